@@ -28,6 +28,7 @@ from tidemill.operations.alerts import (
     due_alerts,
     fold_channels,
     is_routed,
+    next_check,
     notifier_problems,
     owner_of,
 )
@@ -237,6 +238,25 @@ def test_a_channel_that_fails_often_is_a_problem_until_it_accepts_something() ->
         200.0, AlertSent(environment=PROD, incident="i", channel="oncall", about=1, kind="opened")
     )
     assert problems(201.0) == []
+
+
+def test_when_the_next_check_has_something_to_do() -> None:
+    desk = Desk()
+
+    def due(now: float) -> float | None:
+        channels = fold_channels(desk.facts, PROD)
+        return next_check(fold_incidents(desk.facts).values(), channels, desk.settings, now)
+
+    assert due(1.0) is None
+    desk.open(100.0)
+    assert (due(100.0), due(130.0)) == (130.0, None)
+    desk.append(130.0, AlertFailed(environment=PROD, channel="oncall", reason="x", failures=3))
+    assert due(130.0) == 130.0 + 240.0
+    desk.change(140.0, IncidentChange.RECOVERING)
+    assert due(141.0) == 130.0 + 240.0
+    assert due(371.0) == 140.0 + SETTINGS.hold_s
+    desk.close(440.0)
+    assert due(441.0) is None
 
 
 def test_alerts_of_other_environments_tell_nothing() -> None:

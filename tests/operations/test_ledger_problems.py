@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
-
-import pytest
 
 from tidemill.governance.review_state import fold_reviews
 from tidemill.ledger.binding import Mark
@@ -34,7 +31,7 @@ from tidemill.operations.ledger_problems import (
     disk_problems,
     review_problems,
 )
-from tidemill.operations.problem import Problem, ProblemKind, ProblemSeverity
+from tidemill.operations.problem import Problem, ProblemKind
 from tidemill.testing import records
 
 PROD = "prod"
@@ -45,8 +42,8 @@ def attempted(outcome: Outcome, run: str = "r1", partition: str = "p1", **terms:
     return Attempted(run=run, environment=PROD, attempt=attempt)
 
 
-def started(run: str, command: str = "tidemill run", steps: int = 1) -> RunStarted:
-    return RunStarted(run=run, environment=PROD, command=command, holder={}, steps=steps)
+def started(run: str, command: str = "tidemill run") -> RunStarted:
+    return RunStarted(run=run, environment=PROD, command=command, holder={}, steps=1)
 
 
 def after(*events: Event) -> StageActivity:
@@ -60,50 +57,33 @@ def problems(*events: Event) -> list[Problem]:
     return [*activity_problems(after(*events))]
 
 
-def is_well(activity: StageActivity, since: float = 1.0) -> bool:
-    found = Problem(
-        kind=ProblemKind.FAILED_STAGE, key="k", since=since, severity=ProblemSeverity.TICKET, title="",
-        stage="raw",
-    )  # fmt: skip
-    return activity.is_well(found)
-
-
 def test_a_stage_fails_until_each_partition_succeeded() -> None:
     failed = [
         attempted(Outcome.FAILED, partition="p1"),
         attempted(Outcome.FAILED, partition="p2", run="r2"),
     ]
     ok = attempted(Outcome.OK, partition="p1", run="r3")
-    assert not is_well(after(*failed))
-    assert not is_well(after(*failed, ok))
-    every = after(*failed, ok, attempted(Outcome.BOUND, partition="p2", run="r3"))
-    assert is_well(every)
-    # It failed again later.
-    assert not is_well(every, since=5.0)
+    assert after(*failed).failing == {"raw": {"p1", "p2"}}
+    assert after(*failed, ok).failing == {"raw": {"p2"}}
+    assert after(*failed, ok, attempted(Outcome.BOUND, partition="p2", run="r3")).failing == {}
     gone = [Removed(environment=PROD, stage="raw", partition=p, run="r") for p in ("p1", "p2")]
     assert after(*failed, *gone).failing == {}
     assert after(attempted(Outcome.RETRIED)).failing == {}
 
 
-@pytest.mark.parametrize(
-    ("events", "fails"),
-    [
-        # The source is as it was before: there is nothing to do, and no attempt.
-        ([started("r2", steps=0), RunEnded(run="r2", status=Status.OK)], False),
-        ([started("r2", "tidemill run other", 0), RunEnded(run="r2", status=Status.OK)], True),
-        ([started("r2", steps=3), RunEnded(run="r2", status=Status.OK)], True),
-        ([started("r2", steps=0), RunEnded(run="r2", status=Status.FAILED)], True),
-        ([Settled(environment=PROD, stage="raw", mark=Mark(signature="s", partitions=3))], False),
-        ([Settled(environment="dev", stage="raw", mark=Mark(signature="s", partitions=3))], True),
-    ],
-)
-def test_a_stage_with_nothing_to_do_fails_no_more(events: Sequence[Event], fails: bool) -> None:
-    assert is_well(after(attempted(Outcome.FAILED), *events)) != fails
+def settled(stage: str, environment: str = PROD) -> Settled:
+    mark = Mark(signature="s", partitions=3)
+    return Settled(environment=environment, stage=stage, mark=mark)
+
+
+def test_a_stage_that_is_up_to_date_succeeded_without_an_attempt() -> None:
+    failed = attempted(Outcome.FAILED)
+    assert after(failed, settled("raw")).facts.successes == {"raw": (2.0,)}
+    assert after(failed, settled("raw", "dev")).failing == {"raw": {"p1"}}
 
 
 def test_a_stage_that_was_well_stays_so() -> None:
-    settled = Settled(environment=PROD, stage="raw", mark=Mark(signature="s", partitions=3))
-    assert after(settled).facts.successes == {}
+    assert after(settled("raw")).facts.successes == {}
 
 
 def test_successes_count_by_run_and_end_with_a_failure() -> None:

@@ -109,6 +109,7 @@ def test_a_stage_that_fails_is_told_until_it_is_retried(sea: Sea) -> None:
     report = sea.check(5.0)
     assert kinds(report) == ["IncidentOpened"]
     [state] = report.open
+    assert report.due == sea.now + sea.settings.group_s
     assert (state.cause.stage, state.incident.since, state.incident.detected) == (
         "doubled", failed_at, sea.now,
     )  # fmt: skip
@@ -139,6 +140,20 @@ def test_a_source_that_is_put_back_ends_it_without_an_attempt(sea: Sea) -> None:
     assert [state.cause.stage for state in sea.check().open] == ["raw"]
     sea.tides.send(0)
     sea.run()
+    assert kinds(sea.check()) == ["recovering"]
+
+
+def test_inputs_that_are_put_back_end_it_without_an_attempt(sea: Sea) -> None:
+    fails_for = '(value.cast(pl.Int64).cast(pl.String).replace("13", "x")).cast(pl.Float64)'
+    sea.tides.edit("value * 2", fails_for)
+    sea.tides.send(0)
+    sea.run()
+    sea.tides.send(0, [1.0, 2.0, 13.0])
+    sea.run()
+    assert [state.cause.stage for state in sea.check().open] == ["doubled"]
+    sea.tides.send(0)
+    ran = sea.tides.ran(sea.tides.run())
+    assert not any("doubled" in what for what in ran)
     assert kinds(sea.check()) == ["recovering"]
 
 

@@ -56,10 +56,15 @@ class ChannelState:
     failed: float = 0.0
     reason: str = ""
 
+    @property
+    def pause_s(self) -> float:
+        """How long it isn't tried: after failures less and less often, from once a minute to once an hour."""
+        pause = _FIRST_RETRY_S * 2.0 ** min(self.failures - 1, 10)
+        return min(_HOUR_S, pause) if self.failures else 0.0
+
     def may_try(self, now: float) -> bool:
-        """Whether it may be tried: after failures less and less often, from once a minute to once an hour."""
-        pause = min(_HOUR_S, _FIRST_RETRY_S * 2.0 ** min(self.failures - 1, 10))
-        return not self.failures or elapsed(now, self.failed) >= pause
+        """Whether it may be tried now."""
+        return elapsed(now, self.failed) >= self.pause_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +145,31 @@ def due_alerts(
         if ripe and channel.may_try(now) and not _is_full(channel, settings, now):
             found[name] = tuple(sorted(due, key=_urgency))
     return found
+
+
+def next_check(
+    incidents: Iterable[IncidentState],
+    channels: Mapping[str, ChannelState],
+    settings: AlertSettings,
+    now: float,
+) -> float | None:
+    """When a check has to do something next if nothing happens until then; None if never.
+
+    An incident was well for long enough, a new one needn't wait for others any more, or a channel that failed
+    may be tried again.
+    """
+    times = []
+    for state in incidents:
+        if state.is_open and state.recovered is not None:
+            times.append(state.recovered + settings.hold_s)
+        elif state.is_open:
+            times.append(state.opened_at + settings.group_s)
+    times += [
+        channel.failed + channel.pause_s
+        for name, channel in channels.items()
+        if name in settings.channels and channel.failures
+    ]
+    return min((at for at in times if at > now), default=None)
 
 
 def is_routed(

@@ -31,8 +31,6 @@ ACTIVITY_EVENTS = tuple(
         DriftJudged,
     )
 )  # fmt: skip
-# Commands that plan all stages.
-_WHOLE_RUNS = ("tidemill run", "tidemill up", "tm.open().run()")
 _SUCCEEDED = (Outcome.OK, Outcome.BOUND, Outcome.CURRENT)
 # More successes in a row tell nothing more.
 _MOST_SUCCESSES = 4
@@ -49,8 +47,7 @@ class StageActivity:
     rolled_back: dict[str, float] = field(default_factory=dict)
     drift: dict[str, tuple[float, str]] = field(default_factory=dict)
     lost: tuple[str, float] | None = None
-    _runs: dict[str, RunStarted] = field(default_factory=dict)
-    _began: dict[str, float] = field(default_factory=dict)
+    _runs: dict[str, float] = field(default_factory=dict)
     _last_runs: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -60,20 +57,15 @@ class StageActivity:
             successes=self.successes, changed=self.changed, rolled_back=self.rolled_back
         )
 
-    def is_well(self, problem: Problem) -> bool:
-        """Whether a stage succeeded, or had nothing to do, after it began to fail."""
-        times = self.successes.get(problem.stage, ())
-        return problem.stage not in self.failing and bool(times) and times[-1] >= problem.since
-
     def apply(self, fact: RecordedEvent) -> None:
         """Note an event; those of other environments tell nothing."""
         event = fact.event
         if isinstance(event, RunEnded):
-            self._end_run(event, fact.at)
+            self._end_run(event)
         elif getattr(event, "environment", "") != self.environment:
             return
         elif isinstance(event, RunStarted):
-            self._runs[event.run], self._began[event.run] = event, fact.at
+            self._runs[event.run] = fact.at
         elif isinstance(event, Attempted):
             self._attempt(event.run, event.attempt, fact.at)
         elif isinstance(event, Removed):
@@ -83,18 +75,14 @@ class StageActivity:
         else:
             self._note(fact)
 
-    def _end_run(self, event: RunEnded, at: float) -> None:
-        started, began = self._runs.pop(event.run, None), self._began.pop(event.run, 0.0)
-        if started is None:
+    def _end_run(self, event: RunEnded) -> None:
+        began = self._runs.pop(event.run, None)
+        if began is None:
             return
         if event.status is Status.LOST:
             self.lost = self.lost or (event.run, began)
         elif event.status is Status.OK:
             self.lost = None
-            if started.command in _WHOLE_RUNS and not started.steps:
-                # Everything is as it should be, such as after a source was put back as it was.
-                for stage in [*self.failing]:
-                    self._settle(stage, at)
 
     def _settle(self, stage: str, at: float) -> None:
         """Note that all partitions of a stage are up to date."""

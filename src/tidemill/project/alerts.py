@@ -16,7 +16,7 @@ from tidemill.notices.io.channels import NoticeRefused, channel_secrets, send_no
 from tidemill.notices.notice import Notice
 from tidemill.operations.alert_notice import alert_notice
 from tidemill.operations.alert_settings import AlertSettings
-from tidemill.operations.alerts import ChannelState, due_alerts, notifier_problems
+from tidemill.operations.alerts import ChannelState, due_alerts, next_check, notifier_problems
 from tidemill.operations.incident import IncidentState
 from tidemill.operations.incidents import (
     IncidentEvent,
@@ -46,19 +46,20 @@ BUDGET_S = 10.0
 # A new process looks at so many of the last events for what stages and runs did.
 _LOOK_BACK = 20_000
 _TRIES = 5
-_FAILURES = (ProblemKind.FAILED_STAGE, ProblemKind.BROKEN_CONTRACT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertReport:
     """What a check found: the `events` that it recorded, the incidents that are open, and `failures`.
 
-    Failures say why alerts weren't accepted; they are sent again, and fail no run.
+    Failures say why alerts weren't accepted; they are sent again, and fail no run. The next check has
+    something to do at `due` (Unix seconds), if nothing happens before.
     """
 
     events: tuple[IncidentEvent, ...]
     open: tuple[IncidentState, ...]
     failures: tuple[str, ...] = ()
+    due: float | None = None
 
 
 class Alerts:
@@ -88,7 +89,13 @@ class Alerts:
         self._workspace.require(Permission.MANAGE_INCIDENTS)
         events = self._record(tuple(problems))
         failures = self._send(budget_s)
-        return AlertReport(events=events, open=self._incidents.open(), failures=failures)
+        log, now = self._incidents.log, self._workspace.tools.clock()
+        return AlertReport(
+            events=events,
+            open=self._incidents.open(),
+            failures=failures,
+            due=next_check(log.incidents, log.channels, self.settings, now),
+        )
 
     def test_channel(self, name: str) -> None:
         """Send a test by a channel; UsageError for an unknown one, SendError if it isn't accepted."""
@@ -119,7 +126,8 @@ class Alerts:
         """Record what opened, changed and closed, unless another process did it meanwhile."""
         tools, settings = self._workspace.tools, self.settings
         rules = IncidentRules(hold_s=settings.hold_s, reopen_s=settings.reopen_s)
-        for attempt in range(_TRIES):
+        tries = 0
+        while True:
             log = self._incidents.log
             now = tools.clock()
             check = self._checked(problems, now, log.seq)
@@ -129,11 +137,11 @@ class Alerts:
             try:
                 tools.ledger.append(events, now=now, guard=log.guard)
             except ConflictError:
-                if attempt == _TRIES - 1:
+                tries += 1
+                if tries == _TRIES:
                     raise
-                continue
-            return events
-        return ()
+            else:
+                return events
 
     def _checked(self, problems: Sequence[Problem], now: float, seq: int) -> ProblemCheck:
         space = self._workspace
@@ -144,7 +152,7 @@ class Alerts:
             environment=space.environment,
             now=now,
             seq=seq,
-            problems=(*problems, *self._stage_problems(), *self._other_problems(state, now)),
+            problems=(*problems, *self._metrics.problems(), *self._other_problems(state, now)),
             upstream={stage.name: frozenset(upstream_names(flow, stage)) for stage in flow.stages},
             facts=self._activity.facts,
         )
@@ -165,12 +173,6 @@ class Alerts:
             self._review_facts += new
             self._reviews = fold_reviews(self._review_facts, self._workspace.environment)
         return self._reviews.values()
-
-    def _stage_problems(self) -> Iterator[Problem]:
-        """What the metrics find, without failures that are over although no attempt shows it."""
-        for problem in self._metrics.problems():
-            if problem.kind not in _FAILURES or not self._activity.is_well(problem):
-                yield problem
 
     def _other_problems(self, state: State, now: float) -> Iterator[Problem]:
         space, settings = self._workspace, self.settings
