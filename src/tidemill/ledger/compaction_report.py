@@ -14,7 +14,7 @@ class CompactionTerms:
     """
 
     after_s: float
-    batch: int = 500
+    batch: int = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

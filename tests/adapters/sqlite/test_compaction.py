@@ -25,7 +25,7 @@ from tidemill.adapters.sqlite.compaction import SqliteCompaction
 from tidemill.adapters.sqlite.connections import Connections
 from tidemill.adapters.sqlite.event_chain import read_chain
 from tidemill.adapters.sqlite.event_files import export_events, import_events
-from tidemill.adapters.sqlite.integrity import read_events, rebuild_from
+from tidemill.adapters.sqlite.integrity import find_damage, read_events, rebuild_from
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.adapters.sqlite.packed_text import pack
 from tidemill.adapters.sqlite.people import (
@@ -247,6 +247,27 @@ def test_events_of_running_runs_stay(path: Path) -> None:
 def test_what_can_be_reused_stays(path: Path) -> None:
     write_history(path, small_history())
     assert compact(path).events == {"RunEnded": 4}
+
+
+def test_superseded_scores_go_with_their_traces(path: Path) -> None:
+    """Nothing sweeps them, because they have no objects."""
+    scored = replace(samples.product(), objects=(), columns={}, rowset="", scores=samples.scores())
+    for number in range(3):
+        bound = samples.binding(f"key-{number + 1}", scored)
+        published = samples.published_event("live 2024-03-01", stage="scores", bound=bound)
+        write_history(path, [[published]], start=float(number))
+    assert compact(path).events == {"Published": 2}
+    assert find_damage(path) == []
+    ledger = SqliteLedger(path)
+    assert [*ledger.traces(["key-1", "key-2", "key-3"])] == ["key-3"]
+    ledger.close()
+    assert compact(path).events == {}
+
+
+def test_a_compaction_is_only_counted_once(history: Path) -> None:
+    compact(history)
+    again = compact(history, dry_run=True)
+    assert (again.events, again.packed, again.bytes_before) == ({}, 0, 0)
 
 
 def test_what_a_branch_reads_stays(path: Path) -> None:

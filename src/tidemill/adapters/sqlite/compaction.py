@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from tidemill.adapters.codec.events import decode_event, encode, encode_event, encode_sparse
 from tidemill.adapters.sqlite.connections import Connections, is_busy
@@ -33,7 +33,7 @@ from tidemill.core.errors import StorageError
 from tidemill.ledger.compacted import COMPACTED_KINDS, CompactionDigest, compacted_event
 from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.compaction_report import CompactionReport, CompactionTerms
-from tidemill.ledger.event import Computed, Published, RunEnded
+from tidemill.ledger.event import Computed, Event, Published, RunEnded
 from tidemill.ledger.event_digest import body_digest
 
 # Vacuuming copies the whole file: it is worth that if so much of it would be freed.
@@ -120,10 +120,10 @@ class _Progress:
 
 
 class _Needs:
-    """Which events are needed in full; a bit for each."""
+    """Which events are needed in full, and which are traces of results that can be reused; a bit for each."""
 
     def __init__(self, until: int, running: frozenset[str]) -> None:
-        self._bits = bytearray(until // 8 + 1)
+        self._needed, self._traced = bytearray(until // 8 + 1), bytearray(until // 8 + 1)
         self._until = until
         self.running = running
 
@@ -131,19 +131,27 @@ class _Needs:
     def read(cls, connection: sqlite3.Connection, until: int) -> _Needs:
         """Read what is bound, reused, ruled on, known of sources, or marked by a sweep."""
         needs = cls(until, frozenset(run for (run,) in connection.execute(queries()["running"])))
-        for name in ("bound_facts", "traced_facts", "ruled_facts", "source_facts"):
-            for (seq,) in connection.execute(queries()[name]):
-                needs._add(seq)
-        for seq in marked_events(connection):
-            needs._add(seq)
+        for name in ("bound_facts", "ruled_facts", "source_facts"):
+            needs._add(needs._needed, connection.execute(queries()[name]))
+        needs._add(needs._traced, connection.execute(queries()["traced_facts"]))
+        needs._add(needs._needed, ((seq,) for seq in marked_events(connection)))
         return needs
 
-    def _add(self, seq: int) -> None:
-        if 0 < seq <= self._until:
-            self._bits[seq >> 3] |= 1 << (seq & 7)
+    def _add(self, bits: bytearray, rows: Iterable[tuple[int]]) -> None:
+        for (seq,) in rows:
+            if 0 < seq <= self._until:
+                bits[seq >> 3] |= 1 << (seq & 7)
 
     def __contains__(self, seq: int) -> bool:
-        return bool(self._bits[seq >> 3] & (1 << (seq & 7)))
+        return seq > self._until or _has(self._needed, seq)
+
+    def has_trace(self, seq: int) -> bool:
+        """Whether an event is the trace of a result that can be reused."""
+        return seq > self._until or _has(self._traced, seq)
+
+
+def _has(bits: bytearray, seq: int) -> bool:
+    return bool(bits[seq >> 3] & (1 << (seq & 7)))
 
 
 def _pages(
@@ -182,7 +190,7 @@ def _explained(
     return {
         (batch, stage, partition)
         for seq, batch, stage, partition in published
-        if seq > needs._until or seq in needs
+        if seq in needs or needs.has_trace(seq)
     }
 
 
@@ -198,28 +206,39 @@ def _smaller_bodies(
         # What is packed already has nothing more to lose while it is needed.
         if is_needed and is_packed(body):
             continue
+        loses = kind in COMPACTED_KINDS and not is_needed
         try:
-            page.append(_smaller(seq, kind, body, loses=kind in COMPACTED_KINDS and not is_needed))
+            each = _smaller(seq, kind, body, loses=loses, is_traced=needs.has_trace(seq))
         except StorageError:
             found.unreadable += 1
+            continue
+        if each[0].whole or not is_packed(body):
+            page.append(each)
     return page
 
 
-def _smaller(seq: int, kind: str, stored: str | bytes, *, loses: bool) -> tuple[_Smaller, str]:
+def _smaller(
+    seq: int, kind: str, stored: str | bytes, *, loses: bool, is_traced: bool
+) -> tuple[_Smaller, str]:
     text = unstamp(stored)
     plain = _Smaller(seq=seq, kind=kind, text=text, packed=b"", before=_size(stored))
     key = ""
     if loses:
         event = decode_event(text)
-        short = compacted_event(event)
+        # Without objects there is nothing that a sweep would remove before.
+        short = event if is_traced and _has_objects(event) else compacted_event(event)
         if short is not event:
             smaller = encode_event(short, is_sparse=True)
             plain = replace(plain, text=smaller, whole=body_digest(text))
             if isinstance(short, RunEnded) and short.receipt is not None:
                 plain = replace(plain, run=short.run, receipt=encode_sparse(short.receipt))
-            if isinstance(short, Published | Computed):
+            if _has_objects(short):
                 key = short.binding.key
     return replace(plain, packed=pack(plain.text)), key
+
+
+def _has_objects(event: Event) -> TypeGuard[Published | Computed]:
+    return isinstance(event, Published | Computed) and bool(event.binding.product.all_objects)
 
 
 def _size(stored: str | bytes) -> int:

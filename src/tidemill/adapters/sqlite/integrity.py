@@ -164,7 +164,7 @@ def _add(
             compacted_by=stored.compacted_by,
         )
         is_written = True
-        projector.apply(place.seq, place.at, stored.event, is_compacted=bool(stored.whole))
+        projector.apply(place.seq, place.at, stored.event)
     except (ConflictError, sqlite3.IntegrityError):
         if is_complete:
             raise

@@ -92,7 +92,6 @@ class Projector:
     connection: sqlite3.Connection
     seq: int = 0
     at: float = 0.0
-    is_compacted: bool = False
     bound_objects: dict[str, None] = field(default_factory=dict)
     rescued_objects: dict[str, None] = field(default_factory=dict)
     _moved_heads: set[tuple[str, str]] = field(default_factory=set)
@@ -100,12 +99,9 @@ class Projector:
     # For each environment: whether it is a branch, and the fact that created its newest branch.
     _branching: dict[str, tuple[bool, int]] = field(default_factory=dict)
 
-    def apply(self, seq: int, at: float, event: Event, *, is_compacted: bool = False) -> None:
-        """Update the tables for an event; ConflictError when it contradicts them.
-
-        One with a smaller body than it had can't be reused: it was superseded, and what it pinned is removed.
-        """
-        self.seq, self.at, self.is_compacted = seq, at, is_compacted
+    def apply(self, seq: int, at: float, event: Event) -> None:
+        """Update the tables for an event; ConflictError when it contradicts them."""
+        self.seq, self.at = seq, at
         environment = getattr(event, "environment", None)
         if environment is not None and not isinstance(event, _ENVIRONMENT_EVENTS):
             self.ensure_environment(environment)
@@ -249,8 +245,6 @@ def _bind_partition(projector: Projector, event: Published) -> None:
 
 
 def _record_trace(projector: Projector, event: Published | Computed) -> None:
-    if projector.is_compacted:
-        return
     binding = event.binding
     projector.execute("trace", binding.key, event.stage, projector.seq)
     if projector.pin_objects(event):

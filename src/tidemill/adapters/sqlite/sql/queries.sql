@@ -75,7 +75,8 @@ ORDER BY seq;
 SELECT seq FROM bindings UNION ALL SELECT seq FROM past_bindings;
 
 -- name: traced_facts
-SELECT seq FROM traces;
+-- The facts whose results can be reused, or aren't swept yet.
+SELECT seq FROM traces UNION ALL SELECT seq FROM results;
 
 -- name: ruled_facts
 SELECT seq FROM rulings;
@@ -663,11 +664,12 @@ SELECT stage, action, attempts, wall_s, cpu_s, rows_in, bytes_in, rows_out FROM 
 ORDER BY stage, action;
 
 -- name: traces
--- The results computed under any of the keys (a JSON list).
+-- The results computed under any of the keys (a JSON list), but for those that lost details.
 SELECT traces.key, events.body
 FROM json_each(?) AS wanted
 JOIN traces ON traces.key = wanted.value
-LEFT JOIN events ON events.seq = traces.seq AND events.stage = traces.stage;
+LEFT JOIN events ON events.seq = traces.seq AND events.stage = traces.stage
+WHERE NOT EXISTS (SELECT 1 FROM compacted WHERE compacted.seq = traces.seq);
 
 
 -- Retention ------------------------------------------------------------------------------------------
