@@ -1,4 +1,4 @@
-"""Operation: what `tidemill up` needs while nothing happens, how soon it publishes, and that kills lose nothing.
+"""Operation: what `tidemill up` needs while idle, how soon it publishes, and that kills lose nothing.
 
 `python -m bench.operations [PART...]` prints a table and writes results/operations.json.
 """
@@ -106,6 +106,11 @@ def query(folder: Path, sql: str, *values: str) -> list[tuple[object, ...]]:
         return connection.execute(sql, values).fetchall()
 
 
+def runs_ended(folder: Path) -> object:
+    """How many runs have ended."""
+    return query(folder, "SELECT count(*) FROM events WHERE kind = 'RunEnded'")[0][0]
+
+
 def idle(work: Path) -> list[Row]:
     """The supervisor while nothing happens, after a run."""
     folder = bakery(work, "idle")
@@ -136,18 +141,14 @@ def arrivals(work: Path) -> list[Row]:
     with supervised(folder) as up:
         up.says("nothing to do")
         for _ in range(ARRIVALS):
-            ended = query(folder, "SELECT count(*) FROM events WHERE kind = 'RunEnded'")[0][0]
+            ended = runs_ended(folder)
             day = add_day(folder)
             began = time.monotonic()
-            up.wait(lambda: query(folder, published, day))  # noqa: B023 - called at once
+            up.wait(partial(query, folder, published, day))
             waits.append(time.monotonic() - began)
             # The run goes on with the model; the next file comes when it is over.
-            up.wait(
-                lambda: (
-                    query(folder, "SELECT count(*) FROM events WHERE kind = 'RunEnded'")[0][0]
-                    != ended
-                )  # noqa: B023
-            )
+            while runs_ended(folder) == ended:
+                time.sleep(0.01)
             time.sleep(random.uniform(0.0, 1.0))
     waits.sort()
     return [

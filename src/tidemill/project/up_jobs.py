@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
+from tidemill.core.counts import plural
 from tidemill.core.errors import ConflictError, GateError, TidemillError
 from tidemill.governance.review_state import REVIEW_EVENTS, fold_reviews
 from tidemill.ledger.run import Receipt, Status
@@ -202,7 +204,7 @@ def _failures(receipt: Receipt) -> tuple[str, ...]:
 def _keep_up(project: Project) -> tuple[str, ...]:
     """Do what is due beside runs; return what failed, which fails no run."""
     space, notes = project.workspace, list[str]()
-    for duty in (_keep_reviews_up, _check_alerts):
+    for duty in (_keep_reviews_up, _sweep, _check_alerts):
         try:
             notes += duty(project)
         except TidemillError as error:
@@ -213,6 +215,18 @@ def _keep_up(project: Project) -> tuple[str, ...]:
 def _keep_reviews_up(project: Project) -> Iterable[str]:
     end_overdue_reviews(project.workspace)
     return announce_reviews(project.workspace)
+
+
+def _sweep(project: Project) -> Iterable[str]:
+    """Remove what nothing needs any more, at least once a day."""
+    reason = project.retention.is_due(project.tools.clock())
+    if reason is None:
+        return
+    with suppress(ConflictError):  # another process sweeps
+        report = project.retention.sweep()
+        if report.bytes:
+            yield f"swept {plural(report.objects, 'object')}, {report.bytes / 1e6:,.1f} MB: {reason}"
+        yield from (f"sweep: {why}" for why in report.failed.values())
 
 
 def _check_alerts(project: Project) -> Iterable[str]:

@@ -88,6 +88,7 @@ class UpLoop:
         self._wake, self._waker = os.pipe()
         self._next = dict.fromkeys(("renew", "look", "systemd"), 0.0)
         self._begins = True
+        self._notes: tuple[str, ...] = ()
         self._exit_code = 0
         self._supervisor = Supervisor(options.settings, time.monotonic())
         self._watched = WatchedProject(options.root, options.settings)
@@ -290,7 +291,10 @@ class UpLoop:
 
     def _tell(self, answer: JobAnswer, *, is_run: bool) -> None:
         self._exit_code = answer.exit_code if is_run else self._exit_code
-        for line in (answer.summary, *answer.failures, *answer.notes):
+        # What can't be done beside runs is said once, not each minute.
+        notes = [note for note in answer.notes if note not in self._notes]
+        self._notes = self._notes if is_run else answer.notes
+        for line in (answer.summary, *answer.failures, *notes):
             if line:
                 self._say(line)
 
