@@ -15,6 +15,11 @@ PROJECT = '[tool.tidemill]\nworkflow = "flights:flow"\n'
 QUICK = PROJECT + "[tool.tidemill.profiles.quick]\n"
 
 
+def test_a_table_that_is_left_out_has_its_defaults(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.tidemill]\nworkflow = "shop:flow"\n')
+    assert find_settings(tmp_path) == Settings(root=tmp_path, workflow="shop:flow")
+
+
 def test_the_nearest_table_counts(tmp_path: Path) -> None:
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)

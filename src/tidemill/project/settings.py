@@ -207,7 +207,6 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
         "workflow": named,
         "profiles": _profiles(file, table.get("profiles", {})),
         "budget": table.get("budget", {}),
-        "retention": table.get("retention", {}),
         "schedules": _as_table(f"{file}: [tool.tidemill] schedules", table.get("schedules", {})),
     }
     for name, read in _READERS.items():
