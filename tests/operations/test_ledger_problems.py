@@ -30,6 +30,7 @@ from tidemill.operations.ledger_problems import (
     delivery_problems,
     disk_problems,
     review_problems,
+    supervisor_problems,
 )
 from tidemill.operations.problem import Problem, ProblemKind
 from tidemill.testing import records
@@ -167,3 +168,9 @@ def test_a_disk_is_full_below_a_limit() -> None:
     assert [*disk_problems(100, 100, PROD, 5.0)] == []
     [problem] = disk_problems(99_000_000, 100_000_000, PROD, 5.0)
     assert (problem.kind, problem.evidence) == (ProblemKind.DISK_SPACE, {"free": "99 MB"})
+
+
+def test_a_supervisor_that_was_killed() -> None:
+    assert [*supervisor_problems(None, PROD)] == []
+    [problem] = supervisor_problems(5.0, PROD)
+    assert (problem.kind, problem.since) == (ProblemKind.SUPERVISOR_DOWN, 5.0)

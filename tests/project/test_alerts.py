@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.support.notice_servers import Hook, hook, mail
@@ -26,10 +29,13 @@ from tidemill.ledger.incident_events import (
     IncidentClosed,
     IncidentOpened,
 )
+from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.review import ReviewOutcome
 from tidemill.notices.channel_settings import Channel, ChannelKind, EmailSettings
 from tidemill.operations.alert_settings import AlertSettings
+from tidemill.operations.io.up_files import forget_killed, killed_at, remove_dead_reports
 from tidemill.operations.problem import Problem, ProblemKind, ProblemSeverity, problem_key
+from tidemill.operations.up_report import UpReport, UpRole
 from tidemill.project import alerts as module
 from tidemill.project.alerts import AlertReport
 from tidemill.project.project import Project
@@ -459,14 +465,26 @@ def test_a_review_that_nobody_decides_in_time(sea: Sea) -> None:
         assert kinds(project.alerts.check()) == ["recovering"]
 
 
-def test_a_supervisor_that_was_down_is_noticed_when_it_starts(sea: Sea) -> None:
-    down = replace(
-        stale(sea.now - 3_600.0),
-        kind=ProblemKind.SUPERVISOR_DOWN,
-        key="supervisor-down/prod",
-        stage="",
+def test_a_supervisor_that_was_killed_is_noticed_also_when_it_starts_again(sea: Sea) -> None:
+    with sea.opened() as project:
+        home = project.home
+    process = subprocess.Popen(["true"])
+    holder = {**this_process("up"), "pid": str(process.pid), "start": "0"}
+    process.wait()
+    report = UpReport(
+        environment="prod", holder=holder, role=UpRole.WORKING, since=sea.now - 3_600.0
     )
-    [state] = sea.check(problems=[down, stale(sea.now)]).open
+    file = home / "up" / f"{process.pid}.json"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(msgspec.json.encode(report))
+    os.utime(file, (sea.now - 60.0, sea.now - 60.0))
+    [state] = sea.check(problems=[stale(sea.now)]).open
     assert (state.cause.kind, len(state.consequences)) == ("supervisor down", 1)
-    assert state.incident.detected - state.incident.since == 3_601.0
+    assert state.incident.detected - state.incident.since == 61.0
+    # Another one takes over: that it was down is told once, and is over then.
+    remove_dead_reports(home)
+    assert killed_at(home, "dev") is None
+    assert kinds(sea.check(problems=[stale(sea.now)])) == []
+    forget_killed(home, "prod")
     assert kinds(sea.check()) == ["recovering"]
+    assert list(file.parent.iterdir()) == []

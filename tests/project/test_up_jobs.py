@@ -223,3 +223,14 @@ def test_what_fails_beside_runs_fails_none(built: Path, monkeypatch: pytest.Monk
     answer = done(built, UPKEEP)
     assert answer.ending is Ending.OK
     assert answer.notes == ("the disk is full",)
+
+
+def test_alerts_of_an_incident_are_due(built: Path) -> None:
+    with opened(built) as project:
+        assert project.alerts.due() is None
+        project.incidents.report("odd", severity="note")
+        dues = do_job(project, UPKEEP).dues
+        at = project.incidents.open()[0].opened_at + project.settings.alerts.group_s
+    assert (DutyTask.UPKEEP, at, "an incident is to be told or closed") in [
+        (due.task, due.at, due.because) for due in dues
+    ]

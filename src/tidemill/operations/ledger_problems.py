@@ -209,3 +209,17 @@ def disk_problems(free: int, least: int, environment: str, now: float) -> Iterat
             evidence={"free": f"{free / 1e6:,.0f} MB"},
             command="tidemill sweep --dry-run",
         )
+
+
+def supervisor_problems(killed: float | None, environment: str) -> Iterator[Problem]:
+    """The supervisor, if it was killed, and last heard of at a time."""
+    if killed is not None:
+        yield Problem(
+            kind=ProblemKind.SUPERVISOR_DOWN,
+            key=problem_key(ProblemKind.SUPERVISOR_DOWN, environment),
+            since=killed,
+            severity=ProblemSeverity.PAGE,
+            title="the supervisor was killed",
+            environment=environment,
+            command="tidemill status",
+        )

@@ -26,6 +26,7 @@ from tidemill.operations.incidents import (
 )
 from tidemill.operations.io.new_facts import NewFacts
 from tidemill.operations.io.notify import AlertMessage, send_alerts
+from tidemill.operations.io.up_files import killed_at
 from tidemill.operations.ledger_problems import (
     ACTIVITY_EVENTS,
     StageActivity,
@@ -33,6 +34,7 @@ from tidemill.operations.ledger_problems import (
     delivery_problems,
     disk_problems,
     review_problems,
+    supervisor_problems,
 )
 from tidemill.operations.problem import Problem, ProblemKind, ProblemSeverity
 from tidemill.ports.ledger import State
@@ -89,13 +91,14 @@ class Alerts:
         self._workspace.require(Permission.MANAGE_INCIDENTS)
         events = self._record(tuple(problems))
         failures = self._send(budget_s)
-        log, now = self._incidents.log, self._workspace.tools.clock()
         return AlertReport(
-            events=events,
-            open=self._incidents.open(),
-            failures=failures,
-            due=next_check(log.incidents, log.channels, self.settings, now),
+            events=events, open=self._incidents.open(), failures=failures, due=self.due()
         )
+
+    def due(self) -> float | None:
+        """When the next check has something to do (Unix seconds) if nothing happens before; None if never."""
+        log, now = self._incidents.log, self._workspace.tools.clock()
+        return next_check(log.incidents, log.channels, self.settings, now)
 
     def test_channel(self, name: str) -> None:
         """Send a test by a channel; UsageError for an unknown one, SendError if it isn't accepted."""
@@ -182,6 +185,7 @@ class Alerts:
         yield from delivery_problems(state.pending_effects, here, settings.stuck_s, now)
         yield from review_problems(self._read_reviews(), here, now)
         yield from notifier_problems(self._incidents.log.channels, settings, here, now)
+        yield from supervisor_problems(killed_at(space.home, here), here)
         free = shutil.disk_usage(_existing(space.home)).free
         yield from disk_problems(free, settings.disk_free, here, now)
 

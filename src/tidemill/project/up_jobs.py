@@ -16,6 +16,7 @@ from tidemill.core.errors import ConflictError, GateError, TidemillError
 from tidemill.governance.review_state import REVIEW_EVENTS, fold_reviews
 from tidemill.ledger.run import Receipt, Status
 from tidemill.operations.duty import Due, DutyTask
+from tidemill.operations.io.up_files import forget_killed
 from tidemill.operations.supervision import (
     Ending,
     JobAnswer,
@@ -230,12 +231,26 @@ def _sweep(project: Project) -> Iterable[str]:
 
 
 def _check_alerts(project: Project) -> Iterable[str]:
-    return project.alerts.check().failures
+    failures = project.alerts.check().failures
+    # It is an incident now, which ends with the next checks.
+    forget_killed(project.home, project.environment)
+    return failures
 
 
 def _dues(project: Project) -> tuple[Due, ...]:
     """The times at which something is due that no change of a source tells."""
-    return (*_schedule_dues(project), *_training_dues(project), *_review_dues(project))
+    return (
+        *_schedule_dues(project),
+        *_training_dues(project),
+        *_review_dues(project),
+        *_alert_dues(project),
+    )
+
+
+def _alert_dues(project: Project) -> Iterator[Due]:
+    at = project.alerts.due()
+    if at is not None:
+        yield Due(task=DutyTask.UPKEEP, at=at, because="an incident is to be told or closed")
 
 
 def _schedule_dues(project: Project) -> Iterator[Due]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import msgspec
 
 from tidemill.ledger.io.home_files import make_private_folder, open_private
 from tidemill.ledger.io.lease_holder import is_dead
-from tidemill.operations.up_report import UpReport
+from tidemill.operations.up_report import UpReport, UpRole
 
 FOLDER = "up"
+# Instead of `.json`.
+_KILLED = ".killed"
 
 
 class ReportFile:
@@ -58,8 +61,45 @@ def read_reports(home: Path, environment: str) -> tuple[list[UpReport], list[UpR
 
 
 def remove_dead_reports(home: Path) -> None:
-    """Remove what supervisors left that were killed."""
+    """Remove what supervisors left that were killed; that one which worked was killed is kept for alerts."""
     for path in (home / FOLDER).glob("*.json"):
         with suppress(OSError, msgspec.DecodeError):
-            if is_dead(msgspec.json.decode(path.read_bytes(), type=UpReport).holder):
+            report = msgspec.json.decode(path.read_bytes(), type=UpReport)
+            if not is_dead(report.holder):
+                continue
+            if report.role is UpRole.WORKING:
+                os.replace(path, path.with_suffix(_KILLED))
+            else:
                 path.unlink()
+
+
+def killed_at(home: Path, environment: str) -> float | None:
+    """When a supervisor that was killed last said what it did (Unix seconds).
+
+    None if none was killed, another one works, or `forget_killed` was called since.
+    """
+    alive, dead = read_reports(home, environment)
+    works = any(report.role is UpRole.WORKING for report in alive)
+    known = {str(report.holder.get("pid")) for report in dead if report.role is UpRole.WORKING}
+    paths = [*_killed_files(home, environment)]
+    if not works:
+        paths += [home / FOLDER / f"{pid}.json" for pid in known]
+    times = []
+    for path in paths:
+        with suppress(OSError):
+            times.append(path.stat().st_mtime)
+    return max(times, default=None)
+
+
+def forget_killed(home: Path, environment: str) -> None:
+    """Remove what is kept of supervisors that were killed, once it is recorded."""
+    for path in _killed_files(home, environment):
+        with suppress(OSError):
+            path.unlink()
+
+
+def _killed_files(home: Path, environment: str) -> Iterator[Path]:
+    for path in (home / FOLDER).glob(f"*{_KILLED}"):
+        with suppress(OSError, msgspec.DecodeError):
+            if msgspec.json.decode(path.read_bytes(), type=UpReport).environment == environment:
+                yield path
