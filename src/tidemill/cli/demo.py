@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from importlib import import_module
 from importlib.resources import files
 from itertools import chain, count
 from pathlib import Path
@@ -177,11 +178,12 @@ def _from_here(path: Path) -> str:
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
-def _start(folder: Path) -> str:
+def start_project(folder: Path, first: date = _FIRST, last: date = _LAST) -> str:
+    """Write the template of the flights, and the data of a time, into a folder; return what was written."""
     template = files("tidemill") / "templates" / "flights"
     for name in ("flights.py", "pyproject.toml"):
         (folder / name).write_bytes((template / name).read_bytes())
-    laid = write_daily_files(folder / "data", first=_FIRST, last=_LAST)
+    laid = write_daily_files(folder / "data", first=first, last=last)
     return f"{laid.files} files, {laid.rows:,} rows, {laid.bytes / 1e6:.1f} MB"
 
 
@@ -245,7 +247,7 @@ ACTS = (
     Act(
         title="Build the history",
         story="334 days of real flights out of New York, with the weather; a model, its gates, a table.",
-        change=_start,
+        change=start_project,
     ),
     Act(title="Run again", story="Nothing changed, so nothing runs.", change=_no_change),
     Act(
@@ -365,9 +367,16 @@ ACTS = (
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("tidemill-demo"))
-def demo(folder: Path) -> None:
+@click.option(
+    "--live", is_flag=True, help="Replay a month under `tidemill up`, about a day a second."
+)
+def demo(folder: Path, live: bool) -> None:
     """Run a demo in a new project in FOLDER: nineteen acts in the life of a workflow on real flights.
 
     If FOLDER isn't empty, FOLDER-2 is used.
     """
-    play_acts(unused_folder(folder.resolve()), print_text)
+    unused = unused_folder(folder.resolve())
+    if live:
+        import_module("tidemill.cli.demo_live").play_month(unused, print_text, start_project)
+    else:
+        play_acts(unused, print_text)

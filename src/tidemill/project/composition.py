@@ -7,7 +7,6 @@ import os
 import platform
 import secrets
 import sys
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -30,6 +29,7 @@ from tidemill.ports.execution import Executor, TaskFunctions, WorkerClass
 from tidemill.ports.ledger import Ledger
 from tidemill.ports.reuse import Memos
 from tidemill.ports.runtime import Runtime
+from tidemill.project.clock import project_clock
 from tidemill.project.external_sources import OpenedSources
 from tidemill.project.model_formats import open_formats
 from tidemill.project.model_probe import SubprocessProbe
@@ -123,12 +123,12 @@ def open_tools(settings: Settings, flow: Flow, redactor: Redactor) -> Runtime:
         model_formats=tuple(settings.model_formats),
         allow_pickle=settings.allow_pickle,
     )
-    shared = open_shared_ledger(settings, redactor)
+    shared, clock = open_shared_ledger(settings, redactor), project_clock()
     return Runtime(
         root=root,
         logs=logs_in(home),
         ledger=WorkflowLedger(shared, flow.name, flow.names),
-        artifacts=files.FileArtifacts(home),
+        artifacts=files.FileArtifacts(home, clock=clock),
         claims=claims.FileClaims(home / "claims.lock"),
         probes=probes.FileProbes(home),
         memos=memos.FileMemos(memo),
@@ -137,7 +137,7 @@ def open_tools(settings: Settings, flow: Flow, redactor: Redactor) -> Runtime:
         sinks=open_sinks(flow),
         external_sources=_open_sources(root, redactor, flow),
         sampler=OptunaSampler(),
-        clock=time.time,
+        clock=clock,
         redactor=redactor,
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -36,6 +35,7 @@ from tidemill.operations.status_report import (
 )
 from tidemill.operations.up_report import UpReport, UpRole
 from tidemill.ports.ledger import Ledger, State
+from tidemill.project.clock import project_clock
 from tidemill.project.schedules import declared_schedules
 from tidemill.project.settings import Settings, configured_secrets, find_settings, load_workflow
 from tidemill.project.workflow_ledger import WorkflowLedger
@@ -60,7 +60,7 @@ def read_status(
         return StatusReport(
             workflow=settings.workflow,
             environment=environment,
-            at=time.time(),
+            at=project_clock()(),
             up=describe_supervisors(alive, dead),
             notes=("nothing was run yet: start with `tidemill run`, or `tidemill up`",),
         )
@@ -91,7 +91,8 @@ def _report(
     environment: str,
     reports: tuple[list[UpReport], list[UpReport]],
 ) -> StatusReport:
-    now, state, home = time.time(), ledger.state(environment), settings.root / settings.home
+    now, state = project_clock()(), ledger.state(environment)
+    home = settings.root / settings.home
     if environment != PRODUCTION and environment not in state.environments:
         known = ", ".join(sorted({PRODUCTION, *state.environments}))
         raise UsageError(f"there is no environment {environment!r}; there are {known}")

@@ -14,6 +14,7 @@ from tidemill.operations.io.home_watch import ledger_identity
 from tidemill.operations.io.job_channel import ChildOptions
 from tidemill.operations.io.up import UpLoop, UpOptions
 from tidemill.ports.ledger import Ledger
+from tidemill.project.clock import project_clock
 from tidemill.project.composition import open_shared_ledger
 from tidemill.project.settings import Settings, configured_secrets, find_settings
 from tidemill.workflow.environment import check_environment_name
@@ -62,6 +63,7 @@ def run_up(
         lease=f"up:{settings.workflow}:{environment}",
         command=command,
         once=once,
+        clock=project_clock(),
         say=lambda text: say(redactor.redact(text)),
     )  # fmt: skip
     with ExitStack() as stack:

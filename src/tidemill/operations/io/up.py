@@ -52,7 +52,8 @@ class UpOptions:
 
     `ledger` is that of the home, whose file is `ledger_file`. Jobs are done by processes that run `worker`
     with `child`; `server` is the module and the arguments that serve. `lease` is the name of the lease. With
-    `once` it ends when nothing is due any more. `say` gets lines for whoever watches.
+    `once` it ends when nothing is due any more. `say` gets lines for whoever watches. `clock` gives the Unix
+    seconds by which things are due.
     """
 
     root: Path
@@ -66,6 +67,7 @@ class UpOptions:
     command: str
     once: bool = False
     say: Callable[[str], None]
+    clock: Callable[[], float] = time.time
 
 
 class UpLoop:
@@ -82,7 +84,8 @@ class UpLoop:
         self._processes: dict[int, JobProcess] = {}
         self._server: SupervisedProcess | None = None
         self._lease: Lease | None = None
-        self._since = time.time()
+        self._clock = options.clock
+        self._since = self._clock()
         self._stop_asked = 0
         self._stopped = False
         self._wake, self._waker = os.pipe()
@@ -143,7 +146,7 @@ class UpLoop:
     def _acquire(self) -> Lease:
         try:
             return self._options.ledger.acquire(
-                self._options.lease, self._holder, now=time.time(), ttl=LEASE_S, dead=is_dead
+                self._options.lease, self._holder, now=self._clock(), ttl=LEASE_S, dead=is_dead
             )
         except ConflictError as error:
             raise ConflictError(
@@ -161,7 +164,7 @@ class UpLoop:
     def _renew(self, now: float) -> None:
         assert self._lease is not None
         try:
-            self._lease = self._options.ledger.renew(self._lease, now=time.time(), ttl=LEASE_S)
+            self._lease = self._options.ledger.renew(self._lease, now=self._clock(), ttl=LEASE_S)
         except ConflictError:
             self._say("another `tidemill up` took over, since this one didn't show signs of life")
             self._lease = None
@@ -183,7 +186,7 @@ class UpLoop:
             self._keep_alive(now)
             self._notice(now)
             self._ask_to_stop(now)
-            orders = self._supervisor.orders(now, time.time())
+            orders = self._supervisor.orders(now, self._clock())
             for order in orders:
                 self._carry_out(order, now)
             self._write(UpRole.STOPPING if self._stopped else UpRole.WORKING)
@@ -227,7 +230,7 @@ class UpLoop:
 
     def _wait(self) -> None:
         now = time.monotonic()
-        times = [self._supervisor.wake_at(now, time.time()), now + _LOOK_S]
+        times = [self._supervisor.wake_at(now, self._clock()), now + _LOOK_S]
         times += [p.end_by for p in self._processes.values() if p.end_by is not None]
         if self._watched.next_listing is not None:
             times.append(self._watched.next_listing)
@@ -360,7 +363,7 @@ class UpLoop:
         self._systemd.send(READY="1", STATUS=status)
 
     def _write(self, role: UpRole, notes: tuple[str, ...] = ()) -> None:
-        now, wall, known = time.monotonic(), time.time(), self._supervisor
+        now, wall, known = time.monotonic(), self._clock(), self._supervisor
         duties = known.duties(now, wall) if role is not UpRole.STANDING_BY else ()
         self._report.write(
             UpReport(

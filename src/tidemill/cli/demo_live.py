@@ -1,0 +1,249 @@
+"""`tidemill demo --live`: replay a month of flights under `tidemill up`, about a day a second.
+
+The clock of the project stands still while a day is worked on, and is moved to the next one afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from tidemill.cli.demo_data import write_daily_files
+from tidemill.cli.render.live_events import event_line
+from tidemill.core.errors import TidemillError
+from tidemill.core.python_command import python_module
+from tidemill.ledger.event import Event, RunEnded
+from tidemill.ledger.incident_events import IncidentOpened
+from tidemill.ports.ledger import Ledger
+from tidemill.project.clock import VARIABLE, set_clock
+from tidemill.project.project import open_project
+
+_HISTORY = date(2013, 10, 1), date(2013, 11, 30)
+_MONTH = date(2013, 12, 1), date(2013, 12, 31)
+# The file of this day is cut off; it is sent again a day later. Nothing arrives for two days.
+_CUT_OFF = date(2013, 12, 8)
+_LATE = (date(2013, 12, 15), date(2013, 12, 16))
+# A day's files arrive an hour after it. So the newest are 49 hours old just before the next ones arrive.
+_ARRIVAL = timedelta(days=1, hours=1)
+_WITHIN = "50h"
+# As long as a slow machine may take for a day.
+_PATIENCE_S = 120.0
+_MOMENT_S = 0.1
+_SETTINGS = """
+[tool.tidemill.up]
+check_every = "1s"
+
+[tool.tidemill.alerts.channels.log]
+kind = "command"
+command = {command}
+
+[tool.tidemill.retention]
+keep_for = "7d"
+"""
+# What receives an alert: it appends it to a file.
+_RECEIVER = "import sys; open('alerts.jsonl', 'a').write(sys.stdin.read().strip() + '\\n')"
+_AFTER = (
+    ("status",),
+    ("incidents", "--all"),
+    ("runs", "stages"),
+    ("sweep", "--dry-run"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveDay:
+    """A day of the replay: the days whose files arrive, and the event that ends it."""
+
+    day: date
+    story: str
+    arrivals: tuple[date, ...]
+    ends: Callable[[Event], bool]
+    is_cut_off: bool = False
+
+
+def replayed_days(first: date, last: date) -> Iterator[LiveDay]:
+    """The days of the replay, with what happens on each."""
+    waiting: tuple[date, ...] = ()
+    for number in range((last - first).days + 1):
+        day = first + timedelta(days=number)
+        if day in _LATE:
+            waiting = (*waiting, day)
+            if day == _LATE[-1]:
+                story = f"nothing has arrived for {len(waiting)} days"
+                yield LiveDay(day=day, story=story, arrivals=(), ends=_is_noticed)
+        elif day == _CUT_OFF:
+            yield LiveDay(
+                day=day,
+                story="the file of the flights is cut off",
+                arrivals=(day,),
+                ends=_is_noticed,
+                is_cut_off=True,
+            )
+            waiting = (day,)
+        else:
+            story = f"sent again: {', '.join(map(str, waiting))}" if waiting else ""
+            yield LiveDay(day=day, story=story, arrivals=(*waiting, day), ends=_is_good_run)
+            waiting = ()
+
+
+def play_month(
+    folder: Path, echo: Callable[[str], None], start: Callable[[Path, date, date], str]
+) -> None:
+    """Play a month in a new project in `folder`, which `start` fills with a template and a history.
+
+    Raises TidemillError if a day isn't dealt with in time.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    clock = folder / "clock"
+    set_clock(clock, _arrival(_HISTORY[1]))
+    echo(f"two months of history: {start(folder, *_HISTORY)}")
+    _configure(folder)
+    environment = {**os.environ, VARIABLE: str(clock)}
+    _command(folder, ("run",), environment, echo)
+    with (
+        _supervised(folder, environment) as wake,
+        _clock_of(clock),
+        open_project(folder) as project,
+    ):
+        replay = _Replay(project.tools.ledger, wake, echo)
+        for day in replayed_days(*_MONTH):
+            set_clock(clock, _arrival(day.day))
+            _send(folder, day)
+            replay.play(day)
+    echo("")
+    for command in _AFTER:
+        _command(folder, command, environment, echo)
+
+
+class _Replay:
+    """Tells what is recorded, day after day, until what is expected of the day has happened."""
+
+    def __init__(
+        self, ledger: Ledger, wake: Callable[[], None], echo: Callable[[str], None]
+    ) -> None:
+        self._ledger = ledger
+        self._wake = wake
+        self._echo = echo
+        self._seq = ledger.state("prod").seq
+
+    def play(self, day: LiveDay) -> None:
+        """Play a day; TidemillError if it doesn't end in time."""
+        self._echo(f"{day.day:%a %d %b}  {day.story}".rstrip())
+        end = time.monotonic() + _PATIENCE_S
+        while not self._is_over(day):
+            if time.monotonic() > end:
+                raise TidemillError(
+                    f"{day.day} wasn't dealt with in {_PATIENCE_S:.0f} s; look at up.log and "
+                    "`tidemill status` in the project"
+                )
+            self._wake()
+
+    def _is_over(self, day: LiveDay) -> bool:
+        over = False
+        for fact in self._ledger.events(after=self._seq):
+            self._seq = fact.seq
+            over = over or day.ends(fact.event)
+            if line := event_line(fact.event):
+                self._echo(f"            {line}")
+        return over
+
+
+def _is_good_run(event: Event) -> bool:
+    return (
+        isinstance(event, RunEnded)
+        and event.receipt is not None
+        and any(stage.stage == "scored_flights" and stage.ran for stage in event.receipt.stages)
+    )
+
+
+def _is_noticed(event: Event) -> bool:
+    return isinstance(event, IncidentOpened)
+
+
+def _arrival(day: date) -> float:
+    """When the files of a day arrive, in Unix seconds."""
+    return (datetime(day.year, day.month, day.day, tzinfo=UTC) + _ARRIVAL).timestamp()
+
+
+def _send(folder: Path, day: LiveDay) -> None:
+    for each in day.arrivals:
+        write_daily_files(folder / "data", first=each, last=each)
+    if day.is_cut_off:
+        file = folder / "data" / "flights" / f"{day.day}.parquet"
+        file.write_bytes(file.read_bytes()[:1000])
+
+
+def _configure(folder: Path) -> None:
+    """Add to the project what the replay shows: how old data may be, and who is alerted."""
+    command = json.dumps([sys.executable, "-c", _RECEIVER])
+    with open(folder / "pyproject.toml", "a", encoding="utf-8") as file:
+        file.write(_SETTINGS.format(command=command))
+    workflow = folder / "flights.py"
+    text = workflow.read_text(encoding="utf-8")
+    rule = f'    freshness = tm.Freshness("date", within="{_WITHIN}")\n'
+    workflow.write_text(
+        text.replace("    volume = tm.Rows", f"{rule}    volume = tm.Rows", 1), encoding="utf-8"
+    )
+
+
+def _command(
+    folder: Path,
+    command: tuple[str, ...],
+    environment: Mapping[str, str],
+    echo: Callable[[str], None],
+) -> None:
+    echo(f"\n$ tidemill {' '.join(command)}")
+    subprocess.run(python_module("tidemill", *command), cwd=folder, env=environment, check=False)
+
+
+@contextmanager
+def _supervised(folder: Path, environment: Mapping[str, str]) -> Iterator[Callable[[], None]]:
+    """Let `tidemill up` work beside; gives a function that waits until it says something, or a moment."""
+    process = subprocess.Popen(
+        python_module("tidemill", "up"),
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    output = process.stdout.fileno()
+    with selectors.DefaultSelector() as selector, open(folder / "up.log", "wb") as log:
+        selector.register(output, selectors.EVENT_READ)
+
+        def wait() -> None:
+            if process.poll() is not None:
+                raise TidemillError(
+                    f"`tidemill up` ended with exit code {process.returncode}: see up.log"
+                )
+            if selector.select(_MOMENT_S):
+                log.write(os.read(output, 65_536))
+                log.flush()
+
+        try:
+            yield wait
+        finally:
+            process.terminate()
+            log.write(process.communicate()[0])
+
+
+@contextmanager
+def _clock_of(file: Path) -> Iterator[None]:
+    """Let this process go by the clock in a file."""
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = str(file)
+    try:
+        yield
+    finally:
+        os.environ.pop(VARIABLE)
+        if before is not None:
+            os.environ[VARIABLE] = before

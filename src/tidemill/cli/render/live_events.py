@@ -1,0 +1,64 @@
+"""What happens in a project, in a line each, for whoever watches it live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tidemill.cli.render.figures import size
+from tidemill.ledger.event import Attempted, Delivered, Event, RunEnded
+from tidemill.ledger.incident_events import AlertSent, IncidentClosed, IncidentOpened
+from tidemill.ledger.retention_events import SweepConfirmed
+from tidemill.ledger.run import Action, Outcome
+
+
+def event_line(event: Event) -> str:
+    """What an event tells whoever watches; "" for one of which a later event tells more."""
+    describe = _LINES.get(type(event))
+    return "" if describe is None else describe(event)
+
+
+def _run(event: RunEnded) -> str:
+    if event.receipt is None:
+        return f"run {event.run} was lost"
+    ran = ", ".join(f"{each.stage} {each.ran}" for each in event.receipt.stages if each.ran)
+    return f"run {event.status}: {ran or 'nothing ran'} in {event.receipt.wall_s:.1f} s"
+
+
+def _attempt(event: Attempted) -> str:
+    attempt = event.attempt
+    if attempt.action == Action.TRAIN and attempt.outcome is Outcome.OK:
+        return f"trained {attempt.stage}: {'; '.join(attempt.reasons)}"
+    return ""
+
+
+def _delivery(event: Delivered) -> str:
+    return f"live: {event.delivery.name} {event.delivery.artifact.id[:12]}"
+
+
+def _opened(event: IncidentOpened) -> str:
+    return f"incident {event.incident.id}: {event.incident.cause.title}"
+
+
+def _closed(event: IncidentClosed) -> str:
+    return f"incident {event.incident} is over: {event.how}"
+
+
+def _alert(event: AlertSent) -> str:
+    return f"alert to {event.channel}: incident {event.incident} {event.kind}"
+
+
+def _sweep(event: SweepConfirmed) -> str:
+    freed = event.bytes + event.orphan_bytes + sum(event.removed.values())
+    return f"sweep: {event.objects + event.orphans:,} objects, {size(freed)}" if freed else ""
+
+
+_LINES: Mapping[type[Event], Callable[[Any], str]] = {
+    RunEnded: _run,
+    Attempted: _attempt,
+    Delivered: _delivery,
+    IncidentOpened: _opened,
+    IncidentClosed: _closed,
+    AlertSent: _alert,
+    SweepConfirmed: _sweep,
+}
