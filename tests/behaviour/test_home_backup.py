@@ -351,6 +351,53 @@ def test_other_folders_are_refused(tides: Tides, target: Path, tmp_path: Path) -
         HomeBackups(project.workspace).back_up(target)
 
 
+def test_memos_outside_of_the_home_are_noted(tides: Tides, target: Path) -> None:
+    with closing(tides.open()) as project:
+        object.__setattr__(project.settings, "memo", "../memo")
+        made = HomeBackups(project.workspace).back_up(target)
+    assert made.notes == (
+        "results of memos in ../memo aren't in the backup: they lie outside of the home",
+    )
+
+
+def test_a_ledger_of_a_newer_version_is_named(tides: Tides, target: Path) -> None:
+    with unlocked(tides.root / ".tidemill" / "ledger.db") as connection:
+        shown = connection.execute("PRAGMA user_version").fetchone()[0]
+    back_up(tides, target)
+    folder = BackupFolder(target)
+    manifest = folder.read()
+    newer = tides.root / "newer.db"
+    newer.write_bytes(folder.path_of(manifest.ledger).read_bytes())
+    with unlocked(newer) as connection:
+        connection.execute(f"PRAGMA user_version = {shown + 1}")
+    file = folder.add("ledger.db", newer)
+    assert file is not None
+    (target / "backup.json").write_text(replace(manifest, ledger=file).text)
+    assert "pip install -U tidemill" in faults(tides, target)[0]
+
+
+def test_an_object_that_is_not_listed_is_found(tides: Tides, target: Path) -> None:
+    back_up(tides, target)
+    folder = BackupFolder(target)
+    manifest = folder.read()
+    lines = folder.path_of(manifest.objects).read_text().splitlines(keepends=True)
+    fewer = folder.add_text("objects", "".join(lines[1:]))
+    (target / "backup.json").write_text(replace(manifest, objects=fewer).text)
+    assert faults(tides, target) == ("its ledger needs 1 object that it doesn't list",)
+
+
+def test_an_object_that_is_damaged_while_it_is_read_is_not_restored(
+    tides: Tides, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(tides, target)
+    lose_home(tides)
+    monkeypatch.setattr(home_backup, "file_is_sound", lambda *_: True)
+    flip(sorted((target / "objects").rglob("*.parquet"))[0], 20)
+    with pytest.raises(StorageError, match="was damaged while it was read: nothing was restored"):
+        restore(tides, target)
+    assert not (tides.root / ".tidemill").exists()
+
+
 def test_two_backups_at_once(tides: Tides, target: Path) -> None:
     back_up(tides, target)
     with BackupFolder(target).writing(), pytest.raises(ConflictError, match="another backup"):

@@ -1,0 +1,82 @@
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.tables import tables
+from tests.support.tampering import unlocked
+from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.adapters.sqlite.snapshot import copy_ledger, needed_objects, release_leases
+from tidemill.core.errors import ConflictError, StorageError
+from tidemill.testing import records as samples
+from tidemill.testing.suites.ledger import nobody_is_dead
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "ledger.db"
+    ledger = SqliteLedger(path)
+    ledger.append(samples.events_of_every_kind(), now=1.0)
+    ledger.close()
+    return path
+
+
+def test_a_copy_is_one_file_with_everything(path: Path, tmp_path: Path) -> None:
+    ledger = SqliteLedger(path)
+    # Another process has it open, and has written what is only in the log beside it.
+    ledger.append([samples.run_started_event("run-9")], now=2.0)
+    copy = tmp_path / "copy.db"
+    found = copy_ledger(path, copy)
+    assert tables(copy) == tables(path)
+    assert not copy.with_name("copy.db-wal").exists()
+    assert found.events == ledger.state(samples.PROD).seq
+    assert found.objects == needed_objects(copy) == needed_objects(path)
+    assert samples.object_name("one") in found.objects
+    ledger.close()
+
+
+def test_pulled_rows_are_needed(path: Path) -> None:
+    name = samples.object_name("pulled")
+    ledger = SqliteLedger(path)
+    ledger.append([samples.source_seen_event("batch 1", digest=name)], now=2.0)
+    ledger.close()
+    assert name in needed_objects(path)
+    with unlocked(path) as connection:
+        connection.execute("UPDATE sources SET body = 'x' WHERE path = 'batch 1'")
+    # A damaged record is found when the ledger is verified.
+    assert name not in needed_objects(path)
+
+
+def test_nobody_holds_a_lease_of_a_copy(path: Path, tmp_path: Path) -> None:
+    ledger, copy = SqliteLedger(path), tmp_path / "copy.db"
+    lease = ledger.acquire("run", {"pid": "1"}, now=1.0, ttl=1e9, dead=nobody_is_dead)
+    ledger.append([samples.run_started_event("run-9")], now=2.0)
+    copy_ledger(path, copy)
+    assert release_leases(copy) == ("run-9",)
+    other = SqliteLedger(copy)
+    with pytest.raises(ConflictError):
+        other.renew(lease, now=2.0, ttl=1.0)
+    assert other.acquire("run", {"pid": "2"}, now=2.0, ttl=1.0, dead=nobody_is_dead).token > 1
+    other.close()
+    assert ledger.renew(lease, now=2.0, ttl=1.0).token == 1
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [lambda path: copy_ledger(path, path.with_name("copy.db")), needed_objects, release_leases],
+)
+def test_a_file_that_is_no_ledger_is_an_error(path: Path, act: Callable[[Path], Any]) -> None:
+    path.write_bytes(b"no ledger" * 999)
+    with pytest.raises(StorageError, match="is damaged or no ledger"):
+        act(path)
+
+
+def test_a_text_that_is_no_text_is_an_error(path: Path) -> None:
+    with unlocked(path) as connection:
+        assert isinstance(connection, sqlite3.Connection)
+        connection.execute("DROP TABLE pins")
+    with pytest.raises(StorageError):
+        needed_objects(path)
