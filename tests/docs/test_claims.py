@@ -52,6 +52,11 @@ def problem_of(words: list[str], command: click.Command = cli) -> str:
     word, rest = words[0], words[1:]
     if option := _OPTION.fullmatch(word):
         options = options_of(command)
+        default = getattr(command, "_default", "")
+        if option[1] not in options and default and isinstance(command, click.Group):
+            known = command.get_command(click.Context(command), default)
+            assert known is not None
+            return problem_of(words, known)
         if option[1] not in options:
             return f"{command.name} has no option {option[1]}"
         return problem_of(rest[options[option[1]] and not option[2] :], command)

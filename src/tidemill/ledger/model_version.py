@@ -75,7 +75,7 @@ class ModelVersion:
 
     `columns` are those that the training read of each input. `evaluations` are those by which it was
     scored, and `decisions` those on it, oldest first; `approvers` are who approved, by review. `cost` is
-    None if its training isn't recorded.
+    None if its training isn't recorded. `removed` is when a sweep removed its objects, if one did.
     """
 
     artifact: Artifact
@@ -89,6 +89,7 @@ class ModelVersion:
     decisions: tuple[Decision, ...] = ()
     cost: TrainingCost | None = None
     approvers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    removed: float | None = None
 
     def deciders(self, decision: Decision) -> str:
         """Who made a decision: everybody who approved it in its review, or whoever decided."""

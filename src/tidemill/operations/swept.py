@@ -23,7 +23,8 @@ class SweepReport:
 
     `orphans` were stored and never recorded. `files` are bytes by kind: "logs", "memos", "temporary". `waits`
     are the runs that must end before the rest is deleted, `failed` says by object why it couldn't be.
-    `stages_removed` and `environments_dropped` went before.
+    `stages_removed` and `environments_dropped` went before. `ledger` is by how many bytes the ledger shrank,
+    or its old events would.
     """
 
     sweep: str = ""
@@ -36,6 +37,7 @@ class SweepReport:
     failed: Mapping[str, str] = field(default_factory=dict)
     environments_dropped: tuple[str, ...] = ()
     stages_removed: tuple[str, ...] = ()
+    ledger: int = 0
     notes: tuple[str, ...] = ()
 
     @property

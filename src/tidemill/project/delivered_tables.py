@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 
@@ -17,6 +17,7 @@ from tidemill.ledger.event import EffectDone, EffectQueued, Event, RunStarted
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ports.ledger import Guard
 from tidemill.project.enforcement import is_governed
+from tidemill.project.removals import removal_text, removal_times
 from tidemill.project.review_upkeep import announce_reviews
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.lease import take_lease
@@ -81,6 +82,8 @@ class DeliveredTables:
                     space, table, now, wanted, lease.lease, run=run, again=again
                 )
                 also = (*decided, *also)
+            # A sweep may be about to delete what would be delivered.
+            guard = replace(guard, find_missing=tools.artifacts.find_missing)
             failed = self._deliver(table, wanted, guard, also)
         except GateError:
             waits = True
@@ -109,8 +112,20 @@ class DeliveredTables:
         if lost:
             raise StorageError(
                 f"{plural(len(lost), 'object')} of {table} as of {run} can't be used any more"
+                f"{self._removal(table, lost)}"
             )
         return now, wanted
+
+    def _removal(self, table: str, lost: Collection[str]) -> str:
+        """Say when a sweep removed earlier deliveries of a table, if one did."""
+        facts = self._workspace.tools.ledger.events(kinds=(EffectQueued.__name__,), stage=table)
+        queued = {
+            fact.seq
+            for fact in facts
+            if isinstance(fact.event, EffectQueued) and fact.event.effect.object in lost
+        }
+        removed = removal_times(self._workspace, queued)
+        return f": {removal_text(max(removed.values()))}" if removed else ""
 
     def _deliver(
         self, table: str, effects: Sequence[Effect], guard: Guard, also: Sequence[Event]
@@ -129,7 +144,9 @@ class DeliveredTables:
         events += replaced_effects(environment, earlier)
         if events:
             tools.ledger.append(events, now=tools.clock(), guard=guard)
-        return perform_effects(tools, environment, due, replace(guard, unchanged={}))
+        return perform_effects(
+            tools, environment, due, replace(guard, unchanged={}, find_missing=None)
+        )
 
     def _last_event(self, run: str) -> int:
         kinds = ("RunStarted", "RunEnded")

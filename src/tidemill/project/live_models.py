@@ -26,6 +26,7 @@ from tidemill.models.live_moves import (
 )
 from tidemill.ports.ledger import Guard, Lease, State
 from tidemill.project.enforcement import is_governed
+from tidemill.project.removals import removal_text, removed_versions
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.environment import history_filter
 from tidemill.workflow.model import Artifact
@@ -183,8 +184,10 @@ class LiveModels:
             for name in artifact.all_objects:
                 self._workspace.tools.artifacts.get(name)
         except StorageError as error:
+            removed = removed_versions(self._workspace, stage.name).get(artifact.id)
+            why = str(error) if removed is None else removal_text(removed)
             raise type(error)(
-                f"{stage.name} {artifact.id} can't go live: {error}; nothing was changed"
+                f"{stage.name} {artifact.id} can't go live: {why}; nothing was changed"
             ) from error
         flow = self._workspace.flow
         scored = [flow[table.inputs[0].name].output for table in self._tables(stage)]

@@ -35,6 +35,7 @@ from tidemill.project.live_models import LiveModels, current_artifact
 from tidemill.project.loaded_model import LoadedModel, load_model
 from tidemill.project.model_bom import ModelBom, bom_of
 from tidemill.project.model_cards import ModelCard
+from tidemill.project.removals import removed_versions
 from tidemill.project.workspace import Workspace
 from tidemill.store.published import read_rows
 from tidemill.workflow.environment import history_filter
@@ -74,7 +75,8 @@ class RegisteredModel:
     @property
     def versions(self) -> tuple[ModelVersion, ...]:
         """All versions in the history of the environment, the one that was trained last first."""
-        return self._facts()[1]
+        found, removed = self._facts()[1], removed_versions(self._workspace, self.name)
+        return tuple(replace(each, removed=removed.get(each.id)) for each in found)
 
     @property
     def history(self) -> tuple[LivePeriod, ...]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tidemill.project.metrics import Metrics
     from tidemill.project.plans import Plans
     from tidemill.project.promotion_preview import PromotionPreview
+    from tidemill.project.retention import Retention
     from tidemill.project.runs import Runs
     from tidemill.project.schedules import ProjectSchedules
 
@@ -24,6 +25,11 @@ class OperationServices:
     """A base of `Project` with the services that operate it, which are imported when they are first used."""
 
     workspace: Workspace
+
+    @property
+    def retention(self) -> Retention:
+        """Removes what nothing needs any more: sweep, preview, explain, pin."""
+        return cast("Retention", self._service("retention", "Retention"))
 
     @property
     def schedules(self) -> ProjectSchedules:

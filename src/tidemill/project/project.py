@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     from tidemill.project.openlineage import OpenLineage
     from tidemill.project.policy import Policy
     from tidemill.project.quarantine import Quarantine
-    from tidemill.project.retention import Retention
     from tidemill.project.reviews import Reviews
     from tidemill.project.rollouts import Rollouts
     from tidemill.project.runs import Progress
@@ -359,11 +358,6 @@ class Project(OperationServices):
     def delivered_tables(self) -> DeliveredTables:
         """The tables that were delivered: restore an earlier version of one."""
         return cast("DeliveredTables", self._service("delivered_tables", "DeliveredTables"))
-
-    @property
-    def retention(self) -> Retention:
-        """Removes what nothing needs any more: sweep, preview, explain, pin."""
-        return cast("Retention", self._service("retention", "Retention"))
 
     @property
     def contracts(self) -> Contracts:

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 
 from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.adapters.files.memos import FileMemos
+from tidemill.adapters.sqlite.compaction import SqliteCompaction
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import ConflictError, TidemillError, UsageError
 from tidemill.core.recorded_reason import checked_note, checked_reason
 from tidemill.environments.io.environments import Environments, forget_stages
 from tidemill.governance.permissions import Permission
+from tidemill.ledger.compaction_report import CompactionTerms
 from tidemill.ledger.garbage import ObjectUse, SupersededResult
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.retention_events import DataPinned, DataUnpinned, StagesUndeclared
@@ -23,6 +25,7 @@ from tidemill.operations.retention import Pin, RetentionPolicy, undeclared_since
 from tidemill.operations.swept import SweepReport
 from tidemill.ports.ledger import Ledger, State
 from tidemill.project.composition import run_id
+from tidemill.project.verification import LEDGER
 from tidemill.project.workflow_ledger import WorkflowLedger, shared_ledger
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.environment import PRODUCTION
@@ -72,6 +75,7 @@ class Retention:
             self._sweeper("").preview(),
             environments_dropped=tuple(expired),
             stages_removed=tuple(self._undeclared_too_long()),
+            ledger=self._compact("", dry_run=True)[0],
         )
 
     def is_due(self, now: float, *, nightly: bool = True) -> str | None:
@@ -91,11 +95,11 @@ class Retention:
         count = self._ledger().garbage.count_superseded(now - shortest)
         return f"{count:,} results were superseded" if count >= ENOUGH else None
 
-    def sweep_after_run(self) -> tuple[str, ...]:
-        """Sweep if there is enough garbage; return what failed, which changes no run's outcome."""
+    def sweep_if_due(self, *, nightly: bool = True) -> tuple[str, ...]:
+        """Sweep if `is_due` says so; return what failed, which fails nothing else."""
         space = self._workspace
         try:
-            if self.is_due(space.tools.clock(), nightly=False) is None:
+            if self.is_due(space.tools.clock(), nightly=nightly) is None:
                 return ()
             report = self._sweep(space.actor.name)
         except ConflictError:
@@ -171,12 +175,27 @@ class Retention:
         report = self._sweeper(actor).sweep(run_id())
         if isinstance(space.tools.ledger, WorkflowLedger):
             space.tools.ledger.has_appended = True
+        saved, more = self._compact(actor)
         return replace(
             report,
             environments_dropped=dropped.dropped,
             stages_removed=tuple(removed),
-            notes=tuple(notes),
+            ledger=saved,
+            notes=(*notes, *more),
         )
+
+    def _compact(self, actor: str, *, dry_run: bool = False) -> tuple[int, tuple[str, ...]]:
+        """Compact the ledger, whose old events may need less now; return the bytes saved, and notes."""
+        space, path = self._workspace, self._workspace.home / LEDGER
+        if space.settings.retention.hold or not path.exists():
+            return 0, ()
+        terms = CompactionTerms(after_s=space.settings.ledger.compact_after_s)
+        found = SqliteCompaction(path).compact(
+            terms, now=space.tools.clock(), actor=actor, dry_run=dry_run
+        )
+        if dry_run:
+            return max(found.bytes_before - found.bytes_after, 0), ()
+        return max(found.file_before - found.file_after, 0), found.notes
 
     def _undeclared_too_long(self) -> Iterator[str]:
         """The stages of the environment that weren't declared for as long as results are kept."""

@@ -153,7 +153,7 @@ class Runs:
         if not any(stage.ran or stage.bound or stage.removed for stage in receipt.stages):
             return receipt
         module = import_module("tidemill.project.retention")
-        messages: tuple[str, ...] = module.Retention(self._workspace).sweep_after_run()
+        messages: tuple[str, ...] = module.Retention(self._workspace).sweep_if_due(nightly=False)
         return replace(receipt, messages=(*receipt.messages, *messages)) if messages else receipt
 
     def _hold(self, lease: Heartbeat, work: Callable[[Runtime], Receipt]) -> Receipt:

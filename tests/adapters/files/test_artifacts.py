@@ -376,3 +376,77 @@ def test_whether_no_objects_are_missing_is_known_without_looking(
     assert artifacts.find_missing([]) == {}
     assert listed == []
     assert artifacts.find_missing([name]) == {}
+
+
+class Hours:
+    """A clock in hours that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now * 3_600.0
+
+
+def test_discarded_objects_are_old_enough(root: Path) -> None:
+    clock = Hours()
+    artifacts = FileArtifacts(root, clock=clock)
+    old, again = store(artifacts, b"old", ".bin"), store(artifacts, b"again", ".bin")
+    clock.now = 110.0
+    # Storing it again changes nothing that readers see, and protects it.
+    version = artifacts.versions([again])
+    assert store(artifacts, b"again", ".bin") == again
+    assert artifacts.versions([again]) == version
+    new = store(artifacts, b"new", ".bin")
+    assert {each.name: each.written / 3_600.0 for each in artifacts.stored()} == {
+        old: 100.0,
+        again: 110.0,
+        new: 110.0,
+    }
+    gone = object_name("gone")
+    found = artifacts.discard([old, again, new, gone], before=105.0 * 3_600.0)
+    assert found.sizes == {old: 3, gone: 0}
+    assert (found.recent, found.failed) == ((again, new), {})
+    assert {*artifacts.names()} == {again, new}
+    assert artifacts.sizes([old, new]) == {new: 3}
+    assert artifacts.discard([again], before=111.0 * 3_600.0).sizes == {again: 5}
+    assert [*(root / "renewed").iterdir()] == []
+
+
+def test_an_object_that_is_stored_while_it_is_discarded_stays(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Hours()
+    artifacts = FileArtifacts(root, clock=clock)
+    name = store(artifacts, b"one", ".bin")
+    clock.now, rename = 110.0, os.rename
+
+    def store_before(source: str, target: str) -> None:
+        assert store(artifacts, b"one", ".bin") == name
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", store_before)
+    assert artifacts.discard([name], before=105.0 * 3_600.0).recent == (name,)
+    assert artifacts.get(name) == b"one"
+
+    def store_after(source: str, target: str) -> None:
+        rename(source, target)
+        assert store(artifacts, b"two", ".bin") == second
+
+    clock.now = 100.0
+    second = store(artifacts, b"two", ".bin")
+    clock.now = 110.0
+    monkeypatch.setattr(os, "rename", store_after)
+    artifacts.discard([second], before=105.0 * 3_600.0)
+    assert artifacts.get(second) == b"two"
+
+
+def test_leftovers_are_removed_by_their_age(root: Path) -> None:
+    artifacts = FileArtifacts(root)
+    (root / "tmp" / "half").write_bytes(b"1234")
+    assert artifacts.remove_leftovers(0.0) == 0
+    later = (root / "tmp" / "half").stat().st_mtime + 1
+    assert artifacts.remove_leftovers(later, dry_run=True) == 4
+    assert (root / "tmp" / "half").exists()
+    assert artifacts.remove_leftovers(later) == 4
+    assert not (root / "tmp" / "half").exists()

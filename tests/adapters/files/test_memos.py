@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -100,3 +101,43 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
         memos.segments(SPACE)
     with pytest.raises(StorageError, match="segments can't be read or written"):
         memos.append(SPACE, b"a")
+
+
+def set_times(folder: Path, hours: float) -> None:
+    """Make a space as old as if it had been used last at that time."""
+    for path in (*folder.rglob("*"), folder):
+        os.utime(path, (hours * 3_600.0, hours * 3_600.0))
+
+
+def test_unused_spaces_are_dropped(tmp_path: Path) -> None:
+    memos = FileMemos(tmp_path)
+    for space in ("old", "used"):
+        memos.append(space, b"payload")
+        set_times(tmp_path / space, 10.0)
+    before = 20.0 * 3_600.0
+    assert memos.unused_spaces(before) == {"old": 7, "used": 7}
+    assert memos.unused_spaces(5.0 * 3_600.0) == {}
+    # Whoever looks into a space uses it.
+    assert memos.segments("used")
+    assert memos.unused_spaces(before) == {"old": 7}
+    assert memos.drop_space("used", before) == 0
+    assert memos.drop_space("old", before) == 7
+    assert memos.spaces() == ["used"]
+    assert memos.drop_space("old", before) == 0
+    assert not memos.segments("old")
+
+
+def test_a_space_that_cannot_be_dropped_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memos = FileMemos(tmp_path)
+    memos.append("old", b"payload")
+    set_times(tmp_path / "old", 10.0)
+
+    def refuse(source: str, target: str) -> None:
+        raise PermissionError(13, "Permission denied", source)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(StorageError, match="Permission denied"):
+        memos.drop_space("old", 1e9)
+    assert memos.spaces() == ["old"]

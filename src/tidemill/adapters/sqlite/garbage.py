@@ -11,14 +11,13 @@ import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from tidemill.adapters.codec.events import decode, decode_binding, decode_event
-from tidemill.adapters.codec.ledger_errors import describe_holder
 from tidemill.adapters.sqlite.connections import Connections
 from tidemill.adapters.sqlite.leases import require_lease
 from tidemill.adapters.sqlite.projections import stored_needs
 from tidemill.adapters.sqlite.stamps import reading_values, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.garbage import ObjectUse, SupersededEffect, SupersededResult
-from tidemill.ledger.io.lease_holder import is_dead
+from tidemill.ledger.io.lease_holder import describe_holder, is_dead
 from tidemill.ledger.retention_events import SweepMarked
 from tidemill.ports.ledger import Lease
 from tidemill.ports.upkeep import Discard, Discarded

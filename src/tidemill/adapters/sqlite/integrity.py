@@ -33,9 +33,12 @@ from tidemill.core.errors import ConflictError, StorageError, TidemillError
 from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.event import Event, Settled
 from tidemill.ledger.event_digest import EventPlace
+from tidemill.ledger.retention_events import SweepConfirmed, SweepMarked
 
 # Not derived from events: how the file came about, and who may act now.
 _NOT_DERIVED = ("leases", "migrations", "events", "links", "compacted", "people")
+# What these say of a complete ledger, or of events by their numbers, isn't true of one with other events.
+_ABOUT_NUMBERS = (Settled, Compacted, SweepMarked, SweepConfirmed)
 # SQLite lists at most so many faults; each table adds one.
 _MOST = 20
 # For another process that has the file for itself.
@@ -127,7 +130,7 @@ def rebuild_from(events: list[StoredEvent], target: Path, *, is_complete: bool) 
                 if stored.batch != batch:
                     projector = Projector(connection=connection)
                     batch, first = stored.batch, seq + 1
-                if not is_complete and isinstance(stored.event, Settled | Compacted):
+                if not is_complete and isinstance(stored.event, _ABOUT_NUMBERS):
                     left_out += 1
                     continue
                 number = stored.seq if is_complete else seq + 1

@@ -50,7 +50,7 @@ def _row(version: ModelVersion) -> list[str]:
         local_time(version.trained_at),
         count(version.artifact.rows),
         version.metrics_text,
-        size(version.bytes),
+        "removed" if version.removed is not None else size(version.bytes),
         f"{cost.cpu_s:.2f}" if cost is not None else "-",
     ]
 
@@ -75,6 +75,8 @@ def _lines(version: ModelVersion, price: Price) -> Iterator[str]:
     artifact = version.artifact
     yield f"{version.model} {version.id}: {version.state}, {artifact.format}, {size(version.bytes)}"
     yield f"  trained     {local_time(version.trained_at)} by run {version.run}{_cost(version, price)}"
+    if version.removed is not None:
+        yield f"  removed     on {local_time(version.removed)[:10]} by a sweep"
     yield from artifact_lines(artifact)
     yield f"  recipe      {artifact.recipe[:12]}, key {version.key[:12]}"
     for name, columns in version.columns.items():

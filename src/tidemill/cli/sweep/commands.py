@@ -115,6 +115,8 @@ def _summary(found: SweepReport) -> Iterator[str]:
         yield f"{verb} {plural(found.objects, 'object')}, {size(found.bytes)}"
     else:
         yield "nothing to remove"
+    if found.ledger:
+        yield f"the ledger {'would be' if found.dry_run else 'is'} {size(found.ledger)} smaller"
     for run in found.waits:
         yield f"marked objects wait until {run} has ended; the next sweep deletes them"
     yield from found.notes

@@ -1,0 +1,49 @@
+"""Find out when a sweep removed what somebody asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from tidemill.ledger.event import Delivered, Published
+from tidemill.ledger.retention_events import SweepMarked
+from tidemill.project.workspace import Workspace
+
+
+def removal_times(space: Workspace, events: Collection[int]) -> Mapping[int, float]:
+    """Map those of some events whose objects sweeps removed to the time of the last sweep that did."""
+    found: dict[int, float] = {}
+    for fact in space.tools.ledger.events(kinds=(SweepMarked.__name__,)):
+        event = fact.event
+        assert isinstance(event, SweepMarked)
+        marked = (seq for mark in event.marks for seq in mark.events)
+        found.update((seq, fact.at) for seq in marked if seq in events)
+    return found
+
+
+def removed_versions(space: Workspace, model: str) -> Mapping[str, float]:
+    """Map the versions of a model that aren't stored any more to when a sweep removed them."""
+    named: dict[int, str] = {}
+    stored: dict[str, str] = {}
+    for fact in space.tools.ledger.events(kinds=(Published.__name__,), stage=model):
+        if isinstance(fact.event, Published) and fact.event.binding.product.artifact is not None:
+            artifact = fact.event.binding.product.artifact
+            named[fact.seq], stored[artifact.id] = artifact.id, artifact.object
+    for fact in space.tools.ledger.events(kinds=(Delivered.__name__,)):
+        if isinstance(fact.event, Delivered) and fact.event.delivery.name == model:
+            artifact = fact.event.delivery.artifact
+            named[fact.seq], stored[artifact.id] = artifact.id, artifact.object
+    lost = {*space.tools.artifacts.find_missing({*stored.values()})}
+    if not lost:
+        return {}
+    removed = removal_times(space, named)
+    found: dict[str, float] = {}
+    for seq, version in named.items():
+        if seq in removed and stored[version] in lost:
+            found[version] = max(removed[seq], found.get(version, 0.0))
+    return found
+
+
+def removal_text(at: float) -> str:
+    """`removed on 2026-03-07 by a sweep`."""
+    return f"removed on {datetime.fromtimestamp(at).astimezone():%Y-%m-%d} by a sweep"
