@@ -178,7 +178,11 @@ def _from_here(path: Path) -> str:
     return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
-def start_project(folder: Path, first: date = _FIRST, last: date = _LAST) -> str:
+def _start(folder: Path) -> str:
+    return start_project(folder, _FIRST, _LAST)
+
+
+def start_project(folder: Path, first: date, last: date) -> str:
     """Write the template of the flights, and the data of a time, into a folder; return what was written."""
     template = files("tidemill") / "templates" / "flights"
     for name in ("flights.py", "pyproject.toml"):
@@ -247,7 +251,7 @@ ACTS = (
     Act(
         title="Build the history",
         story="334 days of real flights out of New York, with the weather; a model, its gates, a table.",
-        change=start_project,
+        change=_start,
     ),
     Act(title="Run again", story="Nothing changed, so nothing runs.", change=_no_change),
     Act(

@@ -23,9 +23,8 @@ from tidemill.core.errors import TidemillError
 from tidemill.core.python_command import python_module
 from tidemill.ledger.event import Event, RunEnded
 from tidemill.ledger.incident_events import IncidentOpened
-from tidemill.ports.ledger import Ledger
 from tidemill.project.clock import VARIABLE, set_clock
-from tidemill.project.project import open_project
+from tidemill.project.project import Project, open_project
 
 _HISTORY = date(2013, 10, 1), date(2013, 11, 30)
 _MONTH = date(2013, 12, 1), date(2013, 12, 31)
@@ -114,7 +113,7 @@ def play_month(
         _clock_of(clock),
         open_project(folder) as project,
     ):
-        replay = _Replay(project.tools.ledger, wake, echo)
+        replay = _Replay(project, wake, echo)
         for day in replayed_days(*_MONTH):
             set_clock(clock, _arrival(day.day))
             _send(folder, day)
@@ -128,12 +127,12 @@ class _Replay:
     """Tells what is recorded, day after day, until what is expected of the day has happened."""
 
     def __init__(
-        self, ledger: Ledger, wake: Callable[[], None], echo: Callable[[str], None]
+        self, project: Project, wake: Callable[[], None], echo: Callable[[str], None]
     ) -> None:
-        self._ledger = ledger
+        self._ledger = project.tools.ledger
         self._wake = wake
         self._echo = echo
-        self._seq = ledger.state("prod").seq
+        self._seq = project.state().seq
 
     def play(self, day: LiveDay) -> None:
         """Play a day; TidemillError if it doesn't end in time."""

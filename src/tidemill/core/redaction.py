@@ -217,7 +217,7 @@ def _url_end(text: str, scheme: re.Match[str]) -> int:
     end = _space(text, begin)
     opened = text[scheme.start() - 1] if scheme.start() else ""
     if opened and opened in _QUOTES:
-        closed = _closing(text, begin, end, opened)
+        closed = _end_of_quote(text, begin, end, opened)
         # Without an `@`, the quote may belong to a password.
         if closed >= 0 and ("@" in text[begin:closed] or not _breaks_off(text[begin:closed])):
             return closed
@@ -228,7 +228,7 @@ def _url_end(text: str, scheme: re.Match[str]) -> int:
     return end if at < 0 else _space(text, at)
 
 
-def _closing(text: str, begin: int, end: int, mark: str) -> int:
+def _end_of_quote(text: str, begin: int, end: int, mark: str) -> int:
     """The index of the quote that closes, or -1; a quote after a backslash doesn't."""
     at = text.find(mark, begin, end)
     while at > 0 and text[at - 1] == "\\":

@@ -75,7 +75,7 @@ def bottom_height(scale: Scale, axis: Axis) -> float:
 
 def horizontal_axis(scale: Scale, axis: Axis, top: float, bottom: float) -> str:
     """Grid lines from `top` to `bottom`, the labels of the ticks below them, and the title at the end."""
-    shown = _apart(scale)
+    shown = _label_ticks(scale)
     lines = [
         f'<path class="grid" d="M{number(scale.at(tick.value))} {number(top)}V{number(bottom)}"/>'
         for tick in scale.ticks
@@ -121,7 +121,7 @@ def _middle(label: str, x: float, y: float) -> str:
     return text(label, x, y, kind="tick", size=SMALL_SIZE, width=200, middle=True)
 
 
-def _apart(scale: Scale) -> Sequence[Tick]:
+def _label_ticks(scale: Scale) -> Sequence[Tick]:
     """Every tick, or every second, third and so on, so that labels don't touch."""
     choices = (scale.ticks[::every] for every in range(1, len(scale.ticks) + 1))
     return next(

@@ -64,7 +64,7 @@ def model_bom(
         _library(name, number, packages.get(name, PackageFacts()))
         for name, number in _packages(version.artifact).values()
     ]
-    tool = {"type": "application", "name": "tidemill", **_known({"version": tidemill})}
+    tool = {"type": "application", "name": "tidemill", **_without_empty({"version": tidemill})}
     document = masked(
         {
             "$schema": SCHEMA,
@@ -134,7 +134,7 @@ def _card(version: ModelVersion, record: BuildRecord) -> Json:
         "outputs": [{"format": artifact.output}],
     }
     metrics = list(_metrics(version))
-    card: Json = {"modelParameters": _known(parameters)}
+    card: Json = {"modelParameters": _without_empty(parameters)}
     if metrics:
         card["quantitativeAnalysis"] = {"performanceMetrics": metrics}
     card["considerations"] = {"technicalLimitations": list(_limitations(version))}
@@ -220,7 +220,7 @@ def _data(item: BuildInput, owner: str) -> Json:
         "type": "data",
         "bom-ref": reference,
         "name": item.name,
-        **_known({"version": item.contract}),
+        **_without_empty({"version": item.contract}),
         "data": [dataset],
         "properties": [
             *_properties(facts),
@@ -310,5 +310,5 @@ def _properties(facts: Mapping[str, str]) -> list[Json]:
     return [{"name": f"tidemill:{name}", "value": text} for name, text in facts.items() if text]
 
 
-def _known(facts: Json) -> Json:
+def _without_empty(facts: Json) -> Json:
     return {name: value for name, value in facts.items() if value not in ("", [])}

@@ -38,7 +38,7 @@ def promotion_facts(
 ) -> dict[str, FactValue]:
     """The facts about a promotion to the environment of the context; None for what can't be known."""
     tables = [stage.name for stage in flow.stages if stage.kind not in (Kind.MODEL, Kind.EVALUATE)]
-    differing = {name: _differing(found, name) for name in tables}
+    differing = {name: _changed_partitions(found, name) for name in tables}
     return {
         **common_facts(context, context.environment),
         "sampled": found.sample < 1,
@@ -61,7 +61,7 @@ def promotion_facts(
     }
 
 
-def _differing(found: PromotionEvidence, stage: str) -> list[str]:
+def _changed_partitions(found: PromotionEvidence, stage: str) -> list[str]:
     """The partitions of the source that the target lacks, or has with other content."""
     theirs = found.target.get(stage, {})
     return [

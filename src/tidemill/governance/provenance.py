@@ -127,8 +127,8 @@ def model_statement(version: ModelVersion, facts: BuildRecord, file: AttestedFil
     }
     definition = {
         "buildType": MODEL_BUILD,
-        "externalParameters": _known(external),
-        "internalParameters": _known(internal),
+        "externalParameters": _without_empty(external),
+        "internalParameters": _without_empty(internal),
         "resolvedDependencies": [*_dependencies(facts), *_packages(artifact.packages)],
     }
     made = _run_details(facts, version.trained_at, artifact.packages.get("tidemill", ""))
@@ -158,15 +158,15 @@ def table_statement(
     ]
     last = max(partitions, key=lambda each: each.at)
     place = {"format": sink.format, "target": sink.target, "table": sink.table} if sink else {}
-    external = {**_external(facts), "sink": _known(place)}
+    external = {**_external(facts), "sink": _without_empty(place)}
     internal = {
         "recipes": sorted({each.recipe for each in partitions}),
         "contracts": sorted({each.contract for each in partitions if each.contract}),
     }
     definition = {
         "buildType": TABLE_BUILD,
-        "externalParameters": _known(external),
-        "internalParameters": _known(internal),
+        "externalParameters": _without_empty(external),
+        "internalParameters": _without_empty(internal),
         "resolvedDependencies": _dependencies(facts),
     }
     made = _run_details(facts, last.at, "")
@@ -209,7 +209,7 @@ def _run_details(facts: BuildRecord, finished: float, tidemill: str) -> Json:
         "finishedOn": moment(finished),
     }
     version = {"version": {"tidemill": tidemill}} if tidemill else {}
-    return {"builder": {"id": BUILDER, **version}, "metadata": _known(metadata)}
+    return {"builder": {"id": BUILDER, **version}, "metadata": _without_empty(metadata)}
 
 
 def _dependencies(facts: BuildRecord) -> list[Json]:
@@ -337,7 +337,7 @@ def _rulings(facts: BuildRecord) -> Iterator[tuple[str, Json]]:
         yield "review", value
 
 
-def _known(facts: Json) -> Json:
+def _without_empty(facts: Json) -> Json:
     return {key: value for key, value in facts.items() if value not in (None, "", {}, [])}
 
 

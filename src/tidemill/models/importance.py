@@ -110,24 +110,26 @@ def library_importance(model: Any, names: Sequence[str] = ()) -> dict[str, float
     linear models, which depends on the units of the columns.
     """
     if callable(getattr(model, "feature_importance", None)):
-        return _named(model.feature_importance(importance_type="gain"), names, model.feature_name())
+        return _sizes_by_name(
+            model.feature_importance(importance_type="gain"), names, model.feature_name()
+        )
     if callable(getattr(model, "get_score", None)):
         gains = model.get_score(importance_type="total_gain")
         own = model.feature_names or [f"f{n}" for n in range(model.num_features())]
-        return _named([gains.get(name, 0.0) for name in own], names, own)
+        return _sizes_by_name([gains.get(name, 0.0) for name in own], names, own)
     own = getattr(model, "feature_names_in_", None)
     if getattr(model, "feature_importances_", None) is not None:
-        return _named(model.feature_importances_, names, own)
+        return _sizes_by_name(model.feature_importances_, names, own)
     if getattr(model, "coef_", None) is not None:
         sizes = np.abs(np.atleast_2d(np.asarray(model.coef_, dtype=float))).max(axis=0)
-        return _named(sizes, names, own)
+        return _sizes_by_name(sizes, names, own)
     raise UsageError(
         f"{type(model).__name__} doesn't say which columns it relies on; "
         "tm.permutation_importance(model, frame, metric) measures it"
     )
 
 
-def _named(values: Any, names: Sequence[str], own: Any) -> dict[str, float]:
+def _sizes_by_name(values: Any, names: Sequence[str], own: Any) -> dict[str, float]:
     sizes = [float(value) for value in values]
     known = list(names) or (list(map(str, own)) if own is not None else [])
     if known and len(known) != len(sizes):

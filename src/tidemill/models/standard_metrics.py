@@ -114,7 +114,7 @@ def log_loss(
     return Metric(
         name="log_loss",
         expression=rows.mean(loss),
-        positive=_named(label, prediction, positive),
+        positive=_positive_label(label, prediction, positive),
         bounds=_ERROR,
     )
 
@@ -131,7 +131,7 @@ def brier(
     return Metric(
         name="brier",
         expression=rows.mean((_probability(rows.prediction) - rows.label) ** 2),
-        positive=_named(label, prediction, positive),
+        positive=_positive_label(label, prediction, positive),
         bounds=_SHARE,
     )
 
@@ -149,7 +149,7 @@ def auc(
         name="auc",
         expression=area_under_roc(rows),
         goal=Goal.HIGH,
-        positive=_named(label, prediction, positive),
+        positive=_positive_label(label, prediction, positive),
         bounds=_SHARE,
     )
 
@@ -167,7 +167,7 @@ def average_precision(
         name="average_precision",
         expression=mean_precision(rows),
         goal=Goal.HIGH,
-        positive=_named(label, prediction, positive),
+        positive=_positive_label(label, prediction, positive),
         bounds=_SHARE,
     )
 
@@ -184,7 +184,7 @@ def precision(
     rows = binary_columns(label, prediction, weight, positive)
     hits, alarms, _ = _counts(rows, threshold)
     value = pl.when(alarms == 0).then(0.0).otherwise(hits / alarms)
-    return _judged("precision", value, threshold, _named(label, prediction, positive))
+    return _judged("precision", value, threshold, _positive_label(label, prediction, positive))
 
 
 def recall(
@@ -202,7 +202,7 @@ def recall(
         "recall",
         undefined_where(positives == 0, hits / positives),
         threshold,
-        _named(label, prediction, positive),
+        _positive_label(label, prediction, positive),
     )
 
 
@@ -218,7 +218,7 @@ def f1(
     rows = binary_columns(label, prediction, weight, positive)
     hits, alarms, positives = _counts(rows, threshold)
     value = undefined_where(positives == 0, 2 * hits / (alarms + positives))
-    return _judged("f1", value, threshold, _named(label, prediction, positive))
+    return _judged("f1", value, threshold, _positive_label(label, prediction, positive))
 
 
 def accuracy(
@@ -236,7 +236,9 @@ def accuracy(
     if threshold is not None:
         rows = binary_columns(label, prediction, weight, positive)
         right = (_alarm(rows, threshold) - rows.label).abs() * -1 + 1
-        return _judged("accuracy", rows.mean(right), threshold, _named(label, prediction, positive))
+        return _judged(
+            "accuracy", rows.mean(right), threshold, _positive_label(label, prediction, positive)
+        )
     truth, guess = pl.col(label), pl.col(prediction)
     right = pl.when(guess.is_null()).then(math.nan).otherwise((guess == truth).cast(pl.Float64))
     known = pl.when(truth.is_not_null()).then(right)
@@ -267,7 +269,7 @@ def calibration_error(
     return Metric(
         name="calibration_error",
         expression=pl.sum_horizontal(gaps) / gap.count(),
-        positive=_named(label, prediction, positive),
+        positive=_positive_label(label, prediction, positive),
         bounds=_SHARE,
     )
 
@@ -399,7 +401,7 @@ def _judged(
     )
 
 
-def _named(label: str, prediction: str, positive: object) -> tuple[str, object] | None:
+def _positive_label(label: str, prediction: str, positive: object) -> tuple[str, object] | None:
     """The label and its positive class, if the column `prediction` must be the probability of that."""
     return None if positive is None or prediction != PREDICTION else (label, positive)
 

@@ -18,47 +18,47 @@ def event_line(event: Event) -> str:
     return "" if describe is None else describe(event)
 
 
-def _run(event: RunEnded) -> str:
+def _run_line(event: RunEnded) -> str:
     if event.receipt is None:
         return f"run {event.run} was lost"
     ran = ", ".join(f"{each.stage} {each.ran}" for each in event.receipt.stages if each.ran)
     return f"run {event.status}: {ran or 'nothing ran'} in {event.receipt.wall_s:.1f} s"
 
 
-def _attempt(event: Attempted) -> str:
+def _attempt_line(event: Attempted) -> str:
     attempt = event.attempt
     if attempt.action == Action.TRAIN and attempt.outcome is Outcome.OK:
         return f"trained {attempt.stage}: {'; '.join(attempt.reasons)}"
     return ""
 
 
-def _delivery(event: Delivered) -> str:
+def _delivery_line(event: Delivered) -> str:
     return f"live: {event.delivery.name} {event.delivery.artifact.id[:12]}"
 
 
-def _opened(event: IncidentOpened) -> str:
+def _opening_line(event: IncidentOpened) -> str:
     return f"incident {event.incident.id}: {event.incident.cause.title}"
 
 
-def _closed(event: IncidentClosed) -> str:
+def _closing_line(event: IncidentClosed) -> str:
     return f"incident {event.incident} is over: {event.how}"
 
 
-def _alert(event: AlertSent) -> str:
+def _alert_line(event: AlertSent) -> str:
     return f"alert to {event.channel}: incident {event.incident} {event.kind}"
 
 
-def _sweep(event: SweepConfirmed) -> str:
+def _sweep_line(event: SweepConfirmed) -> str:
     freed = event.bytes + event.orphan_bytes + sum(event.removed.values())
     return f"sweep: {event.objects + event.orphans:,} objects, {size(freed)}" if freed else ""
 
 
 _LINES: Mapping[type[Event], Callable[[Any], str]] = {
-    RunEnded: _run,
-    Attempted: _attempt,
-    Delivered: _delivery,
-    IncidentOpened: _opened,
-    IncidentClosed: _closed,
-    AlertSent: _alert,
-    SweepConfirmed: _sweep,
+    RunEnded: _run_line,
+    Attempted: _attempt_line,
+    Delivered: _delivery_line,
+    IncidentOpened: _opening_line,
+    IncidentClosed: _closing_line,
+    AlertSent: _alert_line,
+    SweepConfirmed: _sweep_line,
 }

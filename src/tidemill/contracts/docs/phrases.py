@@ -47,12 +47,12 @@ def column_terms(column: Column) -> str:
         column.pii and f"personal: {column.pii}",
         "partition" if column.partition else "",
         column.source and f"from {column.source!r} in files",
-        *_written(column.text),
+        *_text_phrases(column.text),
     )
     return ", ".join(filter(None, (*conditions(column), *marks)))
 
 
-def _written(text: TextFormat) -> Iterator[str]:
+def _text_phrases(text: TextFormat) -> Iterator[str]:
     """Phrase how the text of cells is read, as far as the column declares it."""
     yield f"written as {' or '.join(text.formats)}" if text.formats else ""
     yield f"in the time of {text.time_zone}" if text.time_zone else ""

@@ -153,7 +153,7 @@ class EventQueue:
         failures = 0
         while (found := self._next()) is not None:
             # A receiver that is away mustn't be waited for again and again.
-            if failures < _MOST_FAILURES and (event := self._made(found[1])) is not None:
+            if failures < _MOST_FAILURES and (event := self._encode_event(found[1])) is not None:
                 failures = 0 if self._sent(found[0], event) else failures + 1
 
     def _next(self) -> tuple[str, MakeEvent] | None:
@@ -163,7 +163,7 @@ class EventQueue:
                 return None
             return self._waiting.popleft()
 
-    def _made(self, make: MakeEvent) -> bytes | None:
+    def _encode_event(self, make: MakeEvent) -> bytes | None:
         try:
             return self._encode(make())
         # A bug in the description of one event mustn't lose the others.

@@ -49,7 +49,7 @@ class StageDatasets:
         read = [*inputs.values(), *origins]
         event["inputs"] = [self._input(dataset, alone=len(read) == 1) for dataset in read]
         edges = self._edges(inputs, source, origins)
-        event["outputs"] = [self._output(dataset, edges) for dataset in self._written()]
+        event["outputs"] = [self._output(dataset, edges) for dataset in self._output_places()]
         if edges.left_out:
             counts = {"columnLineage": edges.left_out}
             event["run"]["facets"]["tidemill_leftOut"] = self.builder.trimmed(counts)
@@ -123,7 +123,7 @@ class StageDatasets:
             found["facets"] = {"storage": self._storage(dataset)}
         return found
 
-    def _written(self) -> list[Dataset]:
+    def _output_places(self) -> list[Dataset]:
         """The places that rows were delivered to, or the stage's own dataset."""
         places = [self.context.places.sink(effect) for effect in self.tally.effects.values()]
         return [place for place in places if place is not None] or [self._own()]

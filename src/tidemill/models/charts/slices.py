@@ -75,7 +75,9 @@ def slices(
                 ],
             )
         ),
-        description=read_aloud(f"{metric} by {first.by or 'slice'}:", _spoken(rows, list(given))),
+        description=read_aloud(
+            f"{metric} by {first.by or 'slice'}:", _row_texts(rows, list(given))
+        ),
         notes=(f"The {len(kept)} slices with the most rows, of {len(sizes):,}.",)
         if len(sizes) > len(kept)
         else (),
@@ -94,7 +96,7 @@ def _measured(
     return Measured(value=interval.value, low=interval.low, high=interval.high)
 
 
-def _spoken(rows: list[LabelledRow], names: list[str]) -> list[str]:
+def _row_texts(rows: list[LabelledRow], names: list[str]) -> list[str]:
     return [
         f"{row.label}{f', {name}' if name else ''}: {between(each.value, each.low, each.high)}"
         for row in rows

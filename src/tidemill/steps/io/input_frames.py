@@ -63,7 +63,7 @@ class InputFrames:
         self, item: Input, bound: Mapping[str, Binding], folder: FoldSession | None, reads: Reads
     ) -> pl.LazyFrame:
         assert item.contract is not None
-        with _named(item.name):
+        with _name_damage(item.name):
             if item.fold is not None:
                 assert folder is not None
                 return self.blame_damage({item.name: bound}, lambda: folder.fold(item, bound))
@@ -87,7 +87,7 @@ class InputFrames:
     ) -> pl.LazyFrame:
         """Return published partitions of the stage `name` as a frame, in their order."""
         self._frames.require({name: bindings})
-        with _named(name):
+        with _name_damage(name):
             return self._frames.load(bindings, contract)
 
     def of_all(
@@ -120,7 +120,7 @@ class InputFrames:
 
 
 @contextmanager
-def _named(stage: str) -> Iterator[None]:
+def _name_damage(stage: str) -> Iterator[None]:
     """Name the stage whose object is damaged in the error about it."""
     try:
         yield
