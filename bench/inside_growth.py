@@ -80,6 +80,9 @@ def measure(days: int, folder: Path) -> dict[str, float]:
     root = folder / "bakery"
     create_project(root)
     shutil.rmtree(root / "data", ignore_errors=True)
+    # The template keeps everything for more than a year.
+    settings = root / "pyproject.toml"
+    settings.write_text(settings.read_text().replace('keep = "400d"', 'keep = "7d"'))
     sys.path.insert(0, str(root))
     now = grow(root, days)
     grown = sizes(root)
