@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from tidemill.adapters.sqlite.packed_text import pack
 from tidemill.adapters.sqlite.stamps import unstamp
 from tidemill.core.errors import UsageError
 from tidemill.governance.audit_settings import AuditSettings
+from tidemill.ledger.compaction_events import Compacted as CompactedEvent
 from tidemill.ledger.compaction_report import CompactionReport
 from tidemill.ledger.event import Attempted
 from tidemill.project.audit import check_proof
@@ -77,6 +79,28 @@ def test_a_project_goes_on_as_before(old: Compacted) -> None:
         assert project.history.performance() != ()
         texts = [f.event for f in project.tools.ledger.events(kinds=("Attempted",))]
     assert sum(isinstance(e, Attempted) and not e.attempt.reasons for e in texts) == 18
+
+
+def test_what_was_swept_is_compacted(old: Compacted) -> None:
+    """A sweep removes results, a compaction their details; both are rebuilt from the events that are left."""
+    before = old.tides.contents()
+    for path in (old.tides.root / ".tidemill" / "objects").rglob("*.*"):
+        os.utime(path, (old.now - DAY_S, old.now - DAY_S))
+    with closing(old.open()) as project:
+        # A sweep compacts what it leaves.
+        assert project.retention.sweep().objects > 0
+        assert LedgerCompaction(project.workspace).compact().events == {}
+        facts = project.tools.ledger.events(kinds=("Compacted",))
+        told = [fact.event for fact in facts if isinstance(fact.event, CompactedEvent)]
+    assert sum(event.events["Published"] for event in told) == 18
+    assert sum(event.events["Attempted"] for event in told) == 18
+    with closing(old.open()) as project:
+        assert project.stored_state.verify(deep=True).problems == ()
+        assert project.retention.sweep().objects == 0
+        project.stored_state.rebuild()
+        assert project.stored_state.verify(deep=True).problems == ()
+    assert old.tides.contents() == before
+    assert old.tides.ok() == {}
 
 
 def test_checkpoints_and_proofs_hold(old: Compacted, tmp_path: Path) -> None:
