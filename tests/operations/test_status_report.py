@@ -76,6 +76,7 @@ def test_what_keeps_supervisors_from_working_is_wrong() -> None:
         "the workflow can't be opened: SyntaxError",
         "the last run failed: features: no",
     ]
+    assert len(supervisor_faults([troubled], [], failed=True)) == 1
 
 
 def test_a_run_says_how_far_it_is() -> None:

@@ -142,9 +142,12 @@ def test_a_supervisor_says_what_it_does(built: Path) -> None:
     found = read_status(built)
     assert found.up.startswith("working (process ")
     assert found.due == report.duties
+    assert found.is_supervised
+    assert tidemill("status", "--supervisor").code == 0
     assert [fact.text for fact in found.waiting] == ["the code of features changed"]
     assert found.notes == (report.backlog, *report.notes)
     file.close()
+    assert tidemill("status", "--supervisor").code == 1
 
 
 def test_schedules_are_due_without_a_supervisor(built: Path) -> None:

@@ -34,13 +34,13 @@ def _signals() -> Iterator[None]:
 
 
 def answers(
-    folder: Path, *jobs: UpJob, ledger: tuple[int, int] | None = None
+    folder: Path, *jobs: UpJob, ledger: tuple[int, int] | None = None, environment: str = "prod"
 ) -> list[ChildMessage]:
     """What a process says to some jobs."""
     options = ChildOptions(
         root=str(folder),
         workflow=None,
-        environment="prod",
+        environment=environment,
         ledger=ledger or ledger_identity(folder / ".tidemill" / "ledger.db"),
         begins=True,
     )
@@ -84,6 +84,12 @@ def test_whoever_may_not_supervise_is_refused(built: Path) -> None:
         file.write('\n[tool.tidemill.roles]\nboss = "admin"\n')
     (begun,) = answers(built)
     assert begun.is_refusal
+
+
+def test_a_misspelt_environment_is_not_begun(built: Path) -> None:
+    (begun,) = answers(built, environment="dve")
+    assert "dve" in begun.fault
+    assert not begun.is_refusal
 
 
 def test_a_home_that_was_moved_is_not_opened(built: Path) -> None:

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.option("--supervisor", is_flag=True,
+              help="Exit with 1 only if no `tidemill up` works or stands by: for health checks.")  # fmt: skip
 @json_option
 @project_options
-def status(as_json: bool) -> None:
+def status(supervisor: bool, as_json: bool) -> None:
     """Show how an environment is doing, in about ten lines, each with the command to look.
 
     What is wrong, what waits for whom, what runs and how far it is, what is due and why, and whether a
@@ -33,4 +35,5 @@ def status(as_json: bool) -> None:
     )
     text = render_status(found, text_width())
     print_result(text, as_json, "tidemill.status/1", lambda: {"status": found})
-    click.get_current_context().exit(found.exit_code)
+    code = int(not found.is_supervised) if supervisor else found.exit_code
+    click.get_current_context().exit(code)

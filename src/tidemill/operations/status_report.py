@@ -28,13 +28,15 @@ class Fact:
 class StatusReport:
     """The state of an environment: facts that are `wrong`, `waiting` for people, `running`, and `due`.
 
-    `up` says whether a `tidemill up` works. `free` and `size` are bytes of the disk of the home.
+    `up` says whether a `tidemill up` works; the environment `is_supervised` if one works or stands by.
+    `free` is what is left of the disk of the home, `size` that of the ledger, in bytes.
     """
 
     workflow: str
     environment: str
     at: float
     up: str
+    is_supervised: bool = False
     wrong: tuple[Fact, ...] = ()
     waiting: tuple[Fact, ...] = ()
     running: tuple[Fact, ...] = ()
@@ -86,8 +88,10 @@ def _by_role(reports: Iterable[UpReport]) -> list[UpReport]:
     return sorted(reports, key=lambda one: [*UpRole].index(one.role))
 
 
-def supervisor_faults(alive: Iterable[UpReport], dead: Iterable[UpReport]) -> tuple[Fact, ...]:
-    """What keeps supervisors from working."""
+def supervisor_faults(
+    alive: Iterable[UpReport], dead: Iterable[UpReport], *, failed: bool = False
+) -> tuple[Fact, ...]:
+    """What keeps supervisors from working, and why their last run failed unless that is known (`failed`)."""
     found, lives = [], False
     for one in alive:
         lives = True
@@ -95,7 +99,7 @@ def supervisor_faults(alive: Iterable[UpReport], dead: Iterable[UpReport]) -> tu
             found.append(
                 Fact(text=f"the workflow can't be opened: {one.broken}", command="tidemill check")
             )
-        if one.failing:
+        if one.failing and not failed:
             found.append(
                 Fact(text=f"the last run failed: {one.failing}", command="tidemill runs last")
             )

@@ -41,8 +41,9 @@ from tidemill.project.settings import Settings, configured_secrets, find_setting
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.workflow.environment import PRODUCTION
 
-# How many runs tell whether a stage fails, and how soon (seconds) the end of a waiver is told.
-_RUNS, _SOON_S = 20, 7 * 86_400.0
+# How many runs tell whether a stage fails, of how many of all environments; and how soon (seconds) the end
+# of a waiver is told.
+_RUNS, _NEWEST, _SOON_S = 20, 200, 7 * 86_400.0
 _WAIVER_EVENTS = ("Waived", "WaiverEnded", "EnvironmentDropped")
 
 
@@ -62,6 +63,7 @@ def read_status(
             environment=environment,
             at=project_clock()(),
             up=describe_supervisors(alive, dead),
+            is_supervised=bool(alive),
             notes=("nothing was run yet: start with `tidemill run`, or `tidemill up`",),
         )
     shared = SqliteLedger(home / "ledger.db", redactor=Redactor(configured_secrets(settings)))
@@ -99,7 +101,8 @@ def _report(
     alive, dead = reports
     incidents = tuple(_incidents(ledger, environment, now))
     told = {fact.stage for fact in incidents}
-    last = [run for run in list_runs(ledger, None) if run.environment == environment][:_RUNS]
+    newest = list_runs(ledger, _NEWEST)
+    failing = failing_stages([run for run in newest if run.environment == environment][:_RUNS])
     disk = shutil.disk_usage(home)
     lost = [run for run in state.open_runs if is_dead(run.holder)]
     working = [one for one in alive if one.role is UpRole.WORKING]
@@ -108,11 +111,12 @@ def _report(
         environment=environment,
         at=now,
         up=describe_supervisors(alive, dead),
+        is_supervised=bool(alive),
         wrong=(
-            *supervisor_faults(alive, dead),
+            *supervisor_faults(alive, dead, failed=bool(failing)),
             *incidents,
             # What an incident is about is told by it.
-            *(fact for fact in failing_stages(last) if fact.stage not in told),
+            *(fact for fact in failing if fact.stage not in told),
             *(fact for fact in _stale_tables(ledger, environment) if fact.stage not in told),
             *(_open_run(ledger, run, now, lost=True) for run in lost),
             *disk_fault(disk.free, str(home)),

@@ -24,6 +24,7 @@ from tidemill.operations.supervision import Ending, JobAnswer, UpJob
 from tidemill.project.project import Project, open_project
 from tidemill.project.up_jobs import describe_project, do_job
 from tidemill.project.verification import LEDGER
+from tidemill.workflow.environment import PRODUCTION
 from tidemill.workflow.user_errors import user_frames
 
 
@@ -56,6 +57,9 @@ def _begin(options: ChildOptions) -> ChildMessage:
     try:
         with _opened(options) as project:
             project.workspace.require(Permission.SUPERVISE)
+            if project.environment != PRODUCTION:
+                # A run would begin one that is misspelt.
+                project.environments.require(project.environment)
             if options.begins:
                 project.workspace.record_action(
                     Permission.SUPERVISE, project.workspace.declared.name

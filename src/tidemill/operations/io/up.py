@@ -376,7 +376,7 @@ class UpLoop:
                     duty if duty.at is None else replace(duty, at=round(duty.at)) for duty in duties
                 ),
                 broken="" if known.broken is None else known.broken.why,
-                failing="" if known.failure is None else known.failure.why,
+                failing=known.failure.why if known.failure and known.failure.count else "",
                 held=known.held,
                 backlog=str(known.backlog or ""),
                 last="" if known.last is None else known.last.summary,
