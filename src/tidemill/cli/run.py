@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import nullcontext
+from datetime import datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidemill.cli.lazy_group import command_line, environment_options, param_option, project_options
+from tidemill.cli.lazy_group import (
+    command_line,
+    environment_options,
+    param_option,
+    project_location,
+    project_options,
+)
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.frame import frame_table
 from tidemill.cli.render.json_document import json_option, print_result, text_width
 from tidemill.cli.render.plan_and_receipt import render_receipt
 from tidemill.cli.request_options import parse_duration, request_options
+from tidemill.cli.terminal.interrupt import ends_by_itself
 from tidemill.cli.terminal.output import print_text
 from tidemill.cli.terminal.progress_option import ProgressBars
 from tidemill.core.counts import plural
@@ -36,12 +46,20 @@ if TYPE_CHECKING:
               help="Run all steps in this process, one by one; resource limits don't apply.")  # fmt: skip
 @click.option("--fail-fast", is_flag=True,
               help="Begin nothing any more once a step has failed; what runs may end.")  # fmt: skip
+@click.option("--watch", is_flag=True,
+              help="Run, and again whenever sources or code change, until Ctrl-C.")  # fmt: skip
 @json_option
 @param_option
 @environment_options
 @project_options
 def run(
-    wait: float, debug: bool, inline: bool, fail_fast: bool, as_json: bool, **request: Any
+    wait: float,
+    debug: bool,
+    inline: bool,
+    fail_fast: bool,
+    watch: bool,
+    as_json: bool,
+    **request: Any,
 ) -> None:
     """Run what `tidemill plan` with the same arguments shows, and print a receipt.
 
@@ -49,6 +67,11 @@ def run(
     terminal shows a progress bar per stage; otherwise progress is a line now and then. A table lists
     failures, with their causes and what to do.
     """
+    if watch:
+        if debug or as_json:
+            raise click.UsageError("--watch can't be combined with --debug or --json")
+        _watch()
+        return
     if debug:
         _debug(request, as_json)
         return
@@ -67,6 +90,24 @@ def run(
     text = render_receipt(receipt, text_width())
     print_result(text, as_json, "tidemill.receipt/1", lambda: {"receipt": receipt})
     click.get_current_context().exit(receipt.exit_code)
+
+
+def _watch() -> None:
+    """Run the same command without --watch, and again whenever something changes."""
+    at = project_location()
+    words = shlex.split(command_line())[1:]
+    words.remove("--watch")
+    # What watches must not be ended while it waits for the run that it interrupted.
+    ends_by_itself.set()
+    watched = import_module("tidemill.project.watched_runs")
+    code = watched.repeat_on_changes(
+        words, at.project, workflow=at.workflow, environment=at.environment, say=_say
+    )
+    click.get_current_context().exit(code)
+
+
+def _say(text: str) -> None:
+    print_text(f"{datetime.now():%H:%M:%S} {text}", err=True)
 
 
 def run_all(project: Project) -> tuple[Receipt, str]:

@@ -66,7 +66,7 @@ def _begin(options: ChildOptions) -> ChildMessage:
                 )
             return ChildMessage(description=describe_project(project))
     except Exception as error:  # noqa: BLE001 - the user's module may raise anything
-        return ChildMessage(fault=_fault_text(error), is_refusal=isinstance(error, AccessError))
+        return ChildMessage(fault=fault_text(error), is_refusal=isinstance(error, AccessError))
 
 
 class _Upkeep:
@@ -98,7 +98,7 @@ def _answer(job: UpJob, work: Callable[[UpJob], JobAnswer]) -> ChildMessage:
         return ChildMessage(answer=JobAnswer(ending=Ending.INTERRUPTED, exit_code=130))
     except Exception as error:  # noqa: BLE001 - the user's module may raise anything
         code = error.exit_code if isinstance(error, TidemillError) else 1
-        why = _fault_text(error)
+        why = fault_text(error)
         return ChildMessage(answer=JobAnswer(ending=Ending.FAILED, failures=(why,), exit_code=code))
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -112,7 +112,7 @@ def _opened(options: ChildOptions) -> Iterator[Project]:
         yield project
 
 
-def _fault_text(error: Exception) -> str:
+def fault_text(error: Exception) -> str:
     """What went wrong, and where in the user's code, on one line."""
     if isinstance(error, TidemillError):
         return str(error)

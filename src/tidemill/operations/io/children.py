@@ -66,6 +66,10 @@ class SupervisedProcess:
             self.close()
         return self.ended
 
+    def wait(self) -> int:
+        """Wait until the process ends; return its exit code, negative for a signal that ended it."""
+        return self._process.wait()
+
     def close(self) -> None:
         """Kill what is left of the process and its group."""
         if not self.ended:
