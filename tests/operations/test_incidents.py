@@ -134,7 +134,8 @@ def test_an_incident_that_comes_and_goes_stays_one() -> None:
     assert (relapsed.change, relapsed.since) == (IncidentChange.RELAPSED, 125.0)
     watch.check(140.0)
     assert changes(watch.check(200.0)) == ["IncidentClosed"]
-    [again] = watch.check(700.0, problem(since=690.0))
+    [again] = watch.check(700.0, replace(problem(since=690.0), command="tidemill runs logs new"))
+    assert watch.only.cause.command == "tidemill runs logs new"
     assert (again.change, again.since, watch.only.status) == (
         IncidentChange.REOPENED, 690.0, IncidentStatus.OPEN,
     )  # fmt: skip
@@ -305,6 +306,9 @@ def test_each_problem_is_covered_by_one_incident_and_all_close(
             key for each in opened for key in (each.cause.key, *(c.key for c in each.consequences))
         ]
         assert len(keys) == len({*keys})
+        # No cause is a consequence as well.
+        assert not any(s.cause.key in {c.key for c in s.consequences} for s in active)
+        assert all({s.cause.key, *(c.key for c in s.consequences)} == s.members for s in active)
         # Each open incident has a problem now, and a check that sees the same changes nothing.
         assert all(s.members & {p.key for p in problems} for s in active)
         assert watch.check(now, *problems) == [] or not problems

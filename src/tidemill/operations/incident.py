@@ -129,23 +129,25 @@ def _applied(
             "consequences": (*state.consequences, *event.consequences),
             "members": state.members | keys,
         }
-    elif event.cause is not None:
-        values = {"cause": event.cause, "consequences": _moved(state, event.cause)}
     elif event.change is IncidentChange.RECOVERING:
         values = {"recovered": event.since}
     elif event.change is IncidentChange.RELAPSED:
         values = {"recovered": None, "bad_since": event.since}
-    else:
+    elif event.change is IncidentChange.REOPENED:
         values = {
             "recovered": None, "bad_since": event.since, "closing": None, "closed_at": None,
             "opened": fact.seq, "opened_at": fact.at,
         }  # fmt: skip
+    if event.cause is not None:
+        values |= {"cause": event.cause, "consequences": _moved(state, event.cause)}
     return replace(state, **values)
 
 
 def _moved(state: IncidentState, cause: IncidentCause) -> tuple[FollowingProblem, ...]:
-    """The consequences once one of them is the cause: the cause before is one of them then."""
+    """The consequences with another cause, which may have been one: the cause before is one of them then."""
     before = state.cause
+    if before.key == cause.key:
+        return state.consequences
     former = FollowingProblem(
         key=before.key, kind=before.kind, title=before.title, stage=before.stage
     )

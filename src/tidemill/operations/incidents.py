@@ -205,21 +205,28 @@ def _continued(
 ) -> Iterator[IncidentChanged]:
     """How an incident changes that has problems now."""
     began = min(check.now, *(problem.since for problem in problems))
-    if state.status is IncidentStatus.CLOSED:
-        yield _change(state, IncidentChange.REOPENED, max(began, state.recovered or began))
-    elif state.status is IncidentStatus.RECOVERING:
-        yield _change(state, IncidentChange.RELAPSED, max(began, state.recovered or began))
+    lead = max(problems, key=lambda each: _closeness(each, state))
+    is_back = state.status is not IncidentStatus.OPEN
+    if is_back:
+        is_closed = state.status is IncidentStatus.CLOSED
+        change = IncidentChange.REOPENED if is_closed else IncidentChange.RELAPSED
+        # The cause as it is now: with the last run, for example.
+        yield _change(state, change, max(began, state.recovered or began), cause=_cause(lead))
     added = [problem for problem in problems if problem.key not in state.members]
     if added:
         yield _change(
             state, IncidentChange.GREW, check.now, consequences=tuple(map(_consequence, added))
         )
-    keys = {problem.key for problem in problems}
-    if state.cause.key not in keys and state.cause.kind in check.kinds:
-        lead = max(problems, key=lambda problem: _rank(problem.severity))
+    if not is_back and lead.key != state.cause.key and state.cause.kind in check.kinds:
         yield _change(state, IncidentChange.MOVED, check.now, cause=_cause(lead))
     if _rank(worst := _worst(problems)) > _rank(state.severity):
         yield _change(state, IncidentChange.WORSENED, check.now, severity=worst)
+
+
+def _closeness(problem: Problem, state: IncidentState) -> tuple[bool, bool, int]:
+    """How well a problem stands for an incident: its cause, what was part of it before, the most severe."""
+    is_cause = problem.key == state.cause.key
+    return is_cause, problem.key in state.members, _rank(problem.severity)
 
 
 def _change(

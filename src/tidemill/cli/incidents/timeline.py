@@ -63,7 +63,7 @@ def _change(event: IncidentChanged) -> str:
         return f"{plural(len(event.consequences), 'consequence')} more"
     if event.change is IncidentChange.WORSENED:
         return f"worse: {event.severity}"
-    if event.cause is not None:
+    if event.change is IncidentChange.MOVED and event.cause is not None:
         return f"what remains: {event.cause.title}"
     return f"{event.change} since {local_time(event.since)}"
 
