@@ -36,7 +36,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def tides(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Tides:
-    monkeypatch.setattr("tidemill.project.composition.time.time", clock)
+    monkeypatch.setattr("tidemill.project.clock.time.time", clock)
     made = Tides(tmp_path)
     for number in range(3):
         made.send(number)

@@ -36,7 +36,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.ahead = 0.0
-        self._now = time.time
+        self._now = time.time  # before it is replaced
 
     def __call__(self) -> float:
         return self._now() + self.ahead
@@ -45,7 +45,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr("tidemill.project.composition.time.time", made)
+    monkeypatch.setattr("tidemill.project.clock.time.time", made)
     return made
 
 
