@@ -198,7 +198,8 @@ def test_any_figures_can_be_judged(days: list[list[float]]) -> None:
 def test_the_past_that_is_kept_is_bounded() -> None:
     history = History()
     history.quiet(400)
-    assert len(history.series.runs) == 196
+    assert len(history.series.runs) == 56
+    assert max(len(known.medians) for known in history.series.histories) == 112
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,9 @@ class LedgerMetrics:
         self._count_step(attempt, at)
         if is_comparable(attempt):
             series = self.series.setdefault(attempt.stage, {})
-            series.setdefault(attempt.action, RunSeries()).add(event.run, attempt, at, self.zone)
+            if attempt.action not in series:
+                series[attempt.action] = RunSeries()
+            series[attempt.action].add(event.run, attempt, at, self.zone)
 
     def _count_step(self, attempt: Attempt, at: float) -> None:
         if not is_computation(attempt) or attempt.outcome not in _WORKED:

@@ -23,6 +23,7 @@ from statistics import median
 from tidemill.history.stage_performance import is_computation
 from tidemill.ledger.run import Attempt, Outcome
 from tidemill.operations.local_day import local_day, weekday
+from tidemill.operations.rolling_median import RollingMedian
 
 BASELINE_RUNS = 28
 LEAST_RUNS = 8
@@ -34,7 +35,8 @@ _JUDGED = 3
 _LEAST_MEDIANS = 14
 _LEAST_BAD_ROWS = 3
 _NEW_LEVEL_RUNS = 14
-_KEPT_RUNS = 7 * BASELINE_RUNS
+_KEPT_RUNS = 2 * BASELINE_RUNS
+_SCATTER_RUNS = 4 * BASELINE_RUNS
 # The partitions of a run that its medians are of, and how many times the usual number make a backfill.
 _KEPT_PARTITIONS = 1_000
 _BACKFILL = 4
@@ -63,10 +65,9 @@ _FALLING = (RunMeasure.ROWS, RunMeasure.BYTES)
 class RunFigures:
     """What the partitions of one run took and made; all lists are in the order of MEASURES.
 
-    `usual` is what was expected, NaN if nothing was. `raw` are the differences of the logarithms from the
-    median of the weekday, `residuals` those from what was expected, and `medians` the medians of three
-    residuals. `signs` say which measures are unusual in the last three runs: 1 for high, -1 for low, else
-    0. `weekday_runs` counts the runs on the same weekday that it was compared with.
+    `usual` is what was expected, NaN if nothing was; `residuals` are the differences of the logarithms from
+    it. `signs` say which measures are unusual in the last three runs: 1 for high, -1 for low, else 0.
+    `weekday_runs` counts the runs on the same weekday that it was compared with.
     """
 
     at: float
@@ -76,18 +77,67 @@ class RunFigures:
     values: list[float]
     signs: list[int] = field(default_factory=list)
     usual: list[float] = field(default_factory=list)
-    raw: list[float] = field(default_factory=list)
     residuals: list[float] = field(default_factory=list)
-    medians: list[float] = field(default_factory=list)
     weekday_runs: int = 0
+
+
+def _last_runs() -> RollingMedian:
+    return RollingMedian(most=BASELINE_RUNS)
+
+
+def _many_runs() -> RollingMedian:
+    return RollingMedian(most=_SCATTER_RUNS)
+
+
+@dataclass(slots=True, kw_only=True)
+class MeasureHistory:
+    """What is known of a measure: logarithms of all last runs and by weekday, and how they were missed.
+
+    `raw` are the differences from the median of the weekday, `singles` the absolute residuals of single runs,
+    and `medians` those of three runs.
+    """
+
+    weekdays: list[RollingMedian] = field(default_factory=lambda: [_last_runs() for _ in range(7)])
+    every: RollingMedian = field(default_factory=_last_runs)
+    raw: RollingMedian = field(default_factory=_last_runs)
+    singles: RollingMedian = field(default_factory=_many_runs)
+    medians: RollingMedian = field(default_factory=_many_runs)
+
+    def add_value(self, value: float, weekday: int) -> None:
+        """Add the logarithm of a run."""
+        self.weekdays[weekday].add(value)
+        self.every.add(value)
+
+    def level(self, value: float, weekday: int) -> float:
+        """The median of the weekday that a value is compared with; NaN if too few runs are known."""
+        same = self.weekdays[weekday]
+        if len(self.every) < LEAST_RUNS or not same:
+            return math.nan
+        if len(same) >= _LEAST_WEEKDAY_RUNS:
+            return same.median()
+        return _nearer(value, same.median(), self.every.median())
+
+    def shift(self) -> float:
+        """By how much recent runs were off the medians of their weekdays: data grow, machines age."""
+        return self.raw.median() if len(self.raw) >= LEAST_RUNS else 0.0
+
+    def limit(self, weekday: int) -> float | None:
+        """How far the median of three runs may be from what is expected; None if too little is known."""
+        if not self.singles:
+            return None
+        has_many = len(self.medians) >= _LEAST_MEDIANS
+        scatter = (self.medians if has_many else self.singles).median()
+        # Few runs don't tell the scatter and the level of a weekday well.
+        count, same = max(len(self.medians), 1), max(len(self.weekdays[weekday]), 1)
+        return _MOST_SIGMAS * _SCALE * scatter * (1 + (30 / count) ** 2) * math.sqrt(1 + 2 / same)
 
 
 @dataclass(slots=True, kw_only=True)
 class RunSeries:
-    """The runs of a stage with one action since its code changed last, oldest first.
+    """The last runs of a stage with one action since its code changed last, oldest first.
 
     The attempts of the run `open_run` may not all be known yet: `open_values` are those of its partitions.
-    `since` is when the series of each measure begins.
+    `histories` are in the order of MEASURES.
     """
 
     runs: list[RunFigures] = field(default_factory=list)
@@ -95,7 +145,9 @@ class RunSeries:
     open_at: float = 0.0
     open_count: int = 0
     open_values: list[list[float]] = field(default_factory=list)
-    since: list[float] = field(default_factory=lambda: [-math.inf] * len(MEASURES))
+    histories: list[MeasureHistory] = field(
+        default_factory=lambda: [MeasureHistory() for _ in MEASURES]
+    )
 
     def add(self, run: str, attempt: Attempt, at: float, zone: str) -> None:
         """Add a comparable attempt; those of one run come one after the other."""
@@ -129,32 +181,50 @@ class RunSeries:
         return len(known) >= LEAST_RUNS and found.partitions > _BACKFILL * median(known)
 
     def _judge(self, found: RunFigures) -> None:
-        same = [run for run in self.runs if run.weekday == found.weekday][-BASELINE_RUNS:]
-        found.weekday_runs = len(same)
-        recent = self.runs
-        for number, measure in enumerate(MEASURES):
-            weekday_level = _weekday_level(recent, same, found, number, self.since[number])
+        found.weekday_runs = len(self.histories[0].weekdays[found.weekday])
+        for number, (measure, history) in enumerate(zip(MEASURES, self.histories, strict=True)):
             value = math.log(found.values[number] + _OFFSETS[number])
-            found.raw.append(value - weekday_level)
-            level = weekday_level + _shift(recent, number)
-            away = value - level
-            found.usual.append(_usual(level, number))
+            raw = value - history.level(value, found.weekday)
+            away = raw - history.shift()
             found.residuals.append(away)
-            last = [run.residuals[number] for run in (*recent[-_JUDGED + 1 :], found)]
-            found.medians.append(median(last) if _are_known(last) else math.nan)
-            limit = _limit(recent, found, number)
-            sign = 0 if limit is None else _sign(recent, found, number, limit)
+            found.usual.append(_usual(value - away, number))
+            last = [run.residuals[number] for run in (*self.runs[-_JUDGED + 1 :], found)]
+            middle = median(last) if _are_known(last) else math.nan
+            sign = self._sign(found, number, middle)
             found.signs.append(sign if sign > 0 or measure in _FALLING else 0)
+            if not math.isnan(away):
+                history.raw.add(raw)
+                history.singles.add(abs(away))
+            if not math.isnan(middle):
+                history.medians.add(abs(middle))
+            history.add_value(value, found.weekday)
+
+    def _sign(self, found: RunFigures, number: int, middle: float) -> int:
+        """In which direction the last three runs are unusual, whose median residual is given; 0: in none."""
+        scale = self.histories[number].limit(found.weekday)
+        if math.isnan(middle) or scale is None:
+            return 0
+        limit = max(scale, _chance(found, number), math.log(_LEAST_FACTOR))
+        if abs(middle) <= limit:
+            return 0
+        sign = 1 if middle > 0 else -1
+        *before, one, other = self.runs[-BASELINE_RUNS:]
+        was_usual = not other.signs[number]
+        if was_usual and any(abs(run.residuals[number]) > limit for run in before):
+            least = min(sign * run.residuals[number] for run in (one, other, found))
+            return sign if least > limit else 0
+        return sign
 
     def _accept_new_levels(self) -> None:
         recent = self.runs[-_NEW_LEVEL_RUNS:]
         for number in range(len(MEASURES)):
             signs = {run.signs[number] for run in recent}
             if len(recent) == _NEW_LEVEL_RUNS and len(signs) == 1 and signs != {0}:
-                self.since[number] = recent[0].at
+                self.histories[number] = MeasureHistory()
                 for run in recent:
-                    run.signs[number] = 0
-                    run.raw[number] = run.residuals[number] = run.medians[number] = math.nan
+                    value = math.log(run.values[number] + _OFFSETS[number])
+                    self.histories[number].add_value(value, run.weekday)
+                    run.signs[number], run.residuals[number] = 0, math.nan
 
 
 def is_comparable(attempt: Attempt) -> bool:
@@ -179,64 +249,12 @@ def _usual(level: float, number: int) -> float:
     return level if math.isnan(level) else max(0.0, math.exp(level) - _OFFSETS[number])
 
 
-def _shift(recent: Sequence[RunFigures], number: int) -> float:
-    """By how much recent runs were off the medians of their weekdays: data grow, machines age."""
-    known = [run.raw[number] for run in recent[-BASELINE_RUNS:]]
-    known = [value for value in known if not math.isnan(value)]
-    return median(known) if len(known) >= LEAST_RUNS else 0.0
-
-
-def _weekday_level(
-    recent: Sequence[RunFigures],
-    same: Sequence[RunFigures],
-    found: RunFigures,
-    number: int,
-    since: float,
-) -> float:
-    """The logarithm that is expected of a run; NaN if too few runs are known."""
-    offset = _OFFSETS[number]
-    every = [math.log(run.values[number] + offset) for run in recent if run.at >= since]
-    own = [math.log(run.values[number] + offset) for run in same if run.at >= since]
-    if len(every) < LEAST_RUNS or not own:
-        return math.nan
-    level = median(own)
-    if len(own) >= _LEAST_WEEKDAY_RUNS:
-        return level
-    value = math.log(found.values[number] + offset)
-    return _nearer(value, level, median(every[-BASELINE_RUNS:]))
-
-
-def _limit(recent: Sequence[RunFigures], found: RunFigures, number: int) -> float | None:
-    """How far the median of three runs may be from what is expected; None if nothing is."""
-    if math.isnan(found.medians[number]):
-        return None
-    medians = [abs(run.medians[number]) for run in recent if not math.isnan(run.medians[number])]
-    singles = [
-        abs(run.residuals[number]) for run in recent if not math.isnan(run.residuals[number])
-    ]
-    scatter = median(medians) if len(medians) >= _LEAST_MEDIANS else median(singles)
-    # Few runs don't tell the scatter and the level of a weekday well.
-    count, same = max(len(medians), 1), max(found.weekday_runs, 1)
-    scale = _SCALE * scatter * (1 + 20 / count) * math.sqrt(1 + 2 / same)
-    if MEASURES[number] is RunMeasure.QUARANTINE:
-        # Few rows are bad by chance: their number is one of Poisson.
-        rows = found.values[MEASURES.index(RunMeasure.ROWS)]
-        scale = max(scale, 1 / math.sqrt(found.usual[number] * rows + _LEAST_BAD_ROWS))
-    return max(_MOST_SIGMAS * scale, math.log(_LEAST_FACTOR))
-
-
-def _sign(recent: Sequence[RunFigures], found: RunFigures, number: int, limit: float) -> int:
-    """In which direction the last three runs are unusual; 0 if they aren't."""
-    middle = found.medians[number]
-    if abs(middle) <= limit:
-        return 0
-    sign = 1 if middle > 0 else -1
-    *before, one, other = recent[-BASELINE_RUNS:]
-    was_usual = not other.signs[number]
-    if was_usual and any(abs(run.residuals[number]) > limit for run in before):
-        least = min(sign * run.residuals[number] for run in (one, other, found))
-        return sign if least > limit else 0
-    return sign
+def _chance(found: RunFigures, number: int) -> float:
+    """How far chance alone takes a measure: few rows are bad by chance, their number is one of Poisson."""
+    if MEASURES[number] is not RunMeasure.QUARANTINE:
+        return 0.0
+    rows = found.values[MEASURES.index(RunMeasure.ROWS)]
+    return _MOST_SIGMAS / math.sqrt(found.usual[number] * rows + _LEAST_BAD_ROWS)
 
 
 def _are_known(values: Sequence[float]) -> bool:
