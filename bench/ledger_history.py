@@ -132,7 +132,7 @@ def _one_run(number: int) -> Iterator[Batch]:
     yield at + 1.0, [*_start(number, environment)]
     for stage in STAGES:
         yield at + 2.0, _step(number, environment, stage, at)
-    if number % 60 == 7 and environment == PROD:
+    if number % 60 == 8 and environment == PROD:
         yield at + 200.0, [*_training(number, at)]
     yield at + 240.0, [*_end(number, environment, at)]
     yield at + 600.0, [*_everyday(number, at)]
@@ -252,7 +252,7 @@ def _training(number: int, at: float) -> Iterator[Event]:
             key=bound.key, recipe="r", contract="", check="", product=product, run=run, at=at
         ),
     )
-    approved, decision = number % 240 != 7, digest(number, "decision")
+    approved, decision = number % 240 != 8, digest(number, "decision")
     yield PolicyDecided(environment=PROD, decision=_policy(number, decision, at))
     yield Decided(
         environment=PROD,
@@ -277,9 +277,9 @@ def _training(number: int, at: float) -> Iterator[Event]:
 def _policy(number: int, subject: str, at: float) -> PolicyDecision:
     return PolicyDecision(
         id=f"p{number}",
-        kind=SubjectKind.DELIVERY if number % 60 == 7 else SubjectKind.TABLE,
+        kind=SubjectKind.DELIVERY if number % 60 == 8 else SubjectKind.TABLE,
         subject=subject,
-        name=MODEL if number % 60 == 7 else "forecast",
+        name=MODEL if number % 60 == 8 else "forecast",
         outcome=PolicyOutcome.ALLOW,
         facts={"prediction_shift": 0.12, "sampled": False, "owner": "ops", "worse_slices": ("UA",)},
         hits=(RuleHit(rule="shift", effect="warn", message="predictions move"),),
@@ -367,7 +367,7 @@ def _drift(number: int, at: float) -> Iterator[Event]:
 
 def _release(number: int, at: float) -> Iterator[Event]:
     found = ruling(f"r{number}", 1)
-    yield Ruled(environment=PROD, stage="sales", partition=_day(number), ruling=found)
+    yield Ruled(environment=PROD, stage="table_01", partition=_day(number), ruling=found)
 
 
 def _new_rules(number: int, at: float) -> Iterator[Event]:

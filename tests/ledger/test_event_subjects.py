@@ -15,17 +15,23 @@ from tidemill.ledger.event_subjects import (
     token_subject,
     waiver_subject,
 )
+from tidemill.ledger.governance_events import PolicyDecided
 from tidemill.ledger.schedule_events import Ticked
-from tidemill.testing.records import events_of_every_kind
+from tidemill.testing.records import attempted_event, events_of_every_kind, policy_decision
 
 REVIEW = event_subjects.review_subject("r1")
 
 
 def test_every_kind_with_subjects_has_some() -> None:
     found = {type(event).__name__: subjects_of(event) for event in events_of_every_kind()}
-    assert {name for name, subjects in found.items() if subjects} == {*KINDS_WITH_SUBJECTS}
+    assert {name for name, subjects in found.items() if subjects} == {*KINDS_WITH_SUBJECTS} - {
+        "Attempted"
+    }
+    assert subjects_of(attempted_event("demand", action="train")) == ("training demand",)
+    assert found["Attempted"] == ()
     assert found["RunStarted"] == found["RunEnded"] == (run_subject("run-1"),)
-    for name in ("ReviewOpened", "ReviewPageStored", "Voted", "ReviewExtended", "ReviewClosed"):
+    assert found["ReviewOpened"][0] == REVIEW
+    for name in ("ReviewPageStored", "Voted", "ReviewExtended", "ReviewClosed"):
         assert found[name] == (REVIEW,)
     assert found["NoticeSent"] == (REVIEW,)
     assert found["TokenCreated"] == found["TokenRevoked"] == (token_subject("4kq0z7c2wm"),)
@@ -33,6 +39,9 @@ def test_every_kind_with_subjects_has_some() -> None:
     assert found["RulesLoaded"] == (rules_subject("rules-digest"),)
     change = event_subjects.changed_subject("delivery", "delay_model")
     assert found["PolicyDecided"] == (decision_subject("p1"), change)
+    assert found["ReviewOpened"][1:] == (change, "asked delivery")
+    approved = PolicyDecided(environment="prod", decision=policy_decision(), review="r1")
+    assert subjects_of(approved) == (decision_subject("p1"), change, REVIEW)
     assert found["Decided"] == found["Delivered"] == (model_subject("delay_model"),)
     incident, silence = found["IncidentOpened"], found["Silenced"]
     assert incident == found["IncidentChanged"] == found["IncidentClosed"] == found["AlertSent"]

@@ -48,6 +48,10 @@ INTERRUPTED = 130
             "tidemill.cli.status:status",
             "Show what is wrong, what waits for people, what runs and what is due.",
         ),
+        "graph": (
+            "tidemill.cli.graph:graph",
+            "Draw the stages with their states.",
+        ),
         "promote": (
             "tidemill.cli.promote:promote",
             "Promote an environment to another, atomically.",
@@ -179,6 +183,10 @@ INTERRUPTED = 130
         "verify": (
             "tidemill.cli.verify:verify",
             "Verify the ledger, stored objects and delivered files.",
+        ),
+        "doctor": (
+            "tidemill.cli.doctor:doctor",
+            "Examine this machine, the project, its home and its ledger.",
         ),
         "ledger": (
             "tidemill.cli.ledger:ledger",

@@ -57,3 +57,11 @@ def missing_module(message: str) -> str:
     """The module that the message of a ModuleNotFoundError names; "" for other messages."""
     found = _MISSING.search(message)
     return found[1] if found else ""
+
+
+def modules_by_extra() -> dict[str, list[str]]:
+    """The modules that each extra installs, in the order of their names."""
+    found: dict[str, list[str]] = {}
+    for module, extra in sorted(_EXTRAS.items()):
+        found.setdefault(extra, []).append(module)
+    return dict(sorted(found.items()))

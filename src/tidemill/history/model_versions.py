@@ -24,9 +24,7 @@ from tidemill.reuse.input_contents import input_digest, share_columns
 from tidemill.workflow.model import Artifact
 
 # The kinds of events that tell about versions.
-KINDS = ("Published", "Computed", "Decided", "Attempted")
-# Those of no stage.
-STAGELESS_KINDS = ("Delivered", "ReviewOpened", "Voted")
+KINDS = ("Published", "Computed", "Decided")
 _TRIED = (Outcome.OK, Outcome.RETRIED)
 
 

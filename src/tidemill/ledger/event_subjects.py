@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from tidemill.ledger.event import (
+    Attempted,
     Decided,
     Delivered,
     Event,
@@ -38,6 +39,7 @@ from tidemill.ledger.incident_events import (
     Silenced,
     SilenceEnded,
 )
+from tidemill.ledger.run import Action
 from tidemill.ledger.schedule_events import (
     ScheduleChanged,
     SchedulePaused,
@@ -50,7 +52,11 @@ _SubjectsOf: TypeAlias = Callable[[Any], tuple[str, ...]]
 _SUBJECTS: Mapping[type[Event], _SubjectsOf] = {
     RunStarted: lambda event: (run_subject(event.run),),
     RunEnded: lambda event: (run_subject(event.run),),
-    ReviewOpened: lambda event: (review_subject(event.review.id),),
+    ReviewOpened: lambda event: (
+        review_subject(event.review.id),
+        changed_subject(event.review.kind, event.review.name),
+        asked_subject(event.review.kind),
+    ),
     ReviewPageStored: lambda event: (review_subject(event.review),),
     Voted: lambda event: (review_subject(event.review),),
     ReviewExtended: lambda event: (review_subject(event.review),),
@@ -64,6 +70,11 @@ _SUBJECTS: Mapping[type[Event], _SubjectsOf] = {
     PolicyDecided: lambda event: (
         decision_subject(event.decision.id),
         changed_subject(event.decision.kind, event.decision.name),
+        # The review by whose approval the change went on.
+        *((review_subject(event.review),) if event.review else ()),
+    ),
+    Attempted: lambda event: (
+        (training_subject(event.attempt.stage),) if event.attempt.action == Action.TRAIN else ()
     ),
     Decided: lambda event: (model_subject(event.stage),),
     Delivered: lambda event: (model_subject(event.delivery.name),),
@@ -142,8 +153,18 @@ def decision_subject(id: str) -> str:
 
 
 def changed_subject(kind: str, name: str) -> str:
-    """The subject of decisions of the rules on changes of a kind to a stage or environment."""
+    """The subject of decisions of rules on changes of a kind to a stage or environment, and of reviews."""
     return f"change {kind} {name}"
+
+
+def asked_subject(kind: str) -> str:
+    """The subject of the openings of all reviews of changes of a kind."""
+    return f"asked {kind}"
+
+
+def training_subject(model: str) -> str:
+    """The subject of the attempts to train a model."""
+    return f"training {model}"
 
 
 def model_subject(name: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,10 +36,13 @@ from tidemill.governance.io.checkpoint_places import (
     read_file,
 )
 from tidemill.governance.io.checkpoints import CheckpointMaker, HomeCheckpoints, MadeCheckpoint
+from tidemill.governance.io.trail_reader import TrailReader
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import EVENTS, RecordedEvent
 from tidemill.ledger.event_digest import ChainedEvent
+from tidemill.ledger.event_filter import EventFilter
 from tidemill.ledger.governance_events import PolicyDecided, ReviewOpened, Waived
+from tidemill.ledger.recent_events import events_since
 from tidemill.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -154,7 +158,7 @@ class Audit:
             return f"no checkpoint was made: {error}"
         return "" if made is None else "; ".join(made.problems)
 
-    def entries(
+    def entries(  # noqa: PLR0913 - an option of the command each
         self,
         *,
         who: str = "",
@@ -163,11 +167,14 @@ class Audit:
         until: float | None = None,
         kinds: Sequence[str] = (),
         every: bool = False,
+        limit: int | None = None,
+        before: int | None = None,
     ) -> list[AuditEntry]:
-        """Who did what, to what, when and why, in the order of the events.
+        """Who did what, to what, when and why, in the order of the events; with `limit` the newest of them.
 
         `who` and `what` are parts of names, or patterns with `*`; times are in Unix seconds. `kinds` are
         names of events, by default those by which people act or that decide for them; with `every` all.
+        With `before` only events with a lower number.
         """
         self._workspace.require(Permission.READ)
         known = [kind.__name__ for kind in EVENTS]
@@ -176,12 +183,13 @@ class Audit:
                 raise UsageError(f"there is no event {kind!r} ({did_you_mean(kind, known)})")
         wanted = TrailFilter(who=who, what=what, since=since, until=until)
         chosen = tuple(kinds) or (() if every else TRAIL_KINDS)
-        # Who started a run stands in its first event, and which rule was waived in that of the waiver.
-        read = {*chosen, "RunStarted", "Waived"} if chosen else ()
-        facts = self._workspace.tools.ledger.events(kinds=sorted(read))
-        return [
-            entry for entry in audit_entries(facts, wanted) if not chosen or entry.kind in chosen
-        ]
+        facts = self._workspace.tools.ledger.events(
+            kinds=chosen, where=EventFilter(before=before), newest=True
+        )
+        recent = facts if since is None else events_since(facts, since)
+        told = TrailReader(self._workspace.tools.ledger)
+        found = filter(wanted.accepts, map(told.entry, recent))
+        return [*islice(found, limit)][::-1]
 
     def export(self, *, since: float | None = None) -> Iterator[ExportedEvent]:
         """All events of this workflow in order, each with its digest as a leaf of checkpoints' trees.
@@ -192,7 +200,8 @@ class Audit:
         return self._exported(since)
 
     def _exported(self, since: float | None) -> Iterator[ExportedEvent]:
-        entries = {entry.seq: entry for entry in self.entries(since=since, every=True)}
+        facts = self._workspace.tools.ledger.events()
+        entries = {entry.seq: entry for entry in audit_entries(facts, TrailFilter(since=since))}
         for event in self._read():
             if isinstance(event, str):
                 raise StorageError(f"{event}: `tidemill audit verify` says what was changed")

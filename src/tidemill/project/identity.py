@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from hmac import compare_digest
 
 from tidemill.core.errors import AccessError
 from tidemill.governance.permissions import Actor as Actor
 from tidemill.governance.permissions import ActorKind
 from tidemill.ledger.access_token import TOKEN_VARIABLE
-from tidemill.ledger.event import RecordedEvent
+from tidemill.ledger.event_filter import about
+from tidemill.ledger.event_subjects import token_subject
 from tidemill.ledger.governance_events import TokenCreated
 from tidemill.ledger.io.lease_holder import outer_user_id, this_user
 from tidemill.ports.ledger import Ledger
@@ -96,7 +97,7 @@ def token_actor(
 def _find_token(ledger: Ledger, id: str) -> IssuedToken | None:
     """The token of an id, in any workflow and environment of the home."""
     shared = ledger.shared if isinstance(ledger, WorkflowLedger) else ledger
-    facts: Iterable[RecordedEvent] = [*shared.events(kinds=TOKEN_EVENTS)]
+    facts = [*shared.events(kinds=TOKEN_EVENTS, where=about(token_subject(id)))]
     places = {
         fact.event.environment
         for fact in facts

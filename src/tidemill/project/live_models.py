@@ -11,6 +11,8 @@ from tidemill.governance.permissions import Permission
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import Decision, Delivery
 from tidemill.ledger.event import Decided, Delivered
+from tidemill.ledger.event_filter import about
+from tidemill.ledger.event_subjects import model_subject
 from tidemill.ledger.model_version import Follower, Moved
 from tidemill.models.input_compatibility import incompatibility
 from tidemill.models.live_moves import (
@@ -46,7 +48,10 @@ def read_live_history(space: Workspace, state: State, model: str) -> LiveHistory
     ours = history_filter(state.environments, state.environment)
     decisions: list[Decision] = []
     deliveries: list[Delivery] = []
-    for fact in space.tools.ledger.events(kinds=("Decided", "Delivered")):
+    facts = space.tools.ledger.events(
+        kinds=("Decided", "Delivered"), where=about(model_subject(model))
+    )
+    for fact in facts:
         event = fact.event
         assert isinstance(event, Decided | Delivered)
         if not ours(event.environment, fact.seq):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, is_dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -19,8 +19,17 @@ from tidemill.core.errors import UsageError
 from tidemill.core.partition import readable_keys
 from tidemill.core.text_table import html_table
 from tidemill.history.model_comparison import compare_versions
-from tidemill.history.model_versions import KINDS, STAGELESS_KINDS, VersionFacts
+from tidemill.history.model_versions import KINDS, VersionFacts
 from tidemill.ledger.binding import Binding
+from tidemill.ledger.event import RecordedEvent
+from tidemill.ledger.event_filter import EVERYTHING, EventFilter, about
+from tidemill.ledger.event_subjects import (
+    changed_subject,
+    model_subject,
+    review_subject,
+    training_subject,
+)
+from tidemill.ledger.governance_events import ReviewOpened
 from tidemill.ledger.model_version import (
     Latency,
     LivePeriod,
@@ -29,8 +38,10 @@ from tidemill.ledger.model_version import (
     VersionComparison,
     VersionState,
 )
+from tidemill.ledger.policy import SubjectKind
 from tidemill.models.input_compatibility import TrainedInputs, trained_inputs
 from tidemill.models.live_moves import LIVE_VERSION, NEWEST, find_version
+from tidemill.ports.ledger import Ledger
 from tidemill.project.live_models import LiveModels, current_artifact
 from tidemill.project.loaded_model import LoadedModel, load_model
 from tidemill.project.model_bom import ModelBom, bom_of
@@ -194,11 +205,8 @@ class RegisteredModel:
             evaluations=evaluations,
             ours=history_filter(state.environments, state.environment),
         )
-        events = space.tools.ledger.events
-        # Other stages have published by the thousand; what was delivered or asked has no stage.
-        noted = [f for name in (self.name, *evaluations) for f in events(kinds=KINDS, stage=name)]
-        noted += events(kinds=STAGELESS_KINDS)
-        for fact in sorted(noted, key=lambda fact: fact.seq):
+        noted = _events_of(space.tools.ledger, self.name, evaluations)
+        for fact in noted:
             facts.note(fact)
         bound = space.read_state(lambda now: _bindings(now.heads.get(self.name)))
         candidate = next((held.product.artifact for held in bound if held.product.artifact), None)
@@ -237,6 +245,26 @@ class RegisteredModel:
         space = self._workspace
         found = space.read_state(lambda now: read_rows(space.tools, space.flow[stage], now, key))
         return found.head(_ROWS).collect()
+
+
+def _events_of(ledger: Ledger, model: str, evaluations: Sequence[str]) -> list[RecordedEvent]:
+    """What tells about the versions of a model, oldest first; other stages publish by the thousand."""
+    found: dict[int, RecordedEvent] = {}
+
+    def add(kinds: Collection[str], where: EventFilter = EVERYTHING, stage: str = "") -> None:
+        facts = ledger.events(kinds=kinds, where=where, stage=stage)
+        found.update((fact.seq, fact) for fact in facts)
+
+    for name in (model, *evaluations):
+        add(KINDS, stage=name)
+    add(("Attempted",), about(training_subject(model)))
+    add(("Delivered",), about(model_subject(model)))
+    for kind in SubjectKind:
+        add(("ReviewOpened",), about(changed_subject(kind, model)))
+    opened = [fact.event for fact in found.values() if isinstance(fact.event, ReviewOpened)]
+    for event in opened:
+        add(("Voted",), about(review_subject(event.review.id)))
+    return [found[seq] for seq in sorted(found)]
 
 
 def _bindings(head: Any) -> Sequence[Binding]:

@@ -55,7 +55,9 @@ class Models(Mapping[str, "RegisteredModel"]):
         space = self._workspace
         declared = [stage.name for stage in space.flow.stages if stage.kind is Kind.MODEL]
         state = space.preview_state()
-        gone = [n for n in space.undeclared(state) if space.known_stage(n).kind is Kind.MODEL]
+        gone = [
+            n for n in space.undeclared(state) if space.known_stage(n, state).kind is Kind.MODEL
+        ]
         return [*declared, *gone]
 
     @property

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
+from itertools import islice
+from math import inf
 from pathlib import Path
 
 from tidemill.core.errors import DeclarationError, UsageError, did_you_mean
@@ -17,6 +19,7 @@ from tidemill.governance.decision_explanation import explain_decision
 from tidemill.governance.facts import FACTS
 from tidemill.governance.facts import FactSpec as FactSpec
 from tidemill.governance.io.rules import load_cases, load_rules
+from tidemill.governance.io.waivers import load_every_waiver
 from tidemill.governance.permissions import Permission
 from tidemill.governance.policy import PolicyRule, RuleSet, rule_set
 from tidemill.governance.policy_cases import CaseResult as CaseResult
@@ -25,10 +28,13 @@ from tidemill.governance.policy_replay import Replayed as Replayed
 from tidemill.governance.policy_replay import ReplayVerdict as ReplayVerdict
 from tidemill.governance.policy_replay import replay
 from tidemill.governance.rules_file import parse_rules
-from tidemill.governance.waivers import WAIVER_EVENTS, waiver_states
 from tidemill.governance.waivers import WaiverState as WaiverState
+from tidemill.ledger.event import RecordedEvent
+from tidemill.ledger.event_filter import EVERYTHING, EventFilter, about
+from tidemill.ledger.event_subjects import changed_subject, decision_subject, rules_subject
 from tidemill.ledger.governance_events import PolicyDecided, RulesLoaded, Waived, WaiverEnded
 from tidemill.ledger.policy import PolicyDecision, SubjectKind, Waiver
+from tidemill.ledger.recent_events import events_since
 from tidemill.project.workspace import RULES_FILE, Workspace
 
 TEST_FILE = "tidemill.rules.test.toml"
@@ -97,7 +103,8 @@ class Policy:
     def decisions(self, since: str | float | None = None) -> tuple[PolicyDecision, ...]:
         """The recorded decisions of the environment, oldest first; those of the last `since` (`"90d"`)."""
         least = 0.0 if since is None else self._workspace.tools.clock() - _checked_length(since)
-        return tuple(decision for decision in self._decisions() if decision.at >= least)
+        found = [decision for _, decision in self._recorded(newest=True, since=least)]
+        return tuple(decision for decision in reversed(found) if decision.at >= least)
 
     def test(self) -> PolicyTest:
         """Decide the cases in the test file and in the file of the rules.
@@ -182,8 +189,7 @@ class Policy:
         """All waivers of the environment, also those that expired or were ended, oldest first."""
         space = self._workspace
         space.require(Permission.READ)
-        events = space.tools.ledger.events(kinds=WAIVER_EVENTS)
-        return waiver_states(events, space.environment, space.tools.clock())
+        return load_every_waiver(space.tools.ledger, space.environment, space.tools.clock())
 
     def unwaive(self, id: str, *, reason: str = "") -> WaiverState:
         """End a waiver; one that ended or expired already stays as it is. UsageError for an unknown id."""
@@ -202,31 +208,50 @@ class Policy:
             space.tools.ledger.append([event], now=space.tools.clock())
         return next(state for state in self.waivers() if state.waiver.id == id)
 
-    def _decisions(self) -> Iterator[PolicyDecision]:
+    def _latest(self, name: str) -> PolicyDecision | None:
+        """The last decision, or the last one on a stage, a model or an environment; None without one."""
+        where = [about(changed_subject(kind, name)) for kind in SubjectKind]
+        last = [
+            fact
+            for each in (where if name else [EVERYTHING])
+            for fact in islice(self._recorded(each, newest=True), 1)
+        ]
+        return max(last, key=lambda fact: fact[0])[1] if last else None
+
+    def _decisions(self, where: EventFilter = EVERYTHING) -> Iterator[PolicyDecision]:
+        return (decision for _, decision in self._recorded(where))
+
+    def _recorded(
+        self, where: EventFilter = EVERYTHING, *, newest: bool = False, since: float = -inf
+    ) -> Iterator[tuple[int, PolicyDecision]]:
+        """The decisions of the environment, with the numbers of their events."""
         space = self._workspace
         space.require(Permission.READ)
-        for fact in space.tools.ledger.events(kinds=(PolicyDecided.__name__,)):
+        kinds = (PolicyDecided.__name__,)
+        facts: Iterable[RecordedEvent]
+        facts = space.tools.ledger.events(kinds=kinds, where=where, newest=newest)
+        for fact in events_since(facts, since) if since > -inf else facts:
             event = fact.event
             if isinstance(event, PolicyDecided) and event.environment == space.environment:
-                yield event.decision
+                yield fact.seq, event.decision
 
     def _find(self, decision: str, name: str) -> PolicyDecision:
-        every = [*self._decisions()]
         if decision == _LATEST:
-            named = [each for each in every if name in ("", each.name)]
-            if named:
-                return named[-1]
-            advice = did_you_mean(name, {each.name for each in every})
+            named = self._latest(name)
+            if named is not None:
+                return named
+            every = {each.name for each in self._decisions()}
+            advice = did_you_mean(name, every)
             raise UsageError(
                 f"no decision on {name!r} is recorded ({advice})" if name and every else
                 f"no decision is recorded in {self._workspace.environment}"
             )  # fmt: skip
-        found = [each for each in every if each.id.startswith(decision)]
+        found = [*self._decisions(EventFilter(about_prefix=decision_subject(decision)))]
         if len(found) == 1:
             return found[0]
         if not found:
             latest = f"{_LATEST} {decision}"
-            if not any(each.name == decision for each in every):
+            if self._latest(decision) is None:
                 raise UsageError(
                     f"there is no decision {decision!r}; name one by its id, or say {_LATEST}"
                 )
@@ -243,7 +268,10 @@ class Policy:
         """
         if digest == self.rules.digest:
             return self.rules.rules, False
-        for fact in self._workspace.tools.ledger.events(kinds=(RulesLoaded.__name__,)):
+        facts = self._workspace.tools.ledger.events(
+            kinds=(RulesLoaded.__name__,), where=about(rules_subject(digest))
+        )
+        for fact in facts:
             event = fact.event
             if isinstance(event, RulesLoaded) and event.rules == digest:
                 try:

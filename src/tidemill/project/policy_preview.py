@@ -76,7 +76,9 @@ def _reuse_notes(stage: Stage, governance: Governance) -> Iterator[str]:
     gates = stage.approval.gates if stage.approval is not None else ()
     names = ", ".join(str(gate) for gate in gates if isinstance(gate, PROCESS_GATES))
     place = (SubjectKind.DELIVERY, stage.name, "")
-    waits = any(s.is_open and s.place == place for s in governance.enforcement.reviews.values())
+    waits = any(
+        s.is_open and s.place == place for s in governance.enforcement.open_reviews.values()
+    )
     if names and waits:
         yield (
             f"{stage.name}: {names} measure the candidate that waits again only if it, the live model, the "
@@ -104,7 +106,7 @@ def _table_notes(
 
 
 def _open_reviews(governance: Governance) -> Iterator[str]:
-    for state in governance.enforcement.reviews.values():
+    for state in governance.enforcement.open_reviews.values():
         if state.is_open:
             review = state.review
             yield f"{review.label}: a {review.kind} waits in review {review.id}"

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tidemill.contracts.profiles.record import Profile
     from tidemill.environments.row_diff import RowDiff
     from tidemill.history.io.runs import History
+    from tidemill.operations.stage_states import StageGraph, Surroundings
     from tidemill.project.attestations import Attestations
     from tidemill.project.audit import Audit
     from tidemill.project.checks import Checks
@@ -448,6 +449,11 @@ class Project(OperationServices):
         self.workspace.require(Permission.READ)
         module = import_module("tidemill.history.io.runs")
         found: History = module.History(self.tools.ledger, self.tools.logs)
+        return found
+
+    def graph(self, around: Surroundings | None = None) -> StageGraph:
+        """The stages, who reads whom, and the state of each: of all, or around one."""
+        found: StageGraph = self._service("graph", "StageGraphs", self.plans).read(around)
         return found
 
     def runs(self, limit: int = 20) -> list[RunInfo]:

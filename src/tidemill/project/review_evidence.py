@@ -16,6 +16,8 @@ from tidemill.governance.review_page import moment
 from tidemill.governance.rule_sections import plain_sections
 from tidemill.history.model_comparison import compare_versions
 from tidemill.ledger.event import Attempted, RecipeChanged, RunEnded, RunStarted
+from tidemill.ledger.event_filter import about
+from tidemill.ledger.event_subjects import decision_subject, run_subject
 from tidemill.ledger.governance_events import PolicyDecided, Waived, WaiverEnded
 from tidemill.ledger.model_version import Follower, ModelVersion
 from tidemill.ledger.policy import PolicyDecision, Waiver
@@ -49,9 +51,10 @@ def review_sections(space: Workspace, review: Review, now: float) -> tuple[PageS
 def _decision(space: Workspace, review: Review) -> PolicyDecision | None:
     if not review.decision:
         return None
-    for fact in space.tools.ledger.events(kinds=(PolicyDecided.__name__,)):
+    where = about(decision_subject(review.decision))
+    for fact in space.tools.ledger.events(kinds=(PolicyDecided.__name__,), where=where):
         event = fact.event
-        if isinstance(event, PolicyDecided) and event.decision.id == review.decision:
+        if isinstance(event, PolicyDecided):
             return event.decision
     return None
 
@@ -203,7 +206,12 @@ def _code_changes(
 
 def _end_of_run(space: Workspace, run: str) -> float:
     """The number of the event that ended a run; infinite while it hasn't ended."""
-    ends = [fact.seq for fact in space.tools.ledger.events(kinds=(RunEnded.__name__,), run=run)]
+    ends = [
+        fact.seq
+        for fact in space.tools.ledger.events(
+            kinds=(RunEnded.__name__,), where=about(run_subject(run))
+        )
+    ]
     return ends[-1] if ends else float("inf")
 
 

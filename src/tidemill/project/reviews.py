@@ -17,6 +17,7 @@ from tidemill.core.errors import (
 )
 from tidemill.core.partition import WHOLE
 from tidemill.core.recorded_reason import checked_note, checked_reason
+from tidemill.governance.io.recorded_reviews import open_reviews, reviews_named
 from tidemill.governance.page_values import PageSection, ReviewPage
 from tidemill.governance.permissions import Permission
 from tidemill.governance.review_outcomes import (
@@ -38,6 +39,8 @@ from tidemill.governance.review_vote import Electorate, asked_text, require_vote
 from tidemill.governance.verdict import Proposal
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Event
+from tidemill.ledger.event_filter import about
+from tidemill.ledger.event_subjects import changed_subject
 from tidemill.ledger.governance_events import (
     PolicyDecided,
     ReviewClosed,
@@ -106,14 +109,18 @@ class Reviews:
 
     def list(self, which: Which = "open") -> tuple[ReviewState, ...]:
         """The open reviews, or all of them; oldest first."""
-        self._workspace.require(Permission.READ)
-        found = self.expire().values()
-        return tuple(state for state in found if which == "all" or state.is_open)
+        space = self._workspace
+        space.require(Permission.READ)
+        found = self.expire()
+        if which == "all":
+            found = fold_reviews(space.tools.ledger.events(kinds=REVIEW_EVENTS), space.environment)
+        return tuple(found.values())
 
     def find(self, id: str) -> ReviewState:
         """The review that a unique prefix of an id names; UsageError for none or several."""
         self._workspace.require(Permission.READ)
-        return _find(self.expire(), id)
+        self.expire()
+        return _find(self._read(id).reviews, id)
 
     def show(self, id: str) -> ReviewPage:
         """The page of a review: what changes, why now, what gets worse, who may decide, how to go back.
@@ -133,7 +140,7 @@ class Reviews:
         """Store what people are shown about open reviews, where that isn't done; return what failed."""
         problems = []
         for state in self._read().reviews.values():
-            if state.is_open and not state.page:
+            if not state.page:
                 try:
                     self._store_page(state)
                 except TidemillError as error:
@@ -163,7 +170,7 @@ class Reviews:
         event = ReviewPageStored(environment=state.environment, review=state.review.id, page=name)
         problem: ConflictError | None = None
         for _ in range(_TRIES):
-            seen = self._read()
+            seen = self._read(state.review.id)
             if stored := self._load_page(seen.reviews[state.review.id]):
                 return stored
             guard = Guard(
@@ -197,7 +204,7 @@ class Reviews:
         return self._vote(id, Choice.CHANGES, reason, note)
 
     def expire(self) -> Mapping[str, ReviewState]:
-        """Record what is due in reviews whose time is over; return all reviews by id."""
+        """Record what is due in reviews whose time is over; return the open reviews by id."""
         tools = self._workspace.tools
         for _ in range(_TRIES):
             seen = self._read()
@@ -216,20 +223,21 @@ class Reviews:
         space = self._workspace
         return Electorate(grants=space.grants, workflow=space.declared.name)
 
-    def _read(self) -> _Snapshot:
+    def _read(self, id: str = "") -> _Snapshot:
+        """Read the open reviews, or those whose ids begin with `id`, and all that was decided before."""
         space = self._workspace
+        # What is recorded between the two is known as well; a guard that doesn't know it only tries again.
         state = space.preview_state()
-        facts = [*space.tools.ledger.events(kinds=REVIEW_EVENTS)]
-        # Other workflows of the home have reviews, too, whose numbers lie between.
-        seen = max([state.seq, *(fact.seq for fact in facts[-1:])])
-        return _Snapshot(reviews=fold_reviews(facts, space.environment), state=state, seen=seen)
+        ledger, name = space.tools.ledger, space.environment
+        reviews = reviews_named(ledger, name, id) if id else open_reviews(ledger, name)
+        return _Snapshot(reviews=reviews, state=state, seen=state.seq)
 
     def _vote(self, id: str, choice: Choice, reason: str, note: str) -> ReviewVoted:
         reason, note = checked_reason(reason, f"a vote ({choice} {id})"), checked_note(note)
         self.expire()
         problem: ConflictError | None = None
         for _ in range(_TRIES):
-            seen = self._read()
+            seen = self._read(id)
             state = _find(seen.reviews, id)
             try:
                 return self._record(seen, state, choice, reason, note)
@@ -270,7 +278,7 @@ class Reviews:
             earlier = seen.state.decisions.values()
             live = refusal_events(state, vote.actor, vote.reason, now, earlier)
         self._append((*events, *live), now, guard)
-        found = _find(self._read().reviews, state.review.id)
+        found = _find(self._read(state.review.id).reviews, state.review.id)
         went = state.review.artifact if outcome is ReviewOutcome.APPROVED and live else ""
         notes = attest_live(space, state.review.name) if went else ()
         return ReviewVoted(state=found, vote=vote, went_live=went, notes=notes)
@@ -348,7 +356,10 @@ class Reviews:
         """The facts that exactly this was decided on by here, last; none if it never was."""
         space, change = self._workspace, (review.kind, review.name, review.subject)
         found: Mapping[str, FactValue] = {}
-        for fact in space.tools.ledger.events(kinds=(PolicyDecided.__name__,)):
+        facts = space.tools.ledger.events(
+            kinds=(PolicyDecided.__name__,), where=about(changed_subject(review.kind, review.name))
+        )
+        for fact in facts:
             event = fact.event
             if isinstance(event, PolicyDecided) and event.environment == space.environment:
                 decision = event.decision

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from tidemill.core.errors import GateError
-from tidemill.governance.review_state import REVIEW_EVENTS, fold_reviews
+from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.review_vote import asked_text, missing_text
 from tidemill.ledger.policy import SubjectKind
 from tidemill.project.workspace import Workspace
@@ -14,10 +14,9 @@ from tidemill.workflow.environment import PRODUCTION
 
 def refuse_waiting(space: Workspace, model: str, version: str = "") -> None:
     """Raise GateError if a review of a version of a model is open, whose id begins with `version`."""
-    events = space.tools.ledger.events(kinds=REVIEW_EVENTS)
-    for state in fold_reviews(events, space.environment).values():
+    for state in open_reviews(space.tools.ledger, space.environment).values():
         review = state.review
-        if not state.is_open or (review.kind, review.name) != (SubjectKind.DELIVERY, model):
+        if (review.kind, review.name) != (SubjectKind.DELIVERY, model):
             continue
         if not review.artifact.startswith(version):
             continue

@@ -306,14 +306,18 @@ class Workspace:
             raise UsageError(f"there is no stage {name!r} ({advice})")
         return self.flow[name]
 
-    def known_stage(self, name: str) -> Stage:
-        """The stage of that name, also if it is published but no longer declared; else UsageError."""
+    def known_stage(self, name: str, state: State | None = None) -> Stage:
+        """The stage of that name, also if it is published but no longer declared; else UsageError.
+
+        Who asks for many stages passes the `state` in which they are published.
+        """
         if name in self.flow.names:
             return self.flow[name]
-        state = self.state()
+        state = state or self.state()
         if name not in self.undeclared(state):
             return self.stage(name)
-        product = next(iter(state.heads[name].partitions.values())).product
+        partitions = state.heads[name].partitions
+        product = partitions[next(iter(partitions))].product
         if product.artifact is not None:
             kind = Kind.MODEL
         elif product.scores is not None:

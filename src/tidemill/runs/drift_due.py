@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.fingerprint import fingerprint
@@ -29,14 +29,15 @@ def drift_signature(spec: ContractSpec, bound: Mapping[str, Binding]) -> str:
 
 
 def last_verdict(
-    facts: Iterable[RecordedEvent], environments: Iterable[str]
+    newest_first: Iterable[RecordedEvent], environments: Sequence[str]
 ) -> DriftVerdict | None:
     """Return the last verdict in the first of these environments that has one."""
-    found = {
-        fact.event.environment: fact.event.verdict
-        for fact in facts
-        if isinstance(fact.event, DriftJudged)
-    }
+    found: dict[str, DriftVerdict] = {}
+    for fact in newest_first:
+        if isinstance(fact.event, DriftJudged):
+            found.setdefault(fact.event.environment, fact.event.verdict)
+            if environments[:1] == [fact.event.environment]:
+                break
     return next((found[name] for name in environments if name in found), None)
 
 

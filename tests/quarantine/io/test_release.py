@@ -526,7 +526,9 @@ def test_a_ruling_on_what_moved_meanwhile_is_refused(tides: Tides) -> None:
     project = tides.open()
     ledger = project.tools.ledger
     before = ledger.state("prod", whole=True)
-    desk = Quarantine(project.tools, "prod", project.stage, lambda: before, lambda _: "ana")
+    desk = Quarantine(
+        project.tools, "prod", lambda name, _: project.stage(name), lambda: before, lambda _: "ana"
+    )
     tides.send(0, (9000.0, *BAD))
     tides.run()
     with pytest.raises(ConflictError, match="moved"):

@@ -27,6 +27,7 @@ from tidemill.adapters.files.disk import (
 from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION, migrate
 from tidemill.adapters.sqlite.stamps import DamagedTextError
 from tidemill.adapters.sqlite.statements import queries
+from tidemill.adapters.sqlite.upgrade_watch import watch_upgrade
 from tidemill.core.errors import ConflictError, StorageError, TidemillError
 from tidemill.ledger.io.home_files import open_private
 
@@ -166,7 +167,8 @@ class Connections:
             self._check_version(connection, version)
         if version < SCHEMA_VERSION:
             self._set_wal(connection)
-            _migrate(connection)
+            with watch_upgrade(connection, self.path):
+                _migrate(connection)
 
     def _set_wal(self, connection: sqlite3.Connection) -> None:
         """Switch the file to WAL mode; SQLite doesn't wait for other connections here, so we do."""

@@ -100,7 +100,9 @@ class SqliteLedger:
         # A name that can't be stored has the state of one that doesn't exist.
         stored = environment if can_be_stored(environment) else ""
         with self._connections.read_transaction() as connection:
-            state = state_reader.read_state(connection, stored, open_head, whole=whole)
+            state = state_reader.read_state(
+                connection, stored, open_head, whole=whole, path=self._connections.path
+            )
         return state if stored == environment else replace(state, environment=environment)
 
     def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:

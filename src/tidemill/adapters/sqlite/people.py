@@ -128,7 +128,16 @@ def with_names(connection: sqlite3.Connection, text: str, *, is_json: bool = Tru
     if not references:
         return text
     rows = connection.execute(queries()["people"], (encode(sorted(references)),))
-    names = {ref: unstamp(name) for ref, name in rows}
+    return put_names({ref: unstamp(name) for ref, name in rows}, text, is_json=is_json)
+
+
+def names_of_people(connection: sqlite3.Connection) -> dict[str, str]:
+    """The names of all people by reference."""
+    return {ref: unstamp(name) for ref, name, _ in connection.execute(queries()["every_person"])}
+
+
+def put_names(names: Mapping[str, str], text: str, *, is_json: bool = True) -> str:
+    """A stored text with `names` in place of references; a person who isn't among them was erased."""
 
     def name_of(match: re.Match[str]) -> str:
         name = names.get(match[0]) or erased_name(match[0])

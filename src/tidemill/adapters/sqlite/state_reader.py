@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from tidemill.adapters.codec.events import decode, decode_binding, decode_event
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer, environment_layers
-from tidemill.adapters.sqlite.people import with_names
+from tidemill.adapters.sqlite.people import names_of_people, put_names, with_names
 from tidemill.adapters.sqlite.stamps import DamagedTextError, reading_values, unstamp
 from tidemill.adapters.sqlite.statements import queries
+from tidemill.adapters.sqlite.stored_records import StoredRecords
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, Head, Mark
 from tidemill.ledger.cost import Cost
@@ -30,9 +31,17 @@ OpenHead = Callable[[tuple[Layer, ...], str, int, int], HeadPartitions]
 
 @reading_values()
 def read_state(
-    connection: sqlite3.Connection, environment: str, open_head: OpenHead, *, whole: bool
+    connection: sqlite3.Connection,
+    environment: str,
+    open_head: OpenHead,
+    *,
+    whole: bool,
+    path: str,
 ) -> State:
-    """Read an environment's state from one snapshot; partitions are read lazily unless `whole`."""
+    """Read an environment's state from one snapshot; partitions are read lazily unless `whole`.
+
+    `path` is that of the file, for errors.
+    """
     effects = _rows(connection, "pending_effects", environment)
     layers = environment_layers(connection, environment)
     return State(
@@ -42,7 +51,7 @@ def read_state(
         recipes=_by_name(connection, "recipes", environment, dict[str, str]),
         sources=_sources(connection, layers),
         completion_marks=_marks(connection, environment),
-        rulings=_rulings(connection, layers),
+        rulings=_rulings(connection, layers, path),
         live=_by_name(connection, "deliveries", environment, Delivery),
         decisions=_by_name(connection, "decisions", environment, Decision),
         pending_effects=tuple(decode(Effect, unstamp(body)) for (body,) in effects),
@@ -133,16 +142,21 @@ def _marks(connection: sqlite3.Connection, environment: str) -> dict[str, Mark]:
 
 
 def _rulings(
-    connection: sqlite3.Connection, layers: Sequence[Layer]
-) -> dict[str, dict[str, tuple[Ruling, ...]]]:
-    found: dict[str, dict[str, tuple[Ruling, ...]]] = {}
+    connection: sqlite3.Connection, layers: Sequence[Layer], path: str
+) -> dict[str, Mapping[str, tuple[Ruling, ...]]]:
+    """The rulings by stage and partition; a team has thousands, and most commands look at none."""
+    stored: defaultdict[str, dict[str, tuple[object, ...]]] = defaultdict(dict)
     for layer in reversed(layers):
         for stage, partition, body in connection.execute(queries()["rulings_before"], layer):
-            event = decode_event(with_names(connection, unstamp(body)))
-            held = found.setdefault(stage, {})
-            assert isinstance(event, Ruled)
-            held[partition] = (*held.get(partition, ()), event.ruling)
-    return found
+            held = stored[stage]
+            held[partition] = (*held.get(partition, ()), body)
+    people = names_of_people(connection) if stored else {}
+
+    def decode_rulings(bodies: tuple[object, ...]) -> tuple[Ruling, ...]:
+        events = [decode_event(put_names(people, unstamp(body))) for body in bodies]
+        return tuple(event.ruling for event in events if isinstance(event, Ruled))
+
+    return {stage: StoredRecords(path, held, decode_rulings) for stage, held in stored.items()}
 
 
 def _open_runs(connection: sqlite3.Connection, environment: str) -> tuple[RunInfo, ...]:

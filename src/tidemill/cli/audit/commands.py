@@ -64,32 +64,61 @@ _since = click.option("--since", callback=_parse_time, metavar="TIME",
 @click.option("--kind", "kinds", multiple=True, metavar="EVENT",
               help="Only events of this kind, such as Voted; can be repeated.")  # fmt: skip
 @click.option("--all", "every", is_flag=True, help="Also events that no person acts by.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="Show the newest N.",
+)
+@click.option(
+    "--before",
+    type=click.IntRange(min=1),
+    metavar="EVENT",
+    help="Show those before event number EVENT.",
+)
 @json_option
 @project_options
-def show(
+def show(  # noqa: PLR0913 - an option each
     who: str,
     what: str,
     since: float | None,
     until: float | None,
     kinds: tuple[str, ...],
     every: bool,
+    limit: int,
+    before: int | None,
     as_json: bool,
 ) -> None:
-    """Show who did what, to what, when and why.
+    """Show who did what, to what, when and why: the newest events, in their order.
 
     These are runs, decisions, deliveries, rollouts, rulings on rows, votes, waivers, tokens and environments,
     in all environments of the workflow.
     """
     with project_session() as project:
         found = project.audit.entries(
-            who=who, what=what, since=since, until=until, kinds=kinds, every=every
+            who=who,
+            what=what,
+            since=since,
+            until=until,
+            kinds=kinds,
+            every=every,
+            limit=limit + 1,
+            before=before,
         )
+    # One more says whether there are earlier ones.
+    found, more = found[-limit:], found[:-limit]
     print_result(
-        _trail(found),
+        _trail(found) + (_earlier(found) if more else ""),
         as_json,
         "tidemill.audit_trail/1",
         lambda: {"entries": [asdict(entry) for entry in found]},
     )
+
+
+def _earlier(entries: Sequence[AuditEntry]) -> str:
+    return f"\nthere are earlier ones: --before {entries[0].seq} shows them, --limit more at a time"
 
 
 def _trail(entries: Sequence[AuditEntry]) -> str:

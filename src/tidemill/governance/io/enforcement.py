@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
 
 from tidemill.governance.change_verdict import ALLOWED, Verdict
+from tidemill.governance.io.recorded_reviews import (
+    asks_about,
+    open_reviews,
+    reviews_of,
+    used_reviews,
+)
 from tidemill.governance.io.waivers import load_waivers
 from tidemill.governance.permissions import Actor
 from tidemill.governance.policy import RuleSet, decide
 from tidemill.governance.review_state import (
-    REVIEW_EVENTS,
     ReviewState,
-    fold_reviews,
     standing_review,
     superseding_events,
 )
 from tidemill.governance.verdict import Occasion, Proposal, Standing, reach_verdict
 from tidemill.ledger.event import Event
+from tidemill.ledger.event_filter import EventFilter
+from tidemill.ledger.event_subjects import changed_subject
 from tidemill.ledger.governance_events import PolicyDecided, RulesLoaded
 from tidemill.ledger.policy import FactValue, PolicyDecision, SubjectKind, Waiver
 from tidemill.ledger.review import Review
@@ -58,6 +64,7 @@ class Enforcement:
         self._run = run
         self._source = source
         self._again = again
+        self._asked: dict[SubjectKind, bool] = {}
 
     def during(self, run: str) -> Enforcement:
         """The same for the changes of a run; it knows what this one has decided."""
@@ -72,7 +79,7 @@ class Enforcement:
         """
         if terms is not None or any(kind in rule.kinds for rule in self.rules.rules):
             return True
-        return kind in self._reviewed
+        return self._was_asked_about(kind)
 
     def uses(self, kind: SubjectKind, fact: str) -> bool:
         """Whether a rule on changes of a kind may use a fact, which is costly to find."""
@@ -98,12 +105,14 @@ class Enforcement:
             source=self._source,
             again=again or self._again,
         )
+        place = change.kind, change.name
+        reviews = self._reviews_of(*place)
         standing = Standing(
-            reviews=self.reviews,
+            reviews=reviews,
             waivers=self._waivers,
             rules=frozenset(self._loaded),
-            last=lambda: self._last_decisions.get((change.kind, change.name)),
-            used=lambda: {decided.review for decided in self._decided},
+            last=lambda: self._last_decision(*place),
+            used=lambda: used_reviews(self._ledger, self._environment, reviews, self._until),
         )
         verdict = reach_verdict(proposal, self.rules, terms, standing, occasion)
         self._loaded.update(e.rules for e in verdict.events if isinstance(e, RulesLoaded))
@@ -142,25 +151,29 @@ class Enforcement:
 
     def waiting_review(self, kind: SubjectKind, name: str, evidence: str) -> Review | None:
         """The open review of a name, if it was decided on by this evidence and the same rules last."""
-        last = self._last_decisions.get((kind, name))
+        last = self._last_decision(kind, name)
         if last is None or (last.evidence, last.rules) != (evidence, self.rules.digest):
             return None
-        state = standing_review(self.reviews, (kind, name, ""), last.subject)
+        state = standing_review(self._reviews_of(kind, name), (kind, name, ""), last.subject)
         return state.review if state is not None and state.is_open else None
 
     def end_reviews(self, kind: SubjectKind, name: str, reason: str) -> tuple[Event, ...]:
         """The events that end the open reviews of what is no longer to be decided."""
-        return superseding_events(self.reviews, (kind, name, ""), reason)
+        return superseding_events(self._reviews_of(kind, name), (kind, name, ""), reason)
 
     @property
-    def reviews(self) -> Mapping[str, ReviewState]:
-        """The reviews of the environment now, by id."""
-        return fold_reviews(self._ledger.events(kinds=REVIEW_EVENTS), self._environment)
+    def open_reviews(self) -> Mapping[str, ReviewState]:
+        """The open reviews of the environment now, by id."""
+        return open_reviews(self._ledger, self._environment)
 
-    @cached_property
-    def _reviewed(self) -> frozenset[SubjectKind]:
-        """The kinds of changes that people were asked about before; only rules or terms add to them."""
-        return frozenset(state.review.kind for state in self.reviews.values())
+    def _reviews_of(self, kind: SubjectKind, name: str) -> Mapping[str, ReviewState]:
+        return reviews_of(self._ledger, self._environment, kind, name)
+
+    def _was_asked_about(self, kind: SubjectKind) -> bool:
+        """Whether people were asked about changes of a kind before; only rules or terms add to them."""
+        if kind not in self._asked:
+            self._asked[kind] = asks_about(self._ledger, self._environment, kind)
+        return self._asked[kind]
 
     @property
     def _waivers(self) -> tuple[Waiver, ...]:
@@ -177,17 +190,14 @@ class Enforcement:
         }
 
     @cached_property
-    def _last_decisions(self) -> Mapping[tuple[SubjectKind, str], PolicyDecision]:
-        return {
-            (decided.decision.kind, decided.decision.name): decided.decision
-            for decided in self._decided
-        }
+    def _until(self) -> int:
+        """What was decided before this event counts; nothing that a run decides is decided on twice in it."""
+        return self._ledger.state(self._environment).seq + 1
 
-    @cached_property
-    def _decided(self) -> Sequence[PolicyDecided]:
-        """What was decided before; nothing that this run decides is decided on twice in it."""
-        return [
-            fact.event
-            for fact in self._ledger.events(kinds=("PolicyDecided",))
-            if isinstance(fact.event, PolicyDecided) and fact.event.environment == self._environment
-        ]
+    def _last_decision(self, kind: SubjectKind, name: str) -> PolicyDecision | None:
+        where = EventFilter(about=changed_subject(kind, name), before=self._until)
+        for fact in self._ledger.events(kinds=("PolicyDecided",), where=where, newest=True):
+            event = fact.event
+            if isinstance(event, PolicyDecided) and event.environment == self._environment:
+                return event.decision
+        return None

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from tidemill.core.errors import UsageError, did_you_mean
@@ -24,6 +25,8 @@ from tidemill.ledger.event import (
     RunEnded,
     RunStarted,
 )
+from tidemill.ledger.event_filter import EVERYTHING, EventFilter, about
+from tidemill.ledger.event_subjects import run_subject
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.ledger.log_line import AttemptKey, LogLine
 from tidemill.ledger.performance import Performance
@@ -34,6 +37,8 @@ from tidemill.workflow.environment import history_filter
 # Names the newest run.
 LAST = "last"
 _POLL_S = 0.3
+# Of so many runs similar names are suggested.
+_MOST_NAMED = 200
 
 
 class History:
@@ -53,16 +58,16 @@ class History:
 
     def run(self, name: str = LAST) -> RunInfo:
         """The run of that name."""
-        known = self.runs(limit=None)
-        if name == LAST and known:
-            return known[0]
-        found = [info for info in known if info.id.startswith(name)]
-        exact = [info for info in found if info.id == name]
+        if name == LAST and (newest := self.runs(limit=1)):
+            return newest[0]
+        where = EventFilter(about_prefix=run_subject(name))
+        found = [*_started(self._ledger, where, limit=_MOST_NAMED)]
+        exact = [*_started(self._ledger, about(run_subject(name)), limit=1)]
         if len(exact or found) != 1:
-            advice = did_you_mean(name, [info.id for info in found or known])
+            known = [info.id for info in found or self.runs(limit=_MOST_NAMED)]
             many = "more than one run is" if found else "there is no run"
-            raise UsageError(f"{many} {name!r} ({advice})")
-        return (exact or found)[0]
+            raise UsageError(f"{many} {name!r} ({did_you_mean(name, known)})")
+        return _ended(self._ledger, (exact or found)[0])
 
     def attempts(self, run: str) -> list[Attempt]:
         """All attempts at the steps of a run, in the order in which they were recorded."""
@@ -102,7 +107,7 @@ class History:
         """The performance figures of each stage over the `last` runs that computed something."""
         tried: list[tuple[str, Attempt]] = []
         worked = 0
-        for info in self.runs(limit=None):
+        for info in iter_runs(self._ledger):
             own = [(info.id, a) for _, a in _attempts(self._ledger, info.id) if is_computation(a)]
             tried += own
             worked += bool(own)
@@ -142,7 +147,8 @@ def _attempts(ledger: Ledger, run: str, after: int = 0) -> Iterator[tuple[Record
 
 
 def _has_ended(ledger: Ledger, run: str) -> bool:
-    return any(True for _ in ledger.events(kinds=("RunEnded",), run=run, limit=1))
+    ends = ledger.events(kinds=(RunEnded.__name__,), where=about(run_subject(run)), limit=1)
+    return any(True for _ in ends)
 
 
 def _belongs_to(line: LogLine, stage: str, partition: str) -> bool:
@@ -161,11 +167,21 @@ def _refuse_unknown(run: str, stage: str, partition: str, steps: set[tuple[str, 
 
 def list_runs(ledger: Ledger, limit: int | None) -> list[RunInfo]:
     """The last runs, newest first."""
-    runs: dict[str, RunInfo] = {}
-    for recorded in ledger.events(kinds=("RunStarted", "RunEnded")):
+    return [*islice(iter_runs(ledger), limit)]
+
+
+def iter_runs(ledger: Ledger) -> Iterator[RunInfo]:
+    """Read the runs one by one, newest first."""
+    return (_ended(ledger, info) for info in _started(ledger, EVERYTHING))
+
+
+def _started(ledger: Ledger, where: EventFilter, limit: int | None = None) -> Iterator[RunInfo]:
+    """The runs of some events as they started, newest first."""
+    kinds = (RunStarted.__name__,)
+    for recorded in ledger.events(kinds=kinds, where=where, newest=True, limit=limit):
         event = recorded.event
         if isinstance(event, RunStarted):
-            runs[event.run] = RunInfo(
+            yield RunInfo(
                 id=event.run,
                 environment=event.environment,
                 status=Status.RUNNING,
@@ -174,11 +190,16 @@ def list_runs(ledger: Ledger, limit: int | None) -> list[RunInfo]:
                 holder=event.holder,
                 actor=event.actor,
             )
-        elif isinstance(event, RunEnded) and event.run in runs:
-            runs[event.run] = replace(
-                runs[event.run], status=event.status, ended=recorded.at, receipt=event.receipt
-            )
-    return list(reversed(runs.values()))[:limit]
+
+
+def _ended(ledger: Ledger, info: RunInfo) -> RunInfo:
+    """A run with its end, if it has ended."""
+    kinds = (RunEnded.__name__,)
+    for recorded in ledger.events(kinds=kinds, where=about(run_subject(info.id)), limit=1):
+        event = recorded.event
+        if isinstance(event, RunEnded):
+            return replace(info, status=event.status, ended=recorded.at, receipt=event.receipt)
+    return info
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,11 +231,9 @@ def list_contract_versions(
     """The versions of a stage's contract, oldest first; `now` are the current bindings."""
     found: dict[str, ContractVersion] = {}
     ours = history_filter(ledger.state(environment).environments, environment)
-    for recorded in ledger.events(kinds=("Published",)):
+    for recorded in ledger.events(kinds=("Published",), stage=stage):
         event = recorded.event
-        if not isinstance(event, Published):
-            continue
-        if event.stage != stage or not ours(event.environment, recorded.seq):
+        if not isinstance(event, Published) or not ours(event.environment, recorded.seq):
             continue
         bound = event.binding
         made = PublishedPartition(partition=event.partition, run=bound.run, at=recorded.at)

@@ -16,6 +16,8 @@ from tidemill.core.partition import summarize_keys
 from tidemill.ledger.binding import Binding, contract_versions
 from tidemill.ledger.delivery import Decision
 from tidemill.ledger.event import Attempted, Delivered, Published, RunStarted
+from tidemill.ledger.event_filter import EventFilter, about
+from tidemill.ledger.event_subjects import model_subject, run_subject
 from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.lineage.io.origins import Origin, ProvenanceFacts, trace_origins
 from tidemill.lineage.upstream import ColumnTrace, change_basis, trace_column
@@ -266,6 +268,11 @@ def _frozen(
 
 
 def _runs(ledger: Ledger, wanted: Collection[str]) -> tuple[ProducingRun, ...]:
+    started = [
+        fact
+        for run in sorted({*wanted})
+        for fact in ledger.events(kinds=("RunStarted",), where=about(run_subject(run)))
+    ]
     return tuple(
         ProducingRun(
             run=fact.event.run,
@@ -273,8 +280,8 @@ def _runs(ledger: Ledger, wanted: Collection[str]) -> tuple[ProducingRun, ...]:
             host=fact.event.holder.get("host", ""),
             started=fact.at,
         )
-        for fact in ledger.events(kinds=("RunStarted",))
-        if isinstance(fact.event, RunStarted) and fact.event.run in wanted
+        for fact in sorted(started, key=lambda fact: fact.seq)
+        if isinstance(fact.event, RunStarted)
     )
 
 
@@ -304,15 +311,15 @@ def _scored_by(facts: ProvenanceFacts, stage: Stage, binding: Binding) -> str:
     if stage.kind is not Kind.DELIVER:
         return ""
     ours = history_filter(facts.state.environments, facts.state.environment)
-    lives = [
+    where = about(model_subject(stage.model))
+    lives = (
         fact.event.delivery.artifact.id
-        for fact in facts.ledger.events(kinds=("Delivered",))
+        for fact in facts.ledger.events(kinds=("Delivered",), where=where, newest=True)
         if isinstance(fact.event, Delivered)
         and ours(fact.event.environment, fact.seq)
-        and fact.event.delivery.name == stage.model
         and fact.event.delivery.at <= binding.at
-    ]
-    return lives[-1] if lives else ""
+    )
+    return next(lives, "")
 
 
 def _column(
@@ -357,11 +364,10 @@ def _history(
     """The versions of the column's values, oldest first."""
     versions: list[ColumnVersion] = []
     ours = history_filter(facts.state.environments, facts.state.environment)
-    for fact in facts.ledger.events(kinds=("Published",)):
+    where = EventFilter(partition=partition)
+    for fact in facts.ledger.events(kinds=("Published",), stage=stage.name, where=where):
         event = fact.event
         if not isinstance(event, Published) or not ours(event.environment, fact.seq):
-            continue
-        if (event.stage, event.partition) != (stage.name, partition):
             continue
         hashed = event.binding.product.columns.get(name, "")
         if not versions or versions[-1].hash != hashed:

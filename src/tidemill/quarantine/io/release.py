@@ -119,7 +119,7 @@ class Quarantine:
         self,
         tools: Runtime,
         environment: str,
-        stage: Callable[[str], Stage],
+        stage: Callable[[str, State], Stage],
         state: Callable[[], State],
         authorize: Callable[[Disposition], str],
         decide: Callable[[ReleaseRequest], ReleaseConsent] | None = None,
@@ -139,8 +139,8 @@ class Quarantine:
         names = [stage] if stage else sorted(n for n, h in state.heads.items() if h.partitions)
         return tuple(
             self._summary(place)
-            for known in map(self._stage, names)
-            for place in self._places(state, known)
+            for name in names
+            for place in self._places(state, self._stage(name, state))
             if place.binding.product.quarantined or place.rulings
         )
 
@@ -292,7 +292,8 @@ class Quarantine:
         self, stage: str, partition: str, *, ruled: bool = False, hint: str = ""
     ) -> _PublishedPartition:
         """The named partition, or the only one that has quarantined rows (or rulings)."""
-        places = self._places(self._state(), self._stage(stage))
+        state = self._state()
+        places = self._places(state, self._stage(stage, state))
         there = [p for p in places if (p.rulings if ruled else p.binding.product.quarantined)]
         keys = ", ".join(shown_key(place.partition) for place in there[:8])
         keys += f" and {len(there) - 8} more" if len(there) > 8 else ""
@@ -325,7 +326,8 @@ class Quarantine:
         self, stage: str, partition: str, read: Callable[[_PublishedPartition], pl.DataFrame]
     ) -> pl.DataFrame:
         """The rows that `read` returns for a partition, or for all that have quarantined rows."""
-        places = self._places(self._state(), self._stage(stage))
+        state = self._state()
+        places = self._places(state, self._stage(stage, state))
         places = [place for place in places if place.binding.product.quarantined]
         if partition or len(places) < 2:
             return read(self._place(stage, partition))

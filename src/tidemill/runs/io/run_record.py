@@ -155,15 +155,18 @@ def check_table_ages(
 def _changed_verdicts(job: Job, verdicts: Mapping[str, TableFindings]) -> Iterator[Judged]:
     """The verdicts whose broken rules differ from those of the last verdict, or from none."""
     environment = job.plan.environment
-    last: dict[str, TableFindings] = {
-        fact.event.stage: fact.event.verdict
-        for fact in job.tools.ledger.events(kinds=(Judged.__name__,))
-        if isinstance(fact.event, Judged) and fact.event.environment == environment
-    }
     for name, verdict in verdicts.items():
-        before = _broken_rules(last[name]) if name in last else frozenset()
+        before = next(_judged(job, name, environment), frozenset())
         if _broken_rules(verdict) != before:
             yield Judged(environment=environment, stage=name, run=job.run, verdict=verdict)
+
+
+def _judged(job: Job, stage: str, environment: str) -> Iterator[frozenset[str]]:
+    """The rules that the verdicts on a table found broken, newest first."""
+    facts = job.tools.ledger.events(kinds=(Judged.__name__,), stage=stage, newest=True)
+    for fact in facts:
+        if isinstance(fact.event, Judged) and fact.event.environment == environment:
+            yield _broken_rules(fact.event.verdict)
 
 
 def _broken_rules(verdict: TableFindings) -> frozenset[str]:

@@ -5,11 +5,11 @@ Nothing here needs Polars, so that a run with nothing to do never imports it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from tidemill.contracts.spec import ContractSpec
 from tidemill.ledger.binding import Binding
-from tidemill.ledger.event import DriftJudged
+from tidemill.ledger.event import DriftJudged, RecordedEvent
 from tidemill.ports.ledger import Ledger, State
 from tidemill.runs.drift_due import (
     drift_signature,
@@ -57,12 +57,16 @@ def drift_notes(ledger: Ledger, flow: Flow, state: State, environment: str) -> l
         for stage in watched_stages(flow)
         for note in open_alarm_notes(
             stage,
-            last_verdict(ledger.events(kinds=(DriftJudged.__name__,), stage=stage), environments),
+            last_verdict(_verdicts(ledger, stage), environments),
         )
     ]
 
 
 def _is_unjudged(job: Job, stage: str, spec: ContractSpec, bound: Mapping[str, Binding]) -> bool:
-    facts = job.tools.ledger.events(kinds=(DriftJudged.__name__,), stage=stage)
-    verdict = last_verdict(facts, drift_environments(job))
+    verdict = last_verdict(_verdicts(job.tools.ledger, stage), drift_environments(job))
     return verdict is None or verdict.signature != drift_signature(spec, bound)
+
+
+def _verdicts(ledger: Ledger, stage: str) -> Iterable[RecordedEvent]:
+    """The verdicts on the drift of a table, newest first."""
+    return ledger.events(kinds=(DriftJudged.__name__,), stage=stage, newest=True)

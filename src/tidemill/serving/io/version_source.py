@@ -11,6 +11,8 @@ from typing import Any
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import StorageError
 from tidemill.ledger.event import Delivered
+from tidemill.ledger.event_filter import about
+from tidemill.ledger.event_subjects import model_subject
 from tidemill.models.input_compatibility import incompatibility, input_contract
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
@@ -74,7 +76,10 @@ class VersionSource:
 
     def find(self, model: str, version: str) -> Artifact:
         """A version that was delivered before; StorageError if there is none."""
-        for fact in self._tools.ledger.events(kinds=(Delivered.__name__,)):
+        facts = self._tools.ledger.events(
+            kinds=(Delivered.__name__,), where=about(model_subject(model)), newest=True
+        )
+        for fact in facts:
             event = fact.event
             assert isinstance(event, Delivered)
             if event.delivery.name == model and event.delivery.artifact.id == version:

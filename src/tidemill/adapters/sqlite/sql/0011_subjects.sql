@@ -21,7 +21,9 @@ INSERT OR IGNORE INTO subjects (subject, seq)
 SELECT found.value, seq
 FROM json_each(kinds_with_subjects()) AS wanted
 JOIN events ON events.kind = wanted.value
-JOIN json_each(subjects_of(body)) AS found;
+JOIN json_each(subjects_of(body)) AS found
+-- Of the attempts, half of all facts, only trainings have a subject.
+WHERE kind != 'Attempted' OR instr(body, '"action":"train"') > 0;
 
 -- What began or ended last counts (with max(), SQLite takes `kind` from that row).
 INSERT INTO open_subjects (subject)
@@ -32,6 +34,10 @@ FROM (
         'RunStarted', 'RunEnded', 'ReviewOpened', 'ReviewClosed', 'TokenCreated', 'TokenRevoked',
         'Waived', 'WaiverEnded', 'IncidentOpened', 'IncidentClosed', 'Silenced', 'SilenceEnded'
     )
+      -- Only these begin and end: the openings of reviews have others as well.
+      AND substr(subject, 1, instr(subject, ' ')) IN (
+          'run ', 'review ', 'token ', 'waiver ', 'incident ', 'silence '
+      )
     GROUP BY subject
 )
 WHERE kind IN ('RunStarted', 'ReviewOpened', 'TokenCreated', 'Waived', 'IncidentOpened', 'Silenced');

@@ -20,6 +20,9 @@ SELECT tidemill FROM migrations WHERE version = ?;
 -- The number of the newest fact; 0 in an empty ledger.
 SELECT coalesce(max(seq), 0) FROM events;
 
+-- name: newest_event
+SELECT seq, at FROM events ORDER BY seq DESC LIMIT 1;
+
 -- name: last_seq_of_kind
 -- The number of the newest fact of a kind; 0 if there is none.
 SELECT coalesce(max(seq), 0) FROM events WHERE kind = ?;
@@ -196,7 +199,7 @@ ORDER BY event.seq LIMIT :limit;
 
 -- name: events_page_about
 -- The facts about subjects from one name up to another, in the order of the alphabet.
-SELECT event.seq, event.at, event.body
+SELECT DISTINCT event.seq, event.at, event.body
 FROM subjects CROSS JOIN events AS event ON event.seq = subjects.seq
 WHERE subjects.subject >= :first AND subjects.subject < :beyond
   AND event.seq > :after AND event.seq < :before

@@ -1,0 +1,88 @@
+"""Read reviews from the ledger: the open ones, those of one change, or those of an id, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tidemill.governance.review_state import REVIEW_EVENTS, ReviewState, fold_reviews
+from tidemill.ledger.event import RecordedEvent
+from tidemill.ledger.event_filter import EventFilter, about
+from tidemill.ledger.event_subjects import (
+    asked_subject,
+    changed_subject,
+    review_subject,
+)
+from tidemill.ledger.governance_events import PolicyDecided, ReviewOpened
+from tidemill.ledger.policy import SubjectKind
+from tidemill.ports.ledger import Ledger
+
+_ALL_OPEN = EventFilter(about_prefix=review_subject(""), open_only=True)
+
+
+def open_reviews(ledger: Ledger, environment: str) -> dict[str, ReviewState]:
+    """The open reviews of an environment by id, in the order in which they were opened."""
+    found = _folded(ledger, environment, (_ALL_OPEN,))
+    return {id: state for id, state in found.items() if state.is_open}
+
+
+def reviews_of(
+    ledger: Ledger, environment: str, kind: SubjectKind, name: str
+) -> dict[str, ReviewState]:
+    """All reviews of changes of a kind to a stage or environment, by id, in the order of their opening."""
+    where = about(changed_subject(kind, name))
+    opened = ledger.events(kinds=(ReviewOpened.__name__,), where=where)
+    ids = dict.fromkeys(
+        fact.event.review.id for fact in opened if isinstance(fact.event, ReviewOpened)
+    )
+    return _folded(ledger, environment, [about(review_subject(id)) for id in ids])
+
+
+def reviews_named(ledger: Ledger, environment: str, id: str) -> dict[str, ReviewState]:
+    """The reviews whose ids begin with a text, by id, in the order in which they were opened."""
+    return _folded(ledger, environment, (EventFilter(about_prefix=review_subject(id)),))
+
+
+def used_reviews(
+    ledger: Ledger, environment: str, reviews: Mapping[str, ReviewState], before: int | None = None
+) -> frozenset[str]:
+    """Those of some reviews by whose approval a change went on, before an event."""
+    return frozenset(
+        id
+        for id in reviews
+        for fact in ledger.events(
+            kinds=(PolicyDecided.__name__,),
+            where=EventFilter(about=review_subject(id), before=before),
+        )
+        if isinstance(fact.event, PolicyDecided) and fact.event.environment == environment
+    )
+
+
+def asks_about(ledger: Ledger, environment: str, kind: SubjectKind) -> bool:
+    """Whether people were ever asked about a change of a kind, since the environment exists."""
+    since = _since(ledger, environment)
+    found = ledger.events(
+        kinds=(ReviewOpened.__name__,), where=about(asked_subject(kind)), after=since - 1
+    )
+    return any(
+        isinstance(fact.event, ReviewOpened) and fact.event.environment == environment
+        for fact in found
+    )
+
+
+def _folded(
+    ledger: Ledger, environment: str, filters: Iterable[EventFilter]
+) -> dict[str, ReviewState]:
+    # What people decided before an environment was dropped says nothing about a new one of its name.
+    since = _since(ledger, environment)
+    facts: dict[int, RecordedEvent] = {}
+    for where in filters:
+        found = ledger.events(kinds=REVIEW_EVENTS, where=where, after=since - 1)
+        facts |= {fact.seq: fact for fact in found}
+    return fold_reviews([facts[seq] for seq in sorted(facts)], environment)
+
+
+def _since(ledger: Ledger, environment: str) -> int:
+    """The event that created an environment; without one nothing of it counts that is recorded."""
+    state = ledger.state(environment)
+    known = state.environments.get(environment)
+    return state.seq + 1 if known is None else known.since

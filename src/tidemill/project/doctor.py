@@ -1,0 +1,163 @@
+"""Examine a project and its machine, also if the project can't be opened: that is when people ask."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidemill.adapters.sqlite.ledger_facts import LedgerFacts, look_at_ledger
+from tidemill.core.counts import plural
+from tidemill.core.errors import TidemillError, describe_error
+from tidemill.core.extras import modules_by_extra
+from tidemill.operations.health import (
+    Declared,
+    Finding,
+    LedgerFile,
+    Level,
+    judge_clock,
+    judge_disk,
+    judge_installation,
+    judge_ledger,
+    judge_limits,
+    judge_project,
+    judge_surroundings,
+)
+from tidemill.operations.io.probes import (
+    ClockWatch,
+    probe_disk,
+    probe_installation,
+    probe_limits,
+    text_encoding,
+    unwritable,
+)
+from tidemill.project.settings import Settings, find_settings, load_workflow
+from tidemill.workflow.seal import seal
+from tidemill.workflow.source import Query
+from tidemill.workflow.stage import Flow, Kind, Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """The settings and the workflow, as far as they can be read, and what is wrong with them."""
+
+    settings: Settings
+    workflow: Flow | None = None
+    problem: str = ""
+    import_s: float = 0.0
+
+
+def examine(start: Path, workflow: str | None = None, *, connect: bool = False) -> list[Finding]:
+    """Examine the project in a folder, its home, its ledger and this machine; with `connect` its sources.
+
+    Nothing is written but a probe file in the home, which is removed. It never raises for what it finds.
+    """
+    watch, found = ClockWatch(), _open(start, workflow)
+    home = found.settings.root / found.settings.home
+    disk, offset = probe_disk(home)
+    facts = look_at_ledger(home / "ledger.db") if (home / "ledger.db").exists() else None
+    findings = [
+        *judge_installation(probe_installation(modules_by_extra())),
+        *judge_limits(probe_limits()),
+        *judge_surroundings(os.environ, text_encoding()),
+        *judge_project(_declared(found)),
+        *judge_disk(disk),
+        *judge_ledger(None if facts is None else _ledger_file(home / "ledger.db", facts)),
+    ]
+    if connect and found.workflow is not None:
+        findings += _connections(found.settings.root, found.workflow)
+    # The clock is looked at last, so that it is watched all the time.
+    return [*findings, *judge_clock(watch.read(offset, facts.newest if facts else None))]
+
+
+def _open(start: Path, workflow: str | None) -> _Found:
+    settings = Settings(root=_root(start), workflow=workflow or "")
+    began = time.monotonic()
+    try:
+        settings = find_settings(start, workflow)
+        began = time.monotonic()
+        flow = seal(load_workflow(settings))
+    except TidemillError as error:
+        return _Found(settings=settings, problem=str(error))
+    except Exception as error:  # noqa: BLE001 - the module of users may raise anything
+        problem = f"the workflow can't be imported: {describe_error(error)}"
+        return _Found(settings=settings, problem=problem)
+    return _Found(settings=settings, workflow=flow, import_s=time.monotonic() - began)
+
+
+def _root(start: Path) -> Path:
+    """The folder of the project whose settings can't be read."""
+    folders = (start, *start.parents)
+    return next((each for each in folders if (each / "pyproject.toml").is_file()), start)
+
+
+def _declared(found: _Found) -> Declared:
+    settings, flow = found.settings, found.workflow
+    unset = [name for name in settings.secrets if not os.environ.get(name)]
+    outputs = {}
+    for stage in flow.stages if flow is not None else ():
+        folder = stage.sink.folder if stage.sink is not None else ""
+        if folder and "://" not in folder and (why := unwritable(settings.root / folder)):
+            outputs[folder] = why
+    return Declared(
+        place=f"workflow {flow.name} in {settings.root}" if flow is not None else "",
+        problem=found.problem,
+        import_s=found.import_s,
+        stages=len(flow.stages) if flow is not None else 0,
+        unset=unset,
+        outputs=outputs,
+    )
+
+
+def _ledger_file(path: Path, facts: LedgerFacts) -> LedgerFile:
+    return LedgerFile(
+        path=str(path),
+        problem=facts.problem,
+        damage=facts.damage,
+        checked=facts.checked,
+        bytes=facts.bytes,
+        log_bytes=facts.log_bytes,
+        version=facts.version,
+        known_version=facts.known_version,
+        events=facts.events,
+        leases=facts.leases,
+    )
+
+
+def _connections(root: Path, flow: Flow) -> Iterator[Finding]:
+    """Try to connect to each database that a source reads, and read the names of its columns."""
+    from tidemill.project.external_sources import OpenedSources
+
+    opened = OpenedSources(root)
+    try:
+        for stage in flow.stages:
+            area, problem = f"source of {stage.name}", ""
+            try:
+                source = _source(stage)
+                if not isinstance(source, Query):
+                    continue
+                database = opened.database(source.url, source.engine)
+                columns = database.columns(source.query)
+            except TidemillError as error:
+                problem = str(error)
+            except Exception as error:  # noqa: BLE001 - a driver may raise anything
+                problem = describe_error(error)
+            if problem:
+                advice = "check the address, the network and the credentials"
+                yield Finding(area=area, level=Level.FAULT, text=problem, advice=advice)
+            else:
+                text = f"connected; {plural(len(columns), 'column')}"
+                yield Finding(area=area, level=Level.OK, text=text)
+    finally:
+        with suppress(Exception):
+            opened.close()
+
+
+def _source(stage: Stage) -> object:
+    """What an ingest declares that it reads; its function takes nothing, and reads nothing yet."""
+    if stage.kind is not Kind.INGEST or stage.function is None:
+        return None
+    return stage.function()

@@ -1,0 +1,127 @@
+"""The graph of a workflow's stages, with the state of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+
+from tidemill.core.errors import TidemillError, UsageError, did_you_mean
+from tidemill.governance.permissions import Permission
+from tidemill.history.io.runs import iter_runs
+from tidemill.ledger.event import Attempted, Judged
+from tidemill.ledger.run import Outcome, Status
+from tidemill.operations.stage_states import (
+    StageFacts,
+    StageGraph,
+    Surroundings,
+    select_around,
+    stage_graph,
+)
+from tidemill.planning.request import Request
+from tidemill.ports.ledger import State
+from tidemill.project.plans import Plans
+from tidemill.project.workspace import Workspace
+from tidemill.workflow.environment import history_filter
+from tidemill.workflow.seal import dependencies
+from tidemill.workflow.stage import Stage
+
+_FAILED = (Outcome.FAILED, Outcome.REFUSED)
+# The last attempts are looked for in so many runs.
+_RUNS = 20
+
+
+class StageGraphs:
+    """Reads the graph of a workspace's stages in its environment."""
+
+    def __init__(self, workspace: Workspace, plans: Plans) -> None:
+        self._workspace = workspace
+        self._plans = plans
+
+    def read(self, around: Surroundings | None = None) -> StageGraph:
+        """The graph of all stages, or around one; nothing is changed.
+
+        What is due isn't known if nothing can be planned, which the graph notes. UsageError for an unknown
+        stage, AccessError if the actor may not read.
+        """
+        space = self._workspace
+        space.require(Permission.READ)
+        if around is not None and around.stage not in space.flow.names:
+            advice = did_you_mean(around.stage, space.flow.names)
+            raise UsageError(f"there is no stage {around.stage!r} ({advice})")
+        state = space.preview_state()
+        due, note = self._due()
+        failed = self._failures()
+        facts = [self._facts(stage, state, due, failed) for stage in space.flow.stages]
+        found = stage_graph(
+            facts,
+            workflow=space.declared.name,
+            environment=space.environment,
+            now=space.tools.clock(),
+            is_running=any(run.status is Status.RUNNING for run in state.open_runs),
+            note=note,
+        )
+        return found if around is None else select_around(found, around)
+
+    def _due(self) -> tuple[Mapping[str, int] | None, str]:
+        """The number of partitions of each stage that are due, or why that isn't known."""
+        try:
+            plan = self._plans.make(Request())
+        except TidemillError as error:
+            return None, f"what is due isn't known: {error}"
+        due: dict[str, int] = {}
+        for step in plan.steps:
+            due[step.stage] = due.get(step.stage, 0) + 1
+        return due, ""
+
+    def _failures(self) -> Mapping[str, str]:
+        """Why the last attempt at each stage failed, where it did, in one of the last runs."""
+        space, found = self._workspace, dict[str, str]()
+        ledger, name = space.tools.ledger, space.environment
+        own = (run for run in iter_runs(ledger) if run.environment == name)
+        for run in islice(own, _RUNS):
+            last: dict[str, str] = {}
+            for fact in ledger.events(kinds=(Attempted.__name__,), run=run.id):
+                if isinstance(fact.event, Attempted):
+                    attempt = fact.event.attempt
+                    why = attempt.message.partition("\n")[0] or str(attempt.outcome)
+                    bad = attempt.outcome in _FAILED
+                    # A stage failed in a run if any of its partitions did.
+                    last[attempt.stage] = why if bad else last.get(attempt.stage, "")
+            found |= {stage: why for stage, why in last.items() if stage not in found}
+        return {stage: why for stage, why in found.items() if why}
+
+    def _facts(
+        self,
+        stage: Stage,
+        state: State,
+        due: Mapping[str, int] | None,
+        failed: Mapping[str, str],
+    ) -> StageFacts:
+        head = state.heads.get(stage.name)
+        return StageFacts(
+            name=stage.name,
+            kind=str(stage.kind),
+            reads=sorted(dependencies(stage)),
+            partitions=len(head.partitions) if head is not None else 0,
+            due=None if due is None else due.get(stage.name, 0),
+            failed=failed.get(stage.name, ""),
+            stale=self._stale(stage, state),
+            published=self._published(head.last_event) if head is not None else None,
+        )
+
+    def _stale(self, stage: Stage, state: State) -> str:
+        """Which rules on the freshness of a table are broken, by its last verdict."""
+        ours = history_filter(state.environments, state.environment)
+        facts = self._workspace.tools.ledger.events(
+            kinds=(Judged.__name__,), stage=stage.name, newest=True
+        )
+        for fact in facts:
+            event = fact.event
+            if isinstance(event, Judged) and ours(event.environment, fact.seq):
+                return "; ".join(finding.message for finding in event.verdict.findings)
+        return ""
+
+    def _published(self, seq: int) -> float | None:
+        for fact in self._workspace.tools.ledger.events(after=seq - 1, limit=1):
+            return fact.at
+        return None
