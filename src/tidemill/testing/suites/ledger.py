@@ -96,7 +96,14 @@ class AppendSuite:
             *schedule_events(),
         )
         governed = [type(event).__name__ for event in later]
-        assert kinds(after=20) == ["Ticked", *served, *governed, "RunEnded", "LineageDropped", "Compacted"]
+        assert kinds(after=20) == [
+            "Ticked",
+            *served,
+            *governed,
+            "RunEnded",
+            "LineageDropped",
+            "Compacted",
+        ]
         assert kinds(limit=2) == ["EnvironmentCreated", "RunStarted"]
         assert kinds(limit=0) == []
         judged = ["Judged", "DriftJudged", "DriftAlarmed"]
