@@ -11,6 +11,7 @@ import click
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.json_document import json_option, print_document, text_width
+from tidemill.cli.render.stage_graph import graph_mermaid, graph_svg, graph_text
 from tidemill.cli.terminal.output import print_text
 from tidemill.core.errors import StorageError
 from tidemill.operations.stage_states import StageGraph, Surroundings
@@ -73,8 +74,6 @@ def _around(stage: str, upstream: int | None, downstream: int | None) -> Surroun
 
 
 def _draw(found: StageGraph, target: Path) -> None:
-    from tidemill.cli.render.stage_graph import graph_svg
-
     try:
         target.write_text(graph_svg(found), encoding="utf-8")
     except OSError as error:
@@ -83,8 +82,6 @@ def _draw(found: StageGraph, target: Path) -> None:
 
 
 def _print(found: StageGraph, *, mermaid: bool) -> None:
-    from tidemill.cli.render.stage_graph import graph_mermaid, graph_text
-
     if mermaid:
         print_text(graph_mermaid(found), end="")
         return

@@ -34,6 +34,7 @@ from tidemill.operations.io.probes import (
     text_encoding,
     unwritable,
 )
+from tidemill.project.external_sources import OpenedSources
 from tidemill.project.settings import Settings, find_settings, load_workflow
 from tidemill.workflow.seal import seal
 from tidemill.workflow.source import Query
@@ -129,8 +130,6 @@ def _ledger_file(path: Path, facts: LedgerFacts) -> LedgerFile:
 
 def _connections(root: Path, flow: Flow) -> Iterator[Finding]:
     """Try to connect to each database that a source reads, and read the names of its columns."""
-    from tidemill.project.external_sources import OpenedSources
-
     opened = OpenedSources(root)
     try:
         for stage in flow.stages:
