@@ -382,8 +382,8 @@ def at_once(board: Board, people: tuple[str, ...]) -> list[object]:
             known = reviews._read
             first = [True]
 
-            def read() -> object:
-                seen = known()
+            def read(id: str = "") -> object:
+                seen = known(id)
                 if first[0]:
                     first[0] = False
                     ready.wait(20)
@@ -417,8 +417,8 @@ def test_of_two_pages_of_a_review_the_first_stays(
         monkeypatch.setattr(Reviews, "_read", overtaken)
         return [*found, *late]
 
-    def overtaken(reviews: Reviews) -> Any:
-        found = read(reviews)
+    def overtaken(reviews: Reviews, id: str) -> Any:
+        found = read(reviews, id)
         monkeypatch.setattr(Reviews, "_read", read)
         with board.acting("cleo") as others:
             others.show("r1")

@@ -9,11 +9,11 @@ from tidemill.operations.health import (
     Clock,
     Declared,
     Disk,
-    Finding,
+    HealthFinding,
     Installation,
     LedgerFile,
     Level,
-    Limits,
+    MachineLimits,
     has_faults,
     judge_clock,
     judge_disk,
@@ -31,14 +31,14 @@ GOOD = Disk(
 LEDGER = LedgerFile(path="ledger.db", bytes=10**6, version=11, known_version=11, events=1)
 
 
-def bad(findings: Iterable[Finding]) -> list[tuple[str, Level, str]]:
+def bad(findings: Iterable[HealthFinding]) -> list[tuple[str, Level, str]]:
     """What isn't ok; each says what to do."""
     found = [finding for finding in findings if finding.level is not OK]
     assert all(finding.advice for finding in found)
     return [(finding.area, finding.level, finding.text) for finding in found]
 
 
-def texts(findings: Iterable[Finding]) -> str:
+def texts(findings: Iterable[HealthFinding]) -> str:
     return "\n".join(finding.text for finding in findings)
 
 
@@ -59,8 +59,8 @@ def test_an_installation() -> None:
 
 
 def test_limits() -> None:
-    assert bad(judge_limits(Limits(cpus=1))) == []
-    limits = Limits(
+    assert bad(judge_limits(MachineLimits(cpus=1))) == []
+    limits = MachineLimits(
         cpus=8,
         allowed_cpus=1.5,
         memory=10**10,
@@ -76,7 +76,7 @@ def test_limits() -> None:
         ("watch instances", NOTE, "at most 8"),
     ]
     assert "8 CPUs, of which the control group allows 1.5" in texts(judge_limits(limits))
-    roomy = Limits(cpus=2, allowed_cpus=4, memory=10**10, open_files=4096)
+    roomy = MachineLimits(cpus=2, allowed_cpus=4, memory=10**10, open_files=4096)
     assert bad(judge_limits(roomy)) == []
     assert "10.0 GB" in texts(judge_limits(roomy))
 
@@ -167,6 +167,6 @@ def test_surroundings() -> None:
 
 
 def test_only_faults_count() -> None:
-    note = Finding(area="x", level=NOTE, text="x")
+    note = HealthFinding(area="x", level=NOTE, text="x")
     assert not has_faults([note])
     assert has_faults([note, replace(note, level=FAULT)])

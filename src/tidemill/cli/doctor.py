@@ -11,7 +11,7 @@ from tidemill.cli.lazy_group import project_location, project_options
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.core.counts import plural
 from tidemill.core.printable import printable
-from tidemill.operations.health import Finding, Level, has_faults
+from tidemill.operations.health import HealthFinding, Level, has_faults
 from tidemill.project.doctor import examine
 
 
@@ -33,7 +33,7 @@ def doctor(connect: bool, as_json: bool) -> None:
     click.get_current_context().exit(1 if has_faults(found) else 0)
 
 
-def _lines(findings: Sequence[Finding]) -> Iterator[str]:
+def _lines(findings: Sequence[HealthFinding]) -> Iterator[str]:
     width = max(len(finding.area) for finding in findings)
     for finding in findings:
         first, *more = finding.text.splitlines() or [""]

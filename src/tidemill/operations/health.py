@@ -29,7 +29,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class HealthFinding:
     """What was found in one area, and what to do about it."""
 
     area: str
@@ -52,7 +52,7 @@ class Installation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class MachineLimits:
     """What processes may use here: CPUs, bytes of memory, open files, and watches of files; None: unknown.
 
     `allowed_cpus` and `allowed_memory` are the limits of the control group.
@@ -136,16 +136,16 @@ class Declared:
     outputs: Mapping[str, str] = field(default_factory=dict)
 
 
-def _found(area: str, text: str, advice: str = "", *, level: Level | None = None) -> Finding:
+def _found(area: str, text: str, advice: str = "", *, level: Level | None = None) -> HealthFinding:
     chosen = level or (Level.FAULT if advice else Level.OK)
-    return Finding(area=area, level=chosen, text=text, advice=advice)
+    return HealthFinding(area=area, level=chosen, text=text, advice=advice)
 
 
-def _note(area: str, text: str, advice: str) -> Finding:
+def _note(area: str, text: str, advice: str) -> HealthFinding:
     return _found(area, text, advice, level=Level.NOTE)
 
 
-def judge_installation(found: Installation) -> Iterator[Finding]:
+def judge_installation(found: Installation) -> Iterator[HealthFinding]:
     """Judge the versions of Python and of packages."""
     version = ".".join(map(str, found.python))
     text = f"Python {version} on {found.platform}"
@@ -162,7 +162,7 @@ def judge_installation(found: Installation) -> Iterator[Finding]:
     yield _found("extras", f"installed: {', '.join(whole) or 'none'}")
 
 
-def judge_limits(found: Limits) -> Iterator[Finding]:
+def judge_limits(found: MachineLimits) -> Iterator[HealthFinding]:
     """Judge what processes may use."""
     allowed = found.allowed_cpus
     cpus = plural(found.cpus, "CPU")
@@ -187,7 +187,7 @@ def judge_limits(found: Limits) -> Iterator[Finding]:
             yield _note(name, text, advice) if value < least else _found(name, text)
 
 
-def judge_clock(found: Clock) -> Iterator[Finding]:
+def judge_clock(found: Clock) -> Iterator[HealthFinding]:
     """Judge the clock against itself, files and the ledger."""
     if abs(found.jumped) > _CLOCK_S:
         yield _found(
@@ -224,7 +224,7 @@ def _length(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def judge_disk(found: Disk) -> Iterator[Finding]:
+def judge_disk(found: Disk) -> Iterator[HealthFinding]:
     """Judge the disk of a home, and whether it can be written to."""
     if found.missing:
         text = f"{found.folder} doesn't exist yet: the first run creates it"
@@ -256,7 +256,7 @@ def judge_disk(found: Disk) -> Iterator[Finding]:
         yield _note("disk", text, "each event waits for that: a local SSD takes 1 to 5 ms")
 
 
-def _judge_space(found: Disk) -> Iterator[Finding]:
+def _judge_space(found: Disk) -> Iterator[HealthFinding]:
     share = found.free / max(found.size, 1)
     text = f"{found.free / _GB:,.1f} GB free ({share:.0%})"
     clean = "free some space: `tidemill sweep --dry-run` shows what can go"
@@ -272,7 +272,7 @@ def _judge_space(found: Disk) -> Iterator[Finding]:
         )
 
 
-def judge_ledger(found: LedgerFile | None) -> Iterator[Finding]:
+def judge_ledger(found: LedgerFile | None) -> Iterator[HealthFinding]:
     """Judge the file of the ledger; None if there is none yet."""
     if found is None:
         yield _found("ledger", "none yet: nothing was ever run here")
@@ -306,7 +306,7 @@ def judge_ledger(found: LedgerFile | None) -> Iterator[Finding]:
         yield _found("leases", f"{name} is held by {holder}")
 
 
-def judge_project(found: Declared) -> Iterator[Finding]:
+def judge_project(found: Declared) -> Iterator[HealthFinding]:
     """Judge the settings and the workflow."""
     if found.problem:
         yield _found("project", found.problem, "correct it: until then no command works here")
@@ -323,7 +323,7 @@ def judge_project(found: Declared) -> Iterator[Finding]:
         yield _found("outputs", f"{folder} can't be written to: {why}", "make it writable")
 
 
-def judge_surroundings(variables: Mapping[str, str], encoding: str) -> Iterator[Finding]:
+def judge_surroundings(variables: Mapping[str, str], encoding: str) -> Iterator[HealthFinding]:
     """Judge environment variables of proxies, and the encoding of text."""
     if encoding.lower().replace("-", "") != "utf8":
         advice = "set LC_ALL=C.UTF-8: names in other scripts are shown as escapes"
@@ -336,6 +336,6 @@ def judge_surroundings(variables: Mapping[str, str], encoding: str) -> Iterator[
         yield _note("proxy", f"{', '.join(proxies)} is set", advice)
 
 
-def has_faults(findings: Sequence[Finding]) -> bool:
+def has_faults(findings: Sequence[HealthFinding]) -> bool:
     """Whether anything doesn't work."""
     return any(finding.level is Level.FAULT for finding in findings)

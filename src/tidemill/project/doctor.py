@@ -15,7 +15,7 @@ from tidemill.core.errors import TidemillError, describe_error
 from tidemill.core.extras import modules_by_extra
 from tidemill.operations.health import (
     Declared,
-    Finding,
+    HealthFinding,
     LedgerFile,
     Level,
     judge_clock,
@@ -51,7 +51,9 @@ class _Found:
     import_s: float = 0.0
 
 
-def examine(start: Path, workflow: str | None = None, *, connect: bool = False) -> list[Finding]:
+def examine(
+    start: Path, workflow: str | None = None, *, connect: bool = False
+) -> list[HealthFinding]:
     """Examine the project in a folder, its home, its ledger and this machine; with `connect` its sources.
 
     Nothing is written but a probe file in the home, which is removed. It never raises for what it finds.
@@ -128,7 +130,7 @@ def _ledger_file(path: Path, facts: LedgerFacts) -> LedgerFile:
     )
 
 
-def _connections(root: Path, flow: Flow) -> Iterator[Finding]:
+def _connections(root: Path, flow: Flow) -> Iterator[HealthFinding]:
     """Try to connect to each database that a source reads, and read the names of its columns."""
     opened = OpenedSources(root)
     try:
@@ -146,10 +148,10 @@ def _connections(root: Path, flow: Flow) -> Iterator[Finding]:
                 problem = describe_error(error)
             if problem:
                 advice = "check the address, the network and the credentials"
-                yield Finding(area=area, level=Level.FAULT, text=problem, advice=advice)
+                yield HealthFinding(area=area, level=Level.FAULT, text=problem, advice=advice)
             else:
                 text = f"connected; {plural(len(columns), 'column')}"
-                yield Finding(area=area, level=Level.OK, text=text)
+                yield HealthFinding(area=area, level=Level.OK, text=text)
     finally:
         with suppress(Exception):
             opened.close()

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tidemill.operations.health import Clock, Disk, Installation, Limits
+from tidemill.operations.health import Clock, Disk, Installation, MachineLimits
 
 _PACKAGES = ("tidemill", "polars", "numpy", "msgspec", "click", "xxhash")
 _PROC_SYS = Path("/proc/sys/fs/inotify")
@@ -49,9 +49,9 @@ def _is_there(module: str) -> bool:
     return False
 
 
-def probe_limits(proc: Path = _PROC_SYS, group: Path = _GROUP) -> Limits:
+def probe_limits(proc: Path = _PROC_SYS, group: Path = _GROUP) -> MachineLimits:
     """What processes may use, as far as the system says it."""
-    return Limits(
+    return MachineLimits(
         cpus=_usable_cpus(),
         allowed_cpus=_allowed_cpus(group),
         memory=_memory(),
