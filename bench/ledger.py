@@ -96,7 +96,8 @@ def _project(events: int) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         measure([PYTHON, "-m", "tidemill", "init", folder], folder.parent)
         write_history(folder / ".tidemill" / "ledger.db", events)
-        _call(folder, events, "run")
+        # Rules may keep back a model that replaces one of the history.
+        _measured(folder, ["run"], (0, 1))
         (folder / "ready").touch()
     return folder
 
