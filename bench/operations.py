@@ -22,6 +22,8 @@ from functools import partial
 from pathlib import Path
 
 from bench.common import PYTHON, Row, drive
+from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.ledger.event import Published
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -177,8 +179,7 @@ def kills(work: Path) -> list[Row]:
     )
     stuck += done.returncode not in (0, 4)
     days = {path.stem for path in (folder / "data" / "sales").glob("*.csv")}
-    rows = query(folder, "SELECT stage, partition, body FROM events WHERE kind = 'Published'")
-    contents = [(stage, key, content_of(str(body))) for stage, key, body in rows]
+    contents = publications(folder)
     lost = len(days - {key for stage, key, _ in contents if stage == "features"})
     doubled = sum(count - 1 for count in Counter(contents).values())
     verified = subprocess.run(
@@ -192,9 +193,15 @@ def kills(work: Path) -> list[Row]:
     ]
 
 
-def content_of(body: str) -> str:
-    """The content that a publication recorded."""
-    return str(json.loads(body)["binding"]["product"]["content"])
+def publications(folder: Path) -> list[tuple[str, str, str]]:
+    """What was published: stages, partitions, and digests of contents."""
+    ledger = SqliteLedger(folder / ".tidemill" / "ledger.db")
+    with closing(ledger):
+        return [
+            (fact.event.stage, fact.event.partition, fact.event.binding.product.content)
+            for fact in ledger.events(kinds=("Published",))
+            if isinstance(fact.event, Published)
+        ]
 
 
 def listing(work: Path) -> list[Row]:
