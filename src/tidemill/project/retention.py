@@ -84,7 +84,9 @@ class Retention:
         With `nightly=False` only garbage counts. This is quick.
         """
         settings = self._workspace.settings.retention
-        if settings.hold or not settings.automatic:
+        ledger = shared_ledger(self._workspace.tools.ledger)
+        # A ledger that is wrapped, such as to follow what is recorded, is swept by whoever opened it.
+        if settings.hold or not settings.automatic or not isinstance(ledger, SqliteLedger):
             return None
         last = self._last_sweep()
         if nightly and not last <= now < last + _DAY:
