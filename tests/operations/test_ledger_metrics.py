@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.contracts.finding import Finding
+from tidemill.core.partition import WHOLE
 from tidemill.ledger.event import (
     Attempted,
     EnvironmentCreated,
@@ -23,7 +24,7 @@ from tidemill.ledger.event import (
     Settled,
     SourceSeen,
 )
-from tidemill.ledger.run import Outcome, Status
+from tidemill.ledger.run import Outcome, Receipt, StageTotals, Status
 from tidemill.ledger.usage import ServedUsage
 from tidemill.operations.ledger_metrics import LedgerMetrics
 from tidemill.operations.objective_settings import DAY, Objective, ObjectiveKind
@@ -92,8 +93,24 @@ def test_other_environments_only_move_the_number() -> None:
     assert (found.seq, found.events, found.totals) == (2, 0, {})
 
 
+def test_a_run_of_another_environment_mends_nothing_here() -> None:
+    failed = attempted(run="r", partition=WHOLE, outcome=Outcome.FAILED)
+    sound = Receipt(run="d", status=Status.OK, stages=(StageTotals(stage="a", current=1),))
+    there = records.run_started_event("d", "dev")
+    found = folded(recorded(failed, there, RunEnded(run="d", status=Status.OK, receipt=sound)))
+    assert [*found.failing["a"].partitions] == [WHOLE]
+    assert found.runs == {}
+    here = records.run_started_event("d")
+    found = folded(recorded(failed, here, RunEnded(run="d", status=Status.OK, receipt=sound)))
+    assert found.failing == {}
+
+
 def test_a_new_recipe_begins_a_new_series() -> None:
-    run: list[Event] = [attempted(run="r"), RunEnded(run="r", status=Status.OK)]
+    run: list[Event] = [
+        records.run_started_event("r"),
+        attempted(run="r"),
+        RunEnded(run="r", status=Status.OK),
+    ]
     found = folded(recorded(*run))
     assert len(found.series["a"]["run"].runs) == 1
     assert found.runs == {"ok": 1}
@@ -199,10 +216,11 @@ def history(runs: list[tuple[float, list[Event]]]) -> list[RecordedEvent]:
     for number, (hours, events) in enumerate(runs):
         at += hours * 3600
         own = [replace(e, run=f"r{number}") if isinstance(e, Attempted) else e for e in events]
+        began = records.run_started_event(f"r{number}")
         ended = RunEnded(run=f"r{number}", status=Status.OK)
         facts += [
             RecordedEvent(seq=len(facts) + n, at=at, event=e)
-            for n, e in enumerate([*own, ended], 1)
+            for n, e in enumerate([began, *own, ended], 1)
         ]
     return facts
 

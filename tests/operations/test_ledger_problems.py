@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from tidemill.core.partition import WHOLE
 from tidemill.governance.review_state import fold_reviews
 from tidemill.ledger.binding import Mark
 from tidemill.ledger.delivery import Effect
@@ -22,7 +23,7 @@ from tidemill.ledger.event import (
     Settled,
 )
 from tidemill.ledger.governance_events import ReviewExtended, ReviewOpened
-from tidemill.ledger.run import Attempt, Outcome, Status
+from tidemill.ledger.run import Attempt, Outcome, Receipt, StageTotals, Status
 from tidemill.operations.ledger_problems import (
     ACTIVITY_EVENTS,
     StageActivity,
@@ -174,3 +175,13 @@ def test_a_supervisor_that_was_killed() -> None:
     assert [*supervisor_problems(None, PROD)] == []
     [problem] = supervisor_problems(5.0, PROD)
     assert (problem.kind, problem.since) == (ProblemKind.SUPERVISOR_DOWN, 5.0)
+
+
+def test_a_run_that_reads_all_sources_ends_their_failure() -> None:
+    failed = attempted(Outcome.FAILED, partition=WHOLE)
+    sound = Receipt(run="r2", status=Status.OK, stages=(StageTotals(stage="raw", current=3),))
+    ended = RunEnded(run="r2", status=Status.OK, receipt=sound)
+    activity = after(failed, started("r2"), ended)
+    assert (activity.failing, activity.successes["raw"]) == ({}, (3.0,))
+    other = attempted(Outcome.FAILED, partition="p1")
+    assert after(failed, other, started("r2"), ended).failing == {"raw": {"p1"}}

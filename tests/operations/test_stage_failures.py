@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from tidemill.contracts.finding import Finding
-from tidemill.ledger.run import Attempt, Outcome
-from tidemill.operations.stage_failures import StageFailure, add_attempt, repair_partition
+from tidemill.core.partition import WHOLE
+from tidemill.ledger.run import Attempt, Outcome, Receipt, StageTotals, Status
+from tidemill.operations.stage_failures import (
+    StageFailure,
+    add_attempt,
+    end_run,
+    repair_partition,
+)
 
 
 def attempt(partition: str, outcome: Outcome = Outcome.FAILED, **more: Any) -> Attempt:
@@ -43,3 +49,17 @@ def test_a_reused_result_repairs() -> None:
     assert "a" in failing
     add_attempt(failing, "r", attempt("p", Outcome.BOUND), 2)
     assert failing == {}
+
+
+def test_a_source_that_can_be_read_again_doesnt_fail() -> None:
+    failing: dict[str, StageFailure] = {}
+    for partition in (WHOLE, "p"):
+        add_attempt(failing, "r", attempt(partition), 1)
+    for left in (StageTotals(stage="a", failed=1), StageTotals(stage="a", skipped=2)):
+        stages = (left,)
+        end_run(failing, Receipt(run="r", status=Status.FAILED, stages=stages))
+    end_run(failing, None)
+    assert [*failing["a"].partitions] == [WHOLE, "p"]
+    sound = (StageTotals(stage="a", current=3), StageTotals(stage="b"))
+    end_run(failing, Receipt(run="s", status=Status.OK, stages=sound))
+    assert [*failing["a"].partitions] == ["p"]

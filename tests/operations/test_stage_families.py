@@ -20,6 +20,7 @@ from tidemill.workflow.memo import MemoUsage
 ODD = 'fe"a\\t\nures'
 PRICE = Price(cpu_hour=3600.0, currency="EUR")
 EVENTS: list[Event] = [
+    records.run_started_event("run-1"),
     attempted(wall_s=0.2, cpu_s=1.0, rows_in=5, memo=MemoUsage(spent=0.5)),
     attempted(partition="2013-03-08", wall_s=99999.0),
     attempted(ODD, outcome=Outcome.FAILED, wall_s=1.0),
@@ -64,7 +65,7 @@ def test_a_parser_reads_them() -> None:
         ("tidemill_objective_achieved", prod, ("objective", "steps"), flow): 1,
         ("tidemill_objective_burn_rate", prod, ("objective", "steps"), ("window", "6h"), flow): 0,
         ("tidemill_problems", prod, ("kind", "failed stage"), ("severity", "ticket"), flow): 1,
-        ("tidemill_ledger_event_number", prod, flow): 5,
+        ("tidemill_ledger_event_number", prod, flow): 6,
     }
     assert {key: found.get(key) for key in expected} == expected
     windows = {dict(key[1:])["window"] for key in found if key[0] == "tidemill_objective_burn_rate"}  # type: ignore[index]

@@ -39,7 +39,12 @@ from tidemill.operations.local_day import local_day
 from tidemill.operations.objective_settings import DAY, Objective, ObjectiveKind
 from tidemill.operations.outcome_counts import OutcomeCounts
 from tidemill.operations.run_series import RunSeries, is_comparable
-from tidemill.operations.stage_failures import StageFailure, add_attempt, repair_partition
+from tidemill.operations.stage_failures import (
+    StageFailure,
+    add_attempt,
+    end_run,
+    repair_partition,
+)
 from tidemill.operations.watermarks import StageWatermark, publish_partition
 
 # How far back events matter to the baselines of anomalies, and days are shown.
@@ -69,6 +74,7 @@ class LedgerMetrics:
     delays: dict[str, dict[str, dict[float, int]]] = field(default_factory=dict)
     endpoints: dict[str, dict[str, EndpointTally]] = field(default_factory=dict)
     runs: dict[str, int] = field(default_factory=dict)
+    open_runs: set[str] = field(default_factory=set)
     published: dict[str, float] = field(default_factory=dict)
     arrivals: ArrivalTimes = field(default_factory=ArrivalTimes)
     watermarks: dict[str, StageWatermark] = field(default_factory=dict)
@@ -108,10 +114,15 @@ class LedgerMetrics:
         self.watermarks, self.failing, self.series = {}, {}, {}
         self.arrivals, self.published = ArrivalTimes(), {}
 
-    def _start_run(self, _: RunStarted, __: float) -> None:
+    def _start_run(self, event: RunStarted, _: float) -> None:
+        self.open_runs.add(event.run)
         self.arrivals.begin_run()
 
     def _end_run(self, event: RunEnded, _: float) -> None:
+        if event.run not in self.open_runs:
+            return  # of another environment
+        self.open_runs.remove(event.run)
+        end_run(self.failing, event.receipt)
         self.runs[event.status] = self.runs.get(event.status, 0) + 1
         for by_action in self.series.values():
             for series in by_action.values():

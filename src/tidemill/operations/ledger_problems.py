@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from tidemill.core.partition import WHOLE
 from tidemill.governance.review_state import ReviewState
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import (
@@ -22,6 +23,7 @@ from tidemill.ledger.event import (
 from tidemill.ledger.run import Attempt, Outcome, Status
 from tidemill.operations.incidents import RecoveryFacts, elapsed
 from tidemill.operations.problem import Problem, ProblemKind, ProblemSeverity, problem_key
+from tidemill.operations.stage_failures import sound_stages
 
 # What `StageActivity` reads.
 ACTIVITY_EVENTS = tuple(
@@ -61,7 +63,7 @@ class StageActivity:
         """Note an event; those of other environments tell nothing."""
         event = fact.event
         if isinstance(event, RunEnded):
-            self._end_run(event)
+            self._end_run(event, fact.at)
         elif getattr(event, "environment", "") != self.environment:
             return
         elif isinstance(event, RunStarted):
@@ -75,10 +77,15 @@ class StageActivity:
         else:
             self._note(fact)
 
-    def _end_run(self, event: RunEnded) -> None:
+    def _end_run(self, event: RunEnded, at: float) -> None:
         began = self._runs.pop(event.run, None)
         if began is None:
             return
+        for stage in sound_stages(event.receipt):
+            if stage in self.failing:
+                self._repair(stage, WHOLE)
+                if stage not in self.failing:
+                    self.successes[stage] = (at,)
         if event.status is Status.LOST:
             self.lost = self.lost or (event.run, began)
         elif event.status is Status.OK:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tidemill.ledger.run import Attempt, Outcome
+from tidemill.core.partition import WHOLE
+from tidemill.ledger.run import Attempt, Outcome, Receipt
 
 _SHOWN = 300
 _REPAIRED = (Outcome.OK, Outcome.BOUND)
@@ -45,3 +47,16 @@ def repair_partition(failing: dict[str, StageFailure], stage: str, partition: st
         own.partitions.pop(partition, None)
         if not own.partitions:
             del failing[stage]
+
+
+def sound_stages(receipt: Receipt | None) -> Iterator[str]:
+    """The stages of which a run read all sources, and left no step failed or skipped."""
+    for totals in receipt.stages if receipt is not None else ():
+        if not (totals.failed or totals.skipped):
+            yield totals.stage
+
+
+def end_run(failing: dict[str, StageFailure], receipt: Receipt | None) -> None:
+    """Note that what a run left sound doesn't fail as a whole: sources that couldn't be read are mended."""
+    for stage in sound_stages(receipt):
+        repair_partition(failing, stage, WHOLE)

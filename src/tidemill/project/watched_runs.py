@@ -41,14 +41,14 @@ def repeat_on_changes(
     """
     settings = find_settings(Path(root).resolve(), workflow)
     watched = WatchedWorkflow(root=root, workflow=workflow, environment=environment)
-    watch = _Watch(arguments, watched, settings, say)
+    watch = _RunWatch(arguments, watched, settings, say)
     try:
         return watch.run()
     finally:
         watch.close()
 
 
-class _Watch:
+class _RunWatch:
     def __init__(
         self,
         arguments: Sequence[str],

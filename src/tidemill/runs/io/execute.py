@@ -33,6 +33,7 @@ from tidemill.runs.io.run_record import (
     recipe_events,
     start_events,
     tick_events,
+    unread_sources,
 )
 from tidemill.runs.io.scheduler import Scheduler, place_steps
 from tidemill.runs.io.step_lifecycle import StepLifecycle
@@ -194,7 +195,7 @@ class _Execution:
         # What is interrupted, or can't be recorded, goes on when the tick is run again.
         consumed = not quiet and status is not Status.INTERRUPTED
         ticked = tick_events(job, at_start=False) if consumed else []
-        late = self._failed_deliveries()
+        late = [*unread_sources(job), *self._failed_deliveries()]
         receipt = receipt_of(
             job, [*self._scheduler.attempts, *late], status, self._watch, words, age
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from tidemill.contracts.finding import TableFindings
 from tidemill.core.errors import ContractError
+from tidemill.core.partition import WHOLE
 from tidemill.delivery.io.outbox import Undelivered
 from tidemill.governance.io.upheld_append import append_upheld
 from tidemill.ledger.binding import Binding
@@ -183,14 +184,9 @@ def receipt_of(
 ) -> Receipt:
     """Sum up the attempts of a run that ended with `status`; stale tables, failures, lost rows count."""
     wall, cpu = watch.read()
-    faults = [
-        f"{stage}: {message}"
-        for stage, files in job.plan.broken.items()
-        for message in files.values()
-    ]
     bad = [a for a in attempts if a.outcome in (Outcome.FAILED, Outcome.REFUSED)]
-    code = max([a.exit_code for a in bad] + [1] * bool(faults), default=0)
-    if any(a.outcome is Outcome.FAILED and a.exit_code == 1 for a in bad) or faults:
+    code = max([a.exit_code for a in bad], default=0)
+    if any(a.outcome is Outcome.FAILED and a.exit_code == 1 for a in bad):
         code = 1
     lost = missing_lines(job.plan)
     code = code or (MISSING_EXIT_CODE if lost else age.exit_code)
@@ -208,7 +204,7 @@ def receipt_of(
         currency=job.price.currency,
         exit_code=130 if status is Status.INTERRUPTED else code,
         # A sink that fails says the same of each partition.
-        messages=(*messages, *faults, *dict.fromkeys(_messages(attempts)), *age.messages, *lost),
+        messages=(*messages, *dict.fromkeys(_messages(attempts)), *age.messages, *lost),
         failures=group_failures(attempts, job.plan.steps),
     )
 
@@ -222,6 +218,22 @@ def _messages(attempts: Sequence[Attempt]) -> Iterator[str]:
         warned = attempt.action in telling and attempt.outcome is Outcome.OK
         if attempt.message and (failed or warned):
             yield attempt.message
+
+
+def unread_sources(job: Job) -> list[Attempt]:
+    """The failures of sources that can't be read; of which partitions they are isn't known."""
+    return [
+        Attempt(
+            stage=stage,
+            partition=WHOLE,
+            action=Action.RUN,
+            outcome=Outcome.FAILED,
+            message=f"{stage}: {message}",
+            exit_code=1,
+        )
+        for stage, files in job.plan.broken.items()
+        for message in files.values()
+    ]
 
 
 def failed_deliveries(failed: Iterable[Undelivered]) -> list[Attempt]:
