@@ -12,7 +12,7 @@ PLACE = "pyproject.toml: [tool.tidemill.metrics]"
 
 def test_the_settings() -> None:
     assert parse_metrics_settings({}, PLACE) == MetricsSettings()
-    table = {"zone": "Asia/Tokyo", "port": 9464, "host": "::1", "token": "METRICS", "otel": True}
+    table = {"zone": "Asia/Tokyo", "port": 9464, "host": "::1", "token": "METRICS"}
     assert parse_metrics_settings(table, PLACE) == MetricsSettings(**table)  # type: ignore[arg-type]
 
 
@@ -24,7 +24,6 @@ def test_the_settings() -> None:
         ({"zone": 1}, "zone = 1 is not text"),
         ({"port": True}, "port = True is not a port"),
         ({"port": 70_000}, "port = 70000 is not a port"),
-        ({"otel": "yes"}, "otel = 'yes' is not true or false"),
     ],
 )
 def test_faults(table: dict[str, object], message: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.operations.local_day import time_zone
 
-_KEYS = ("zone", "port", "host", "token", "otel")
+_KEYS = ("zone", "port", "host", "token")
 _LAST_PORT = 65_535
 
 
@@ -17,15 +17,13 @@ _LAST_PORT = 65_535
 class MetricsSettings:
     """`zone` is the time zone of days. `up` shows metrics at `host` and `port` (0: nowhere).
 
-    `token` names the environment variable with the token that readers beyond this machine need. With
-    `otel` they are also exported through OpenTelemetry.
+    `token` names the environment variable with the token that readers beyond this machine need.
     """
 
     zone: str = "UTC"
     port: int = 0
     host: str = "127.0.0.1"
     token: str = ""
-    otel: bool = False
 
 
 def parse_metrics_settings(table: Mapping[str, Any], place: str) -> MetricsSettings:
@@ -36,11 +34,9 @@ def parse_metrics_settings(table: Mapping[str, Any], place: str) -> MetricsSetti
     for name in ("zone", "host", "token"):
         if not isinstance(table.get(name, ""), str):
             raise UsageError(f"{place} {name} = {table[name]!r} is not text")
-    port, otel = table.get("port", 0), table.get("otel", False)
+    port = table.get("port", 0)
     if type(port) is not int or not 0 <= port <= _LAST_PORT:
         raise UsageError(f"{place} port = {port!r} is not a port, such as 9464")
-    if not isinstance(otel, bool):
-        raise UsageError(f"{place} otel = {otel!r} is not true or false")
     zone = table.get("zone", "UTC")
     try:
         time_zone(zone)
@@ -51,5 +47,4 @@ def parse_metrics_settings(table: Mapping[str, Any], place: str) -> MetricsSetti
         port=port,
         host=table.get("host", "127.0.0.1"),
         token=table.get("token", ""),
-        otel=otel,
     )
