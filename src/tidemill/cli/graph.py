@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +13,7 @@ from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.json_document import json_option, print_document, text_width
 from tidemill.cli.render.stage_graph import graph_mermaid, graph_svg, graph_text
-from tidemill.cli.terminal.output import print_text
+from tidemill.cli.terminal.output import print_coloured, print_text
 from tidemill.core.errors import StorageError
 from tidemill.operations.stage_states import StageGraph, Surroundings
 
@@ -85,9 +86,9 @@ def _print(found: StageGraph, *, mermaid: bool) -> None:
     if mermaid:
         print_text(graph_mermaid(found), end="")
         return
-    coloured = sys.stdout.isatty()
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     encoding = (sys.stdout.encoding or "ascii").lower()
     text = graph_text(
         found, text_width(), ascii_only=not encoding.startswith("utf"), colours=coloured
     )
-    click.echo(text) if coloured else print_text(text)
+    print_coloured(text) if coloured else print_text(text)

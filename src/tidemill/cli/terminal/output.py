@@ -5,6 +5,7 @@ Every command prints through this module.
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import cast
 
@@ -14,6 +15,8 @@ from tidemill.core.printable import ascii_json, printable_json, printable_lines
 from tidemill.core.redaction import Redactor
 
 _META = "tidemill.redactor"
+# What sets a colour, and can do nothing else.
+_COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 _PATTERNS = Redactor()
 
 
@@ -36,6 +39,14 @@ def print_text(text: str, *, err: bool = False, data: bool = False, end: str = "
     """
     mask = redactor().mask if data else redactor().redact
     click.echo(printable_lines(mask(text)) + end, nl=False, err=err)
+
+
+def print_coloured(text: str) -> None:
+    """Print lines of text in which a command set colours to stdout, as `print_text` does."""
+    parts = _COLOUR.split(redactor().redact(text))
+    # Every second part is a colour.
+    shown = (part if n % 2 else printable_lines(part) for n, part in enumerate(parts))
+    click.echo("".join(shown), color=True)
 
 
 def print_secret(text: str) -> None:

@@ -26,12 +26,20 @@ class SupervisedProcess:
     Starting raises OSError when the system can't start a process.
     """
 
-    def __init__(self, module: str, *arguments: str, descriptors: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        module: str,
+        *arguments: str,
+        descriptors: tuple[int, ...] = (),
+        stdout: int | None = None,
+    ) -> None:
         pipe, self._our_pipe = os.pipe()
         try:
             self._process = subprocess.Popen(
                 python_module(LAUNCHER, str(pipe), module, *arguments),
                 stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stdout,
                 pass_fds=(pipe, *descriptors),
                 # Ctrl-C is for the supervisor, which decides when the others end.
                 process_group=0,
@@ -98,7 +106,10 @@ class JobProcess(SupervisedProcess):
         try:
             with theirs:
                 number = theirs.fileno()
-                super().__init__(module, str(number), text, descriptors=(number,))
+                # What steps print is in the log of their run.
+                super().__init__(
+                    module, str(number), text, descriptors=(number,), stdout=subprocess.DEVNULL
+                )
         except OSError:
             self.stream.close()
             raise
