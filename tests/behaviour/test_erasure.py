@@ -68,6 +68,8 @@ def objects_with(tides: Tides, value: str) -> list[str]:
     """The stored objects of quarantined rows that have the value."""
     found = []
     for path in (tides.root / ".tidemill").rglob("*.parquet"):
+        if path.parent.name == "renewed":
+            continue  # an empty file with the time of another
         frame = pl.read_parquet(path)
         if "_reasons" in frame.columns and value in frame["id"].cast(pl.String).to_list():
             found.append(path.name)

@@ -336,6 +336,10 @@ def test_a_sweep_is_due_each_night_and_when_there_is_enough(
     built: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened(built) as project:
+        # Only those who ask for it are swept by itself.
+        assert project.retention.is_due(clock()) is None
+    keep(built, "automatic = true")
+    with opened(built) as project:
         retention = project.retention
         assert retention.is_due(clock()) == "nothing was swept so far"
         assert retention.is_due(clock(), nightly=False) is None
@@ -343,7 +347,7 @@ def test_a_sweep_is_due_each_night_and_when_there_is_enough(
         assert retention.is_due(clock()) is None
         clock.ahead = 1.1 * DAY
         assert retention.is_due(clock()) == "the last sweep was a day ago or more"
-    keep(built, NOTHING)
+    keep(built, f"{NOTHING}\nautomatic = true")
     monkeypatch.setattr("tidemill.project.retention.ENOUGH", 20)
     before = stored_bytes(built)
     superseded(built)

@@ -123,6 +123,23 @@ def test_revoked_and_expired_tokens_are_refused(
             project.state()
 
 
+def test_a_token_ends_with_its_environment(sea: Tides, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_as(sea, "adam") as project:
+        project.environments.create("dev")
+    with open_as(sea, "adam", environment="dev") as project:
+        text = project.tokens.create("rita", scopes=["review"]).text
+    monkeypatch.setenv(TOKEN_VARIABLE, text)
+    with open_as(sea) as project:
+        project.state()
+    monkeypatch.delenv(TOKEN_VARIABLE)
+    with open_as(sea, "adam") as project:
+        project.environments.drop(["dev"])
+        project.environments.create("dev")
+    monkeypatch.setenv(TOKEN_VARIABLE, text)
+    with open_as(sea) as project, pytest.raises(AccessError):
+        project.state()
+
+
 def test_a_token_for_another_workflow_is_refused(
     sea: Tides, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,8 +70,9 @@ def test_the_last_verdict_of_the_environment_counts_or_that_of_its_parent() -> N
         return replace(drift_judged_event(environment=environment), verdict=verdict)
 
     found = facts(judged("prod", "one"), judged("prod", "two"), judged_event())
-    assert last_verdict(found, ["dev", "prod"]) == DriftVerdict(signature="two")
-    both = [*found, *facts(judged("dev", "three"))]
+    newest_first = found[::-1]
+    assert last_verdict(newest_first, ["dev", "prod"]) == DriftVerdict(signature="two")
+    both = [*facts(judged("dev", "three")), *newest_first]
     assert last_verdict(both, ["dev", "prod"]) == DriftVerdict(signature="three")
     assert last_verdict([], ["dev", "prod"]) is None
 

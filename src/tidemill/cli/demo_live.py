@@ -9,7 +9,6 @@ import json
 import os
 import selectors
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from pathlib import Path
 from tidemill.cli.demo_data import write_daily_files
 from tidemill.cli.render.live_events import event_line
 from tidemill.core.errors import TidemillError
-from tidemill.core.python_command import python_module
+from tidemill.core.python_command import python_code, python_module
 from tidemill.ledger.event import Event, RunEnded
 from tidemill.ledger.incident_events import IncidentOpened
 from tidemill.project.clock import VARIABLE, set_clock
@@ -47,6 +46,7 @@ command = {command}
 
 [tool.tidemill.retention]
 keep_for = "7d"
+automatic = true
 """
 # What receives an alert: it appends it to a file.
 _RECEIVER = "import sys; open('alerts.jsonl', 'a').write(sys.stdin.read().strip() + '\\n')"
@@ -183,7 +183,7 @@ def _send(folder: Path, day: LiveDay) -> None:
 
 def _configure(folder: Path) -> None:
     """Add to the project what the replay shows: how old data may be, and who is alerted."""
-    command = json.dumps([sys.executable, "-c", _RECEIVER])
+    command = json.dumps(python_code(_RECEIVER))
     with open(folder / "pyproject.toml", "a", encoding="utf-8") as file:
         file.write(_SETTINGS.format(command=command))
     workflow = folder / "flights.py"

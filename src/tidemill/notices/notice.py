@@ -58,7 +58,9 @@ def signature(key: bytes, at: int, body: bytes) -> str:
 def slack_body(notice: Notice) -> bytes:
     """The notice for an incoming webhook of Slack, and of what understands the same, such as Mattermost."""
     lines = [f"*{_slack(notice.title)}*", *(_slack(line) for line in notice.lines)]
-    way = f"<{notice.link}|{notice.link_text}>" if notice.link else f"`{_slack(notice.command)}`"
+    way = (
+        f"<{notice.link}|{notice.link_text}>" if notice.link else f"`{_slack_code(notice.command)}`"
+    )
     text = "\n".join([shorten("\n".join(lines), _SLACK_MOST - len(way)), way])
     section = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
     return _json({"text": _slack(notice.title), "blocks": [section]})
@@ -66,8 +68,18 @@ def slack_body(notice: Notice) -> bytes:
 
 def _slack(text: str) -> str:
     """Text without the characters that make links, mentions and styles in Slack."""
-    plain = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join(f"\u200b{letter}" if letter in "*_~`" else letter for letter in plain)
+    return "".join(
+        f"\u200b{letter}" if letter in "*_~`" else letter for letter in _without_links(text)
+    )
+
+
+def _slack_code(text: str) -> str:
+    """Text of a code span, from which people copy it: nothing but its end means anything there."""
+    return _without_links(text).replace("`", "'")
+
+
+def _without_links(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def teams_body(notice: Notice) -> bytes:

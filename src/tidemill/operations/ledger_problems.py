@@ -22,7 +22,13 @@ from tidemill.ledger.event import (
 )
 from tidemill.ledger.run import Attempt, Outcome, Status
 from tidemill.operations.incidents import RecoveryFacts, elapsed
-from tidemill.operations.problem import Problem, ProblemKind, ProblemSeverity, problem_key
+from tidemill.operations.problem import (
+    Problem,
+    ProblemKind,
+    ProblemSeverity,
+    environment_option,
+    problem_key,
+)
 from tidemill.operations.stage_failures import sound_stages
 
 # What `StageActivity` reads.
@@ -131,7 +137,7 @@ class StageActivity:
 def activity_problems(activity: StageActivity) -> Iterator[Problem]:
     """The stages that drifted, and the run whose process died."""
     here = activity.environment
-    place = "" if here == "prod" else f" --env {here}"
+    place = environment_option(here)
     for stage, (since, alarm) in activity.drift.items():
         yield Problem(
             kind=ProblemKind.DRIFT,
@@ -177,7 +183,7 @@ def delivery_problems(
             stage=stage,
             environment=environment,
             evidence={"to": effect.target, "partition": effect.partition},
-            command=f"tidemill run {stage}{'' if environment == 'prod' else f' --env {environment}'}",
+            command=f"tidemill run {stage}{environment_option(environment)}",
         )
 
 
@@ -198,8 +204,7 @@ def review_problems(
             stage=review.name,
             environment=environment,
             evidence={"asked": ", ".join(state.asked)},
-            command=f"tidemill review show {review.id}"
-            f"{'' if environment == 'prod' else f' --env {environment}'}",
+            command=f"tidemill review show {review.id}{environment_option(environment)}",
         )
 
 

@@ -16,7 +16,13 @@ from tidemill.operations.anomalies import Anomaly, find_anomalies
 from tidemill.operations.ledger_metrics import LedgerMetrics
 from tidemill.operations.objective_settings import ObjectiveKind
 from tidemill.operations.objectives import ObjectiveBreach, find_breaches
-from tidemill.operations.problem import Problem, ProblemKind, ProblemSeverity, problem_key
+from tidemill.operations.problem import (
+    Problem,
+    ProblemKind,
+    ProblemSeverity,
+    environment_option,
+    problem_key,
+)
 from tidemill.operations.run_series import RunMeasure
 from tidemill.operations.stage_failures import StageFailure
 from tidemill.planning.freshness import format_age
@@ -113,7 +119,7 @@ def _stale_problem(found: StaleStage, environment: str, now: float) -> Problem:
         stage=found.stage,
         environment=environment,
         evidence={"age": age, "allowed": limit},
-        command=f"tidemill metrics {found.stage}",
+        command=f"tidemill metrics {found.stage}{environment_option(environment)}",
     )
 
 
@@ -135,7 +141,7 @@ def _breach_problem(found: ObjectiveBreach, environment: str) -> Problem:
             "achieved": achieved,
             "budget left": f"{status.budget_left:.0%}",
         },
-        command="tidemill slo",
+        command=f"tidemill slo{environment_option(environment)}",
     )
 
 
@@ -153,7 +159,7 @@ def _anomaly_problem(stage: str, found: list[Anomaly], environment: str) -> Prob
         stage=stage,
         environment=environment,
         evidence={_label(each): _comparison(each) for each in found},
-        command=f"tidemill metrics {stage}",
+        command=f"tidemill metrics {stage}{environment_option(environment)}",
     )
 
 

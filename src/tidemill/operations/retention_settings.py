@@ -48,7 +48,7 @@ class RetentionSettings:
     logs: float | None = 90 * _DAY
     memos: float | None = 180 * _DAY
     hold: bool = False
-    automatic: bool = True
+    automatic: bool = False
     stages: Mapping[str, StageRetention] = field(default_factory=dict)
     is_declared: bool = False
 

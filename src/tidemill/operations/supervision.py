@@ -15,13 +15,11 @@ from tidemill.operations.watch import Backlog, SourceChange
 class SourcePlace:
     """Where the source of a stage can be watched.
 
-    `pattern` is a glob of files, relative to the project; `paths` are files that are written when the source
-    changes, such as the ledger of another project. A source with neither is asked now and then.
+    `pattern` is a glob of files, relative to the project. A source without one is asked now and then.
     """
 
     stage: str
     pattern: str = ""
-    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -284,7 +284,7 @@ class Supervisor:
         known = self.description
         if known is None:
             return []
-        return [place.stage for place in known.sources if not (place.pattern or place.paths)]
+        return [place.stage for place in known.sources if not place.pattern]
 
     def _next_upkeep(self, now: float) -> tuple[float, str]:
         if self._has_run:

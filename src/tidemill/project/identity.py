@@ -10,6 +10,7 @@ from tidemill.core.errors import AccessError
 from tidemill.governance.permissions import Actor as Actor
 from tidemill.governance.permissions import ActorKind
 from tidemill.ledger.access_token import TOKEN_VARIABLE
+from tidemill.ledger.event import EnvironmentDropped
 from tidemill.ledger.event_filter import about
 from tidemill.ledger.event_subjects import token_subject
 from tidemill.ledger.governance_events import TokenCreated
@@ -98,6 +99,10 @@ def _find_token(ledger: Ledger, id: str) -> IssuedToken | None:
     """The token of an id, in any workflow and environment of the home."""
     shared = ledger.shared if isinstance(ledger, WorkflowLedger) else ledger
     facts = [*shared.events(kinds=TOKEN_EVENTS, where=about(token_subject(id)))]
+    if facts:
+        # A token ends with its environment.
+        facts += shared.events(kinds=(EnvironmentDropped.__name__,), after=facts[0].seq)
+        facts.sort(key=lambda fact: fact.seq)
     places = {
         fact.event.environment
         for fact in facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,9 +30,8 @@ from tidemill.planning.plan import Plan
 from tidemill.project.enforcement import end_overdue_reviews
 from tidemill.project.project import Project
 from tidemill.project.review_upkeep import announce_reviews
-from tidemill.project.settings import find_settings
 from tidemill.sources.io.file_listing import call_ingest
-from tidemill.workflow.source import Delta, Files, Output, Query, Source
+from tidemill.workflow.source import Delta, Files
 from tidemill.workflow.stage import Kind, Stage
 from tidemill.workflow.trigger import MaxAge, leaf_triggers
 
@@ -71,21 +71,11 @@ def _source_place(project: Project, stage: Stage) -> SourcePlace:
         return SourcePlace(stage=stage.name)
     if isinstance(source, Files):
         return SourcePlace(stage=stage.name, pattern=source.pattern)
-    return SourcePlace(stage=stage.name, paths=_source_paths(project.root, source))
-
-
-def _source_paths(root: Path, source: Source[object]) -> tuple[str, ...]:
-    """The files that are written when a source changes; none if only asking tells."""
-    if isinstance(source, Output):
-        settings = find_settings((root / source.project).resolve())
-        ledger = str(settings.root / settings.home / "ledger.db")
-        return ledger, f"{ledger}-wal"
     if isinstance(source, Delta) and "://" not in source.path:
-        return (str(Path(source.path) / "_delta_log" / "*.json"),)
-    if isinstance(source, Query) and source.url.startswith("sqlite:///"):
-        path = source.url.removeprefix("sqlite:///").partition("?")[0]
-        return path, f"{path}-wal"
-    return ()
+        log = str(Path(glob.escape(source.path)) / "_delta_log" / "*.json")
+        return SourcePlace(stage=stage.name, pattern=log)
+    # The files of a database change when it is read, too: it is asked.
+    return SourcePlace(stage=stage.name)
 
 
 def _code_files(root: Path) -> Iterator[str]:

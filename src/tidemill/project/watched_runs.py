@@ -97,7 +97,7 @@ class _RunWatch:
     def _say_unwatched(self) -> None:
         for note in self._files.notes:
             self._say(note)
-        hidden = [each.stage for each in self._known.sources if not (each.pattern or each.paths)]
+        hidden = [each.stage for each in self._known.sources if not each.pattern]
         if hidden:
             self._say(
                 f"changes of {', '.join(hidden)} can't be seen: they are read with the next run"

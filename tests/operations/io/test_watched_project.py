@@ -64,7 +64,7 @@ def test_files_elsewhere_are_shown_in_full(tmp_path: Path) -> None:
     ledger = tmp_path / "other" / "ledger.db"
     ledger.parent.mkdir()
     watching = Watching(tmp_path / "shop")
-    watching.follow(SourcePlace(stage="orders", paths=(str(ledger), f"{ledger}-wal")))
+    watching.follow(SourcePlace(stage="orders", pattern=str(ledger)))
     ledger.touch()
     assert set(watching.changes()) == {("orders", str(ledger))}
     watching.project.close()
@@ -98,4 +98,14 @@ def test_even_what_is_watched_is_listed_now_and_then(tmp_path: Path) -> None:
     after = watching.project.next_listing
     assert after is not None
     assert after > listing
+    watching.project.close()
+
+
+def test_a_folder_may_be_named_as_a_pattern(tmp_path: Path) -> None:
+    root = tmp_path / "shop[1]"
+    (root / "data").mkdir(parents=True)
+    watching = Watching(root)
+    watching.follow(SourcePlace(stage="sales", pattern="data/*.csv"))
+    (root / "data" / "a.csv").touch()
+    assert set(watching.changes()) == {("sales", "data/a.csv")}
     watching.project.close()

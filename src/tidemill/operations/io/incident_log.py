@@ -17,7 +17,9 @@ class IncidentLog:
 
     def __init__(self, ledger: Ledger, environment: str) -> None:
         self._new = NewFacts(ledger, (*INCIDENT_EVENTS, *SILENCE_EVENTS, *ALERT_EVENTS))
+        self._ledger = ledger
         self._environment = environment
+        self._seen = 0
         self._incidents: dict[str, IncidentState] = {}
         self._silences: dict[str, SilenceState] = {}
         self.channels: dict[str, ChannelState] = {}
@@ -25,6 +27,8 @@ class IncidentLog:
 
     def read(self) -> None:
         """Read what is new."""
+        # In a shared home the guard also counts events of other workflows, which aren't read here.
+        self._seen = self._ledger.state(self._environment).seq
         facts = self._new.read()
         if facts:
             self.latest = max(self.latest, *(fact.at for fact in facts))
@@ -41,7 +45,7 @@ class IncidentLog:
     def guard(self) -> Guard:
         """Refuses to append if another process recorded something of incidents since the last `read`."""
         last = self._new.last_numbers
-        return Guard(unchanged={kind: last[kind] for kind in INCIDENT_EVENTS})
+        return Guard(unchanged={kind: max(last[kind], self._seen) for kind in INCIDENT_EVENTS})
 
     @property
     def incidents(self) -> tuple[IncidentState, ...]:

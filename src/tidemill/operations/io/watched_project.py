@@ -50,10 +50,10 @@ class WatchedProject:
     ) -> None:
         """Watch what a description names; `registered` gets the descriptors before and after."""
         patterns = {
-            place.stage: self._source_patterns(place.pattern, place.paths)
+            place.stage: (os.path.join(glob.escape(str(self._root)), place.pattern),)
             for place in found.sources
+            if place.pattern
         }
-        patterns = {stage: texts for stage, texts in patterns.items() if texts}
         patterns[CODE] = self._code_patterns(found.code)
         if patterns == self._patterns:
             return
@@ -87,10 +87,6 @@ class WatchedProject:
         if seen.example and path.is_relative_to(self._root):
             return seen._replace(example=str(path.relative_to(self._root)))
         return seen
-
-    def _source_patterns(self, pattern: str, paths: tuple[str, ...]) -> tuple[str, ...]:
-        found = [os.path.join(self._root, pattern)] if pattern else []
-        return (*found, *(glob.escape(os.path.join(self._root, path)) for path in paths))
 
     def _code_patterns(self, code: tuple[str, ...]) -> tuple[str, ...]:
         """The modules beside those that were imported: a mended import may need another one."""

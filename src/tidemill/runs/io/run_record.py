@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 
 from tidemill.contracts.finding import TableFindings
+from tidemill.core.counts import plural
 from tidemill.core.errors import ContractError
 from tidemill.core.partition import WHOLE
 from tidemill.delivery.io.outbox import Undelivered
@@ -228,12 +229,18 @@ def unread_sources(job: Job) -> list[Attempt]:
             partition=WHOLE,
             action=Action.RUN,
             outcome=Outcome.FAILED,
-            message=f"{stage}: {message}",
+            message=f"{stage}: {_unread(files)}",
             exit_code=1,
         )
         for stage, files in job.plan.broken.items()
-        for message in files.values()
+        if files
     ]
+
+
+def _unread(files: Mapping[str, str]) -> str:
+    """Why files can't be read: of the first one, since thousands may fail for the same reason."""
+    first = next(iter(files.values()))
+    return f"{first} (and {plural(len(files) - 1, 'more file')})" if len(files) > 1 else first
 
 
 def failed_deliveries(failed: Iterable[Undelivered]) -> list[Attempt]:
