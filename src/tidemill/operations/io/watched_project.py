@@ -49,7 +49,7 @@ class WatchedProject:
         self, found: WorkflowDescription, registered: Callable[[int | None, int | None], None]
     ) -> None:
         """Watch what a description names; `registered` gets the descriptors before and after."""
-        patterns = {
+        patterns: dict[str, tuple[str, ...]] = {
             place.stage: (os.path.join(glob.escape(str(self._root)), place.pattern),)
             for place in found.sources
             if place.pattern
