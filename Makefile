@@ -70,7 +70,7 @@ unit: $(VENV)/.ready
 
 BENCHMARKS := spine reuse scale partitions profiles contracts parsing serving_parts verification watching \
 	memo fold models batches intervals alarms queue_delay rollouts governance serving_runners protocol \
-	metering serving execution operations ledger
+	metering serving execution ledger
 bench: $(VENV)/.ready ## measure against the goals, printed as ratios
 	@$(PY) tools/native.py wrk
 	@for name in $(BENCHMARKS); do $(STEP) "bench $$name" $(PY) -m bench.$$name || exit 1; done

@@ -315,3 +315,10 @@ def test_a_line_that_was_changed_or_cut_off_is_noticed(path: Path) -> None:
     assert lines(path, first, cut, second).is_sound
     shuffled: Sequence[str] = (second, first)
     assert lines(path, *shuffled).is_sound
+
+
+def test_an_event_that_nothing_compacted_is_noticed(original: Path) -> None:
+    events = [event for event in read_chain(original) if not isinstance(event, str)]
+    marked = [replace(events[0], compacted_by=999), *events[1:]]
+    report = audit_events(marked, (), unsigned)
+    assert "events are marked as compacted by event 999, which didn't do that" in messages(report)
