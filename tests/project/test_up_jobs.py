@@ -199,6 +199,21 @@ def test_schedules_run_and_are_due_next(built: Path) -> None:
         assert "2026-02-02" not in project.state().heads["features"].partitions
 
 
+def test_a_schedule_with_a_fault_keeps_nothing_else_from_running(built: Path) -> None:
+    table = '\n[tool.tidemill.schedules.{}]\nevery = "1m"\nstages = ["{}"]\n'
+    configure(built, table.format("wrong", "labelz") + table.format("right", "labels"))
+    with opened(built) as project:
+        due = max(do_job(project, LOOK).dues, key=lambda due: due.at)
+    add_days(built, 1)
+    with opened(built) as project:
+        object.__setattr__(project.workspace.tools, "clock", lambda: due.at + 61.0)
+        answer = do_job(project, LOOK)
+        assert answer.ending is Ending.FAILED
+        assert "schedule wrong: there is no stage 'labelz'" in answer.failures[0]
+        for stage in ("labels", "features"):
+            assert "2026-02-02" in project.state().heads[stage].partitions
+
+
 def test_old_models_and_reviews_are_due(built: Path) -> None:
     edit(built / "bakery.py", 'tm.every("7d")', 'tm.max_age("30d")')
     with opened(built) as project:

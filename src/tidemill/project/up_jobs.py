@@ -13,11 +13,18 @@ from importlib import import_module
 from pathlib import Path
 
 from tidemill.core.counts import plural
-from tidemill.core.errors import ConflictError, GateError, TidemillError
+from tidemill.core.errors import (
+    ConflictError,
+    DeclarationError,
+    GateError,
+    TidemillError,
+    UsageError,
+)
 from tidemill.governance.review_state import REVIEW_EVENTS, fold_reviews
 from tidemill.ledger.run import Receipt, Status
 from tidemill.operations.duty import Due, DutyTask
 from tidemill.operations.io.up_files import forget_killed
+from tidemill.operations.schedule import DueTick
 from tidemill.operations.supervision import (
     Ending,
     JobAnswer,
@@ -111,7 +118,16 @@ def _run_ticks(project: Project) -> list[JobAnswer]:
         return []
     due = project.schedules.due(project.tools.clock())
     own = [tick for tick in due if tick.environment == project.environment]
-    return [_answer_of(project.schedules.run(tick, command=COMMAND)) for tick in own]
+    return [_run_tick(project, tick) for tick in own]
+
+
+def _run_tick(project: Project, tick: DueTick) -> JobAnswer:
+    """Run a tick; a schedule with a fault keeps nothing else from running."""
+    try:
+        return _answer_of(project.schedules.run(tick, command=COMMAND))
+    except (DeclarationError, UsageError) as error:
+        why = f"schedule {tick.schedule}: {error}"
+        return JobAnswer(ending=Ending.FAILED, failures=(why,), exit_code=error.exit_code)
 
 
 def _run_changes(project: Project, *, look_first: bool) -> JobAnswer:
