@@ -431,8 +431,11 @@ def test_stopping_lets_a_run_end_then_interrupts_and_then_kills_it() -> None:
     assert world.up.duties(0.0, WALL)[0].task is DutyTask.RUN
     assert world.orders(1.0) == [EndServer()]
     assert world.up.wake_at(1.0, WALL) == 30.0
-    assert InterruptChild(1) in world.orders(30.0)
-    assert KillChild(1) in world.orders(40.0)
+    # Whoever carries out orders waits when there are none.
+    assert world.orders(1.0) == []
+    assert world.orders(30.0) == [InterruptChild(1)]
+    assert world.orders(31.0) == []
+    assert world.orders(40.0) == [KillChild(1)]
     world.up.note_end(1, "", 41.0)
     assert not world.up.is_over
     world.up.note_server_end("", 41.0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from math import inf
 
 from tidemill.operations.backoff import RetriedFailure, add_failure
@@ -72,6 +73,8 @@ class Supervisor:
         self._code = 0
         self._planned_at = self._kept_up_at = self._active_at = now
         self._is_server_old = self._has_run = False
+        # Orders that take a while to be carried out, and aren't given twice.
+        self._ordered: set[EndServer | InterruptChild | KillChild] = set()
         self._drain_until: float | None = None
 
     def note_change(self, source: str, now: float, example: str = "", count: int = 1) -> None:
@@ -139,6 +142,7 @@ class Supervisor:
         steady = self.server_since is not None and now - self.server_since > _STEADY_S
         known = None if steady else self.server_failure
         self.server_since = None
+        self._ordered.discard(EndServer())
         if not self._is_server_old and self._drain_until is None:
             self.server_failure = self._failure(known, why, now)
         self._is_server_old = False
@@ -163,8 +167,17 @@ class Supervisor:
     def orders(self, now: float, wall: float) -> tuple[Order, ...]:
         """What is to be done now; it counts as begun."""
         if self._drain_until is not None:
-            return tuple(self._drain(now))
-        return tuple([*self._renew_code(now), *self._assign(now, wall), *self._tend_server(now)])
+            found = self._drain(now)
+        else:
+            found = chain(self._renew_code(now), self._assign(now, wall), self._tend_server(now))
+        fresh = []
+        for order in found:
+            if isinstance(order, EndServer | InterruptChild | KillChild):
+                if order in self._ordered:
+                    continue
+                self._ordered.add(order)
+            fresh.append(order)
+        return tuple(fresh)
 
     def duties(self, now: float, wall: float) -> tuple[Duty, ...]:
         """What is being done, and what is due next, soonest first."""
