@@ -156,10 +156,11 @@ class Sweeper:
         """Remove what nothing needs; `sweep` is its id. ConflictError if another sweep works."""
         with self._lease() as lease:
             work = _Deletion(self._tools, lease, self._tally, self._cutoff())
-            work.finish(_EARLIER)
             orphans = Discarded(sizes={})
             files: Mapping[str, int] = {}
+            # A hold also keeps what an earlier sweep marked and didn't delete yet.
             if not self._settings.hold:
+                work.finish(_EARLIER)
                 policy, _ = self.policy()
                 orphans = self._remove_orphans(policy, work)
                 files = self._files(dry_run=False)
