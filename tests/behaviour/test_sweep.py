@@ -193,7 +193,7 @@ def test_pins_and_holds_keep_what_policies_would_not(built: Path, clock: Clock) 
 
 
 def test_only_one_sweep_works_at_a_time(built: Path, clock: Clock) -> None:
-    keep(built, NOTHING)
+    keep(built, f"{NOTHING}\nautomatic = true")
     with opened(built) as project:
         ledger = shared_ledger(project.tools.ledger)
         holder = this_process("tidemill sweep")
@@ -214,6 +214,10 @@ def test_what_an_active_run_may_use_is_deleted_later(built: Path, clock: Clock) 
         waits = ok("sweep").out
         lease.close()
     assert "wait until `tidemill run --env dev`" in waits
+    # A hold that is declared meanwhile counts.
+    keep(built, "hold = true")
+    ok("sweep")
+    keep(built, NOTHING)
     assert stored_bytes(built) == before
     assert "nothing is damaged" in ok("verify").out
     found = report()
