@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from tidemill.cli.demo_data import write_daily_files
+from tidemill.cli.demo_data import write_bad_batch, write_daily_files
 from tidemill.cli.render.live_events import event_line
 from tidemill.core.errors import TidemillError
 from tidemill.core.python_command import python_code, python_module
@@ -29,6 +29,8 @@ _HISTORY = date(2013, 10, 1), date(2013, 11, 30)
 _MONTH = date(2013, 12, 1), date(2013, 12, 31)
 # The file of this day is cut off; it is sent again a day later. Nothing arrives for two days.
 _CUT_OFF = date(2013, 12, 8)
+# The day before this one is sent again, with damaged rows.
+_SENT_AGAIN = date(2013, 12, 11)
 _LATE = (date(2013, 12, 15), date(2013, 12, 16))
 # A day's files arrive an hour after it. So the newest are 49 hours old just before the next ones arrive.
 _ARRIVAL = timedelta(days=1, hours=1)
@@ -45,14 +47,14 @@ kind = "command"
 command = {command}
 
 [tool.tidemill.retention]
-keep_for = "7d"
+keep_for = "3d"
 automatic = true
 """
 # What receives an alert: it appends it to a file.
 _RECEIVER = "import sys; open('alerts.jsonl', 'a').write(sys.stdin.read().strip() + '\\n')"
 _AFTER = (
     ("status",),
-    ("incidents", "--all"),
+    ("incidents", "list", "--since", "60d"),
     ("runs", "stages"),
     ("sweep", "--dry-run"),
 )
@@ -67,6 +69,7 @@ class LiveDay:
     arrivals: tuple[date, ...]
     ends: Callable[[Event], bool]
     is_cut_off: bool = False
+    damaged: date | None = None
 
 
 def replayed_days(first: date, last: date) -> Iterator[LiveDay]:
@@ -90,7 +93,16 @@ def replayed_days(first: date, last: date) -> Iterator[LiveDay]:
             waiting = (day,)
         else:
             story = f"sent again: {', '.join(map(str, waiting))}" if waiting else ""
-            yield LiveDay(day=day, story=story, arrivals=(*waiting, day), ends=_is_good_run)
+            damaged = day - timedelta(days=1) if day == _SENT_AGAIN else None
+            if damaged is not None:
+                story = f"{damaged} is sent again, with damaged rows"
+            yield LiveDay(
+                day=day,
+                story=story,
+                arrivals=(*waiting, day),
+                ends=_is_good_run,
+                damaged=damaged,
+            )
             waiting = ()
 
 
@@ -176,6 +188,9 @@ def _arrival(day: date) -> float:
 def _send(folder: Path, day: LiveDay) -> None:
     for each in day.arrivals:
         write_daily_files(folder / "data", first=each, last=each)
+    if day.damaged is not None:
+        file = folder / "data" / "flights" / f"{day.damaged}.parquet"
+        write_bad_batch(file, file, seed=7)
     if day.is_cut_off:
         file = folder / "data" / "flights" / f"{day.day}.parquet"
         file.write_bytes(file.read_bytes()[:1000])
