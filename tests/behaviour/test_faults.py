@@ -24,6 +24,9 @@ from tidemill.core.errors import DeclarationError
 from tidemill.ledger.event import Attempted, RunEnded
 from tidemill.ledger.run import Outcome, Status
 
+# The attempt of a source that can't be read.
+UNREAD = {"failed run raw": ["all"]}
+
 
 @pytest.fixture
 def tides(tmp_path: Path) -> Tides:
@@ -235,7 +238,7 @@ def test_a_file_that_cannot_be_read_is_named_and_stops_only_itself(
     [message] = receipt.messages
     assert message.startswith(f"raw: data/{day(1)}.parquet {says}")
     # The new day came through, and what the broken file fed before is still there.
-    assert tides.ran(receipt) == everything([2])
+    assert tides.ran(receipt) == {**everything([2]), **UNREAD}
     after = tides.contents()
     assert {s: {k: v for k, v in c.items() if k != day(2)} for s, c in after.items()} == before
     # Whoever doesn't mend it is told each time.
@@ -255,7 +258,7 @@ def test_a_broken_file_does_not_thin_out_the_partition_that_it_shares(tides: Tid
     receipt = tides.run()
     assert receipt.exit_code == 1
     assert tides.contents() == before
-    assert tides.ran(receipt) == {}
+    assert tides.ran(receipt) == UNREAD
     # When the other file of the day changes, the day waits for the broken one.
     tides.send(0, (9.0,))
     receipt = tides.run()
@@ -295,7 +298,7 @@ def test_whatever_is_damaged_the_rest_flows(tides: Tides) -> None:
         path.write_bytes(payload)
     receipt = tides.run()
     assert (receipt.status, receipt.exit_code) == (Status.FAILED, 1)
-    assert len(receipt.messages) > 10
+    assert any("more files)" in message for message in receipt.messages)
     assert all("can't be read" in message for message in receipt.messages)
     assert {day(0), day(1)} <= set(tides.published()["daily"])
 

@@ -113,7 +113,7 @@ def test_a_version_with_values_outside_of_its_contract_goes_back(tmp_path: Path)
     with served(project) as server, asking(server) as callers:
         second = live(sales_project(tmp_path, scale=50.0, rollout=plan))
         assert second != first
-        until(lambda: steps(project)[-1].action is RolloutAction.ROLLED_BACK)
+        until(lambda: [step.action for step in steps(project)[-1:]] == [RolloutAction.ROLLED_BACK])
         until(lambda: live(project) == first)
         assert server.predict([ROW]).json["version"] == first
     last = steps(project)[-1]
