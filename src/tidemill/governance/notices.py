@@ -10,6 +10,7 @@ from tidemill.governance.review_state import ReviewState
 from tidemill.governance.review_vote import asked_text, ending_text
 from tidemill.ledger.governance_events import ReviewClosed, ReviewExtended, ReviewOpened
 from tidemill.notices.notice import Notice, notice_text, url_part
+from tidemill.workflow.environment import environment_option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ def _notice(state: ReviewState, about: int, kind: str, *, workflow: str, link: s
     title = notice_text(question(review))
     lines = [ending_text(state)] if kind == "closed" else [*_call(state)]
     texts = tuple(notice_text(line) for line in lines)
-    place = "" if state.environment == "prod" else f" --env {state.environment}"
+    place = environment_option(state.environment)
     command = f"tidemill review show {review.id}{place}"
     address = link.replace("{id}", url_part(review.id)) if link else ""
     document = {

@@ -14,6 +14,7 @@ from tidemill.operations.alert_settings import AlertSettings
 from tidemill.operations.alerts import AlertKind, DueAlert, owner_of
 from tidemill.operations.incident import IncidentState, open_incidents
 from tidemill.operations.silences import SilenceState
+from tidemill.workflow.environment import environment_option
 
 # How many alerts of one message are told in full; the others are counted.
 _IN_FULL = 5
@@ -48,7 +49,9 @@ def alert_notice(
         for line in (*([""] if number else []), *_lines(alert, owners, now, alone=len(alerts) == 1))
     ]
     if more:
-        lines.append(f"and {more:,} more: tidemill incidents{_place(first.state)}")
+        lines.append(
+            f"and {more:,} more: tidemill incidents{environment_option(first.state.environment)}"
+        )
     return Notice(
         id=_message_id(alerts),
         title=_title(alerts, workflow),
@@ -73,7 +76,7 @@ def look_command(state: IncidentState) -> str:
 
 def show_command(state: IncidentState) -> str:
     """The command that shows an incident."""
-    return f"tidemill incidents show {state.id}{_place(state)}"
+    return f"tidemill incidents show {state.id}{environment_option(state.environment)}"
 
 
 def incident_line(state: IncidentState, owners: Mapping[str, str], now: float) -> str:
@@ -183,10 +186,6 @@ def _message_id(alerts: Sequence[DueAlert]) -> str:
         return alerts[0].id
     ids = "\n".join(sorted(alert.id for alert in alerts))
     return f"a{hashlib.sha256(ids.encode()).hexdigest()[:16]}"
-
-
-def _place(state: IncidentState) -> str:
-    return "" if state.environment == "prod" else f" --env {state.environment}"
 
 
 def _moment(at: float) -> str:

@@ -26,10 +26,10 @@ from tidemill.operations.problem import (
     Problem,
     ProblemKind,
     ProblemSeverity,
-    environment_option,
     problem_key,
 )
 from tidemill.operations.stage_failures import sound_stages
+from tidemill.workflow.environment import environment_option
 
 # What `StageActivity` reads.
 ACTIVITY_EVENTS = tuple(

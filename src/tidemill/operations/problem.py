@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tidemill.workflow.environment import PRODUCTION
-
 
 class ProblemKind(StrEnum):
     """What is wrong."""
@@ -63,8 +61,3 @@ def problem_key(kind: ProblemKind, environment: str, *parts: str) -> str:
 def _escape(part: str) -> str:
     """Escape the separator, so that different parts never make the same key."""
     return part.replace("~", "~0").replace("/", "~1")
-
-
-def environment_option(environment: str) -> str:
-    """The option with which a command looks at an environment; "" for production."""
-    return "" if environment == PRODUCTION else f" --env {environment}"

@@ -20,12 +20,12 @@ from tidemill.operations.problem import (
     Problem,
     ProblemKind,
     ProblemSeverity,
-    environment_option,
     problem_key,
 )
 from tidemill.operations.run_series import RunMeasure
 from tidemill.operations.stage_failures import StageFailure
 from tidemill.planning.freshness import format_age
+from tidemill.workflow.environment import environment_option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ from tidemill.project.source_changes import source_changes
 from tidemill.project.table_change import table_change
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.contract_decisions import published_contracts, subject_of_contract
-from tidemill.workflow.environment import PRODUCTION, Environment
+from tidemill.workflow.environment import Environment, environment_option
 from tidemill.workflow.gate import Scores
 
 _ROWS, _COLUMNS = 10, 7
@@ -110,7 +110,7 @@ def _release(space: Workspace, review: Review, _: PolicyDecision | None) -> Chan
         corrected=bool(held.fixed),
         readers=tuple(reader.name for reader in space.flow.readers(review.name)),
         undone_by=_who(space, Permission.CORRECT_ROWS if held.fixed else Permission.RELEASE_ROWS),
-        place=_place(space),
+        place=environment_option(space.environment),
     )
     return release_detail(found)
 
@@ -208,10 +208,6 @@ def _figures(delivery: Delivery) -> str:
 
 def _who(space: Workspace, permission: Permission) -> str:
     return holders_text(permission, space.declared.name, space.settings.grants)
-
-
-def _place(space: Workspace) -> str:
-    return "" if space.environment == PRODUCTION else f" --env {space.environment}"
 
 
 _GATHERERS: Mapping[

@@ -30,7 +30,7 @@ from tidemill.serving.io.log_erasure import find_logged_rows, logged_columns, re
 from tidemill.serving.log_frames import personal_hash
 from tidemill.store.frames import PARQUET, encode_sealed
 from tidemill.store.person_rows import PersonKey, column_names
-from tidemill.workflow.environment import PRODUCTION, own_place
+from tidemill.workflow.environment import PRODUCTION, environment_option, own_place
 
 _PERSONAL_KEY = "TIDEMILL_PII_KEY"
 _PUBLISHED = "correct the source, then run: the rows leave with their partition"
@@ -74,7 +74,7 @@ class _Ruled:
     def undo(self) -> str:
         """The command that takes it back."""
         partition = "" if self.partition in ("", WHOLE) else f" {shlex.quote(self.partition)}"
-        where = "" if self.environment == PRODUCTION else f" --env {self.environment}"
+        where = environment_option(self.environment)
         return f"tidemill quarantine undo {self.stage}{partition} --ruling {self.number}{where}"
 
 

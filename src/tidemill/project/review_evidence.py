@@ -30,7 +30,7 @@ from tidemill.project.moved_examples import moved_examples
 from tidemill.project.source_changes import source_changes
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.recipe import recipe_changes
-from tidemill.workflow.environment import PRODUCTION
+from tidemill.workflow.environment import environment_option
 from tidemill.workflow.gate import NoSliceWorse
 from tidemill.workflow.stage import Kind, Stage
 from tidemill.workflow.upstream import upstream_names
@@ -119,7 +119,7 @@ def _model_evidence(
             if table.kind is Kind.DELIVER
         ),
         endpoints=tuple(each.name for each in space.flow.endpoints if each.model == stage.name),
-        place="" if space.environment == PRODUCTION else f" --env {space.environment}",
+        place=environment_option(space.environment),
         code_command=_git_command(space, live),
         live_since=_live_since(space, stage.name),
         rollback_by=holders_text(Permission.DELIVER, space.declared.name, space.settings.grants),

@@ -12,7 +12,7 @@ from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError
 from tidemill.core.redaction import Redactor
-from tidemill.governance.review_state import REVIEW_EVENTS, fold_reviews
+from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.waivers import waivers_in_force
 from tidemill.history.io.runs import list_runs
 from tidemill.ledger.event import Judged, RunStarted
@@ -180,13 +180,12 @@ def _schedule_duties(
 
 
 def _reviews(ledger: Ledger, environment: str) -> Iterator[Fact]:
-    for state in fold_reviews(ledger.events(kinds=REVIEW_EVENTS), environment).values():
-        if state.is_open:
-            yield Fact(
-                text=f"review {state.review.id} of {state.review.kind} {state.review.name}",
-                owner=", ".join(state.asked),
-                command=f"tidemill review show {state.review.id}",
-            )
+    for state in open_reviews(ledger, environment).values():
+        yield Fact(
+            text=f"review {state.review.id} of {state.review.kind} {state.review.name}",
+            owner=", ".join(state.asked),
+            command=f"tidemill review show {state.review.id}",
+        )
 
 
 def _waivers(ledger: Ledger, environment: str, now: float) -> Iterator[Fact]:

@@ -24,7 +24,7 @@ from tidemill.project.moved_examples import MASKED, shown_cell
 from tidemill.project.restore_policy import restored_products
 from tidemill.project.workspace import Workspace
 from tidemill.store.published import scan_product
-from tidemill.workflow.environment import PRODUCTION
+from tidemill.workflow.environment import environment_option
 from tidemill.workflow.stage import Stage
 
 # As many cells are compared at most, which takes a second; so many columns and examples are shown.
@@ -65,7 +65,7 @@ def table_change(space: Workspace, review: Review) -> TableChange:
         limits=tuple(comparison.limits()),
         last_run=last.run if last is not None else "",
         restored_by=holders_text(Permission.RESTORE, space.declared.name, space.settings.grants),
-        place="" if space.environment == PRODUCTION else f" --env {space.environment}",
+        place=environment_option(space.environment),
     )
 
 

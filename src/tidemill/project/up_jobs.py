@@ -20,7 +20,7 @@ from tidemill.core.errors import (
     TidemillError,
     UsageError,
 )
-from tidemill.governance.review_state import REVIEW_EVENTS, fold_reviews
+from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.ledger.run import Receipt, Status
 from tidemill.operations.duty import Due, DutyTask
 from tidemill.operations.io.up_files import forget_killed
@@ -275,9 +275,8 @@ def _schedule_dues(project: Project) -> Iterator[Due]:
 
 
 def _review_dues(project: Project) -> Iterator[Due]:
-    facts = project.tools.ledger.events(kinds=REVIEW_EVENTS)
-    for state in fold_reviews(facts, project.environment).values():
-        if state.is_open and state.expires is not None:
+    for state in open_reviews(project.tools.ledger, project.environment).values():
+        if state.expires is not None:
             because = f"the time to decide review {state.review.id} ends"
             yield Due(task=DutyTask.UPKEEP, at=state.expires, because=because)
 

@@ -78,3 +78,8 @@ def history_filter(
     while (found := environments.get(name)) is not None and found.parent:
         before[found.parent], name = found.since, found.parent
     return lambda environment, seq: seq < before.get(environment, 0)
+
+
+def environment_option(environment: str) -> str:
+    """The option with which a command looks at an environment; "" for production."""
+    return "" if environment == PRODUCTION else f" --env {environment}"
