@@ -31,10 +31,13 @@ def test_a_failed_stage_recovers_late_data_alert_and_sweeps_happen(
 ) -> None:
     monkeypatch.setattr(demo_live, "_MONTH", (date(2013, 12, 7), date(2013, 12, 18)))
     monkeypatch.setattr(demo_live, "_HISTORY", (date(2013, 10, 1), date(2013, 12, 6)))
-    monkeypatch.setattr(demo_live, "_PATIENCE_S", 900.0)
+    monkeypatch.setattr(demo_live, "_PATIENCE_S", 300.0)
     lines: list[str] = []
-    play_month(tmp_path / "live", lines.append, start_project)
-    told = "\n".join(lines)
+
+    try:
+        play_month(tmp_path / "live", lines.append, start_project)
+    finally:
+        sys.stdout.write(told := "\n".join(lines))
     assert "incident" in told.split("cut off")[1].split("Mon 09 Dec")[0]
     assert "is over: retried" in told.split("Mon 09 Dec")[1]
     assert "is stale" in told.split("nothing has arrived for 2 days")[1].split("Tue 17 Dec")[0]

@@ -15,12 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tidemill.cli.demo_data import write_bad_batch, write_daily_files
 from tidemill.cli.render.live_events import event_line
 from tidemill.core.errors import TidemillError
 from tidemill.core.python_command import python_code, python_module
-from tidemill.ledger.event import Event, RunEnded
+from tidemill.ledger.event import Published, RunEnded
 from tidemill.ledger.incident_events import IncidentOpened
 from tidemill.project.clock import VARIABLE, set_clock
 from tidemill.project.project import Project, open_project
@@ -62,12 +63,14 @@ _AFTER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveDay:
-    """A day of the replay: the days whose files arrive, and the event that ends it."""
+    """A day of the replay: the days whose files arrive; it ends when `scored` are published, and a run
+    has ended, or, if there are none, when an incident is opened.
+    """
 
     day: date
     story: str
     arrivals: tuple[date, ...]
-    ends: Callable[[Event], bool]
+    scored: frozenset[str] = frozenset()
     is_cut_off: bool = False
     damaged: date | None = None
 
@@ -81,13 +84,12 @@ def replayed_days(first: date, last: date) -> Iterator[LiveDay]:
             waiting = (*waiting, day)
             if day == _LATE[-1]:
                 story = f"nothing has arrived for {len(waiting)} days"
-                yield LiveDay(day=day, story=story, arrivals=(), ends=_is_noticed)
+                yield LiveDay(day=day, story=story, arrivals=())
         elif day == _CUT_OFF:
             yield LiveDay(
                 day=day,
                 story="the file of the flights is cut off",
                 arrivals=(day,),
-                ends=_is_noticed,
                 is_cut_off=True,
             )
             waiting = (day,)
@@ -100,7 +102,7 @@ def replayed_days(first: date, last: date) -> Iterator[LiveDay]:
                 day=day,
                 story=story,
                 arrivals=(*waiting, day),
-                ends=_is_good_run,
+                scored=frozenset(map(str, (*waiting, day))),
                 damaged=damaged,
             )
             waiting = ()
@@ -145,10 +147,12 @@ class _Replay:
         self._wake = wake
         self._echo = echo
         self._seq = project.state().seq
+        self._missing: set[str] = set()
 
     def play(self, day: LiveDay) -> None:
         """Play a day; TidemillError if it doesn't end in time."""
         self._echo(f"{day.day:%a %d %b}  {day.story}".rstrip())
+        self._missing = {*day.scored}
         end = time.monotonic() + _PATIENCE_S
         while not self._is_over(day):
             if time.monotonic() > end:
@@ -162,22 +166,18 @@ class _Replay:
         over = False
         for fact in self._ledger.events(after=self._seq):
             self._seq = fact.seq
-            over = over or day.ends(fact.event)
+            match fact.event:
+                case Published(stage="scored_flights", partition=partition):
+                    self._missing.discard(partition)
+                case RunEnded():
+                    over = over or bool(day.scored and not self._missing)
+                case IncidentOpened():
+                    over = over or not day.scored
+                case _:
+                    pass
             if line := event_line(fact.event):
                 self._echo(f"            {line}")
         return over
-
-
-def _is_good_run(event: Event) -> bool:
-    return (
-        isinstance(event, RunEnded)
-        and event.receipt is not None
-        and any(stage.stage == "scored_flights" and stage.ran for stage in event.receipt.stages)
-    )
-
-
-def _is_noticed(event: Event) -> bool:
-    return isinstance(event, IncidentOpened)
 
 
 def _arrival(day: date) -> float:
@@ -186,14 +186,19 @@ def _arrival(day: date) -> float:
 
 
 def _send(folder: Path, day: LiveDay) -> None:
-    for each in day.arrivals:
-        write_daily_files(folder / "data", first=each, last=each)
-    if day.damaged is not None:
-        file = folder / "data" / "flights" / f"{day.damaged}.parquet"
-        write_bad_batch(file, file, seed=7)
-    if day.is_cut_off:
-        file = folder / "data" / "flights" / f"{day.day}.parquet"
-        file.write_bytes(file.read_bytes()[:1000])
+    """Let the files of a day arrive whole, the flights last: without them there is nothing to score."""
+    with TemporaryDirectory(dir=folder) as sent:
+        for each in day.arrivals:
+            write_daily_files(Path(sent), first=each, last=each)
+        if day.damaged is not None:
+            name = f"flights/{day.damaged}.parquet"
+            write_bad_batch(folder / "data" / name, Path(sent, name), seed=7)
+        if day.is_cut_off:
+            file = Path(sent, "flights", f"{day.day}.parquet")
+            file.write_bytes(file.read_bytes()[:1000])
+        for kind in ("weather", "flights"):
+            for file in sorted(Path(sent, kind).glob("*.parquet")):
+                file.replace(folder / "data" / kind / file.name)
 
 
 def _configure(folder: Path) -> None:
