@@ -8,7 +8,7 @@ from typing import Any
 
 from tidemill.adapters.sqlite.connections import APPLICATION_ID
 from tidemill.adapters.sqlite.integrity import read_events, rebuild_from
-from tidemill.adapters.sqlite.migrations import add_functions, migrations
+from tidemill.adapters.sqlite.migrations import add_functions, allow_appends, migrations
 
 # Not derived from events: how the file came about, and who may act now.
 NOT_DERIVED = ("leases", "migrations", "people")
@@ -30,6 +30,7 @@ def tables(path: Path) -> dict[str, list[Any]]:
 def execute(path: Path, *statements: str) -> None:
     """Run statements of our own on a ledger's file."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        allow_appends(connection)
         for statement in statements:
             connection.execute(statement)
 

@@ -45,7 +45,7 @@ def test_the_file_header_identifies_a_ledger(path: Path, ledger: SqliteLedger) -
             for name in ("user_version", "application_id", "journal_mode")
         }
         made = connection.execute("SELECT * FROM migrations").fetchall()
-    assert found == {"user_version": 13, "application_id": 0x54444D4C, "journal_mode": "wal"}
+    assert found == {"user_version": 14, "application_id": 0x54444D4C, "journal_mode": "wal"}
     assert made == [
         (1, "0.1.0"),
         (2, "0.1.0"),
@@ -60,7 +60,13 @@ def test_the_file_header_identifies_a_ledger(path: Path, ledger: SqliteLedger) -
         (11, "0.1.0"),
         (12, "0.1.0"),
         (13, "0.1.0"),
+        (14, "0.1.0"),
     ]
+
+
+def test_space_in_the_file_can_be_given_back(path: Path, ledger: SqliteLedger) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)  # INCREMENTAL
 
 
 def test_every_append_is_forced_to_the_disk(ledger: SqliteLedger) -> None:
@@ -109,7 +115,7 @@ def test_dropping_a_ledger_closes_its_connections(path: Path) -> None:
 def test_facts_are_never_changed(path: Path, ledger: SqliteLedger, statement: str) -> None:
     ledger.append(events_of_every_kind(), now=1.0)
     before = tables(path)
-    # Only a compaction has the function that an update would need.
+    # Only a compaction has the functions that an update would need.
     with pytest.raises(sqlite3.Error, match=r"append-only|no such function: is_same_fact"):
         execute(path, statement)
     assert tables(path) == before
@@ -310,14 +316,14 @@ def test_of_two_concurrent_creators_the_second_finds_it_migrated(
 
 
 def test_a_newer_ledger_is_refused(path: Path, ledger: SqliteLedger) -> None:
-    execute(path, "PRAGMA user_version = 14")
+    execute(path, "PRAGMA user_version = 15")
     with pytest.raises(
-        StorageError, match=r"version 14, written by a newer Tidemill; .* up to 13: pip"
+        StorageError, match=r"version 15, written by a newer Tidemill; .* up to 14: pip"
     ):
         SqliteLedger(path)
-    execute(path, "INSERT INTO migrations VALUES (14, '3.2.1')")
+    execute(path, "INSERT INTO migrations VALUES (15, '3.2.1')")
     with pytest.raises(
-        StorageError, match=r"14, written by Tidemill 3\.2\.1; .*pip install -U tidemill"
+        StorageError, match=r"15, written by Tidemill 3\.2\.1; .*pip install -U tidemill"
     ):
         SqliteLedger(path)
 

@@ -49,7 +49,7 @@ def test_migrations_are_numbered_without_a_gap_and_known() -> None:
 def test_a_trigger_is_one_statement() -> None:
     statements = [text for _, several in migrations(0) for text in several]
     triggers = [text for text in statements if text.startswith("CREATE TRIGGER")]
-    assert len(triggers) == 11
+    assert len(triggers) == 13
     assert all(text.endswith("END;") for text in triggers)
 
 

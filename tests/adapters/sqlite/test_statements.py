@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tidemill.adapters.sqlite import statements as sqlite_statements
-from tidemill.adapters.sqlite.migrations import add_functions, migrations
+from tidemill.adapters.sqlite.migrations import add_functions, allow_appends, migrations
 from tidemill.adapters.sqlite.statements import queries
 
 ADAPTERS = Path(sqlite_statements.__file__).parent
@@ -43,6 +43,7 @@ def test_every_query_fits_the_schema_and_is_used(name: str) -> None:
     assert ";" not in text
     with closing(sqlite3.connect(":memory:")) as connection:
         add_functions(connection)
+        allow_appends(connection)
         for _, statements in migrations(0):
             for statement in statements:
                 connection.execute(statement)

@@ -24,7 +24,7 @@ from tidemill.adapters.files.disk import (
     make_folder,
     storage_error,
 )
-from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION, migrate
+from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION, allow_appends, migrate
 from tidemill.adapters.sqlite.stamps import DamagedTextError
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.adapters.sqlite.upgrade_watch import watch_upgrade
@@ -65,6 +65,7 @@ class Connections:
         with self._write_lock, self._translate_errors(), self._report_damage():
             self._writer = self._current(self._writer) or self._connect()
             with _transaction(self._writer, "BEGIN IMMEDIATE") as connection:
+                self._require_same_schema(connection)
                 yield connection
 
     @contextmanager
@@ -130,6 +131,7 @@ class Connections:
             try:
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA foreign_keys = ON")
+                allow_appends(connection)
                 version = _read_pragma(connection, "user_version")
                 # The file may have been replaced while this waited for it. From now on it can't be.
                 if self._identity() == created:
@@ -165,10 +167,27 @@ class Connections:
         """Create or migrate the schema; reject a file that isn't a ledger this version can read."""
         if version != 0 or connection.execute(queries()["any_table"]).fetchone():
             self._check_version(connection, version)
+        else:
+            # So that a compaction can give what is free back to the disk, step by step.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         if version < SCHEMA_VERSION:
             self._set_wal(connection)
             with watch_upgrade(connection, self.path):
                 _migrate(connection)
+
+    def _require_same_schema(self, connection: sqlite3.Connection) -> None:
+        """Raise StorageError if a newer Tidemill upgraded the ledger since it was opened.
+
+        What this one writes might contradict what the newer schema derives from events.
+        """
+        version = _read_pragma(connection, "user_version")
+        if version <= SCHEMA_VERSION:
+            return
+        raise StorageError(
+            f"{_written_by(connection, version)} upgraded the ledger {self.path} to schema version {version} "
+            f"while this process of Tidemill {_tidemill_version()} had it open, so this was not recorded: "
+            "end this process, and start it again with the version that is installed now"
+        )
 
     def _set_wal(self, connection: sqlite3.Connection) -> None:
         """Switch the file to WAL mode; SQLite doesn't wait for other connections here, so we do."""
@@ -195,12 +214,9 @@ class Connections:
             )
         if version <= SCHEMA_VERSION:
             return
-        maker = "a newer Tidemill"
-        with suppress(sqlite3.Error, TypeError):
-            row = connection.execute(queries()["migrated_by"], (version,)).fetchone()
-            maker = f"Tidemill {row[0]}"
         raise StorageError(
-            f"the ledger {self.path} has schema version {version}, written by {maker}; Tidemill "
+            f"the ledger {self.path} has schema version {version}, written by "
+            f"{_written_by(connection, version)}; Tidemill "
             f"{_tidemill_version()} supports versions up to {SCHEMA_VERSION}: pip install -U tidemill"
         )
 
@@ -297,6 +313,14 @@ def _migrate(connection: sqlite3.Connection) -> None:
     with _transaction(connection, "BEGIN EXCLUSIVE"):
         migrate(connection, _tidemill_version())
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def _written_by(connection: sqlite3.Connection, version: int) -> str:
+    """The Tidemill that migrated a ledger to a schema version."""
+    with suppress(sqlite3.Error, TypeError):
+        row = connection.execute(queries()["migrated_by"], (version,)).fetchone()
+        return f"Tidemill {row[0]}"
+    return "a newer Tidemill"
 
 
 def _tidemill_version() -> str:

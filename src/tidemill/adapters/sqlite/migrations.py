@@ -15,7 +15,9 @@ from tidemill.core.errors import StorageError
 from tidemill.ledger.event_subjects import KINDS_WITH_SUBJECTS, subjects_of
 from tidemill.ledger.run import Receipt
 
-SCHEMA_VERSION = 13
+SCHEMA_VERSION = 14
+# A trigger names this function. Programs of schemas before 14 don't have it, so they can't append any more.
+_UPGRADED = "a_newer_tidemill_upgraded_this_ledger_so_end_this_process_and_start_it_again"
 # What fills the tables of a version where SQL alone can't.
 _BACKFILLS: Mapping[int, Callable[[sqlite3.Connection], None]] = {13: backfill_results}
 
@@ -41,6 +43,12 @@ def add_functions(connection: sqlite3.Connection) -> None:
     kinds = encode(KINDS_WITH_SUBJECTS)
     connection.create_function("kinds_with_subjects", 0, lambda: kinds, deterministic=True)
     connection.create_function("sparse_receipt", 1, _sparse_receipt, deterministic=True)
+
+
+def allow_appends(connection: sqlite3.Connection) -> None:
+    """Let a connection append events, which one of an earlier schema can't, and store none anew."""
+    connection.create_function(_UPGRADED, 0, lambda: 0)
+    connection.create_function("is_stored_anew", 1, lambda _: 0)
 
 
 def _stored_subjects(body: str) -> str:
