@@ -18,6 +18,7 @@ from tidemill.ledger.incident_events import (
     IncidentChanged,
     IncidentClosed,
     IncidentOpened,
+    Silenced,
 )
 from tidemill.notices.channel_settings import Channel, ChannelKind
 from tidemill.operations.alert_settings import AlertRoute, AlertSettings
@@ -34,7 +35,7 @@ from tidemill.operations.alerts import (
 )
 from tidemill.operations.incident import fold_incidents
 from tidemill.operations.problem import ProblemKind, ProblemSeverity
-from tidemill.operations.silences import SilenceState
+from tidemill.operations.silences import SilenceState, fold_silences
 from tidemill.testing.incident_records import incident, incident_cause, silence
 
 PROD = "prod"
@@ -137,6 +138,61 @@ def test_ids_of_alerts_are_stable_and_differ() -> None:
     desk.send(300.0)
     [reminder] = desk.due(1_300.0)["oncall"]
     assert (reminder.kind, reminder.id) == (AlertKind.REMINDER, "i1-1-2")
+
+
+def test_a_clock_that_jumps_makes_no_reminders_for_ever() -> None:
+    desk = Desk()
+    desk.open(5_000.0)
+    assert desk.send(5_030.0) == [("i1", "opened")]
+    # A little back: nothing is new, and the next reminder waits for at most twice its time.
+    for now in (5_020.0, 4_500.0, 4_031.0):
+        assert desk.send(now) == []
+    # Far back, and far ahead: one reminder each.
+    for now in (100.0, 10.0**9, 200.0):
+        assert desk.send(now) == [("i1", "reminder")]
+        assert desk.send(now + 1.0) == []
+        assert desk.send(now - 1.0) == []
+
+
+def test_a_silence_lasts_about_its_time_whatever_the_clock_does() -> None:
+    desk = Desk()
+    made = silence(at=10_000.0, expires=13_600.0)
+    desk.open(9_000.0)
+
+    def is_told(now: float, *facts: RecordedEvent) -> bool:
+        event = Silenced(environment=PROD, silence=made)
+        states = fold_silences([RecordedEvent(seq=1, at=10_000.0, event=event), *facts])
+        desk.silences = [*states.values()]
+        return bool(desk.due(now))
+
+    assert not is_told(10_001.0)
+    # Set back by a little it goes on, by more than its time it is over.
+    assert not is_told(6_401.0)
+    assert is_told(6_400.0)
+    # What others recorded before, when the clock ran ahead, doesn't end it; what comes later does.
+    ahead = RecordedEvent(seq=0, at=10.0**9, event=desk.facts[0].event)
+    states = fold_silences([ahead])
+    event = Silenced(environment=PROD, silence=made)
+    desk.silences = [
+        *fold_silences([RecordedEvent(seq=2, at=10_000.0, event=event)], states).values()
+    ]
+    assert not desk.due(10_001.0)
+    assert is_told(10_001.0, replace(ahead, seq=3))
+
+
+def test_channels_are_the_same_however_their_events_are_read() -> None:
+    desk = Desk()
+    for number in range(40):
+        at = float(number // 3)
+        desk.append(at, AlertSent(environment=PROD, incident=f"i{number % 4}", channel="oncall",
+                                  about=number, kind="opened"))  # fmt: skip
+    whole = fold_channels(desk.facts, PROD)
+    step = fold_channels(desk.facts[:7], PROD)
+    before = dict(step["oncall"].sent)
+    assert fold_channels(desk.facts[7:], PROD, step) == whole
+    assert step["oncall"].sent == before
+    assert [len(alerts) for alerts in whole["oncall"].sent.values()] == [10] * 4
+    assert whole["oncall"].messages == tuple(map(float, range(14)))
 
 
 def test_an_incident_that_ends_before_it_is_told_is_never_told() -> None:

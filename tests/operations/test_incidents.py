@@ -228,6 +228,84 @@ def test_what_a_person_closed_opens_again_only_if_it_begins_again() -> None:
     assert changes(watch.check(130.0, problem(since=129.0), stale)) == ["reopened"]
 
 
+def closed_by_person(watch: Watch, at: float) -> None:
+    closed = IncidentClosed(
+        environment=PROD, incident=watch.only.id, how=ClosingReason.BY_PERSON, recovered=at,
+        actor="ana", reason="known",
+    )  # fmt: skip
+    watch.append(at, [closed])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ProblemKind.STALE_STAGE,
+        ProblemKind.OBJECTIVE_BREACH,
+        ProblemKind.ANOMALY,
+        ProblemKind.DISK_SPACE,
+    ],
+)
+def test_what_a_person_closed_stays_closed_until_it_was_gone(kind: ProblemKind) -> None:
+    """The beginning of some problems moves while they last."""
+    watch = Watch()
+    watch.check(100.0, problem(kind=kind))
+    closed_by_person(watch, 110.0)
+    for now in (120.0, 5_000.0, 90_000.0):
+        assert watch.check(now, problem(kind=kind, since=now)) == []
+    assert changes(watch.check(90_010.0)) == ["recovering"]
+    assert watch.check(90_020.0) == []
+    assert watch.only.status is IncidentStatus.CLOSED
+    assert changes(watch.check(90_030.0, problem(kind=kind, since=80_000.0))) == ["IncidentOpened"]
+
+
+def test_what_a_person_closed_opens_again_if_it_gets_worse_or_comes_back_soon() -> None:
+    watch = Watch()
+    watch.check(100.0, problem())
+    closed_by_person(watch, 110.0)
+    worse = problem(severity=ProblemSeverity.PAGE)
+    assert changes(watch.check(120.0, worse)) == ["reopened", "worsened"]
+    closed_by_person(watch, 130.0)
+    assert watch.check(140.0, worse) == []
+    assert changes(watch.check(150.0)) == ["recovering"]
+    assert changes(watch.check(160.0, worse)) == ["reopened"]
+    assert not watch.only.has_ended
+
+
+def test_what_a_person_closed_before_the_clock_was_set_back_stays_closed() -> None:
+    watch = Watch()
+    watch.check(100_000.0, problem(since=99_990.0))
+    closed_by_person(watch, 50.0)
+    assert watch.check(60.0, problem(since=99_990.0)) == []
+
+
+def test_a_stage_that_fails_and_is_stale_is_about_what_is_left() -> None:
+    watch = Watch()
+    failed = problem(severity=ProblemSeverity.PAGE)
+    stale = problem(kind=ProblemKind.STALE_STAGE)
+    watch.check(100.0, failed, stale)
+    assert (watch.only.cause.kind, watch.only.severity) == ("failed stage", "page")
+    # It fails no more, but its data are still too old.
+    assert changes(watch.check(110.0, stale)) == ["moved"]
+    state = watch.only
+    assert (state.cause.kind, state.severity) == ("stale stage", "ticket")
+    assert (state.consequences, [each.kind for each in state.former]) == ((), ["failed stage"])
+    assert state.stages == ("features",)
+    # It fails once more, which is why it is stale.
+    assert changes(watch.check(120.0, failed, stale)) == ["moved", "worsened"]
+    state = watch.only
+    assert (state.cause.kind, state.severity) == ("failed stage", "page")
+    assert ([each.kind for each in state.consequences], state.former) == (["stale stage"], ())
+    assert watch.check(130.0, failed, stale) == []
+    # The other way round: the data are new enough, but it fails.
+    assert watch.check(140.0, failed) == []
+    assert watch.only.cause.kind == "failed stage"
+    assert changes(watch.check(150.0)) == ["recovering"]
+    assert changes(watch.check(160.0, stale)) == ["relapsed"]
+    assert changes(watch.check(170.0)) == ["recovering"]
+    assert changes(watch.check(180.0, stale, failed)) == ["relapsed", "worsened"]
+    assert [each.kind for each in watch.only.consequences] == ["stale stage"]
+
+
 def test_incidents_of_other_environments_stay_as_they_are() -> None:
     watch = Watch()
     watch.check(100.0, problem())
@@ -236,11 +314,21 @@ def test_incidents_of_other_environments_stay_as_they_are() -> None:
 
 
 def test_a_clock_that_was_set_back_keeps_nothing_open() -> None:
-    assert (elapsed(10.0, 4.0), elapsed(4.0, 10.0)) == (6.0, float("inf"))
+    assert elapsed(10.0, 4.0) == elapsed(4.0, 10.0) == 6.0
     watch = Watch()
     watch.check(100.0, problem())
     watch.check(110.0)
+    # By a little: it waits for its time, and no longer than twice that.
+    assert watch.check(105.0) == []
     assert changes(watch.check(50.0)) == ["IncidentClosed"]
+
+
+def test_no_incident_ends_before_it_began() -> None:
+    watch = Watch()
+    watch.check(100_000.0, problem(since=99_000.0))
+    assert changes(watch.check(100.0)) == ["recovering"]
+    [closed] = watch.check(200.0)
+    assert closed.recovered == 99_000.0
 
 
 PROBLEMS = [
@@ -308,7 +396,10 @@ def test_each_problem_is_covered_by_one_incident_and_all_close(
         assert len(keys) == len({*keys})
         # No cause is a consequence as well.
         assert not any(s.cause.key in {c.key for c in s.consequences} for s in active)
-        assert all({s.cause.key, *(c.key for c in s.consequences)} == s.members for s in active)
+        assert all(
+            {s.cause.key, *(each.key for each in (*s.consequences, *s.former))} == s.members
+            for s in active
+        )
         # Each open incident has a problem now, and a check that sees the same changes nothing.
         assert all(s.members & {p.key for p in problems} for s in active)
         assert watch.check(now, *problems) == [] or not problems

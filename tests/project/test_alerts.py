@@ -17,7 +17,14 @@ import pytest
 
 from tests.support.notice_servers import Hook, hook, mail
 from tests.support.tides import Tides
-from tidemill.core.errors import AccessError, ConflictError, SendError, UsageError
+from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.core.errors import (
+    AccessError,
+    ConflictError,
+    SendError,
+    StorageError,
+    UsageError,
+)
 from tidemill.governance.role_settings import parse_grants
 from tidemill.ledger.event import Event
 from tidemill.ledger.governance_events import ReviewClosed, ReviewOpened
@@ -33,10 +40,10 @@ from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.review import ReviewOutcome
 from tidemill.notices.channel_settings import Channel, ChannelKind, EmailSettings
 from tidemill.operations.alert_settings import AlertSettings
+from tidemill.operations.io import activity_reader as module
 from tidemill.operations.io.up_files import forget_killed, killed_at, remove_dead_reports
 from tidemill.operations.problem import Problem, ProblemKind, ProblemSeverity, problem_key
 from tidemill.operations.up_report import UpReport, UpRole
-from tidemill.project import alerts as module
 from tidemill.project.alerts import AlertReport
 from tidemill.project.project import Project
 from tidemill.testing import records
@@ -263,6 +270,60 @@ def test_what_was_sent_but_not_recorded_comes_again_with_the_same_id(sea: Sea) -
     assert len(sea.server.got) == 2
 
 
+def test_what_was_sent_but_cannot_be_recorded_is_sent_once(
+    sea: Sea, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk, where there is room for a lease, but not for an event."""
+    append = SqliteLedger.append
+
+    def refuse(self: SqliteLedger, events: Sequence[Event], **terms: Any) -> int:
+        if isinstance(events[0], AlertSent | AlertFailed):
+            raise StorageError("the disk is full")
+        return append(self, events, **terms)
+
+    open_one(sea)
+    monkeypatch.setattr(SqliteLedger, "append", refuse)
+    for _ in range(4):
+        # Each is another process.
+        with pytest.raises(StorageError):
+            sea.check(60.0)
+    assert len(sea.server.got) == 1
+    # Nobody waits for ever to be reminded.
+    sea.now += sea.settings.repeat_s
+    for _ in range(4):
+        with pytest.raises(StorageError):
+            sea.check(60.0)
+    assert len(sea.server.got) == 2
+    monkeypatch.undo()
+    assert sea.check(60.0).failures == ()
+    assert len(sea.events(AlertSent)) == 1
+    assert sea.check(60.0).failures == ()
+    assert len(sea.server.got) == 2
+    assert sea.check(sea.settings.repeat_s).failures == ()
+    assert [event for event, _, _ in sea.got] == [
+        "incident.opened", "incident.opened", "incident.reminder",
+    ]  # fmt: skip
+
+
+def test_a_refusal_that_cannot_be_recorded_keeps_nobody_from_trying_again(
+    sea: Sea, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = SqliteLedger.append
+
+    def refuse(self: SqliteLedger, events: Sequence[Event], **terms: Any) -> int:
+        if isinstance(events[0], AlertFailed):
+            raise StorageError("the disk is full")
+        return append(self, events, **terms)
+
+    open_one(sea)
+    sea.server.status = 500
+    monkeypatch.setattr(SqliteLedger, "append", refuse)
+    assert sea.check().failures == ("no alert by oncall: it answered with status 500",)
+    sea.server.status = 200
+    assert sea.check().failures == ()
+    assert len(sea.events(AlertSent)) == 1
+
+
 def open_one(sea: Sea) -> None:
     with sea.opened() as project:
         project.incidents.report("daily is odd", severity="ticket", stage="daily")
@@ -384,6 +445,23 @@ def test_what_happened_long_ago_is_as_it_was(sea: Sea, monkeypatch: pytest.Monke
     sea.run()
     monkeypatch.setattr(module, "_LOOK_BACK", 30)
     assert set(kinds(sea.check())) == {"recovering"}
+
+
+def test_a_run_whose_process_died_is_told_until_another_succeeds(sea: Sea) -> None:
+    sea.tides.send(0)
+    sea.run()
+    process = subprocess.Popen(["true"])
+    process.wait()
+    holder = {**this_process("tidemill run"), "pid": str(process.pid), "started": "0"}
+    with sea.opened() as project:
+        died = replace(records.run_started_event("run-died"), holder=holder)
+        project.tools.ledger.append([died], now=sea.now)
+    [state] = sea.check().open
+    assert (state.cause.kind, state.cause.evidence["run"]) == ("lost run", "run-died")
+    sea.tides.send(1)
+    # The run that finds out does its work.
+    sea.run()
+    assert kinds(sea.check()) == ["recovering"]
 
 
 def test_the_disk_of_the_home(sea: Sea) -> None:

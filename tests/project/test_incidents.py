@@ -84,6 +84,9 @@ def test_what_a_person_resolved_stays_so_while_the_problem_lasts(
     fail(project)
     assert project.incidents.open() == ()
     fail(project, since=clock.now + 5.0)
+    assert project.incidents.open() == ()
+    project.alerts.check()
+    fail(project)
     assert [each.status for each in project.incidents.open()] == [IncidentStatus.OPEN]
 
 

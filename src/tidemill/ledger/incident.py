@@ -11,8 +11,9 @@ class IncidentChange(StrEnum):
     """How an incident changed.
 
     WORSENED has a higher severity, GREW more consequences. MOVED has another cause, because the first one is
-    gone and a consequence stayed. RECOVERING has none of its problems any more, RELAPSED has one again
-    before it was closed, REOPENED after that.
+    gone and a consequence stayed, or because it turned out to follow from one that is back. RECOVERING has
+    none of its problems any more, also after a person closed it; RELAPSED has one again before it was closed,
+    REOPENED after that.
     """
 
     WORSENED = "worsened"

@@ -26,8 +26,8 @@ class IncidentOpened:
 class IncidentChanged:
     """An incident changed; what was the case since `since` (Unix seconds) has its new value.
 
-    `severity` is the new one where it worsened, `cause` where it moved or is back; `consequences` are those
-    that it grew by.
+    `severity` is the new one where it worsened or moved, `cause` where it moved or is back; `consequences`
+    are those that it grew by, or the cause so far if that is one now.
     """
 
     environment: str

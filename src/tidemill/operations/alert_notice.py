@@ -137,6 +137,8 @@ def _lines(alert: DueAlert, owners: Mapping[str, str], now: float, *, alone: boo
         yield f"{name}: {value}"
     if state.consequences:
         yield f"{plural(len(state.consequences), 'consequence')}: {_stages(state)}"
+    if state.former:
+        yield f"over: {'; '.join(each.title for each in state.former)}"
     yield f"look: {look_command(state)}"
     yield f"incident {state.id}: {show_command(state)}"
 

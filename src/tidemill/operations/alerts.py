@@ -90,32 +90,35 @@ def fold_channels(
 ) -> dict[str, ChannelState]:
     """What the channels accepted of an environment's alerts by their name, after more events."""
     found = dict(known or {})
+    sent: dict[str, dict[str, list[SentAlert]]] = {}
     for fact in facts:
         event = fact.event
         if not isinstance(event, AlertSent | AlertFailed) or event.environment != environment:
             continue
         state = found.get(event.channel, ChannelState())
         if isinstance(event, AlertSent):
-            found[event.channel] = _accepted(state, event, fact.at)
+            alert = SentAlert(fact.at, event.about, event.kind)
+            sent.setdefault(event.channel, {}).setdefault(event.incident, []).append(alert)
+            found[event.channel] = _accepted(state, fact.at)
         else:
             since = fact.at if event.failures <= 1 else state.failing_since or fact.at
             found[event.channel] = replace(
                 state, failures=event.failures, failing_since=since, failed=fact.at,
                 reason=event.reason,
             )  # fmt: skip
+    for name, new in sent.items():
+        before = found[name].sent
+        added = {id: (*before.get(id, ()), *alerts) for id, alerts in new.items()}
+        found[name] = replace(found[name], sent={**before, **added})
     return found
 
 
-def _accepted(state: ChannelState, event: AlertSent, at: float) -> ChannelState:
-    before = state.sent.get(event.incident, ())
-    alert = SentAlert(at, event.about, event.kind)
-    recent = tuple(each for each in state.messages if 0 <= at - each < _HOUR_S and each != at)
-    return replace(
-        state,
-        sent={**state.sent, event.incident: (*before, alert)},
-        messages=(*recent, at),
-        failures=0,
-    )
+def _accepted(state: ChannelState, at: float) -> ChannelState:
+    """The channel after a message at a time, in which there may be several alerts."""
+    if state.messages and state.messages[-1] == at:
+        return replace(state, failures=0) if state.failures else state
+    recent = (each for each in state.messages if elapsed(at, each) < _HOUR_S)
+    return replace(state, messages=(*recent, at), failures=0)
 
 
 def due_alerts(
@@ -244,7 +247,7 @@ def _is_ripe(alert: DueAlert, settings: AlertSettings, now: float) -> bool:
 
 
 def _is_full(channel: ChannelState, settings: AlertSettings, now: float) -> bool:
-    recent = [at for at in channel.messages if 0 <= now - at < _HOUR_S]
+    recent = [at for at in channel.messages if elapsed(now, at) < _HOUR_S]
     return len(recent) >= settings.most_per_hour
 
 
@@ -274,5 +277,5 @@ def notifier_problems(
         for name, state in sorted(channels.items())
         if name in settings.channels
         and state.failures >= settings.failures
-        and now - state.failed < _FORGOTTEN_S
+        and elapsed(now, state.failed) < _FORGOTTEN_S
     )

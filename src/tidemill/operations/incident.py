@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from tidemill.ledger.event import RecordedEvent
 from tidemill.ledger.incident import (
+    ClosingReason,
     FollowingProblem,
     Incident,
     IncidentCause,
@@ -33,9 +34,11 @@ class IncidentStatus(StrEnum):
 class IncidentState:
     """An incident after all its `events`.
 
-    `severity` is the worst so far. `members` are the keys of all problems that were part of it. It was opened
-    by the event number `opened`, or opened again, at `opened_at`; it is bad since `bad_since`, and well since
-    `recovered` (None while it is bad). `closing` is how it was closed at `closed_at`. Times are Unix seconds.
+    `severity` is the worst since it is about its cause. `members` are the keys of all problems that were part
+    of it; of these, `former` are those that it was about before, which were gone when others were left. It
+    was opened by the event number `opened`, or opened again, at `opened_at`; it is bad since `bad_since`, and
+    well since `recovered` (None while it is bad). `closing` is how it was closed at `closed_at`, and
+    `has_ended` says that its problems were gone since. Times are Unix seconds.
     """
 
     incident: Incident
@@ -47,9 +50,11 @@ class IncidentState:
     bad_since: float
     members: frozenset[str]
     consequences: tuple[FollowingProblem, ...] = ()
+    former: tuple[FollowingProblem, ...] = ()
     recovered: float | None = None
     closing: IncidentClosed | None = None
     closed_at: float | None = None
+    has_ended: bool = False
     events: tuple[RecordedEvent, ...] = ()
 
     @property
@@ -70,9 +75,15 @@ class IncidentState:
         return self.closing is None
 
     @property
+    def is_answered(self) -> bool:
+        """Whether a person closed it, and its problems weren't gone since."""
+        by_person = self.closing is not None and self.closing.how is ClosingReason.BY_PERSON
+        return by_person and not self.has_ended
+
+    @property
     def stages(self) -> tuple[str, ...]:
-        """The stages that it is about: that of the cause, and those of consequences, without repetition."""
-        named = (self.cause.stage, *(each.stage for each in self.consequences))
+        """The stages that it is or was about, that of the cause first, without repetition."""
+        named = (self.cause.stage, *(each.stage for each in (*self.consequences, *self.former)))
         return tuple(dict.fromkeys(stage for stage in named if stage))
 
 
@@ -119,36 +130,47 @@ def _applied(
 ) -> IncidentState:
     state = replace(state, events=(*state.events, fact))
     if isinstance(event, IncidentClosed):
-        return replace(state, closing=event, closed_at=fact.at, recovered=event.recovered)
-    values: dict[str, Any] = {}
-    if event.change is IncidentChange.WORSENED:
-        values = {"severity": event.severity}
-    elif event.change is IncidentChange.GREW:
+        return replace(
+            state, closing=event, closed_at=fact.at, recovered=event.recovered, has_ended=False
+        )
+    if event.change is IncidentChange.RECOVERING and not state.is_open:
+        return replace(state, has_ended=True)
+    values: dict[str, Any] = {"severity": event.severity} if event.severity else {}
+    if event.change is IncidentChange.GREW:
         keys = {each.key for each in event.consequences}
-        values = {
+        values |= {
             "consequences": (*state.consequences, *event.consequences),
             "members": state.members | keys,
         }
     elif event.change is IncidentChange.RECOVERING:
-        values = {"recovered": event.since}
+        values |= {"recovered": event.since}
     elif event.change is IncidentChange.RELAPSED:
-        values = {"recovered": None, "bad_since": event.since}
+        values |= {"recovered": None, "bad_since": event.since}
     elif event.change is IncidentChange.REOPENED:
-        values = {
+        values |= {
             "recovered": None, "bad_since": event.since, "closing": None, "closed_at": None,
-            "opened": fact.seq, "opened_at": fact.at,
+            "opened": fact.seq, "opened_at": fact.at, "has_ended": False,
         }  # fmt: skip
     if event.cause is not None:
-        values |= {"cause": event.cause, "consequences": _moved(state, event.cause)}
+        values |= _with_cause(state, event.cause, event.consequences)
     return replace(state, **values)
 
 
-def _moved(state: IncidentState, cause: IncidentCause) -> tuple[FollowingProblem, ...]:
-    """The consequences with another cause, which may have been one: the cause before is one of them then."""
+def _with_cause(
+    state: IncidentState, cause: IncidentCause, still: Sequence[FollowingProblem]
+) -> dict[str, Any]:
+    """What changes with another cause, which was a consequence or a cause before.
+
+    The cause so far is a consequence if it is one of those that are there `still`, else it is over.
+    """
     before = state.cause
     if before.key == cause.key:
-        return state.consequences
-    former = FollowingProblem(
+        return {"cause": cause}
+    following = FollowingProblem(
         key=before.key, kind=before.kind, title=before.title, stage=before.stage
     )
-    return (*(each for each in state.consequences if each.key != cause.key), former)
+    consequences = [each for each in state.consequences if each.key != cause.key]
+    former = [each for each in state.former if each.key != cause.key]
+    lasts = before.key in {each.key for each in still}
+    (consequences if lasts else former).append(following)
+    return {"cause": cause, "consequences": tuple(consequences), "former": tuple(former)}

@@ -37,6 +37,11 @@ _RANKS = {
 }
 # All but the last, which measures what the others cause.
 _CAUSES = frozenset(_RANKS) - {ProblemKind.OBJECTIVE_BREACH}
+# Their beginning moves while they last, so that a later one doesn't show that they began once more.
+_MOVING = frozenset((
+    ProblemKind.STALE_STAGE, ProblemKind.OBJECTIVE_BREACH, ProblemKind.ANOMALY,
+    ProblemKind.DISK_SPACE,
+))  # fmt: skip
 _RETRIED = frozenset((
     ProblemKind.FAILED_STAGE, ProblemKind.BROKEN_CONTRACT, ProblemKind.FAILED_DELIVERY,
     ProblemKind.LOST_RUN,
@@ -85,8 +90,11 @@ class ProblemCheck:
 
 
 def elapsed(now: float, then: float) -> float:
-    """The seconds from `then` to `now`; endless if the clock was set back before `then`."""
-    return now - then if now >= then else inf
+    """The seconds between two times, whichever is later.
+
+    So what waits for a time to pass waits for at most twice that time if the clock is set back.
+    """
+    return abs(now - then)
 
 
 def next_incidents(
@@ -110,9 +118,14 @@ def next_incidents(
             events += _continued(by_id[id], problems, check)
         else:
             events.append(_opened(id, problems, check))
+    found = {problem.key for problem in check.problems}
     for state in own:
-        if state.is_open and state.id not in placed and _is_known_to_be_gone(state, check):
+        if state.id in placed or not _is_known_to_be_gone(state, check):
+            continue
+        if state.is_open:
             events += _recovered(state, check, rules)
+        elif state.is_answered and not state.members & found:
+            events.append(_change(state, IncidentChange.RECOVERING, check.now))
     return tuple(events)
 
 
@@ -149,7 +162,7 @@ def _home(
     check: ProblemCheck,
     rules: IncidentRules,
 ) -> str:
-    if last is not None and check.now - (last.closed_at or 0.0) < rules.reopen_s:
+    if last is not None and elapsed(check.now, last.closed_at or 0.0) < rules.reopen_s:
         return last.id
     found = [cause for cause in causes if _follows(problem, cause, check) and cause.key in homes]
     if found:
@@ -182,9 +195,11 @@ def _follows(problem: Problem, cause: Problem, check: ProblemCheck) -> bool:
 
 
 def _is_answered(state: IncidentState, problem: Problem) -> bool:
-    """Whether a person closed the incident while this problem was there already."""
-    by_person = state.closing is not None and state.closing.how is ClosingReason.BY_PERSON
-    return by_person and problem.since <= (state.closed_at or 0.0)
+    """Whether a person closed the incident while this problem was there already, and no worse than now."""
+    if not state.is_answered or _rank(problem.severity) > _rank(state.severity):
+        return False
+    known_at = max(state.closed_at or 0.0, state.bad_since)
+    return problem.kind in _MOVING or problem.since <= known_at
 
 
 def _opened(id: str, problems: Sequence[Problem], check: ProblemCheck) -> IncidentOpened:
@@ -205,22 +220,40 @@ def _continued(
 ) -> Iterator[IncidentChanged]:
     """How an incident changes that has problems now."""
     began = min(check.now, *(problem.since for problem in problems))
-    lead = max(problems, key=lambda each: _closeness(each, state))
+    lead = _lead(state, problems, check)
+    worst = _worst(problems)
+    has_moved = lead.key != state.cause.key
+    # The cause so far, if it lasts and follows from what is the cause now.
+    still = tuple(
+        _consequence(each) for each in problems if each.key == state.cause.key != lead.key
+    )
+    milder = worst if has_moved and _rank(worst) < _rank(state.severity) else ""
     is_back = state.status is not IncidentStatus.OPEN
-    if is_back:
-        is_closed = state.status is IncidentStatus.CLOSED
-        change = IncidentChange.REOPENED if is_closed else IncidentChange.RELAPSED
+    if is_back or (has_moved and state.cause.kind in check.kinds):
+        change, since = IncidentChange.MOVED, check.now
+        if is_back:
+            is_closed = state.status is IncidentStatus.CLOSED
+            change = IncidentChange.REOPENED if is_closed else IncidentChange.RELAPSED
+            since = max(began, state.recovered or began)
         # The cause as it is now: with the last run, for example.
-        yield _change(state, change, max(began, state.recovered or began), cause=_cause(lead))
+        yield _change(state, change, since, severity=milder, cause=_cause(lead), consequences=still)
     added = [problem for problem in problems if problem.key not in state.members]
     if added:
         yield _change(
             state, IncidentChange.GREW, check.now, consequences=tuple(map(_consequence, added))
         )
-    if not is_back and lead.key != state.cause.key and state.cause.kind in check.kinds:
-        yield _change(state, IncidentChange.MOVED, check.now, cause=_cause(lead))
-    if _rank(worst := _worst(problems)) > _rank(state.severity):
+    if _rank(worst) > _rank(state.severity):
         yield _change(state, IncidentChange.WORSENED, check.now, severity=worst)
+
+
+def _lead(state: IncidentState, problems: Sequence[Problem], check: ProblemCheck) -> Problem:
+    """The problem that an incident is about now: its cause, unless one that caused it is there again."""
+    first = [
+        each
+        for each in problems
+        if not any(_follows(each, other, check) for other in problems if other.key in state.members)
+    ]
+    return max(first or problems, key=lambda each: _closeness(each, state))
 
 
 def _closeness(problem: Problem, state: IncidentState) -> tuple[bool, bool, int]:
@@ -246,7 +279,7 @@ def _change(
 
 def _is_known_to_be_gone(state: IncidentState, check: ProblemCheck) -> bool:
     """Whether the check looked for all that the incident consists of."""
-    kinds = {state.cause.kind, *(each.kind for each in state.consequences)}
+    kinds = {state.cause.kind, *(each.kind for each in (*state.consequences, *state.former))}
     return kinds <= {str(kind) for kind in check.kinds}
 
 
@@ -261,9 +294,11 @@ def _recovered(
     ]
     since = state.recovered
     if since is None:
-        since = successes[0] if successes else check.now
+        # A clock that was set back must not make it end before it began.
+        since = successes[0] if successes else max(check.now, state.bad_since)
         yield _change(state, IncidentChange.RECOVERING, since)
-    held = elapsed(check.now, since) >= rules.hold_s
+    seen = since if successes or state.recovered is not None else check.now
+    held = elapsed(check.now, seen) >= rules.hold_s
     if held or len([at for at in successes if at >= since]) >= rules.successes:
         how = _closing_reason(state, check, has_succeeded=bool(successes))
         yield IncidentClosed(

@@ -65,6 +65,10 @@ class StageActivity:
             successes=self.successes, changed=self.changed, rolled_back=self.rolled_back
         )
 
+    def has_begun(self, run: str) -> bool:
+        """Whether a run is known to work."""
+        return run in self._runs
+
     def apply(self, fact: RecordedEvent) -> None:
         """Note an event; those of other environments tell nothing."""
         event = fact.event
@@ -151,17 +155,21 @@ def activity_problems(activity: StageActivity) -> Iterator[Problem]:
             command=f"tidemill drift {stage}{place}",
         )
     if activity.lost is not None:
-        run, since = activity.lost
-        yield Problem(
-            kind=ProblemKind.LOST_RUN,
-            key=problem_key(ProblemKind.LOST_RUN, here),
-            since=since,
-            severity=ProblemSeverity.TICKET,
-            title=f"the process of run {run} died",
-            environment=here,
-            evidence={"run": run},
-            command=f"tidemill runs show {run}{place}",
-        )
+        yield lost_run_problem(*activity.lost, here)
+
+
+def lost_run_problem(run: str, since: float, environment: str) -> Problem:
+    """The run whose process died."""
+    return Problem(
+        kind=ProblemKind.LOST_RUN,
+        key=problem_key(ProblemKind.LOST_RUN, environment),
+        since=since,
+        severity=ProblemSeverity.TICKET,
+        title=f"the process of run {run} died",
+        environment=environment,
+        evidence={"run": run},
+        command=f"tidemill runs show {run}{environment_option(environment)}",
+    )
 
 
 def delivery_problems(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from itertools import accumulate
+from math import inf
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.ledger.event import RecordedEvent
@@ -20,17 +22,26 @@ LONGEST_S = 30 * 86_400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SilenceState:
-    """A silence, and when, by whom and why it was ended before it expired."""
+    """A silence, and when, by whom and why it was ended before it expired.
+
+    `seen` is the latest time that was recorded since it began.
+    """
 
     silence: Silence
     environment: str
+    seen: float = -inf
     ended: float | None = None
     ended_by: str = ""
     reason: str = ""
 
     def is_in_force(self, now: float) -> bool:
-        """Whether it holds alerts."""
-        return self.ended is None and now < self.silence.expires
+        """Whether it holds alerts; for at most twice its time if the clock is set back.
+
+        One that has expired isn't revived by a clock that goes back.
+        """
+        silence = self.silence
+        is_new = now > silence.at - (silence.expires - silence.at)
+        return self.ended is None and is_new and max(now, self.seen) < silence.expires
 
     def holds(self, state: IncidentState, now: float) -> bool:
         """Whether it holds the alerts of an incident now."""
@@ -51,11 +62,17 @@ def fold_silences(
     facts: Iterable[RecordedEvent], known: Mapping[str, SilenceState] | None = None
 ) -> dict[str, SilenceState]:
     """The silences by id after more events."""
-    found = dict(known or {})
-    for fact in facts:
+    every = [*facts]
+    # From each event on, the latest time.
+    latest = [*accumulate((fact.at for fact in reversed(every)), max)][::-1]
+    found = {
+        id: replace(state, seen=max(state.seen, latest[0])) if latest else state
+        for id, state in (known or {}).items()
+    }
+    for fact, seen in zip(every, latest, strict=True):
         event = fact.event
         if isinstance(event, Silenced):
-            state = SilenceState(silence=event.silence, environment=event.environment)
+            state = SilenceState(silence=event.silence, environment=event.environment, seen=seen)
             found.setdefault(event.silence.id, state)
         elif isinstance(event, SilenceEnded) and event.silence in found:
             state = found[event.silence]

@@ -12,6 +12,7 @@ from tidemill.core.errors import ConflictError, SendError, UsageError, did_you_m
 from tidemill.governance.permissions import Permission
 from tidemill.governance.review_state import REVIEW_EVENTS, ReviewState, fold_reviews
 from tidemill.ledger.event import RecordedEvent
+from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.notices.io.channels import NoticeRefused, channel_secrets, send_notice
 from tidemill.notices.notice import Notice
 from tidemill.operations.alert_notice import alert_notice
@@ -24,19 +25,20 @@ from tidemill.operations.incidents import (
     ProblemCheck,
     next_incidents,
 )
+from tidemill.operations.io.activity_reader import ActivityReader
 from tidemill.operations.io.new_facts import NewFacts
 from tidemill.operations.io.notify import AlertMessage, send_alerts
 from tidemill.operations.io.up_files import killed_at
 from tidemill.operations.ledger_problems import (
-    ACTIVITY_EVENTS,
     StageActivity,
     activity_problems,
     delivery_problems,
     disk_problems,
+    lost_run_problem,
     review_problems,
     supervisor_problems,
 )
-from tidemill.operations.problem import Problem, ProblemKind, ProblemSeverity
+from tidemill.operations.problem import Problem
 from tidemill.ports.ledger import State
 from tidemill.project.incidents import Incidents
 from tidemill.project.metrics import Metrics
@@ -45,8 +47,6 @@ from tidemill.workflow.upstream import upstream_names
 
 # All alerts of a check together may take so long; what isn't accepted then is due again.
 BUDGET_S = 10.0
-# A new process looks at so many of the last events for what stages and runs did.
-_LOOK_BACK = 20_000
 _TRIES = 5
 
 
@@ -69,12 +69,11 @@ class Alerts:
 
     def __init__(self, workspace: Workspace, incidents: Incidents, metrics: Metrics) -> None:
         self._workspace, self._incidents, self._metrics = workspace, incidents, metrics
-        self._new_activity: NewFacts | None = None
+        names = [stage.name for stage in workspace.declared.stages]
+        self._activity = ActivityReader(workspace.tools.ledger, workspace.environment, names)
         self._new_reviews: NewFacts | None = None
         self._review_facts: list[RecordedEvent] = []
         self._reviews: Mapping[str, ReviewState] = {}
-        self._starts_late = False
-        self._activity = StageActivity(workspace.environment)
 
     @property
     def settings(self) -> AlertSettings:
@@ -149,25 +148,20 @@ class Alerts:
     def _checked(self, problems: Sequence[Problem], now: float, seq: int) -> ProblemCheck:
         space = self._workspace
         state = space.tools.ledger.state(space.environment)
-        self._read_activity(state)
+        activity = self._activity.read(state.seq)
         flow = space.declared
         return ProblemCheck(
             environment=space.environment,
             now=now,
             seq=seq,
-            problems=(*problems, *self._metrics.problems(), *self._other_problems(state, now)),
+            problems=(
+                *problems,
+                *self._metrics.problems(),
+                *self._other_problems(state, activity, now),
+            ),
             upstream={stage.name: frozenset(upstream_names(flow, stage)) for stage in flow.stages},
-            facts=self._activity.facts,
+            facts=activity.facts,
         )
-
-    def _read_activity(self, state: State) -> None:
-        """Read what stages and runs did since the last check, or lately."""
-        if self._new_activity is None:
-            after = max(0, state.seq - _LOOK_BACK)
-            self._starts_late = after > 0
-            self._new_activity = NewFacts(self._workspace.tools.ledger, ACTIVITY_EVENTS, after)
-        for fact in self._new_activity.read():
-            self._activity.apply(fact)
 
     def _read_reviews(self) -> Iterable[ReviewState]:
         if self._new_reviews is None:
@@ -177,11 +171,15 @@ class Alerts:
             self._reviews = fold_reviews(self._review_facts, self._workspace.environment)
         return self._reviews.values()
 
-    def _other_problems(self, state: State, now: float) -> Iterator[Problem]:
+    def _other_problems(
+        self, state: State, activity: StageActivity, now: float
+    ) -> Iterator[Problem]:
         space, settings = self._workspace, self.settings
         here = space.environment
-        yield from activity_problems(self._activity)
-        yield from self._earlier_drift()
+        yield from activity_problems(activity)
+        dead = [run for run in state.open_runs if is_dead(run.holder)]
+        # The next run records their end.
+        yield from (lost_run_problem(run.id, run.started, here) for run in dead[:1])
         yield from delivery_problems(state.pending_effects, here, settings.stuck_s, now)
         yield from review_problems(self._read_reviews(), here, now)
         yield from notifier_problems(self._incidents.log.channels, settings, here, now)
@@ -189,40 +187,19 @@ class Alerts:
         free = shutil.disk_usage(_existing(space.home)).free
         yield from disk_problems(free, settings.disk_free, here, now)
 
-    def _earlier_drift(self) -> Iterator[Problem]:
-        """Drift of stages that did nothing in the events that were read: it is as it was."""
-        if not self._starts_late:
-            return
-        activity = self._activity
-        seen = {*activity.failing, *activity.successes, *activity.drift}
-        for state in self._incidents.open():
-            cause = state.cause
-            if cause.kind == ProblemKind.DRIFT and cause.stage not in seen:
-                yield Problem(
-                    kind=ProblemKind.DRIFT,
-                    key=cause.key,
-                    since=state.bad_since,
-                    severity=ProblemSeverity(state.severity),
-                    title=cause.title,
-                    stage=cause.stage,
-                    environment=state.environment,
-                    evidence=cause.evidence,
-                    command=cause.command,
-                )
-
     def _send(self, budget_s: float) -> tuple[str, ...]:
         space = self._workspace
         channels = self.settings.channels
         if not channels or not self._compose():
             return ()
+        space.redactor.learn(channel_secrets(channels.values()))
         return send_alerts(
             space.tools.ledger,
             self._compose,
-            channels,
             space.environment,
-            redactor=space.redactor,
             clock=space.tools.clock,
             budget_s=budget_s,
+            repeat_s=self.settings.repeat_s,
         )
 
     def _compose(self) -> Sequence[AlertMessage]:

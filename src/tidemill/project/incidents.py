@@ -67,7 +67,7 @@ class Incidents:
     def open_lines(self) -> tuple[str, ...]:
         """The open incidents, each in one line that also says by whom it is silenced."""
         log, now = self.log, self._workspace.tools.clock()
-        silences = [state for state in log.silences if state.is_in_force(max(now, log.latest))]
+        silences = [state for state in log.silences if state.is_in_force(now)]
         return incident_lines(log.incidents, silences, self.owners(), now)
 
     def incident(self, id: str) -> IncidentState:
@@ -121,7 +121,7 @@ class Incidents:
             now = space.tools.clock()
             event = IncidentClosed(
                 environment=space.environment, incident=state.id, how=ClosingReason.BY_PERSON,
-                recovered=state.recovered or now, actor=actor, reason=why,
+                recovered=state.recovered or max(now, state.bad_since), actor=actor, reason=why,
             )  # fmt: skip
             space.tools.ledger.append([event], now=now, guard=self._known.guard)
         return self.incident(state.id)
@@ -132,7 +132,7 @@ class Incidents:
 
     def is_in_force(self, state: SilenceState) -> bool:
         """Whether a silence holds alerts now."""
-        return state.is_in_force(self._now())
+        return state.is_in_force(self._workspace.tools.clock())
 
     def silence(
         self,
@@ -190,7 +190,3 @@ class Incidents:
             )
             found[stage.name] = next(names, flow.owner)
         return found
-
-    def _now(self) -> float:
-        """The time; never before the last event, so that no silence is revived by a clock that goes back."""
-        return max(self._workspace.tools.clock(), self.log.latest)

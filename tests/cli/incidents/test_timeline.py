@@ -38,10 +38,10 @@ def test_all_that_happened_is_in_order() -> None:
     happened = lines[lines.index("") + 1 :]
     assert happened[:2] == ["it began", "opened: features failed 3 times"]
     assert happened[2:5] == [
-        "9 consequences more", "worse: page", "what remains: features failed 3 times",
+        "9 consequences more", "worse: page", "because: features failed 3 times",
     ]  # fmt: skip
     assert happened[5:] == ["alert to oncall: opened", "closed: fixed"]
-    assert "10 consequences: s0, s1, s2, s3, s4, s5, s6, s7 and 2 more" in lines
+    assert "9 consequences: s0, s1, s2, s3, s4, s5, s6, s7 and 1 more" in lines
 
 
 def test_an_incident_that_lasts() -> None:

@@ -31,6 +31,7 @@ def timeline_text(
         names = [each.stage or each.title for each in state.consequences]
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         lines.append(f"{plural(len(names), 'consequence')}: {', '.join(names[:_NAMED])}{more}")
+    lines += [f"over: {each.title}" for each in state.former]
     events = [*_events(state), *_alerts(sent)]
     lines += ["", *(f"{local_time(at)}  {text}" for at, text in sorted(events, key=lambda e: e[0]))]
     return "\n".join(plain_text(line) for line in lines)
@@ -46,25 +47,30 @@ def _status(state: IncidentState) -> str:
 
 def _events(state: IncidentState) -> Iterator[tuple[float, str]]:
     yield state.incident.since, "it began"
+    is_closed = False
     for fact in state.events:
         event = fact.event
         if isinstance(event, IncidentOpened):
             by = f" by {event.incident.actor}" if event.incident.actor else ""
             yield fact.at, f"opened{by}: {event.incident.cause.title}"
         elif isinstance(event, IncidentChanged):
-            yield fact.at, _change(event)
+            yield fact.at, _change(event, is_closed=is_closed)
+            is_closed &= event.change is not IncidentChange.REOPENED
         elif isinstance(event, IncidentClosed):
             by = f" by {event.actor}: {event.reason}" if event.actor else f": {event.how}"
             yield fact.at, f"closed{by}"
+            is_closed = True
 
 
-def _change(event: IncidentChanged) -> str:
+def _change(event: IncidentChanged, *, is_closed: bool) -> str:
     if event.change is IncidentChange.GREW:
         return f"{plural(len(event.consequences), 'consequence')} more"
     if event.change is IncidentChange.WORSENED:
         return f"worse: {event.severity}"
     if event.change is IncidentChange.MOVED and event.cause is not None:
-        return f"what remains: {event.cause.title}"
+        return f"{'because' if event.consequences else 'what remains'}: {event.cause.title}"
+    if event.change is IncidentChange.RECOVERING and is_closed:
+        return "its problem is gone, and would open it again"
     return f"{event.change} since {local_time(event.since)}"
 
 

@@ -10,10 +10,7 @@ from tidemill.ports.ledger import Guard, Ledger
 
 
 class IncidentLog:
-    """What was recorded of incidents up to the last `read`; `channels` are those of an environment's alerts.
-
-    `latest` is the time of the latest event.
-    """
+    """What was recorded of incidents up to the last `read`; `channels` got alerts of the environment."""
 
     def __init__(self, ledger: Ledger, environment: str) -> None:
         self._new = NewFacts(ledger, (*INCIDENT_EVENTS, *SILENCE_EVENTS, *ALERT_EVENTS))
@@ -23,7 +20,6 @@ class IncidentLog:
         self._incidents: dict[str, IncidentState] = {}
         self._silences: dict[str, SilenceState] = {}
         self.channels: dict[str, ChannelState] = {}
-        self.latest = 0.0
 
     def read(self) -> None:
         """Read what is new."""
@@ -31,7 +27,6 @@ class IncidentLog:
         self._seen = self._ledger.state(self._environment).seq
         facts = self._new.read()
         if facts:
-            self.latest = max(self.latest, *(fact.at for fact in facts))
             self._incidents = fold_incidents(facts, self._incidents)
             self._silences = fold_silences(facts, self._silences)
             self.channels = fold_channels(facts, self._environment, self.channels)

@@ -67,7 +67,8 @@ class MetricsReader:
                 before = found.events
         if self._known is None:
             self._seed(found)
-        found.prune(now)
+        # A clock that runs ahead for a while must not make it forget what happened lately.
+        found.prune(min(now, found.at))
         if found.events - before >= _WORTH_KEEPING:
             self._save(found)
         self._known = found
