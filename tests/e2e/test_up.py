@@ -113,6 +113,23 @@ def test_of_two_one_works_and_the_other_takes_over(built: Path) -> None:
             assert second.stop() == 0
 
 
+def test_workflows_of_one_module_name_that_share_a_home_are_both_worked_on(built: Path) -> None:
+    other = built.parent / "other"
+    shutil.copytree(built, other, ignore=shutil.ignore_patterns(".tidemill"))
+    edit(other / "bakery.py", 'tm.Workflow("bakery"', 'tm.Workflow("dairy"')
+    edit(
+        other / "pyproject.toml", "[tool.tidemill]", f'[tool.tidemill]\nhome = "{built}/.tidemill"'
+    )
+    with running_up(built) as first:
+        first.says("nothing to do")
+        status = process("status", cwd=other)
+        assert "dairy in prod; up: none works here" in status.stdout, status.stderr
+        done = process("up", "--once", cwd=other)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "bakery in prod; up: working" in process("status", cwd=built).stdout
+        assert first.stop() == 0
+
+
 def test_one_that_stands_by_can_be_stopped(built: Path) -> None:
     with running_up(built) as first:
         first.says("working")

@@ -224,6 +224,22 @@ def test_code_that_cannot_be_imported_is_tried_when_it_changes() -> None:
     assert job.because == (STARTED, "the code changed: bakery.py")
 
 
+def test_an_import_that_takes_too_long_is_a_failed_one() -> None:
+    world = World(replace(SETTINGS, import_limit=60.0))
+    assert world.orders() == [StartChild(1)]
+    assert world.up.wake_at(0.0, WALL) == 60.0
+    assert world.orders(59.0) == []
+    assert world.orders(60.0) == [KillChild(1)]
+    assert world.up.broken is not None
+    assert "longer than 60 s" in world.up.broken.why
+    # What it said at the last moment changes nothing.
+    world.up.note_description(1, SHOP, 60.0)
+    assert world.up.children[1].phase is ChildPhase.ENDING
+    world.up.broken = replace(world.up.broken, retry_at=70.0) if world.up.broken else None
+    world.up.note_end(1, "its process was killed by SIGKILL", 60.1)
+    assert world.up.children == {}
+
+
 def test_changed_code_is_imported_by_another_process() -> None:
     world = World().begun()
     world.up.note_change("sales", 2.0)

@@ -545,12 +545,16 @@ def test_a_review_that_nobody_decides_in_time(sea: Sea) -> None:
 
 def test_a_supervisor_that_was_killed_is_noticed_also_when_it_starts_again(sea: Sea) -> None:
     with sea.opened() as project:
-        home = project.home
+        home, workflow = project.home, project.workspace.declared.name
     process = subprocess.Popen(["true"])
     holder = {**this_process("up"), "pid": str(process.pid), "start": "0"}
     process.wait()
     report = UpReport(
-        environment="prod", holder=holder, role=UpRole.WORKING, since=sea.now - 3_600.0
+        environment="prod",
+        holder=holder,
+        role=UpRole.WORKING,
+        since=sea.now - 3_600.0,
+        workflow=workflow,
     )
     file = home / "up" / f"{process.pid}.json"
     file.parent.mkdir(parents=True)
@@ -561,8 +565,9 @@ def test_a_supervisor_that_was_killed_is_noticed_also_when_it_starts_again(sea: 
     assert state.incident.detected - state.incident.since == 61.0
     # Another one takes over: that it was down is told once, and is over then.
     remove_dead_reports(home)
-    assert killed_at(home, "dev") is None
+    assert killed_at(home, workflow, "dev") is None
+    assert killed_at(home, "other", "prod") is None
     assert kinds(sea.check(problems=[stale(sea.now)])) == []
-    forget_killed(home, "prod")
+    forget_killed(home, workflow, "prod")
     assert kinds(sea.check()) == ["recovering"]
     assert list(file.parent.iterdir()) == []

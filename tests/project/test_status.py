@@ -150,6 +150,28 @@ def test_a_supervisor_says_what_it_does(built: Path) -> None:
     assert tidemill("status", "--supervisor").code == 1
 
 
+def test_workflows_that_share_a_home_are_told_apart(built: Path) -> None:
+    home = built / ".tidemill"
+    for number, workflow in enumerate(("bakery", "dairy", "")):
+        ReportFile(home).write(
+            UpReport(
+                environment="prod",
+                holder=this_process("tidemill up"),
+                role=UpRole.WORKING,
+                since=0.0,
+                workflow=workflow,
+                place=f"/srv/{workflow or 'tannery'}: flows:flow",
+                held=f"code {number}",
+            )
+        )
+    found = read_status(built)
+    assert (found.workflow, [fact.text for fact in found.waiting]) == ("bakery", ["code 0"])
+    # One that shares the home and never ran isn't the one that did.
+    edit(built / "bakery.py", 'tm.Workflow("bakery"', 'tm.Workflow("tannery"')
+    found = read_status(built)
+    assert (found.workflow, found.is_supervised, found.waiting) == ("tannery", False, ())
+
+
 def test_schedules_are_due_without_a_supervisor(built: Path) -> None:
     with (built / "pyproject.toml").open("a") as file:
         file.write(

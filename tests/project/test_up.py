@@ -38,7 +38,7 @@ def test_the_settings_decide_what_is_served(fresh: Path, monkeypatch: pytest.Mon
     assert run_up(fresh, environment="prod", command="tidemill up", say=said.append) == 7
     assert said == ["the token is ***"]
     assert Loop.seen.settings.serve
-    assert Loop.seen.lease == "up:bakery:flow:prod"
+    assert Loop.seen.place == f"{fresh}: bakery:flow"
     assert (fresh / ".tidemill" / "ledger.db").is_file()
     run_up(fresh, environment="prod", command="", serve=False, say=said.append)
     served = [Loop.seen.settings.serve]

@@ -30,8 +30,13 @@ def main(descriptor: int, text: str) -> None:
     options = decode_line(text.encode(), ChildOptions)
     root = Path(options.root)
     mode = (root / "mode").read_text() if (root / "mode").exists() else ""
+    if mode == "slow":
+        # Somebody else has to end it.
+        time.sleep(600)
+    name = root / "name"
+    workflow = name.read_text() if name.exists() else "shop"
     with socket.socket(fileno=descriptor) as stream, stream.makefile("rb") as lines:
-        stream.sendall(encode_line(first_message(mode)))
+        stream.sendall(encode_line(first_message(mode, workflow)))
         for line in lines:
             job = decode_line(line, UpJob)
             with (root / "jobs").open("a") as file:
@@ -40,7 +45,7 @@ def main(descriptor: int, text: str) -> None:
             answer(stream, mode)
 
 
-def first_message(mode: str) -> ChildMessage:
+def first_message(mode: str, workflow: str) -> ChildMessage:
     if mode == "refuse":
         return ChildMessage(fault="you may not supervise a project", is_refusal=True)
     if mode == "fault":
@@ -48,7 +53,7 @@ def first_message(mode: str) -> ChildMessage:
     place = SourcePlace(stage="sales", pattern="data/*.csv")
     return ChildMessage(
         description=WorkflowDescription(
-            workflow="shop", sources=(place,), has_endpoints=mode == "endpoints"
+            workflow=workflow, sources=(place,), has_endpoints=mode == "endpoints"
         )
     )
 

@@ -102,7 +102,8 @@ class Supervisor:
         """A process imported the workflow, and waits for jobs."""
         child = self.children[number]
         self.description, self._dues, self.broken = found, found.dues, None
-        self.children[number] = replace(child, phase=ChildPhase.READY, since=now)
+        if child.phase is ChildPhase.STARTING:
+            self.children[number] = replace(child, phase=ChildPhase.READY, since=now)
 
     def note_fault(self, number: int, why: str, now: float) -> None:
         """A process couldn't import the workflow, or open its state; it ends."""
@@ -152,6 +153,11 @@ class Supervisor:
         self._drain_until = min(now + wait, self._drain_until or inf)
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether it was stopped."""
+        return self._drain_until is not None
+
+    @property
     def is_over(self) -> bool:
         """Whether it was stopped, and nothing runs any more."""
         return self._drain_until is not None and not self.children and self.server_since is None
@@ -169,7 +175,12 @@ class Supervisor:
         if self._drain_until is not None:
             found = self._drain(now)
         else:
-            found = chain(self._renew_code(now), self._assign(now, wall), self._tend_server(now))
+            found = chain(
+                self._end_slow_imports(now),
+                self._renew_code(now),
+                self._assign(now, wall),
+                self._tend_server(now),
+            )
         fresh = []
         for order in found:
             if isinstance(order, EndServer | InterruptChild | KillChild):
@@ -199,6 +210,11 @@ class Supervisor:
         times = [at for _, at, _ in self._coming(now, wall)]
         if self.code_change is not None:
             times.append(self._code_settled_at())
+        times += [
+            child.since + self.settings.import_limit
+            for child in self.children.values()
+            if child.phase is ChildPhase.STARTING
+        ]
         if self._ready_child() is not None:
             times.append(self._active_at + self.settings.idle)
         if self._drain_until is not None:
@@ -397,7 +413,19 @@ class Supervisor:
     def _is_busy(self, task: DutyTask) -> bool:
         return any(c.job is not None and c.job.task is task for c in self.children.values())
 
-    # Changed code, the server, and the end.
+    # Slow imports, changed code, the server, and the end.
+
+    def _end_slow_imports(self, now: float) -> Iterator[Order]:
+        limit = self.settings.import_limit
+        for child in [*self.children.values()]:
+            if child.phase is ChildPhase.STARTING and now - child.since >= limit:
+                self.children[child.number] = replace(child, phase=ChildPhase.ENDING, since=now)
+                self._break(
+                    f"its import took longer than {limit:g} s: find what it waits for, or raise "
+                    "`import_limit` in [tool.tidemill.up]",
+                    now,
+                )
+                yield KillChild(child.number)
 
     def _code_settled_at(self) -> float:
         assert self.code_change is not None

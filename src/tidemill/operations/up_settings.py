@@ -21,8 +21,9 @@ class UpSettings:
     first change. Sources that the system can't watch are listed each `poll`, and a plan is made each
     `plan_every`, whatever happened. Changed code is run, or only planned (`on_change`); changed data is run,
     or left to schedules (`on_data`). A run that finds more than `max_catch_up` partitions of a stage to do
-    takes so many at a time. What failed is tried again after `retry`, then twice that and so on, up to
-    `retry_max`. Alerts, reviews and sweeps are looked after each `check_every`. A prepared process without
+    takes so many at a time. A process that imports the workflow for longer than `import_limit` is ended,
+    which counts as a failed import. What failed is tried again after `retry`, then twice that and so on, up
+    to `retry_max`. Alerts, reviews and sweeps are looked after each `check_every`. A prepared process without
     work is released after `idle`. When `up` is stopped it waits for the run up to `drain`. Endpoints are
     served unless `serve` is false.
     """
@@ -35,6 +36,7 @@ class UpSettings:
     on_change: str = "run"
     on_data: str = "run"
     max_catch_up: int = 30
+    import_limit: float = 300.0
     retry: float = 10.0
     retry_max: float = 1_800.0
     check_every: float = 300.0

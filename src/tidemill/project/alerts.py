@@ -183,7 +183,8 @@ class Alerts:
         yield from delivery_problems(state.pending_effects, here, settings.stuck_s, now)
         yield from review_problems(self._read_reviews(), here, now)
         yield from notifier_problems(self._incidents.log.channels, settings, here, now)
-        yield from supervisor_problems(killed_at(space.home, here), here)
+        killed = killed_at(space.home, space.declared.name, here)
+        yield from supervisor_problems(killed, here)
         free = shutil.disk_usage(_existing(space.home)).free
         yield from disk_problems(free, settings.disk_free, here, now)
 

@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote
 
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.counts import plural
@@ -18,7 +17,6 @@ from tidemill.history.io.runs import list_runs
 from tidemill.ledger.event import Judged, RunStarted
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.ledger.run import RunInfo
-from tidemill.ledger.workflow_scope import split_name
 from tidemill.operations.duty import Duty, DutyTask
 from tidemill.operations.io.incident_log import IncidentLog
 from tidemill.operations.io.schedule_reader import ScheduleReader
@@ -33,12 +31,13 @@ from tidemill.operations.status_report import (
     failing_stages,
     supervisor_faults,
 )
-from tidemill.operations.up_report import UpReport, UpRole
+from tidemill.operations.up_report import UpReport, UpRole, workflow_place
 from tidemill.ports.ledger import Ledger, State
 from tidemill.project.clock import project_clock
 from tidemill.project.schedules import declared_schedules
-from tidemill.project.settings import Settings, configured_secrets, find_settings, load_workflow
+from tidemill.project.settings import Settings, configured_secrets, find_settings
 from tidemill.project.workflow_ledger import WorkflowLedger
+from tidemill.project.workflow_name import find_workflow_name
 from tidemill.workflow.environment import PRODUCTION
 
 # How many runs tell whether a stage fails, of how many of all environments; and how soon (seconds) the end
@@ -56,34 +55,26 @@ def read_status(
     """
     settings = find_settings(start.resolve(), workflow)
     home = settings.root / settings.home
-    alive, dead = read_reports(home, environment)
     if not (home / "ledger.db").is_file():
         return StatusReport(
             workflow=settings.workflow,
             environment=environment,
             at=project_clock()(),
-            up=describe_supervisors(alive, dead),
-            is_supervised=bool(alive),
+            up=describe_supervisors((), ()),
             notes=("nothing was run yet: start with `tidemill run`, or `tidemill up`",),
         )
+    alive, dead = read_reports(home, environment)
+    place = workflow_place(str(settings.root), settings.workflow)
     shared = SqliteLedger(home / "ledger.db", redactor=Redactor(configured_secrets(settings)))
     try:
-        name = _workflow_name(settings, shared, (*alive, *dead))
-        ledger = WorkflowLedger(shared, name, ())
-        return _report(settings, ledger, name, environment, (alive, dead))
+        name = find_workflow_name(settings, shared, (*alive, *dead))
+        own = (
+            [report for report in alive if report.is_about(name, place)],
+            [report for report in dead if report.is_about(name, place)],
+        )
+        return _report(settings, WorkflowLedger(shared, name, ()), name, environment, own)
     finally:
         shared.close()
-
-
-def _workflow_name(settings: Settings, shared: Ledger, reports: tuple[UpReport, ...]) -> str:
-    """The name of the workflow: as its supervisor or the ledger knows it; else it has to be imported."""
-    for report in reports:
-        if report.workflow:
-            return report.workflow
-    known = {split_name(name)[0] for name in shared.state(PRODUCTION).environments} - {""}
-    if len(known) == 1:
-        return unquote(known.pop().rstrip("/"))
-    return load_workflow(settings).name
 
 
 def _report(

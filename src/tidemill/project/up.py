@@ -13,6 +13,7 @@ from tidemill.core.redaction import Redactor
 from tidemill.operations.io.home_watch import ledger_identity
 from tidemill.operations.io.job_channel import ChildOptions
 from tidemill.operations.io.up import UpLoop, UpOptions
+from tidemill.operations.up_report import workflow_place
 from tidemill.ports.ledger import Ledger
 from tidemill.project.clock import project_clock
 from tidemill.project.composition import open_shared_ledger
@@ -60,7 +61,7 @@ def run_up(
         worker=_WORKER,
         server=("tidemill", "-C", str(settings.root), *_workflow_option(workflow), "--env", environment,
                 "serve"),
-        lease=f"up:{settings.workflow}:{environment}",
+        place=workflow_place(str(settings.root), settings.workflow),
         command=command,
         once=once,
         clock=project_clock(),

@@ -239,7 +239,7 @@ def _sweep(project: Project) -> Iterable[str]:
 def _check_alerts(project: Project) -> Iterable[str]:
     failures = project.alerts.check().failures
     # It is an incident now, which ends with the next checks.
-    forget_killed(project.home, project.environment)
+    forget_killed(project.home, project.workspace.declared.name, project.environment)
     return failures
 
 

@@ -37,7 +37,7 @@ from tidemill.workflow.environment import PRODUCTION, Environment
 from tidemill.workflow.stage import Flow
 
 # A lease or an environment.
-_OWN_NAME = "(?:run:|serve:)?[A-Za-z0-9_.-]+"
+_OWN_NAME = "(?:run:|serve:|up:)?[A-Za-z0-9_.-]+"
 
 
 class WorkflowLedger:

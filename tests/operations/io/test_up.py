@@ -23,7 +23,7 @@ from tidemill.operations.io.job_channel import ChildOptions
 from tidemill.operations.io.up import UpLoop, UpOptions
 from tidemill.operations.up_settings import UpSettings
 
-LEASE = "up:shop:prod"
+LEASE = "shop/up:prod"
 
 
 class Up:
@@ -51,7 +51,7 @@ class Up:
             ),
             worker="tests.support.up_child",
             server=("tests.support.up_child", "none"),
-            lease=LEASE,
+            place=f"{folder}: shop:flow",
             command="tidemill up",
             say=self.say,
         )
@@ -65,6 +65,9 @@ class Up:
 
     def mode(self, text: str) -> None:
         (self.folder / "mode").write_text(text)
+
+    def name(self, workflow: str) -> None:
+        (self.folder / "name").write_text(workflow)
 
     def jobs(self) -> list[str]:
         return (self.folder / "jobs").read_text().splitlines()
@@ -102,7 +105,7 @@ def test_once_ends_with_what_failed(up: Up) -> None:
     assert "sales: no" in up.said
     up.mode("fault")
     assert up.run(once=True) == 1
-    assert "shop.py:1: SyntaxError" in up.said
+    assert "the workflow can't be opened: shop.py:1: SyntaxError" in up.said
 
 
 def test_new_files_are_run_until_it_is_told_to_stop(up: Up) -> None:
@@ -126,7 +129,13 @@ def test_systemd_is_told(up: Up, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
                 told.add(receiver.recv(1000))
         except BlockingIOError:
             pass
-    assert {b"WATCHDOG=1", b"READY=1\nSTATUS=working on shop", b"STOPPING=1"} <= told
+    assert told >= {
+        b"WATCHDOG=1",
+        # It is up before the workflow is imported, which may take long, or fail.
+        b"READY=1\nSTATUS=opening the workflow",
+        b"READY=1\nSTATUS=working on shop",
+        b"STOPPING=1",
+    }
 
 
 @pytest.mark.parametrize("mode", ["die", "garbage"])
@@ -157,6 +166,15 @@ def test_code_that_is_mended_is_tried_at_once(up: Up) -> None:
     up.reactions["done"] = stop
     assert up.run(settings=patient) == 0
     assert up.jobs() == ["tidemill up started; the code changed: shop.py"]
+
+
+def test_an_import_that_never_ends_is_a_failed_one(up: Up) -> None:
+    up.mode("slow")
+    options = replace(up.options.settings, import_limit=0.05)
+    assert up.run(once=True, settings=options) == 1
+    assert "its import took longer than 0.05 s" in up.said[0]
+    assert "[tool.tidemill.up]" in up.said[0]
+    assert not (up.folder / "jobs").exists()
 
 
 def test_a_server_is_started_and_ended(up: Up) -> None:
@@ -193,7 +211,7 @@ def test_a_second_one_stands_by_until_the_first_has_ended(
     monkeypatch.setattr(module, "_STANDBY_S", 0.01)
     monkeypatch.setattr(module, "_RENEW_S", 0.05)
     held = up.ledger.acquire(LEASE, this_process("tidemill up"), now=2e9, ttl=1e9, dead=is_dead)
-    with pytest.raises(ConflictError, match="works on this home already"):
+    with pytest.raises(ConflictError, match="works on this workflow already"):
         up.run(once=True)
     up.ledger.close()
     up.reactions["standing by"] = lambda: up.ledger.release(held)
@@ -203,6 +221,32 @@ def test_a_second_one_stands_by_until_the_first_has_ended(
     up.ledger.acquire(LEASE, this_process("tidemill up"), now=3e9, ttl=1e9, dead=is_dead)
     up.reactions["standing by"] = stop
     assert up.run() == 0
+
+
+def test_workflows_that_share_a_home_have_supervisors_of_their_own(up: Up) -> None:
+    # Both may be named by `flows:flow`; only their names tell them apart.
+    up.ledger.acquire("other/up:prod", this_process("up"), now=2e9, ttl=1e9, dead=is_dead)
+    assert up.run(once=True) == 0
+
+
+def test_a_workflow_that_is_renamed_is_followed(up: Up) -> None:
+    def rename() -> None:
+        up.name("store")
+        (up.folder / "shop.py").write_text("flow = 1")
+
+    other = SqliteLedger(up.folder / ".tidemill" / "ledger.db")
+
+    def check() -> None:
+        other.acquire(LEASE, {}, now=0.0, ttl=1.0, dead=is_dead)
+        with pytest.raises(ConflictError):
+            other.acquire("store/up:prod", {}, now=0.0, ttl=1.0, dead=is_dead)
+        stop()
+
+    up.reactions["done"] = rename
+    up.reactions["the code changed"] = check
+    assert up.run() == 0
+    assert up.said.count("working") == 2
+    other.close()
 
 
 def test_one_that_lost_its_lease_stops_working(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:

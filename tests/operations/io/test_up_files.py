@@ -10,7 +10,14 @@ import pytest
 
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.operations.duty import Duty, DutyTask
-from tidemill.operations.io.up_files import ReportFile, read_reports, remove_dead_reports
+from tidemill.operations.io import up_files as module
+from tidemill.operations.io.up_files import (
+    ReportFile,
+    forget_killed,
+    killed_at,
+    read_reports,
+    remove_dead_reports,
+)
 from tidemill.operations.up_report import UpReport, UpRole
 
 
@@ -52,6 +59,38 @@ def test_reports_of_the_killed_are_told_apart(tmp_path: Path, report: UpReport) 
     assert read_reports(tmp_path, "prod") == ([], [dead])
     remove_dead_reports(tmp_path)
     assert read_reports(tmp_path, "prod") == ([], [])
+
+
+def test_each_start_has_a_file_of_its_own(tmp_path: Path, report: UpReport) -> None:
+    # Process 1 of a container is followed by process 1 of the next one.
+    ReportFile(tmp_path).write(replace(report, holder={**report.holder, "started": "before"}))
+    ReportFile(tmp_path).write(report)
+    alive, dead = read_reports(tmp_path, "prod")
+    assert (len(alive), len(dead)) == (1, 1)
+
+
+def test_one_on_another_host_is_dead_once_it_is_silent(
+    tmp_path: Path, report: UpReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = replace(report, holder={**report.holder, "host": "f3a9"}, workflow="shop")
+    file = ReportFile(tmp_path)
+    file.write(elsewhere)
+    (path,) = (tmp_path / "up").iterdir()
+    os.utime(path, (5.0, 5.0))
+    assert read_reports(tmp_path, "prod") == ([], [elsewhere])
+    # One that has nothing new to say shows that it lives.
+    monkeypatch.setattr(module, "_SIGN_S", 0.0)
+    file.write(elsewhere)
+    assert read_reports(tmp_path, "prod") == ([elsewhere], [])
+    assert killed_at(tmp_path, "shop", "prod") is None
+    os.utime(path, (5.0, 5.0))
+    assert killed_at(tmp_path, "shop", "prod") == 5.0
+    assert killed_at(tmp_path, "store", "prod") is None
+    remove_dead_reports(tmp_path)
+    forget_killed(tmp_path, "store", "prod")
+    assert killed_at(tmp_path, "shop", "prod") == 5.0
+    forget_killed(tmp_path, "shop", "prod")
+    assert killed_at(tmp_path, "shop", "prod") is None
 
 
 def test_a_home_that_cannot_be_written_stops_nothing(tmp_path: Path, report: UpReport) -> None:

@@ -14,6 +14,8 @@ from types import FrameType
 
 from tidemill.core.errors import AccessError, ConflictError, StorageError
 from tidemill.ledger.io.lease_holder import describe_holder, is_dead, this_process
+from tidemill.ledger.workflow_scope import workflow_prefix
+from tidemill.operations.backoff import RetriedFailure
 from tidemill.operations.duty import DutyTask
 from tidemill.operations.io.children import JobProcess, SupervisedProcess
 from tidemill.operations.io.home_watch import ledger_identity, require_same_ledger
@@ -51,9 +53,9 @@ class UpOptions:
     """What one `tidemill up` works on.
 
     `ledger` is that of the home, whose file is `ledger_file`. Jobs are done by processes that run `worker`
-    with `child`; `server` is the module and the arguments that serve. `lease` is the name of the lease. With
-    `once` it ends when nothing is due any more. `say` gets lines for whoever watches. `clock` gives the Unix
-    seconds by which things are due.
+    with `child`; `server` is the module and the arguments that serve. `place` is where the workflow is
+    imported from. With `once` it ends when nothing is due any more. `say` gets lines for whoever watches.
+    `clock` gives the Unix seconds by which things are due.
     """
 
     root: Path
@@ -63,7 +65,7 @@ class UpOptions:
     child: ChildOptions
     worker: str
     server: tuple[str, ...]
-    lease: str
+    place: str
     command: str
     once: bool = False
     say: Callable[[str], None]
@@ -84,6 +86,9 @@ class UpLoop:
         self._processes: dict[int, JobProcess] = {}
         self._server: SupervisedProcess | None = None
         self._lease: Lease | None = None
+        # The name of its lease, once the workflow could be imported.
+        self._lease_name = ""
+        self._told_fault: RetriedFailure | None = None
         self._clock = options.clock
         self._since = self._clock()
         self._stop_asked = 0
@@ -123,35 +128,49 @@ class UpLoop:
     # Which of several works.
 
     def _stand_by(self) -> bool:
-        """Wait until this one may work; False if it is to stop."""
-        asked = ""
-        while not self._stop_asked:
+        """Wait while another one works on the workflow; False if this one is to stop."""
+        told = ""
+        while not self._stop_asked and self._lease_name and self._lease is None:
             self._look_at_home()
-            try:
-                self._lease = self._acquire()
-            except ConflictError as error:
-                if self._options.once:
-                    raise
-                held = describe_holder(error.holder)
-                if held != asked:
-                    self._say(f"standing by: {held} works on this home")
-                    asked = held
-                self._write(UpRole.STANDING_BY, notes=(f"{held} works",))
-                self._ready("standing by")
-                self._wait_for_holder(error.holder)
-            else:
-                return True
-        return False
+            rival = self._acquire()
+            if rival is None:
+                break
+            held = describe_holder(rival)
+            if held != told:
+                self._say(f"standing by: {held} works on this workflow")
+                told = held
+            self._write(UpRole.STANDING_BY, notes=(f"{held} works",))
+            self._tell_systemd("standing by")
+            self._wait_for_holder(rival)
+        return not self._stop_asked
 
-    def _acquire(self) -> Lease:
+    def _take_over(self, workflow: str) -> bool:
+        """Take the lease of a workflow, which only its import tells; False if another one has it."""
+        name = f"{workflow_prefix(workflow)}up:{self._options.child.environment}"
+        if self._lease is not None and self._lease.name == name:
+            return True
+        if self._lease is not None:
+            # The workflow was renamed.
+            self._options.ledger.release(self._lease)
+            self._lease = None
+        self._lease_name = name
+        return self._acquire() is None
+
+    def _acquire(self) -> Mapping[str, str] | None:
+        """Take the lease; return who holds it if that is another one, None if it was taken."""
         try:
-            return self._options.ledger.acquire(
-                self._options.lease, self._holder, now=self._clock(), ttl=LEASE_S, dead=is_dead
+            self._lease = self._options.ledger.acquire(
+                self._lease_name, self._holder, now=self._clock(), ttl=LEASE_S, dead=is_dead
             )
         except ConflictError as error:
-            raise ConflictError(
-                f"{describe_holder(error.holder)} works on this home already", holder=error.holder
-            ) from error
+            if self._options.once:
+                held = describe_holder(error.holder)
+                raise ConflictError(
+                    f"{held} works on this workflow already", holder=error.holder
+                ) from error
+            return error.holder
+        self._say("working")
+        return None
 
     def _wait_for_holder(self, holder: Mapping[str, str]) -> None:
         """Wait until the holder may have ended: at once if it dies on this host, else for a while."""
@@ -179,7 +198,7 @@ class UpLoop:
         self._supervisor = Supervisor(self._options.settings, time.monotonic())
         # The code, whatever it is: until it can be imported, only its files tell when to try again.
         self._watched.follow(WorkflowDescription(workflow=""), self._watch_files)
-        self._say("working")
+        self._tell_systemd("opening the workflow")
         while True:
             now = time.monotonic()
             self._look_at_home()
@@ -189,7 +208,7 @@ class UpLoop:
             orders = self._supervisor.orders(now, self._clock())
             for order in orders:
                 self._carry_out(order, now)
-            self._write(UpRole.STOPPING if self._stopped else UpRole.WORKING)
+            self._write(self._role())
             if self._supervisor.is_over:
                 break
             if not orders:
@@ -197,6 +216,11 @@ class UpLoop:
         if self._lease is not None:
             self._options.ledger.release(self._lease)
             self._lease = None
+
+    def _role(self) -> UpRole:
+        if self._supervisor.is_stopped:
+            return UpRole.STOPPING
+        return UpRole.STARTING if self._lease is None else UpRole.WORKING
 
     def _ask_to_stop(self, now: float) -> None:
         known = self._supervisor
@@ -258,6 +282,15 @@ class UpLoop:
             self._server = None
         if self._supervisor.held and self._has_other_run_ended():
             self._supervisor.note_others()
+        self._tell_fault()
+
+    def _tell_fault(self) -> None:
+        """Say why the workflow can't be opened, each time that it was tried."""
+        fault = self._supervisor.broken
+        if fault is not None and fault != self._told_fault:
+            self._say(f"the workflow can't be opened: {fault.why}")
+            self._tell_systemd("the workflow can't be opened: see `tidemill status`")
+        self._told_fault = fault
 
     def _has_other_run_ended(self) -> bool:
         last = self._supervisor.last
@@ -270,15 +303,11 @@ class UpLoop:
             process.kill()
         for message in process.messages():
             if message.description is not None:
-                found = message.description
                 self._begins = False
-                self._supervisor.note_description(number, found, now)
-                self._watched.follow(found, self._watch_files)
-                self._ready(f"working on {found.workflow}")
+                self._follow(number, message.description, now)
             elif message.is_refusal and self._begins:
                 raise AccessError(message.fault)
             elif message.fault:
-                self._say(message.fault)
                 self._supervisor.note_fault(number, message.fault, now)
                 process.end(now)
             elif message.answer is not None:
@@ -291,6 +320,15 @@ class UpLoop:
             process.close()
             del self._processes[number]
             self._supervisor.note_end(number, process.describe_end(), now)
+
+    def _follow(self, number: int, found: WorkflowDescription, now: float) -> None:
+        """Work on a workflow that was imported, unless another one does."""
+        self._supervisor.note_description(number, found, now)
+        if self._take_over(found.workflow):
+            self._watched.follow(found, self._watch_files)
+            self._tell_systemd(f"working on {found.workflow}")
+        else:
+            self._supervisor.stop(now, 0.0)
 
     def _tell(self, answer: JobAnswer, *, is_run: bool) -> None:
         self._exit_code = answer.exit_code if is_run else self._exit_code
@@ -359,7 +397,7 @@ class UpLoop:
     def _say(self, text: str) -> None:
         self._options.say(text)
 
-    def _ready(self, status: str) -> None:
+    def _tell_systemd(self, status: str) -> None:
         self._systemd.send(READY="1", STATUS=status)
 
     def _write(self, role: UpRole, notes: tuple[str, ...] = ()) -> None:
@@ -372,6 +410,7 @@ class UpLoop:
                 role=role,
                 since=self._since,
                 workflow="" if known.description is None else known.description.workflow,
+                place=self._options.place,
                 duties=tuple(
                     duty if duty.at is None else replace(duty, at=round(duty.at)) for duty in duties
                 ),
