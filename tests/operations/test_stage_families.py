@@ -10,7 +10,7 @@ from tidemill.ledger.run import Outcome, Status
 from tidemill.operations.ledger_metrics import LedgerMetrics
 from tidemill.operations.problem import Problem
 from tidemill.operations.problems import find_problems
-from tidemill.operations.stage_families import merge_families, stage_families
+from tidemill.operations.stage_families import limit_series, stage_families
 from tidemill.runs.totals import Price
 from tidemill.serving.metric_families import Family
 from tidemill.serving.metrics_text import metrics_text
@@ -90,10 +90,10 @@ def test_partitions_are_no_labels() -> None:
     assert [len(family.points) for family in found] == [len(family.points) for family in few]
 
 
-def test_families_of_one_name_are_written_once() -> None:
-    one = Family("up", "gauge", "Whether it is up.", [({"of": "a"}, 1)])
-    other = Family("up", "gauge", "Whether it is up.", [({"of": "b"}, 1)])
-    alone = Family("rows", "counter", "Rows.", [({}, 5)])
-    merged, last = merge_families([[one, alone], [other]])
-    assert (merged.name, merged.points) == ("up", [*one.points, *other.points])
-    assert last == alone
+def test_no_more_series_than_a_reader_bears() -> None:
+    many = Family("many", "gauge", "", [({"stage": str(number)}, number) for number in range(5)])
+    few = Family("few", "gauge", "", [({}, 1)])
+    assert limit_series([many, few], 5) == [many, few]
+    first, second, lost = limit_series([many, few], 3)
+    assert (first.points, second) == (many.points[:3], few)
+    assert (lost.name, lost.points) == ("tidemill_left_out_series", [({}, 2)])

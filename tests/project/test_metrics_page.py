@@ -11,7 +11,10 @@ from tests.operations.test_ledger_metrics import NOW, attempted
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import UsageError
 from tidemill.ledger.event import EnvironmentCreated
+from tidemill.ledger.io.lease_holder import this_process
+from tidemill.operations.io.up_files import ReportFile
 from tidemill.operations.metrics_settings import MetricsSettings
+from tidemill.operations.up_report import UpReport, UpRole
 from tidemill.project.metrics_page import MetricsPage, open_metrics_page
 from tidemill.project.settings import Settings
 
@@ -25,21 +28,41 @@ def ledger(tmp_path: Path) -> SqliteLedger:
     return SqliteLedger(tmp_path / "ledger.db")
 
 
-def test_the_workflows_of_a_home(ledger: SqliteLedger, tmp_path: Path) -> None:
+def attempts(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("tidemill_stage_attempts_total")]
+
+
+def test_the_workflow_that_is_watched(ledger: SqliteLedger, tmp_path: Path) -> None:
+    """Its settings say nothing about the other workflows of the home."""
     page = MetricsPage(settings(tmp_path), ledger, "prod", clock=lambda: NOW)
     assert page.text() == ""
     names = ("one/prod", "two/prod", "two/dev", "prod")
     ledger.append([EnvironmentCreated(environment=name) for name in names], now=NOW)
     ledger.append([attempted(environment=name) for name in names], now=NOW)
-    text = page.text()
-    lines = [line for line in text.splitlines() if line.startswith("tidemill_stage_attempts_total")]
-    assert lines == [
-        'tidemill_stage_attempts_total{workflow="one",environment="prod",stage="a",outcome="ok"} 1',
+    assert page.text() == ""
+    file = ReportFile(tmp_path / ".tidemill")
+    report = UpReport(
+        environment="prod",
+        holder=this_process("up"),
+        role=UpRole.WORKING,
+        since=NOW,
+        workflow="two",
+    )
+    file.write(report)
+    assert attempts(page.text()) == [
         'tidemill_stage_attempts_total{workflow="two",environment="prod",stage="a",outcome="ok"} 1',
     ]
-    assert text.count("# TYPE tidemill_stage_attempts_total") == 1
-    ledger.append([attempted(environment="one/prod")], now=NOW)
+    file.close()
+    ledger.append([attempted(environment="two/prod")], now=NOW)
     assert 'outcome="ok"} 2' in page.text()
+
+
+def test_the_only_workflow_of_a_home(ledger: SqliteLedger, tmp_path: Path) -> None:
+    """While it can't be imported, for example."""
+    ledger.append([EnvironmentCreated(environment="my%20shop/prod")], now=NOW)
+    ledger.append([attempted(environment="my%20shop/prod")], now=NOW)
+    page = MetricsPage(settings(tmp_path), ledger, "prod", clock=lambda: NOW)
+    assert len(attempts(page.text())) == 1
 
 
 def test_where_the_settings_say(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from dataclasses import replace
 
 from tidemill.history.stage_performance import AttemptTally
 from tidemill.operations.ledger_metrics import LedgerMetrics
@@ -18,6 +18,8 @@ from tidemill.runs.totals import Price
 from tidemill.serving.metric_families import BucketCounts, Family, Kind, Labels
 
 DURATION_ENDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
+# Of a metric: those of more stages are left out.
+MOST_SERIES = 2_000
 _Point = tuple[Labels, float | BucketCounts]
 _COUNTERS = (
     ("tidemill_stage_retries_total", "retried", 1.0, "Attempts that failed and were retried."),
@@ -173,11 +175,12 @@ def _problems(problems: Iterable[Problem], label: Labels) -> Family:
     )
 
 
-def merge_families(groups: Iterable[Iterable[Family]]) -> list[Family]:
-    """Families of several sources, those of one name together."""
-    found: dict[str, Family] = {}
-    for family in chain.from_iterable(groups):
-        known = found.get(family.name)
-        points = [*known.points, *family.points] if known is not None else family.points
-        found[family.name] = Family(family.name, family.kind, family.about, points)
-    return [*found.values()]
+def limit_series(families: Iterable[Family], most: int = MOST_SERIES) -> list[Family]:
+    """Families of at most so many series each; how many are left out is a metric itself."""
+    every = [*families]
+    found = [replace(family, points=family.points[:most]) for family in every]
+    lost = sum(len(family.points) for family in every) - sum(len(each.points) for each in found)
+    if lost:
+        about = "Series that are left out because there are too many."
+        found.append(Family("tidemill_left_out_series", "gauge", about, [({}, lost)]))
+    return found

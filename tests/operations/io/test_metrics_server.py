@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import socket
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -84,6 +86,13 @@ def test_a_ledger_that_cannot_be_read(server: MetricsServer, text: Text) -> None
     assert ask(server)[0] == 200
 
 
+def test_a_bug_is_answered_without_its_text(server: MetricsServer, text: Text) -> None:
+    text.error = ValueError("secret")
+    assert ask(server) == (500, b"the metrics can't be read: ValueError\n")
+    assert ask(server, "HEAD") == (500, b"")
+    assert ask(server, path="/healthz") == (200, b"ok\n")
+
+
 def test_a_token(text: Text) -> None:
     access = MetricsAccess(host="127.0.0.1", token="secret-token")
     with MetricsServer(text, access, 0) as server:
@@ -100,6 +109,47 @@ def test_slow_callers_hold_nobody_up(text: Text, monkeypatch: pytest.MonkeyPatch
         assert ask(server)[0] == 200
         for each in slow:
             each.close()
+
+
+def test_a_caller_that_sends_byte_by_byte_is_dropped(
+    server: MetricsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics_server, "_TIMEOUT_S", 0.0)
+    with socket.create_connection(place(server), timeout=60) as slow:
+        slow.sendall(b"GET /metrics HT")
+        assert slow.recv(100) == b""
+
+
+def test_callers_beyond_the_limit_are_told(text: Text, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics_server, "_MOST_AT_ONCE", 1)
+    with (
+        MetricsServer(text, LOCAL, 0) as server,
+        socket.create_connection(place(server)) as first,
+        socket.create_connection(place(server), timeout=60) as second,
+    ):
+        first.sendall(b"GET /metrics HT")
+        # It sends nothing, so that its answer isn't lost.
+        assert second.recv(1_000).startswith(b"HTTP/1.1 503 ")
+
+
+def test_signs_of_life_wait_for_no_metrics(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(metrics_server, "_MOST_READERS", 1)
+    goes_on, begun = threading.Event(), threading.Event()
+
+    def slow_text() -> str:
+        begun.set()
+        goes_on.wait()
+        return "up 1\n"
+
+    with MetricsServer(slow_text, LOCAL, 0) as server, ThreadPoolExecutor(1) as others:
+        first = others.submit(ask, server)
+        begun.wait()
+        assert ask(server, path="/healthz") == (200, b"ok\n")
+        assert ask(server)[0] == 503
+        goes_on.set()
+        assert first.result() == (200, b"up 1\n")
 
 
 def test_garbage_is_harmless(server: MetricsServer) -> None:
