@@ -240,6 +240,14 @@ def test_what_fails_beside_runs_fails_none(built: Path, monkeypatch: pytest.Monk
     assert answer.notes == ("the disk is full",)
 
 
+def test_why_a_ledger_cannot_shrink_is_said(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit(built / "pyproject.toml", 'keep = "400d"', 'keep = "400d"\nautomatic = true')
+    monkeypatch.setattr(
+        "tidemill.adapters.sqlite.compaction.shrink", lambda *_: ["it keeps its size"]
+    )
+    assert done(built, UPKEEP).notes == ("sweep: it keeps its size",)
+
+
 def test_alerts_of_an_incident_are_due(built: Path) -> None:
     with opened(built) as project:
         assert project.alerts.due() is None

@@ -233,7 +233,7 @@ def _sweep(project: Project) -> Iterable[str]:
         report = project.retention.sweep()
         if report.bytes:
             yield f"swept {plural(report.objects, 'object')}, {report.bytes / 1e6:,.1f} MB: {reason}"
-        yield from (f"sweep: {why}" for why in report.failed.values())
+        yield from (f"sweep: {why}" for why in (*report.failed.values(), *report.notes))
 
 
 def _check_alerts(project: Project) -> Iterable[str]:

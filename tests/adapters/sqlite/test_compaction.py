@@ -43,7 +43,6 @@ from tidemill.ledger.compaction_report import CompactionTerms
 from tidemill.ledger.event import Attempted, EnvironmentCreated, Event, RunEnded
 from tidemill.ledger.run import Receipt, Status
 from tidemill.testing import records as samples
-from tidemill.testing.suites.ledger import nobody_is_dead
 
 RECEIPTS = st.builds(
     lambda run, text: RunEnded(
@@ -412,50 +411,6 @@ def test_after_a_kill_the_next_one_finishes_it(history: Path, moment: str) -> No
     assert kinds_of(history) == {"Attempted": 9, "Published": 9, "RunEnded": 4}
     assert chain(history)[: len(links)] == links
     assert damage(history) == []
-
-
-@pytest.fixture
-def always_shrinks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small files have little to save."""
-    monkeypatch.setattr(compaction, "_WORTHWHILE_SHARE", 0.0)
-    monkeypatch.setattr(compaction, "_VACUUM_WAIT_S", 0.0)
-
-
-@pytest.mark.usefixtures("always_shrinks")
-def test_the_file_shrinks(history: Path) -> None:
-    found = compact(history)
-    assert found.notes == ()
-    assert found.file_after < found.file_before
-    assert damage(history) == []
-
-
-@pytest.mark.usefixtures("always_shrinks")
-def test_the_file_keeps_its_size_while_a_run_is_active(history: Path) -> None:
-    ledger = SqliteLedger(history)
-    ledger.acquire("run:prod", {"pid": "1"}, now=4e9, ttl=1e9, dead=nobody_is_dead)
-    found = compact(history)
-    assert found.notes == (
-        "the file keeps its size, because run:prod is active: a later compaction shrinks it",
-    )
-    ledger.close()
-
-
-@pytest.mark.usefixtures("always_shrinks")
-def test_the_file_keeps_its_size_while_another_process_writes(
-    history: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replace_bodies = compaction._replace
-
-    def then_block(*given: Any, **more: Any) -> Any:
-        found = replace_bodies(*given, **more)
-        blocker.execute("BEGIN IMMEDIATE")
-        return found
-
-    monkeypatch.setattr(compaction, "_replace", then_block)
-    with closing(sqlite3.connect(history, isolation_level=None)) as blocker:
-        found = compact(history)
-        assert found.notes[0].startswith("the file keeps its size (another process uses it)")
-        blocker.execute("ROLLBACK")
 
 
 def test_a_full_disk_keeps_what_was_done(history: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,7 @@ def test_every_query_fits_the_schema_and_is_used(name: str) -> None:
         for _, statements in migrations(0):
             for statement in statements:
                 connection.execute(statement)
+        connection.execute(queries()["make_aside"])
         # The functions of single operations.
         connection.create_function("unpacked", 1, str)
         connection.create_function("is_same_fact", 3, lambda *_: True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.commands import tidemill
+from tests.support.tables import execute
 from tests.support.tampering import unlocked
 
 
@@ -87,3 +88,22 @@ def test_a_damaged_ledger_is_said_once_with_the_ways_out(built: Path) -> None:
     assert ended.code == 1
     assert "ledger.db" in ended.out
     assert tidemill("ledger", "rebuild").code == 1
+
+
+def test_a_file_of_an_earlier_version_is_copied_once(built: Path) -> None:
+    path = built / ".tidemill" / "ledger.db"
+    bulk = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)"
+    execute(
+        path,
+        "PRAGMA journal_mode = DELETE",
+        "PRAGMA auto_vacuum = NONE",
+        "VACUUM",
+        f"CREATE TABLE bulk AS {bulk} SELECT hex(randomblob(1000)) FROM n",
+        "DROP TABLE bulk",
+        "PRAGMA journal_mode = WAL",
+    )
+    ended = tidemill("ledger", "compact")
+    first, second = ended.out.splitlines()
+    assert (ended.code, first) == (0, "no event is old enough to be compacted")
+    assert second.startswith("the file: ")
+    assert tidemill("ledger", "compact").out == f"{first}\n"

@@ -11,15 +11,15 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from tidemill.adapters.codec.events import decode_event, encode, encode_event, encode_sparse
-from tidemill.adapters.sqlite.connections import Connections, is_busy
+from tidemill.adapters.sqlite.connections import Connections
 from tidemill.adapters.sqlite.event_chain import EventWriter, event_place
+from tidemill.adapters.sqlite.file_space import pack_pages, shrink
 from tidemill.adapters.sqlite.garbage import marked_events
 from tidemill.adapters.sqlite.ledger import BUSY_TIMEOUT_S
 from tidemill.adapters.sqlite.packed_text import is_packed, pack
@@ -35,10 +35,6 @@ from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.compaction_report import CompactionReport, CompactionTerms
 from tidemill.ledger.event import Computed, Event, Published, RunEnded
 from tidemill.ledger.event_digest import body_digest
-
-# Vacuuming copies the whole file: it is worth that if so much of it would be freed.
-_WORTHWHILE_SHARE = 0.1
-_VACUUM_WAIT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +61,8 @@ class SqliteCompaction:
         self, terms: CompactionTerms, *, now: float, actor: str = "", dry_run: bool = False
     ) -> CompactionReport:
         found = _Progress(file_before=_file_size(self._path))
-        connections = Connections(self._path, BUSY_TIMEOUT_S)
+        # Events are taken out and put back, so what refers to them has nothing to refer to in between.
+        connections = Connections(self._path, BUSY_TIMEOUT_S, foreign_keys=False)
         try:
             with connections.read_transaction() as connection:
                 until = read_last_seq(connection)
@@ -78,7 +75,7 @@ class SqliteCompaction:
         finally:
             connections.close()
         if not dry_run:
-            found.notes += _shrink(self._path, found.saved)
+            found.notes += shrink(self._path, found.saved)
         return found.report(file_after=_file_size(self._path))
 
 
@@ -277,6 +274,7 @@ def _replace(
         connection.executemany(queries()["replace_body"], bodies)
         receipts = [(each.receipt, each.run) for each in page if each.receipt]
         connection.executemany(queries()["replace_receipt"], receipts)
+        pack_pages(connection, page[0].seq, page[-1].seq, len(page))
         _record(connection, _event(page, actor), seq=by, now=now)
     return page
 
@@ -313,26 +311,6 @@ def _is_same_fact(old: object, new: object, digest: bytes | None) -> bool:
         return False
     was, now = unstamp(old), unstamp(new)
     return was == now if digest is None else sha256(was.encode()).digest() == digest
-
-
-def _shrink(path: Path, saved: int) -> list[str]:
-    """Give what the file doesn't need back to the disk, unless a run is active; notes if that isn't done."""
-    with closing(sqlite3.connect(path, timeout=_VACUUM_WAIT_S, isolation_level=None)) as connection:
-        (size, page, free) = connection.execute(queries()["pages"]).fetchone()
-        if saved + free * page < _WORTHWHILE_SHARE * size * page:
-            return []
-        held = connection.execute(queries()["active_leases"]).fetchone()
-        if held is not None:
-            return [
-                f"the file keeps its size, because {held[0]} is active: a later compaction shrinks it"
-            ]
-        try:
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.OperationalError as error:
-            why = "another process uses it" if is_busy(error) else str(error)
-            return [f"the file keeps its size ({why}): a later compaction shrinks it"]
-    return []
 
 
 def _file_size(path: Path) -> int:

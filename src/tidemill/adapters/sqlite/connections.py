@@ -51,8 +51,9 @@ class Connections:
     _writer: sqlite3.Connection | None
     _reader: sqlite3.Connection | None
 
-    def __init__(self, path: Path, busy_timeout_s: float) -> None:
+    def __init__(self, path: Path, busy_timeout_s: float, *, foreign_keys: bool = True) -> None:
         self.path = os.path.abspath(path)
+        self._foreign_keys = "ON" if foreign_keys else "OFF"
         self._busy_timeout_s = busy_timeout_s
         self._reset()
         with self.read_transaction():
@@ -130,7 +131,7 @@ class Connections:
             )
             try:
                 connection.execute("PRAGMA synchronous = FULL")
-                connection.execute("PRAGMA foreign_keys = ON")
+                connection.execute(f"PRAGMA foreign_keys = {self._foreign_keys}")
                 allow_appends(connection)
                 version = _read_pragma(connection, "user_version")
                 # The file may have been replaced while this waited for it. From now on it can't be.

@@ -25,7 +25,9 @@ def compact(dry_run: bool, as_json: bool) -> None:
     stay as they are. The hash chain, checkpoints and proofs hold as before. How old events must be is in the
     settings: [tool.tidemill.ledger] compact_after, by default 14d.
 
-    It can be interrupted at any moment, and runs beside other work.
+    It can be interrupted at any moment, and runs beside other work. What the file doesn't need any more is
+    given back to the disk, in small steps; a large file that an earlier version made is copied once for that,
+    while no run and no `tidemill up` works.
     """
     with project_session() as project:
         report = LedgerCompaction(project.workspace).compact(dry_run=dry_run)
@@ -38,18 +40,23 @@ def compact(dry_run: bool, as_json: bool) -> None:
 
 
 def _text(report: CompactionReport, *, dry_run: bool) -> str:
+    return "\n".join([*_events_lines(report, dry_run=dry_run), *_file_lines(report), *report.notes])
+
+
+def _events_lines(report: CompactionReport, *, dry_run: bool) -> list[str]:
     lost = sum(report.events.values())
     if not lost and not report.packed:
-        return "\n".join(["no event is old enough to be compacted", *report.notes])
+        return ["no event is old enough to be compacted"]
     kinds = ", ".join(f"{name} {count:,}" for name, count in report.events.items())
     details = f" ({kinds})" if kinds else ""
     would = "would " if dry_run else ""
-    lines = [
+    return [
         f"{plural(lost, 'event')} {would}lose details{details}, {report.packed:,} are only compressed",
         f"their bodies: {size(report.bytes_before)} before, {size(report.bytes_after)} after",
     ]
-    if not dry_run:
-        lines.append(
-            f"the file: {size(report.file_before)} before, {size(report.file_after)} after"
-        )
-    return "\n".join([*lines, *report.notes])
+
+
+def _file_lines(report: CompactionReport) -> list[str]:
+    if report.file_after == report.file_before:
+        return []
+    return [f"the file: {size(report.file_before)} before, {size(report.file_after)} after"]

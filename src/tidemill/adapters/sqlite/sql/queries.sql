@@ -115,6 +115,22 @@ UPDATE runs SET receipt = ? WHERE id = ?;
 SELECT page_count, page_size, freelist_count
 FROM pragma_page_count, pragma_page_size, pragma_freelist_count;
 
+-- name: make_aside
+-- Where events are while they are stored anew.
+CREATE TEMP TABLE IF NOT EXISTS aside AS SELECT * FROM events LIMIT 0;
+
+-- name: set_aside
+INSERT INTO temp.aside SELECT * FROM events WHERE seq BETWEEN ? AND ?;
+
+-- name: take_out_aside
+DELETE FROM events WHERE seq IN (SELECT seq FROM temp.aside);
+
+-- name: put_back_aside
+INSERT INTO events SELECT * FROM temp.aside ORDER BY seq;
+
+-- name: clear_aside
+DELETE FROM temp.aside;
+
 -- name: pinned_objects
 SELECT DISTINCT object FROM pins;
 
