@@ -49,9 +49,16 @@ def test_all_settings() -> None:
     assert (found.resolved, found.owners) == (False, {"f*": "team-f"})
 
 
+def test_a_heartbeat() -> None:
+    found = parse(heartbeat="HEARTBEAT_URL").heartbeat
+    assert found is not None
+    assert (found.name, found.address) == ("heartbeat", "HEARTBEAT_URL")
+
+
 @pytest.mark.parametrize(
     ("table", "says"),
     [
+        ({"heartbeat": "http://example.com/ping"}, "heartbeat = .* neither an https:// address"),
         ({"chanels": {}}, "did you mean 'channels'"),
         ({"channels": 5}, "channels = 5 is not a table"),
         ({"channels": {"a": 5}}, "channels.a = 5 is not a table"),

@@ -464,6 +464,31 @@ def test_a_run_whose_process_died_is_told_until_another_succeeds(sea: Sea) -> No
     assert kinds(sea.check()) == ["recovering"]
 
 
+def test_a_heartbeat_shows_that_production_is_looked_after(sea: Sea) -> None:
+    with hook() as heart:
+        beat = Channel(name="heartbeat", kind=ChannelKind.WEBHOOK, address=heart.address)
+        sea.settings = replace(sea.settings, heartbeat=beat, failures=1)
+        assert sea.check().failures == ()
+        assert len(heart.got) == 1
+        # Nobody could be told.
+        sea.server.status = 500
+        open_one(sea)
+        assert sea.check().failures == (
+            "no alert by oncall: it answered with status 500",
+            "no heartbeat: no channel accepts alerts",
+        )
+        assert len(heart.got) == 1
+        sea.server.status, heart.status = 200, 500
+        # A heartbeat that isn't accepted fails nothing.
+        assert sea.check(60.0).failures == ("no heartbeat: it answered with status 500",)
+        assert sea.got[-1][0] == "incident.opened"
+        heart.gate.clear()
+        assert sea.check(budget_s=0.0).failures == ("no heartbeat: it didn't answer in time",)
+        with sea.opened() as project:
+            project.workspace.environment = "dev"
+            assert [*project.alerts._send_heartbeat(LONG)] == []
+
+
 def test_the_disk_of_the_home(sea: Sea) -> None:
     sea.settings = replace(sea.settings, disk_free=1 << 62)
     [state] = sea.check().open

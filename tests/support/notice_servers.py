@@ -32,13 +32,15 @@ def hook(status: int = 200, *, opened: bool = True) -> Iterator[Hook]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             found.got.append((self.path, dict(self.headers), body))
             found.gate.wait(60)
             self.send_response(found.status)
             self.send_header("Location", "http://127.0.0.1:1/elsewhere")
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+        do_GET = do_POST
 
         def log_message(self, format: str, *_: object) -> None:
             """Nothing is printed."""

@@ -10,9 +10,11 @@ from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.units import parse_bytes, parse_seconds
 from tidemill.notices.channel_settings import (
     Channel,
+    ChannelKind,
     entry_text,
     is_allowed_address,
     parse_channel,
+    parse_hook,
     require_known,
 )
 from tidemill.operations.problem import ProblemKind, ProblemSeverity
@@ -28,6 +30,7 @@ _KEYS = (
     "owners",
     "resolved",
     "disk_free",
+    "heartbeat",
     *_SECONDS,
     *_COUNTS,
 )
@@ -54,6 +57,7 @@ class AlertSettings:
     back within `reopen_s`. Deliveries are stuck after `stuck_s`; fewer than `disk_free` bytes are too few.
     `runbook` is an address with `{stage}`, in place of which `runbooks` has those of some stages. `owners`
     are those of stages by pattern, of which the first that matches counts; the workflow's owner has the rest.
+    `heartbeat` is a hook that is asked for after each check of production.
     """
 
     channels: Mapping[str, Channel] = field(default_factory=dict)
@@ -70,6 +74,7 @@ class AlertSettings:
     most_per_hour: int = _COUNTS["most_per_hour"]
     failures: int = _COUNTS["failures"]
     disk_free: int = _DISK_FREE
+    heartbeat: Channel | None = None
 
 
 def parse_alert_settings(table: Mapping[str, Any], place: str) -> AlertSettings:
@@ -94,11 +99,19 @@ def parse_alert_settings(table: Mapping[str, Any], place: str) -> AlertSettings:
         owners={pattern: entry_text(owners, pattern, f"{place} owners") for pattern in owners},
         resolved=resolved,
         disk_free=_bytes(table, place),
+        heartbeat=_heartbeat(table, place),
         most_per_hour=_count(table, "most_per_hour", place),
         failures=_count(table, "failures", place),
     )
     seconds = {f"{name}_s": _seconds(table, name, place) for name in _SECONDS}
     return replace(found, **seconds)  # type: ignore[arg-type]
+
+
+def _heartbeat(table: Mapping[str, Any], place: str) -> Channel | None:
+    address = parse_hook(table, "heartbeat", place)
+    if not address:
+        return None
+    return Channel(name="heartbeat", kind=ChannelKind.WEBHOOK, address=address)
 
 
 def _tables(table: Mapping[str, Any], name: str, place: str) -> Mapping[str, Mapping[str, Any]]:

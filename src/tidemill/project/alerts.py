@@ -14,6 +14,7 @@ from tidemill.governance.review_state import REVIEW_EVENTS, ReviewState, fold_re
 from tidemill.ledger.event import RecordedEvent
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.notices.io.channels import NoticeRefused, channel_secrets, send_notice
+from tidemill.notices.io.heartbeat import send_heartbeat
 from tidemill.notices.notice import Notice
 from tidemill.operations.alert_notice import alert_notice
 from tidemill.operations.alert_settings import AlertSettings
@@ -43,6 +44,7 @@ from tidemill.ports.ledger import State
 from tidemill.project.incidents import Incidents
 from tidemill.project.metrics import Metrics
 from tidemill.project.workspace import Workspace
+from tidemill.workflow.environment import PRODUCTION
 from tidemill.workflow.upstream import upstream_names
 
 # All alerts of a check together may take so long; what isn't accepted then is due again.
@@ -84,12 +86,12 @@ class Alerts:
         """Find what is wrong, open and close incidents, and send the alerts that are due.
 
         `problems` are what the caller found beside, such as that nothing watched the project for a while.
-        Raises nothing of a channel, and takes at most `budget_s` seconds for alerts. AccessError without the
-        role.
+        Raises nothing of a channel, and takes at most `budget_s` seconds each for alerts and the heartbeat.
+        AccessError without the role.
         """
         self._workspace.require(Permission.MANAGE_INCIDENTS)
         events = self._record(tuple(problems))
-        failures = self._send(budget_s)
+        failures = (*self._send(budget_s), *self._send_heartbeat(budget_s))
         return AlertReport(
             events=events, open=self._incidents.open(), failures=failures, due=self.due()
         )
@@ -202,6 +204,20 @@ class Alerts:
             budget_s=budget_s,
             repeat_s=self.settings.repeat_s,
         )
+
+    def _send_heartbeat(self, budget_s: float) -> Iterator[str]:
+        """Show that production is looked after, unless nobody could be told what is wrong."""
+        space, settings = self._workspace, self.settings
+        if settings.heartbeat is None or space.environment != PRODUCTION:
+            return
+        known = self._incidents.log.channels
+        failing = [name for name, each in known.items() if each.failures >= settings.failures]
+        if settings.channels and not {*settings.channels} - {*failing}:
+            yield "no heartbeat: no channel accepts alerts"
+            return
+        space.redactor.learn(channel_secrets([settings.heartbeat]))
+        if problem := send_heartbeat(settings.heartbeat, budget_s):
+            yield f"no heartbeat: {problem}"
 
     def _compose(self) -> Sequence[AlertMessage]:
         """The messages that are due now, by what the ledger tells."""

@@ -41,8 +41,17 @@ class NoticeRefused(Exception):
 
 def send_notice(channel: Channel, notice: Notice, now: float) -> None:
     """Send a notice by a channel; NoticeRefused says why it wasn't accepted."""
+    _refusing(lambda: _SENDERS[channel.kind](channel, notice, now))
+
+
+def get_address(channel: Channel) -> None:
+    """Ask for the address of a hook; NoticeRefused says why that wasn't accepted."""
+    _refusing(lambda: _request("GET", _address(channel), None, {}))
+
+
+def _refusing(act: Callable[[], None]) -> None:
     try:
-        _SENDERS[channel.kind](channel, notice, now)
+        act()
     except (OSError, HTTPException, smtplib.SMTPException, ValueError) as error:
         # Messages of libraries may have addresses, which are secrets.
         raise NoticeRefused(f"{type(error).__name__}{_reason(error)}") from None
@@ -73,13 +82,17 @@ def _send_teams(channel: Channel, notice: Notice, now: float) -> None:
 
 
 def _post(address: str, body: bytes, headers: Mapping[str, str]) -> None:
+    kind = "application/json; charset=utf-8"
+    _request("POST", address, body, {"Content-Type": kind, **headers})
+
+
+def _request(method: str, address: str, body: bytes | None, headers: Mapping[str, str]) -> None:
     parts = urlsplit(address)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    given = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "tidemill", **headers}
     try:
-        connection.request("POST", target, body, given)
+        connection.request(method, target, body, {"User-Agent": "tidemill", **headers})
         status = connection.getresponse().status
     finally:
         connection.close()
