@@ -134,7 +134,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Waiver": {"note": ""},
     "WaiverEnded": {"reason": "", "note": ""},
     "Erased": {"reason": "", "person": ""},
-    "ScheduleChanged": {"actor": ""},
+    "ScheduleChanged": {"actor": "", "place": ""},
     "SchedulePaused": {"until": None, "reason": ""},
     "ScheduleResumed": {"reason": ""},
     "Ticked": {"run": None, "missed": 0},

@@ -21,6 +21,7 @@ from tidemill.operations.schedule import (
     CatchUp,
     DueTick,
     Schedule,
+    ScheduleDeclaration,
     SchedulePause,
     ScheduleRecord,
     TickInterval,
@@ -43,7 +44,12 @@ DAILY = Schedule(name="daily", rule=parse_cron("0 6 * * *"), zone=UTC)
 
 
 def recorded(schedule: Schedule, *ticks: float, since: float = START) -> ScheduleRecord:
-    return ScheduleRecord(declared=schedule.declared, since=since, ticks=ticks)
+    return declared_as(schedule.declared, *ticks, since=since)
+
+
+def declared_as(declared: str, *ticks: float, since: float = START) -> ScheduleRecord:
+    found = {"/srv/shop": ScheduleDeclaration(declared=declared, since=since)}
+    return ScheduleRecord(declarations=found, ticks=ticks)
 
 
 def due(schedule: Schedule, record: ScheduleRecord, now: float) -> tuple[DueTick, ...]:
@@ -105,13 +111,13 @@ def test_a_schedule_counts_from_when_it_is_recorded_as_it_is() -> None:
     later = START + 30 * DAY
     assert due_ticks([DAILY], {}, later) == ()
     assert due(DAILY, ScheduleRecord(), later) == ()
-    assert due(DAILY, replace(recorded(DAILY), declared="0 5 * * * in UTC"), later) == ()
+    assert due(DAILY, declared_as("0 5 * * * in UTC"), later) == ()
     new = next_due(DAILY, None, later)
     assert new.due == later + 6 * HOUR
     assert new.because == (
         "0 6 * * * in UTC; it counts from when `tidemill up` or `tidemill schedules run` first sees it"
     )
-    changed = next_due(DAILY, replace(recorded(DAILY), declared="other"), later)
+    changed = next_due(DAILY, declared_as("other"), later)
     assert changed.because == "0 6 * * * in UTC; its declaration changed"
 
 
@@ -178,7 +184,7 @@ def test_jitter_delays_a_tick_always_by_the_same_time() -> None:
 
 def test_ticks_of_several_schedules_come_by_the_time_at_which_they_were_due() -> None:
     forced = replace(DAILY, again=True, train=("demand",), stages=("sales",), environment="dev")
-    records = {"hourly": recorded(HOURLY), "daily": recorded(forced)}
+    records = {"hourly": recorded(HOURLY), "daily@dev": recorded(forced)}
     found = due_ticks([HOURLY, forced], records, START + 7 * HOUR)
     assert [tick.schedule for tick in found] == ["daily", "hourly"]
     assert found[0].is_forced

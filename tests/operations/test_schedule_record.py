@@ -10,7 +10,13 @@ from tidemill.ledger.schedule_events import (
     ScheduleResumed,
     Ticked,
 )
-from tidemill.operations.schedule import MOST_KEPT, LastTick, SchedulePause, ScheduleRecord
+from tidemill.operations.schedule import (
+    MOST_KEPT,
+    LastTick,
+    ScheduleDeclaration,
+    SchedulePause,
+    ScheduleRecord,
+)
 from tidemill.operations.schedule_record import SCHEDULE_KINDS, updated_records
 
 CHANGED = ScheduleChanged(schedule="nightly", declared="0 2 * * * in UTC")
@@ -34,14 +40,32 @@ def test_a_record_has_the_newest_declaration_tick_and_pause() -> None:
         ScheduleChanged(schedule="other", declared=""),
     )  # fmt: skip
     assert found["nightly"] == ScheduleRecord(
-        declared="0 2 * * * in UTC",
-        since=10.0,
+        declarations={"": ScheduleDeclaration(declared="0 2 * * * in UTC", since=10.0)},
         ticks=(93_600.0,),
         last=LastTick(tick="1970-01-02T02:00Z", run="run-1", at=20.0, missed=2),
         pause=SchedulePause(at=30.0, actor="ana", until=9.0, reason="moving"),
     )
-    assert found["other"] == ScheduleRecord(since=50.0)
+    assert found["other"] == ScheduleRecord()
     assert SCHEDULE_KINDS == ("Ticked", "ScheduleChanged", "SchedulePaused", "ScheduleResumed")
+
+
+def test_copies_of_a_project_declare_schedules_of_their_own() -> None:
+    def declare(declared: str, place: str) -> ScheduleChanged:
+        return ScheduleChanged(schedule="nightly", declared=declared, place=place)
+
+    (found,) = records(
+        declare("old", ""), declare("A", "/a"), declare("B", "/b"), declare("A", "/b"),
+        declare("A", "/c"), declare("", "/a"),
+    ).values()  # fmt: skip
+    # Who declares it as another one does continues it; what that one does later changes nothing.
+    assert found.declarations == {
+        "/b": ScheduleDeclaration(declared="A", since=20.0),
+        "/c": ScheduleDeclaration(declared="A", since=20.0),
+    }
+    assert (found.since("A"), found.since("B"), found.since("old")) == (20.0, None, None)
+    # What was recorded before places were is continued.
+    (found,) = records(declare("A", ""), declare("A", "/a"), declare("B", "/a")).values()
+    assert found.declarations == {"/a": ScheduleDeclaration(declared="B", since=30.0)}
 
 
 def test_a_resumed_schedule_isnt_paused() -> None:

@@ -57,6 +57,10 @@ class Night:
     def declare(self, text: str) -> None:
         write_settings(self.tides.root, text)
 
+    @property
+    def home(self) -> Path:
+        return self.tides.root / ".tidemill"
+
     def open(self, person: str = USER) -> Project:
         project = open_as(self.tides, person)
         project.workspace.tools = replace(project.tools, clock=lambda: self.now)
@@ -119,7 +123,7 @@ def test_schedules_are_recorded_when_they_change(night: Night) -> None:
     night.declare(SETTINGS.partition("[tool.tidemill.schedules.nightly]")[0])
     night.due()
     assert night.events(ScheduleChanged) == [
-        ScheduleChanged(schedule=name, declared=declared, actor=USER)
+        ScheduleChanged(schedule=name, declared=declared, actor=USER, place=str(night.tides.root))
         for name, declared in (
             ("hourly", "every 1h from 1970-01-01 00:00 UTC"),
             ("nightly", "30 2 * * * in America/New_York"),
@@ -171,6 +175,61 @@ def test_schedules_of_two_workflows_in_a_home_are_apart(night: Night) -> None:
     shared = shared_ledger(night.open().tools.ledger)
     names = [fact.event.schedule for fact in shared.events(kinds=("Ticked",))]  # type: ignore[union-attr]
     assert names == ["tides/hourly"]
+
+
+def copy_of(night: Night, root: Path, text: str) -> Night:
+    """Another copy of a project, with a home that both share."""
+    found = Night(root, text.replace("[tool.tidemill]", f'[tool.tidemill]\nhome = "{night.home}"'))
+    found.now = night.now
+    return found
+
+
+def test_copies_of_a_project_leave_the_schedules_of_each_other_alone(
+    night: Night, tmp_path: Path
+) -> None:
+    every_half_hour = SETTINGS.partition("[tool.tidemill.schedules.nightly]")[0].replace(
+        "1h", "30m"
+    )
+    copy = copy_of(night, tmp_path / "copy", every_half_hour)
+    assert night.due() == copy.due() == ()
+    done = []
+    for _ in range(3):
+        # Each looks often, as a supervisor or a timer does.
+        for _ in range(6):
+            night.now = copy.now = night.now + HOUR / 4
+            copy.due()
+            night.due()
+        done += [night.run(), copy.run()]
+    # At 06:30, 08:00 and 09:30: a tick that one of them ran isn't run by the other.
+    assert done == [
+        ["hourly 08T06:00"], ["hourly 08T06:30"],
+        ["nightly 08T07:00", "hourly 08T08:00"], [],
+        ["hourly 08T09:00"], ["hourly 08T09:30"],
+    ]  # fmt: skip
+    assert len(night.events(ScheduleChanged)) == 3
+
+
+def test_environments_have_schedules_of_their_own(night: Night, tmp_path: Path) -> None:
+    night.run()
+    with night.open() as project:
+        project.environments.create("dev")
+    dev = SETTINGS.replace(
+        "[tool.tidemill.schedules.hourly]", '[tool.tidemill.schedules.hourly]\nenvironment = "dev"'
+    )
+    copy = copy_of(night, tmp_path / "copy", dev)
+    night.due(), copy.due()
+    night.now = copy.now = night.now + HOUR
+    assert night.run() == ["hourly 08T06:00"]
+    (tick,) = copy.due()
+    with open_as(copy.tides, USER, environment="dev") as project:
+        project.workspace.tools = replace(project.tools, clock=lambda: copy.now)
+        assert project.schedules.run(tick).status is Status.OK
+        project.schedules.pause("hourly")
+    assert copy.due() == ()
+    night.now = copy.now = night.now + HOUR
+    assert (night.run(), copy.run()) == (["hourly 08T07:00", "nightly 08T07:00"], [])
+    names = [event.schedule for event in night.events(Ticked) if isinstance(event, Ticked)]
+    assert names == ["hourly", "hourly@dev", "hourly", "nightly"]
 
 
 class Killed(BaseException):

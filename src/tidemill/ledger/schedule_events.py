@@ -1,4 +1,4 @@
-"""Events of schedules, which belong to a workflow and not to one of its environments."""
+"""Events of schedules, which belong to a workflow; their keys name the environment unless it is prod."""
 
 from __future__ import annotations
 
@@ -20,11 +20,15 @@ class Ticked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleChanged:
-    """A schedule is declared in another way from now on; it is not declared any more if `declared` is ""."""
+    """A schedule is declared in another way from now on; it is not declared any more if `declared` is "".
+
+    `place` is the folder of the project that declares it, of which there may be several copies.
+    """
 
     schedule: str
     declared: str
     actor: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from hashlib import sha256
@@ -86,6 +86,11 @@ class Schedule:
     train: tuple[str, ...] = ()
 
     @property
+    def key(self) -> str:
+        """What names the schedule in the ledger: each environment has schedules of its own."""
+        return schedule_key(self.name, self.environment)
+
+    @property
     def timing(self) -> str:
         """When the schedule is due, in words."""
         if isinstance(self.rule, TickInterval):
@@ -97,6 +102,19 @@ class Schedule:
         """What decides which ticks there are, as text: a change of it starts the schedule anew."""
         bounds = (self.start, self.end)
         return " ".join((self.timing, *(f"{at:.0f}" for at in bounds if at is not None)))
+
+
+def schedule_key(name: str, environment: str) -> str:
+    """What names a schedule of an environment in the ledger."""
+    return name if environment == PRODUCTION else f"{name}@{environment}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleDeclaration:
+    """How a schedule is declared in a copy of the project, and since when (Unix seconds) it counts."""
+
+    declared: str
+    since: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,18 +139,22 @@ class LastTick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleRecord:
-    """What the ledger knows of a schedule: since when it is `declared` so, and the newest consumed ticks.
+    """What the ledger knows of a schedule: how each copy of the project declares it, and what was consumed.
 
-    `ticks` are in order, at most the newest `MOST_KEPT`. A schedule counts from `since`; it was resumed at
-    `resumed`, or is paused.
+    `declarations` are by the folder of the copy. `ticks` are the newest consumed ones in order, at most
+    `MOST_KEPT`. The schedule was resumed at `resumed`, or is paused.
     """
 
-    declared: str = ""
-    since: float | None = None
+    declarations: Mapping[str, ScheduleDeclaration] = field(default_factory=dict)
     ticks: tuple[float, ...] = ()
     last: LastTick | None = None
     pause: SchedulePause | None = None
     resumed: float | None = None
+
+    def since(self, declared: str) -> float | None:
+        """Since when a schedule counts that is declared so; None if the ledger doesn't know it."""
+        found = (one.since for one in self.declarations.values() if one.declared == declared)
+        return min(found, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +200,7 @@ def due_ticks(
     found = [
         tick
         for schedule in schedules
-        if (record := records.get(schedule.name)) is not None
+        if (record := records.get(schedule.key)) is not None
         for tick in _due(schedule, record, now)
     ]
     return tuple(sorted(found, key=lambda tick: (tick.due, tick.schedule)))
@@ -197,11 +219,11 @@ def next_due(schedule: Schedule, record: ScheduleRecord | None, now: float) -> U
         words = f"it ended {_utc(schedule.end or 0)}" if ended else "it has no tick left"
         return Upcoming(schedule=schedule.name, due=None, because=f"{schedule.timing}: {words}")
     because = [schedule.timing, *([] if pause is None else [describe_pause(pause)])]
-    if record is None or record.since is None:
+    if not known.declarations:
         because.append(
             "it counts from when `tidemill up` or `tidemill schedules run` first sees it"
         )
-    elif record.declared != schedule.declared:
+    elif known.since(schedule.declared) is None:
         because.append("its declaration changed")
     missed = _missed_words(schedule, known, now)
     return Upcoming(
@@ -255,7 +277,7 @@ def jitter_of(schedule: Schedule, tick: float) -> int:
 
 
 def _due(schedule: Schedule, record: ScheduleRecord, now: float) -> Sequence[DueTick]:
-    if record.declared != schedule.declared or active_pause(record, now) is not None:
+    if record.since(schedule.declared) is None or active_pause(record, now) is not None:
         return ()
     waiting = _waiting(schedule, record, now)
     running = _running(schedule, waiting, now)
@@ -283,7 +305,7 @@ def _due(schedule: Schedule, record: ScheduleRecord, now: float) -> Sequence[Due
 
 def _waiting(schedule: Schedule, record: ScheduleRecord, now: float) -> list[int]:
     """The ticks since the last consumed one whose time has come, in order; the newest of very many."""
-    after = _counted_from(record, now)
+    after = _counted_from(schedule, record, now)
     found: list[int] = []
     for tick in _ticks_before(schedule, now):
         if tick <= after or len(found) == MOST_COUNTED:
@@ -302,11 +324,12 @@ def _running(schedule: Schedule, waiting: Sequence[int], now: float) -> Sequence
     return newest
 
 
-def _counted_from(record: ScheduleRecord, now: float) -> float:
-    """The moment after which ticks count. What is recorded for later than now doesn't, but for `since`."""
-    if record.since is None:
+def _counted_from(schedule: Schedule, record: ScheduleRecord, now: float) -> float:
+    """The moment after which ticks count. What is recorded for later than now doesn't, but for its begin."""
+    since = record.since(schedule.declared)
+    if since is None:
         return now
-    bounds = [record.since, record.resumed, record.pause.until if record.pause else None]
+    bounds = [since, record.resumed, record.pause.until if record.pause else None]
     place = bisect_right(record.ticks, now)
     if place:
         bounds.append(record.ticks[place - 1])
@@ -322,8 +345,10 @@ def _first_after(
     """The first tick that is due after now: one that no run consumed, and that comes after `opened`."""
     consumed = frozenset(record.ticks)
     # A tick that has come isn't due yet while its jitter lasts.
-    begin = max(opened if opened > now else now - schedule.jitter, _counted_from(record, now))
-    if record.since is None:
+    begin = max(
+        opened if opened > now else now - schedule.jitter, _counted_from(schedule, record, now)
+    )
+    if record.since(schedule.declared) is None:
         begin = opened
     for tick in _ticks_after(schedule, begin):
         if tick not in consumed and tick + jitter_of(schedule, tick) > now:
@@ -333,7 +358,7 @@ def _first_after(
 
 def _missed_words(schedule: Schedule, record: ScheduleRecord, now: float) -> list[str]:
     """That ticks were missed of which none runs."""
-    if record.declared != schedule.declared or active_pause(record, now) is not None:
+    if record.since(schedule.declared) is None or active_pause(record, now) is not None:
         return []
     waiting = _waiting(schedule, record, now)
     if not waiting or _running(schedule, waiting, now):

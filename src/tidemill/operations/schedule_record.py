@@ -17,6 +17,7 @@ from tidemill.ledger.schedule_events import (
 from tidemill.operations.schedule import (
     MOST_KEPT,
     LastTick,
+    ScheduleDeclaration,
     SchedulePause,
     ScheduleRecord,
     parse_tick,
@@ -48,11 +49,24 @@ def _updated(
     if isinstance(event, Ticked):
         return _with_tick(record, event, at)
     if isinstance(event, ScheduleChanged):
-        return replace(record, declared=event.declared, since=at)
+        return _with_declaration(record, event, at)
     if isinstance(event, SchedulePaused):
         pause = SchedulePause(at=at, actor=event.actor, until=event.until, reason=event.reason)
         return replace(record, pause=pause)
     return replace(record, pause=None, resumed=at)
+
+
+def _with_declaration(record: ScheduleRecord, event: ScheduleChanged, at: float) -> ScheduleRecord:
+    """The record with what one copy of the project declares; others keep what they declare."""
+    found = {place: one for place, one in record.declarations.items() if place != event.place}
+    if event.declared:
+        # A copy continues what another one declares in the same way.
+        known = record.since(event.declared)
+        since = at if known is None else min(at, known)
+        # What was recorded without a place was of this project, wherever it was.
+        found = {place: one for place, one in found.items() if place}
+        found[event.place] = ScheduleDeclaration(declared=event.declared, since=since)
+    return replace(record, declarations=found)
 
 
 def _with_tick(record: ScheduleRecord, event: Ticked, at: float) -> ScheduleRecord:

@@ -24,12 +24,14 @@ from tidemill.operations.io.schedule_reader import ScheduleReader
 from tidemill.operations.schedule import (
     DueTick,
     Schedule,
+    ScheduleDeclaration,
     SchedulePause,
     ScheduleRecord,
     Upcoming,
     active_pause,
     due_ticks,
     next_due,
+    schedule_key,
     upcoming_ticks,
 )
 from tidemill.operations.schedule_settings import (
@@ -83,18 +85,21 @@ def schedule_faults(settings: Settings, flow: Flow) -> list[Fault]:
 
 
 class Schedules:
-    """The schedules of a project, with what the ledger of its workflow knows of them.
+    """The schedules of a project in a folder, with what the ledger of its workflow knows of them.
 
-    `require` returns who acts, or raises AccessError.
+    Other copies of the project, which may declare others, are left alone. `require` returns who acts, or
+    raises AccessError.
     """
 
     def __init__(
         self,
+        place: str,
         declared: DeclaredSchedules,
         ledger: Ledger,
         clock: Callable[[], float],
         require: Callable[[Permission], Actor],
     ) -> None:
+        self._place = place
         self.declared = declared
         self._ledger = ledger
         self._clock = clock
@@ -118,9 +123,7 @@ class Schedules:
         """What each schedule does next, and why, in their order in the settings."""
         self._require(Permission.READ)
         records = self._records
-        return tuple(
-            next_due(each, records.get(each.name), now) for each in self.declared.schedules
-        )
+        return tuple(next_due(each, records.get(each.key), now) for each in self.declared.schedules)
 
     def statuses(self, now: float) -> tuple[ScheduleStatus, ...]:
         """The state of each schedule, in their order in the settings."""
@@ -157,7 +160,7 @@ class Schedules:
         schedule, now = self.schedule(name), self._clock()
         end = None if until is None else _checked_end(until, schedule, now)
         event = SchedulePaused(
-            schedule=name, actor=actor, until=end, reason=checked_note(reason, "reason")
+            schedule=schedule.key, actor=actor, until=end, reason=checked_note(reason, "reason")
         )
         self._ledger.append([event], now=now)
         return SchedulePause(at=now, actor=actor, until=end, reason=event.reason)
@@ -168,12 +171,11 @@ class Schedules:
         AccessError without the role.
         """
         actor = self._require(Permission.PAUSE_SCHEDULE).name
-        self.schedule(name)
-        now = self._clock()
-        record = self._records.get(name)
+        key, now = self.schedule(name).key, self._clock()
+        record = self._records.get(key)
         if record is None or active_pause(record, now) is None:
             return False
-        event = ScheduleResumed(schedule=name, actor=actor, reason=checked_note(reason, "reason"))
+        event = ScheduleResumed(schedule=key, actor=actor, reason=checked_note(reason, "reason"))
         self._ledger.append([event], now=now)
         return True
 
@@ -182,11 +184,11 @@ class Schedules:
         return self._reader.records()
 
     def _status(self, schedule: Schedule, now: float) -> ScheduleStatus:
-        record = self._records.get(schedule.name, ScheduleRecord())
+        record = self._records.get(schedule.key, ScheduleRecord())
         last = record.last
         return ScheduleStatus(
             schedule=schedule,
-            upcoming=next_due(schedule, self._records.get(schedule.name), now),
+            upcoming=next_due(schedule, self._records.get(schedule.key), now),
             record=record,
             due=due_ticks([schedule], self._records, now),
             pause=active_pause(record, now),
@@ -194,14 +196,19 @@ class Schedules:
         )
 
     def _record_changes(self, now: float, actor: Actor) -> None:
-        known, names = self._records, self.declared.names
-        wanted = {each.name: each.declared for each in self.declared.schedules}
+        known, place = self._records, self._place
+        wanted = {each.key: each.declared for each in self.declared.schedules}
         # Those with faults stay as they are.
-        gone = {n: "" for n, record in known.items() if record.declared and n not in names}
+        kept = {*self.declared.names} - {each.name for each in self.declared.schedules}
+        gone = {
+            key: ""
+            for key, record in known.items()
+            if place in record.declarations and key not in wanted and key.split("@")[0] not in kept
+        }
         events: list[Event] = [
-            ScheduleChanged(schedule=name, declared=declared, actor=actor.name)
-            for name, declared in {**wanted, **gone}.items()
-            if _is_changed(known.get(name, ScheduleRecord()), declared, now)
+            ScheduleChanged(schedule=key, declared=declared, actor=actor.name, place=place)
+            for key, declared in {**wanted, **gone}.items()
+            if _is_changed(known.get(key, ScheduleRecord()).declarations.get(place), declared, now)
         ]
         if events:
             self._ledger.append(events, now=now)
@@ -212,6 +219,7 @@ class ProjectSchedules(Schedules):
 
     def __init__(self, workspace: Workspace, runs: Runs) -> None:
         super().__init__(
+            str(workspace.settings.root),
             declared_schedules(workspace.settings),
             workspace.tools.ledger,
             workspace.tools.clock,
@@ -239,7 +247,8 @@ class ProjectSchedules(Schedules):
         `Project.run`.
         """
         request = Request(stages=tick.stages, again=tick.again, train=frozenset(tick.train))
-        event = Ticked(schedule=tick.schedule, tick=tick.tick, missed=tick.missed)
+        key = schedule_key(tick.schedule, tick.environment)
+        event = Ticked(schedule=key, tick=tick.tick, missed=tick.missed)
         because = f"schedule {tick.schedule}, {tick.tick}: {tick.because}"
         return self._runs.run(
             request,
@@ -250,11 +259,11 @@ class ProjectSchedules(Schedules):
         )
 
 
-def _is_changed(record: ScheduleRecord, declared: str, now: float) -> bool:
+def _is_changed(known: ScheduleDeclaration | None, declared: str, now: float) -> bool:
     """Whether a declaration has to be recorded: it is another one, or the clock was put back before it."""
-    return record.declared != declared or (
-        bool(declared) and record.since is not None and record.since > now + _ADJUSTED_S
-    )
+    if known is None:
+        return True
+    return known.declared != declared or known.since > now + _ADJUSTED_S
 
 
 def _checked_end(until: str | date | float, schedule: Schedule, now: float) -> float:

@@ -164,7 +164,7 @@ def _schedule_duties(
         return
     records = ScheduleReader(ledger).records()
     for schedule in declared_schedules(settings).schedules:
-        found = next_due(schedule, records.get(schedule.name), now)
+        found = next_due(schedule, records.get(schedule.key), now)
         if schedule.environment == environment and found.due is not None:
             because = f"schedule {schedule.name}: {found.because}"
             yield Duty(task=DutyTask.RUN, because=because, at=found.due)
