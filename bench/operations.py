@@ -219,7 +219,7 @@ began = time.process_time()
 watcher = FileWatcher({"sales": [sys.argv[1]]})
 opened = time.process_time() - began
 began = time.process_time()
-assert not [*watcher.list_changes(every=True)]
+assert not [*watcher.list_changes(0.0, 1.0, every=True)]
 print(json.dumps({"open": opened, "list": time.process_time() - began, "watches": len(watcher._numbers)}))
 """
     done = subprocess.run(

@@ -61,6 +61,31 @@ def test_new_files_are_published_without_a_command(built: Path) -> None:
     assert max(published(built).values()) == 1
 
 
+def test_a_file_that_is_written_in_parts_is_read_once_it_is_whole(built: Path) -> None:
+    add_days(built)
+    names = [built / "data" / kind / f"{NEXT_DAYS[0]}.csv" for kind in ("sales", "weather")]
+    whole = names[0].read_text()
+    names[0].unlink()
+    with (built / "pyproject.toml").open("a") as file:
+        file.write("\n[tool.tidemill.up]\nsettle = 0\nplan_every = 1\n")
+    with running_up(built) as up:
+        up.says(" ok: ")
+        with names[0].open("w") as file:
+            file.write(whole[: len(whole) // 2])
+            file.flush()
+            # Meanwhile nothing is read, whatever else changes.
+            names[1].touch()
+            until(lambda: "runs wait until" in process("status", cwd=built).stdout, up.process)
+            assert NEXT_DAYS[0] not in days_of(built, "sales")
+            file.write(whole[len(whole) // 2 :])
+        until(lambda: NEXT_DAYS[0] in days_of(built, "forecast"), up.process)
+        assert up.stop() == 0
+    with forgotten_imports(), tm.open(built) as project:
+        events = project.tools.ledger.events(kinds=("Published",), stage="sales")
+        days = [e.event.partition for e in events if isinstance(e.event, Published)]
+    assert days.count(NEXT_DAYS[0]) == 1
+
+
 def test_it_builds_a_project_that_never_ran_and_ends(fresh: Path) -> None:
     done = process("up", "--once", cwd=fresh)
     assert done.returncode == 0, done.stdout + done.stderr

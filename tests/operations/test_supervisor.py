@@ -129,6 +129,27 @@ def test_a_file_that_never_rests_is_run_all_the_same() -> None:
     assert len(jobs) == 1
 
 
+def test_runs_wait_until_files_are_written() -> None:
+    world = World(replace(SETTINGS, write_wait=60.0)).begun()
+    world.up.writing = {"data/a.csv": 10.0}
+    world.up.note_change("sales", 10.0, "data/a.csv")
+    # Also what others ask for: a run reads all sources.
+    world.up._want("so")
+    assert world.jobs(30.0) == []
+    world.up.writing = {}
+    assert len(world.jobs(30.1)) == 1
+    world.answer()
+    # One that is always written is run now and then.
+    begun = []
+    world.up.writing = {"data/a.csv": 31.0}
+    for second in range(31, 220):
+        world.up.note_change("sales", float(second))
+        if world.jobs(float(second)):
+            begun.append(second)
+            world.answer()
+    assert begun == [91, 151, 211]
+
+
 def test_many_changes_are_looked_at_first() -> None:
     world = World().begun()
     world.up.note_change("sales", 10.0, count=31)

@@ -11,14 +11,28 @@ from tidemill.operations.watch import (
     add_change,
     catch_up,
     describe_changes,
+    describe_writing,
     merge_changes,
     settled_at,
+    written_by,
 )
 
 
 def test_changes_are_counted_from_the_first_to_the_last() -> None:
     change = add_change(add_change(None, 1.0, "a.csv"), 3.0, count=2)
     assert change == SourceChange(first=1.0, last=3.0, count=3, example="a.csv")
+
+
+def test_files_that_are_written_are_waited_for() -> None:
+    assert written_by({}, 0.0, 300.0) is None
+    assert written_by({"a.csv": 5.0, "b.csv": 7.0}, 0.0, 300.0) == 305.0
+    # A run since then was such a wait.
+    assert written_by({"a.csv": 5.0}, 305.0, 300.0) == 605.0
+    assert describe_writing([]) == ""
+    assert describe_writing(["a.csv"]) == "runs wait until a.csv is written"
+    assert (
+        describe_writing(["b.csv", "a.csv"]) == "runs wait until a.csv and 1 other file are written"
+    )
 
 
 def test_a_change_settles_once_nothing_changes() -> None:

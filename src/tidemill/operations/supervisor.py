@@ -6,7 +6,7 @@ lost when the process dies: what happened is in the ledger, and the first job of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from math import inf
@@ -37,6 +37,7 @@ from tidemill.operations.watch import (
     describe_changes,
     merge_changes,
     settled_at,
+    written_by,
 )
 
 # A process takes so many jobs: whatever user code leaves in memory ends with it.
@@ -56,6 +57,8 @@ class Supervisor:
         self.description: WorkflowDescription | None = None
         self.children: dict[int, Child] = {}
         self.changes: dict[str, SourceChange] = {}
+        # The files that are being written, since when.
+        self.writing: Mapping[str, float] = {}
         self.code_change: SourceChange | None = None
         # Why the workflow can't be imported, and why runs fail.
         self.broken: RetriedFailure | None = None
@@ -287,6 +290,8 @@ class Supervisor:
     def _coming_runs(self, now: float, wall: float) -> Iterator[tuple[DutyTask, float, str]]:
         settled = settled_at(self.changes, self.settings.settle, self.settings.max_wait)
         earliest = -inf if self.failure is None else self.failure.retry_at
+        written = written_by(self.writing, self._active_at, self.settings.write_wait)
+        earliest = earliest if written is None else max(earliest, written)
         if settled is not None:
             yield DutyTask.RUN, max(settled, earliest), describe_changes(self.changes)
         for reason in self._wanted:

@@ -18,19 +18,21 @@ class UpSettings:
     """What the supervisor does, and how long it waits; times in seconds.
 
     It runs a source that changed once nothing has changed for `settle`, at the latest `max_wait` after the
-    first change. Sources that the system can't watch are listed each `poll`, and a plan is made each
-    `plan_every`, whatever happened. Changed code is run, or only planned (`on_change`); changed data is run,
-    or left to schedules (`on_data`). A run that finds more than `max_catch_up` partitions of a stage to do
-    takes so many at a time. A process that imports the workflow for longer than `import_limit` is ended,
-    which counts as a failed import. What failed is tried again after `retry`, then twice that and so on, up
-    to `retry_max`. Alerts, reviews and sweeps are looked after each `check_every`. A prepared process without
-    work is released after `idle`. When `up` is stopped it waits for the run up to `drain`. Endpoints are
-    served unless `serve` is false.
+    first change. While a process writes a file of a source, runs wait up to `write_wait`. Sources that the
+    system can't watch are listed each `poll`, and a plan is made each `plan_every`, whatever happened.
+    Changed code is run, or only planned (`on_change`); changed data is run, or left to schedules
+    (`on_data`). A run that finds more than `max_catch_up` partitions of a stage to do takes so many at a
+    time. A process that imports the workflow for longer than `import_limit` is ended, which counts as a
+    failed import. What failed is tried again after `retry`, then twice that and so on, up to `retry_max`.
+    Alerts, reviews and sweeps are looked after each `check_every`. A prepared process without work is
+    released after `idle`. When `up` is stopped it waits for the run up to `drain`. Endpoints are served
+    unless `serve` is false.
     """
 
     serve: bool = True
     settle: float = 0.2
     max_wait: float = 10.0
+    write_wait: float = 300.0
     poll: float = 60.0
     plan_every: float = 3_600.0
     on_change: str = "run"
@@ -79,7 +81,7 @@ def _value(kinds: Mapping[str, str], name: str, value: object, place: str) -> ob
 
 
 def _seconds(name: str, value: object, place: str) -> float:
-    if is_finite(value) and value == 0 and name in ("settle", "idle", "drain"):
+    if is_finite(value) and value == 0 and name in ("settle", "write_wait", "idle", "drain"):
         return 0.0
     try:
         return parse_seconds(value if isinstance(value, str) or is_finite(value) else str(value))

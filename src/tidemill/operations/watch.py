@@ -1,8 +1,8 @@
-"""When a change of a source is run: after it has settled; and how much of a backlog at once."""
+"""When a change of a source is run: once it has settled and is written; and how much of a backlog at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tidemill.core.counts import plural
@@ -53,6 +53,23 @@ def settled_at(changes: Mapping[str, SourceChange], settle: float, max_wait: flo
     last = max(change.last for change in changes.values())
     first = min(change.first for change in changes.values())
     return min(last + settle, first + max_wait)
+
+
+def written_by(writing: Mapping[str, float], last_run: float, longest: float) -> float | None:
+    """Until when runs wait at most for files that are `writing` since a time; None if nothing is written.
+
+    A file that is always written is run each `longest` seconds.
+    """
+    if not writing:
+        return None
+    return max(min(writing.values()), last_run) + longest
+
+
+def describe_writing(writing: Iterable[str]) -> str:
+    """The files that runs wait for, for people; "" if there are none."""
+    first, *others = [*sorted(writing), ""]
+    more = f" and {plural(len(others) - 1, 'other file')} are" if len(others) > 1 else " is"
+    return f"runs wait until {first}{more} written" if first else ""
 
 
 def describe_changes(changes: Mapping[str, SourceChange]) -> str:

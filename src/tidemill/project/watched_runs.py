@@ -15,7 +15,13 @@ from tidemill.operations.io.children import JobProcess, SupervisedProcess
 from tidemill.operations.io.job_channel import ChildMessage
 from tidemill.operations.io.watched_project import CODE, WatchedProject
 from tidemill.operations.supervision import WorkflowDescription
-from tidemill.operations.watch import SourceChange, add_change, describe_changes, settled_at
+from tidemill.operations.watch import (
+    SourceChange,
+    add_change,
+    describe_changes,
+    settled_at,
+    written_by,
+)
 from tidemill.project.settings import Settings, find_settings
 from tidemill.project.watch_worker import WatchedWorkflow
 
@@ -129,11 +135,15 @@ class _RunWatch:
     def _next_changes(self) -> dict[str, SourceChange]:
         """Wait until something has changed, and nothing changes any more."""
         changes: dict[str, SourceChange] = {}
+        begin = time.monotonic()
         while True:
             now = time.monotonic()
             for seen in self._files.changes(now):
                 changes[seen.source] = add_change(changes.get(seen.source), now, seen.example)
             due = settled_at(changes, self._settings.settle, self._settings.max_wait)
+            written = written_by(self._files.writing, begin, self._settings.write_wait)
+            if due is not None and written is not None:
+                due = max(due, written)
             if due is not None and now >= due:
                 return changes
             times = [at for at in (due, self._files.next_listing) if at is not None]

@@ -84,9 +84,25 @@ def test_what_cannot_be_watched_is_listed(tmp_path: Path, monkeypatch: pytest.Mo
     assert now is not None
     (tmp_path / "data" / "a.csv").touch()
     assert [*watching.project.changes(now - 0.1)] == []
-    assert [*watching.project.changes(now)] == [("sales", "")]
-    later = watching.project.next_listing
-    assert later == now + 1.0
+    assert [*watching.project.changes(now)] == []
+    # It may still be written: a second look has to see the same.
+    assert watching.project.writing == {"the files of sales": now}
+    again = watching.project.next_listing
+    assert again == now + 1.0
+    assert [*watching.project.changes(again)] == [("sales", "")]
+    assert watching.project.writing == {}
+    assert watching.project.next_listing == again + 1.0
+
+
+def test_files_that_are_written_are_named_as_in_the_project(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    watching = Watching(tmp_path)
+    assert watching.project.writing == {}
+    watching.follow(SourcePlace(stage="sales", pattern="data/*.csv"))
+    with (tmp_path / "data" / "a.csv").open("w"):
+        watching.changes()
+        assert watching.project.writing == {"data/a.csv": 0.0}
+    watching.project.close()
 
 
 def test_even_what_is_watched_is_listed_now_and_then(tmp_path: Path) -> None:

@@ -32,12 +32,20 @@ class Watched:
             number = self.watcher.fileno()
             assert number is not None
             assert select([number], [], [], PATIENCE_S)[0], found
-            found |= {os.path.relpath(seen.example, self.folder) for seen in self.watcher.read()}
+            found |= {os.path.relpath(seen.example, self.folder) for seen in self.watcher.read(0.0)}
         return found
 
     def silence(self) -> None:
         """Nothing that was told until now concerns the source."""
-        assert [*self.watcher.read()] == []
+        assert [*self.watcher.read(0.0)] == []
+
+
+def listed(watcher: FileWatcher, *, every: bool = False) -> list[list[str]]:
+    """The sources that three looks find changed."""
+    return [
+        [seen.source for seen in watcher.list_changes(float(look), 9.0, every=every)]
+        for look in range(3)
+    ]
 
 
 @pytest.fixture
@@ -116,7 +124,7 @@ def test_lost_events_are_a_change_of_everything(
     watched = Watched(folder, "data/*.csv")
     lost = FolderEvent(-1, OVERFLOW, "")
     monkeypatch.setattr(Inotify, "read", lambda self: iter([lost]))
-    assert [*watched.watcher.read()] == [("sales", "")]
+    assert [*watched.watcher.read(0.0)] == [("sales", "")]
 
 
 def limit_watches(monkeypatch: pytest.MonkeyPatch, number: int, code: int) -> None:
@@ -141,12 +149,11 @@ def test_beyond_the_limit_of_watches_files_are_listed(
     (note,) = watcher.notes
     assert note.startswith("sales is listed: the limit of watches (")
     assert "sysctl fs.inotify.max_user_watches" in note
-    assert [*watcher.list_changes(every=False)] == []
+    assert listed(watcher) == [[], [], []]
     (folder / "data" / "19" / "a.csv").write_text("x")
-    assert [*watcher.list_changes(every=False)] == [("sales", "")]
-    assert [*watcher.list_changes(every=False)] == []
+    assert listed(watcher) == [[], ["sales"], []]
     os.unlink(folder / "data" / "19" / "a.csv")
-    assert [*watcher.list_changes(every=False)] == [("sales", "")]
+    assert listed(watcher) == [[], ["sales"], []]
     watcher.close()
 
 
@@ -165,9 +172,9 @@ def test_a_system_without_watches_lists_files(
     watcher = FileWatcher({"sales": [str(folder / "data" / "*.csv")]})
     assert watcher.fileno() is None
     assert watcher.notes == ("sales is listed: inotify can't be used: this system has no inotify",)
-    assert [*watcher.read()] == []
+    assert [*watcher.read(0.0)] == []
     (folder / "data" / "a.csv").write_text("x")
-    assert [*watcher.list_changes(every=False)] == [("sales", "")]
+    assert listed(watcher) == [[], ["sales"], []]
     watcher.close()
 
 
@@ -188,11 +195,78 @@ def test_files_of_other_machines_are_listed(
     assert FileWatcher({"sales": [str(folder / "data" / "*.csv")]}).notes == ()
 
 
+def test_a_file_is_written_until_it_is_closed(folder: Path) -> None:
+    watched = Watched(folder, "data/*.csv")
+    path = folder / "data" / "a.csv"
+    with path.open("w") as file:
+        assert watched.examples("data/a.csv") == {"data/a.csv"}
+        assert watched.watcher.writing == {str(path): 0.0}
+        for part in "ab":
+            file.write(part)
+            file.flush()
+            assert watched.examples("data/a.csv") == {"data/a.csv"}
+            assert watched.watcher.writing == {str(path): 0.0}
+    watched.examples("data/a.csv")
+    assert watched.watcher.writing == {}
+
+
+@pytest.mark.parametrize("end", ["rename", "remove", "move the folder"])
+def test_a_file_that_is_gone_is_not_written(folder: Path, end: str) -> None:
+    watched = Watched(folder, "data/*.csv")
+    path = folder / "data" / "a.csv"
+    with path.open("w"):
+        watched.examples("data/a.csv")
+        if end == "rename":
+            path.rename(folder / "data" / "a.old")
+        elif end == "remove":
+            path.unlink()
+        else:
+            (folder / "data").rename(folder / "old")
+        watched.examples("data" if end == "move the folder" else "data/a.csv")
+        assert watched.watcher.writing == {}
+
+
+def test_a_link_is_whole_and_so_is_a_file_that_is_moved_in(folder: Path) -> None:
+    (folder / "whole.csv").write_text("x")
+    watched = Watched(folder, "data/*.csv")
+    (folder / "data" / "linked.csv").hardlink_to(folder / "whole.csv")
+    (folder / "whole.csv").rename(folder / "data" / "moved.csv")
+    assert watched.examples("data/moved.csv") == {"data/linked.csv", "data/moved.csv"}
+    (folder / "data" / "dangling.csv").symlink_to("nowhere")
+    (folder / "data" / "gone.csv").symlink_to("nowhere")
+    (folder / "data" / "gone.csv").unlink()
+    watched.examples("data/gone.csv")
+    assert watched.watcher.writing == {}
+
+
+def test_code_is_not_waited_for(folder: Path) -> None:
+    watcher = FileWatcher({"": [str(folder / "*.py")]})
+    with (folder / "shop.py").open("w") as file:
+        file.write("flow = 1")
+        file.flush()
+        number = watcher.fileno()
+        assert number is not None
+        assert select([number], [], [], PATIENCE_S)[0]
+        assert {*watcher.read(0.0)} == {("", str(folder / "shop.py"))}
+        assert watcher.writing == {}
+    assert listed(watcher, every=True) == [[""], [], []]
+
+
+def test_a_listed_source_that_never_rests_is_told_all_the_same(folder: Path) -> None:
+    watcher = FileWatcher({"sales": [str(folder / "data" / "*.csv")]})
+    told = []
+    for look in range(12):
+        (folder / "data" / "a.csv").write_text("x" * look)
+        told.append(len([*watcher.list_changes(float(look), 5.0, every=True)]))
+        assert watcher.unsettled
+    assert told == [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0]
+
+
 def test_everything_is_listed_now_and_then(folder: Path) -> None:
     watched = Watched(folder, "data/*.csv")
-    assert [*watched.watcher.list_changes(every=True)] == []
+    assert listed(watched.watcher, every=True) == [[], [], []]
     (folder / "data" / "a.csv").write_text("x")
-    assert [*watched.watcher.list_changes(every=False)] == []
-    assert [*watched.watcher.list_changes(every=True)] == [("sales", "")]
+    assert listed(watched.watcher) == [[], [], []]
+    assert listed(watched.watcher, every=True) == [[], ["sales"], []]
     watched.watcher.close()
     watched.watcher.close()

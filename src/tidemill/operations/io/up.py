@@ -38,6 +38,7 @@ from tidemill.operations.supervision import (
 from tidemill.operations.supervisor import Supervisor
 from tidemill.operations.up_report import UpReport, UpRole
 from tidemill.operations.up_settings import UpSettings
+from tidemill.operations.watch import describe_writing
 from tidemill.ports.ledger import Lease, Ledger
 
 # Seconds. A lease outlasts several failed renewals; one whose holder died on this host is free at once.
@@ -275,6 +276,7 @@ class UpLoop:
                 self._supervisor.note_change(seen.source, now, seen.example)
             else:
                 self._supervisor.note_code_change(now, seen.example)
+        self._supervisor.writing = self._watched.writing
         for number, process in [*self._processes.items()]:
             self._hear(number, process, now)
         if self._server is not None and self._server.has_ended():
@@ -419,7 +421,11 @@ class UpLoop:
                 held=known.held,
                 backlog=str(known.backlog or ""),
                 last="" if known.last is None else known.last.summary,
-                notes=(*self._watched.notes, *notes),
+                notes=(
+                    *self._watched.notes,
+                    *filter(None, (describe_writing(known.writing),)),
+                    *notes,
+                ),
             )
         )
 

@@ -14,6 +14,8 @@ from tidemill.operations.up_settings import UpSettings
 
 # The name of the code among the sources, which no stage has.
 CODE = ""
+# Seconds between two looks that have to see the same files.
+_SECOND_LOOK_S = 2.0
 # Sources that are watched are listed all the same, so many times more rarely than those that can't be.
 _RARELY = 10
 
@@ -36,11 +38,21 @@ class WatchedProject:
         )
 
     @property
+    def writing(self) -> dict[str, float]:
+        """The files of sources that are being written, since when (monotonic)."""
+        if self._watcher is None:
+            return {}
+        unsettled = {f"the files of {name}": at for name, at in self._watcher.unsettled.items()}
+        return {self._relative(path): at for path, at in self._watcher.writing.items()} | unsettled
+
+    @property
     def next_listing(self) -> float | None:
         """When sources are listed next (monotonic); None before anything is known of them."""
         if self._watcher is None:
             return None
         every = self._all_listed_at + _RARELY * self._settings.poll
+        if self._watcher.unsettled:
+            return min(every, self._listed_at + min(_SECOND_LOOK_S, self._settings.poll))
         return (
             min(every, self._listed_at + self._settings.poll) if self._watcher.unwatched else every
         )
@@ -69,13 +81,14 @@ class WatchedProject:
         """What changed since the last call."""
         if self._watcher is None:
             return
-        yield from map(self._shown, self._watcher.read())
+        yield from map(self._shown, self._watcher.read(now))
         listing = self.next_listing
         if listing is not None and now >= listing:
             every = now >= self._all_listed_at + _RARELY * self._settings.poll
             self._listed_at = now
             self._all_listed_at = now if every else self._all_listed_at
-            yield from map(self._shown, self._watcher.list_changes(every=every))
+            found = self._watcher.list_changes(now, self._settings.write_wait, every=every)
+            yield from map(self._shown, found)
 
     def close(self) -> None:
         """Stop watching."""
@@ -83,10 +96,11 @@ class WatchedProject:
             self._watcher.close()
 
     def _shown(self, seen: SeenChange) -> SeenChange:
-        path = Path(seen.example)
-        if seen.example and path.is_relative_to(self._root):
-            return seen._replace(example=str(path.relative_to(self._root)))
-        return seen
+        return seen._replace(example=seen.example and self._relative(seen.example))
+
+    def _relative(self, path: str) -> str:
+        found = Path(path)
+        return str(found.relative_to(self._root)) if found.is_relative_to(self._root) else path
 
     def _code_patterns(self, code: tuple[str, ...]) -> tuple[str, ...]:
         """The modules beside those that were imported: a mended import may need another one."""

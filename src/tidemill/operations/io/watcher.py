@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 from tidemill.operations.file_pattern import FilePattern
 from tidemill.operations.io.inotify import (
+    CLOSE_WRITE,
     CREATE,
     DELETE,
     DELETE_SELF,
     IGNORED,
     IS_FOLDER,
+    MODIFY,
     MOVE_SELF,
     MOVED_FROM,
     MOVED_TO,
@@ -42,7 +44,10 @@ class SeenChange(NamedTuple):
 class FileWatcher:
     """Watches the files that match the `patterns` of each source, absolute globs.
 
-    `notes` say what can't be watched, and why: these sources are `unwatched`, and have to be listed.
+    `notes` say what can't be watched, and why: these sources are `unwatched`, and have to be listed. Events
+    tell which files of sources a process is `writing`, and since when; a source that is listed is `unsettled`
+    until two looks see the same. These times are of a clock that never jumps. Nobody waits for code, which is
+    the source "".
     """
 
     def __init__(self, patterns: Mapping[str, Sequence[str]]) -> None:
@@ -54,6 +59,8 @@ class FileWatcher:
         self._numbers: dict[str, int] = {}
         self._signatures: dict[str, int] = {}
         self.unwatched: dict[str, str] = {}
+        self.writing: dict[str, float] = {}
+        self.unsettled: dict[str, float] = {}
         self._inotify = self._open()
         if self._inotify is not None:
             self._watch_all()
@@ -77,27 +84,36 @@ class FileWatcher:
         """What becomes readable when something changes; None if nothing does."""
         return None if self._inotify is None else self._inotify.fileno()
 
-    def read(self) -> Iterator[SeenChange]:
+    def read(self, now: float) -> Iterator[SeenChange]:
         """What changed since the last call, by events."""
         if self._inotify is None:
             return
         for number, mask, name in self._inotify.read():
             if mask & OVERFLOW:
                 # Events were lost: whatever there is may have changed.
+                self.writing.clear()
                 self._watch_all()
                 yield from (SeenChange(source, "") for source in self._patterns)
                 return
             for folder in tuple(self._folders.get(number, ())):
-                yield from self._changes(folder, number, mask, name)
+                yield from self._changes(folder, mask, name, now)
 
-    def list_changes(self, *, every: bool) -> Iterator[SeenChange]:
-        """The sources that differ from their last listing: those that aren't watched, or `every` one."""
+    def list_changes(self, now: float, longest: float, *, every: bool) -> Iterator[SeenChange]:
+        """The sources that changed and were the same in two looks, or differed in all for the `longest` time.
+
+        Of those that aren't watched, or of `every` one.
+        """
         for source in self._patterns:
-            if every or source in self.unwatched:
-                found = self._signature(source)
-                if found != self._signatures[source]:
-                    self._signatures[source] = found
-                    yield SeenChange(source, "")
+            if every or source in self.unwatched or source in self.unsettled:
+                before, found = self._signatures[source], self._signature(source)
+                self._signatures[source] = found
+                if source and found != before:
+                    if now - self.unsettled.setdefault(source, now) < longest:
+                        continue
+                    self.unsettled[source] = now
+                elif found == before and self.unsettled.pop(source, None) is None:
+                    continue
+                yield SeenChange(source, "")
 
     def close(self) -> None:
         """Stop watching."""
@@ -105,7 +121,7 @@ class FileWatcher:
             self._inotify.close()
             self._inotify = None
 
-    def _changes(self, folder: str, number: int, mask: int, name: str) -> Iterator[SeenChange]:
+    def _changes(self, folder: str, mask: int, name: str, now: float) -> Iterator[SeenChange]:
         if mask & (DELETE_SELF | MOVE_SELF | IGNORED):
             self._forget(folder)
             for source in self._holding(folder):
@@ -118,7 +134,17 @@ class FileWatcher:
             return
         for source, patterns in self._patterns.items():
             if any(pattern.matches(path) for pattern in patterns):
+                if source:
+                    self._note_writer(path, mask, now)
                 yield SeenChange(source, path)
+
+    def _note_writer(self, path: str, mask: int, now: float) -> None:
+        """Follow whether a file is open for writing: from its first change until it is closed, or gone."""
+        if mask & (CLOSE_WRITE | MOVED_FROM | MOVED_TO | DELETE):
+            self.writing.pop(path, None)
+        elif mask & MODIFY or _is_empty(path):
+            # A link is created with all that it has.
+            self.writing.setdefault(path, now)
 
     def _folder_changes(self, path: str, mask: int) -> Iterator[SeenChange]:
         if mask & (MOVED_FROM | DELETE):
@@ -199,6 +225,8 @@ class FileWatcher:
         self._folders.setdefault(number, set()).add(folder)
 
     def _forget(self, folder: str) -> None:
+        for path in [each for each in self.writing if os.path.dirname(each) == folder]:
+            del self.writing[path]
         number = self._numbers.pop(folder, None)
         if number is None or self._inotify is None:
             return
@@ -216,6 +244,13 @@ class FileWatcher:
                     stat = os.stat(path)
                     total ^= hash((path, stat.st_size, stat.st_mtime_ns, stat.st_ino))
         return total
+
+
+def _is_empty(path: str) -> bool:
+    try:
+        return os.lstat(path).st_size == 0
+    except OSError:
+        return False
 
 
 def _remote_folders() -> list[tuple[str, str]]:
