@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from datetime import datetime
 from functools import partial
 
+from tidemill.core.errors import GateError
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import (
     Attempt,
@@ -67,6 +68,15 @@ FAILED = Receipt(
     failures=(FAILURE(stage="labels", partitions=("1", "2")),),
     messages=("labels 1 raised", "labels 2 raised"),
 )
+
+
+def test_what_waits_for_a_gate_or_for_people_has_not_failed() -> None:
+    done = Receipt(run="r1", status=Status.OK)
+    failed = Receipt(run="r1", status=Status.FAILED, exit_code=1)
+    held = Receipt(run="r1", status=Status.FAILED, exit_code=GateError.exit_code)
+    why = Failure(stage="sales", partitions=(WHOLE,), why="no", advice="", messages=("no",))
+    assert [each.has_failed for each in (done, failed, held)] == [False, True, False]
+    assert replace(held, failures=(why,)).has_failed
 
 
 def test_a_receipt_is_shown_in_one_line() -> None:

@@ -64,7 +64,7 @@ def test_a_tick_is_due_once_its_time_has_come() -> None:
     record = recorded(HOURLY)
     assert due(HOURLY, record, START + HOUR - 1) == ()
     (tick,) = due(HOURLY, record, START + HOUR)
-    assert (tick.tick, tick.missed, tick.is_forced) == ("2026-01-01T01:00Z", 0, False)
+    assert (tick.tick, tick.missed) == ("2026-01-01T01:00Z", 0)
     assert tick.because == "every 1h from 1970-01-01 00:00 UTC"
     assert due(HOURLY, recorded(HOURLY, START + HOUR), START + HOUR) == ()
 
@@ -187,7 +187,7 @@ def test_ticks_of_several_schedules_come_by_the_time_at_which_they_were_due() ->
     records = {"hourly": recorded(HOURLY), "daily@dev": recorded(forced)}
     found = due_ticks([HOURLY, forced], records, START + 7 * HOUR)
     assert [tick.schedule for tick in found] == ["daily", "hourly"]
-    assert found[0].is_forced
+    assert (found[0].again, found[0].train) == (True, ("demand",))
     assert (found[0].stages, found[0].train, found[0].environment) == (
         ("sales",),
         ("demand",),

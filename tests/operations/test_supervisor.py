@@ -375,12 +375,17 @@ def test_where_schedules_alone_start_runs_changes_start_none() -> None:
     assert world.jobs(49.0) == []
     (job,) = world.jobs(50.0)
     assert job.because == ("nightly",)
-    later = replace(due, at=WALL + 5_000.0)
+    later = replace(due, at=WALL + 65.0)
     world.answer(replace(FAILED, dues=(later,)))
-    # The schedule says when it is tried again.
-    assert world.up.failure is not None
-    assert world.jobs(4_999.0) == []
-    assert len(world.jobs(5_000.0)) == 1
+    # What failed is tried again, and that delays no schedule.
+    assert world.jobs(59.0) == []
+    (job,) = world.jobs(60.0)
+    assert job.because == ("it failed once: features: no",)
+    world.answer(replace(FAILED, dues=(later,)))
+    (job,) = world.jobs(65.0)
+    assert job.because == ("nightly",)
+    world.answer(replace(OK, dues=()))
+    assert world.jobs(5_000.0) == []
 
 
 def test_a_process_without_work_is_released() -> None:

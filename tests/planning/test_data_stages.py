@@ -95,6 +95,14 @@ def test_again_is_about_the_stage_that_was_asked_for() -> None:
     }
 
 
+def test_again_leaves_alone_what_was_computed_since_it_was_asked_for() -> None:
+    world = tides()
+    world.run()
+    (at,) = {held.at for held in world.heads["wide"].values()}
+    assert world.plan(again=True, older_than=at) == world.plan(again=True)
+    assert world.plan(again=True, older_than=at - 1.0).empty
+
+
 def test_stages_that_were_not_asked_for_stay_as_they_are() -> None:
     world = tides()
     world.run()

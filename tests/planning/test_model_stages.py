@@ -346,6 +346,14 @@ def test_asked_for_is_due_and_forced() -> None:
     assert models_of(world) == []
 
 
+def test_a_training_that_was_asked_for_is_done_once() -> None:
+    world = harbour()
+    world.run()
+    at = world.heads["mod"][WHOLE].at
+    assert not world.plan(train=frozenset({"mod"}), older_than=at).empty
+    assert world.plan(train=frozenset({"mod"}), older_than=at - 1.0).empty
+
+
 def test_what_was_trained_exactly_so_before_is_bound_without_a_trigger() -> None:
     world = harbour()
     world.run()

@@ -13,7 +13,7 @@ from tests.support.people import ROLES, open_as, write_settings
 from tests.support.tides import Tides, day
 from tests.support.users import USER
 from tidemill.core.errors import AccessError, ConflictError, DeclarationError, UsageError
-from tidemill.ledger.event import Event, RunEnded, RunStarted
+from tidemill.ledger.event import Event, Published, RunEnded, RunStarted
 from tidemill.ledger.run import Status
 from tidemill.ledger.schedule_events import (
     ScheduleChanged,
@@ -274,18 +274,32 @@ def test_a_run_that_is_killed_anywhere_repeats_no_forced_work_and_loses_no_tick(
         if forced:
             night.tides.run()
         night.due()
-        night.now += HOUR
+        night.now += HOUR + 1
         (tick,) = night.due()
+        done = len(night.events(Published))
         with pytest.raises(Killed):
             appends(night, tick, number)
         # Its lease is that of a process that lives: it expires.
         night.now += HOUR / 2
-        begun = number > 1
-        expected = [] if forced and begun else ["hourly 08T06:00"]
-        assert night.run() == expected
+        assert night.run() == ["hourly 08T06:00"]
         assert night.run() == []
         ticks = [event.tick for event in night.events(Ticked) if isinstance(event, Ticked)]
         assert ticks == ["2026-03-08T06:00Z"]
+        # What was published before the kill isn't computed again.
+        assert len(night.events(Published)) - done == (1 if forced else 2)
+
+
+def test_forced_ticks_that_run_late_each_do_their_work(night: Night) -> None:
+    text = SETTINGS.replace(
+        'stages = ["doubled"]', 'stages = ["doubled"]\nagain = true\ncatch_up = "all"'
+    )
+    night.declare(text.partition("[tool.tidemill.schedules.nightly]")[0])
+    night.tides.run()
+    night.due()
+    night.now += 3 * HOUR
+    before = len(night.events(Published))
+    assert night.run() == ["hourly 08T06:00", "hourly 08T07:00", "hourly 08T08:00"]
+    assert len(night.events(Published)) - before == 3
 
 
 class Interrupting(NoProgress):
@@ -315,6 +329,24 @@ def test_a_failed_run_consumes_its_tick(night: Night) -> None:
     assert (status.last_status, status.record.last and status.record.last.tick) == (
         Status.FAILED, "2026-03-08T06:00Z",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_failed_run_can_leave_its_tick(tmp_path: Path, again: bool) -> None:
+    forced = SETTINGS.replace('stages = ["doubled"]', 'stages = ["doubled"]\nagain = true')
+    night = Night(tmp_path, forced if again else SETTINGS)
+    night.due()
+    night.now += HOUR + 1
+    (tick,) = night.due()
+    night.tides.send(0, (5_000.0,))
+    for _ in range(2):
+        assert night.open().schedules.run(tick, retried=True).status is Status.FAILED
+    # It outlives the process, and is consumed once it succeeds.
+    assert night.due() == (tick,)
+    night.tides.send(0)
+    night.now += 60.0
+    assert night.open().schedules.run(tick, retried=True).status is Status.OK
+    assert night.due() == ()
 
 
 def test_a_pause_is_recorded_and_ends(night: Night) -> None:

@@ -199,6 +199,28 @@ def test_schedules_run_and_are_due_next(built: Path) -> None:
         assert "2026-02-02" not in project.state().heads["features"].partitions
 
 
+def test_what_a_schedule_asked_for_and_failed_is_due_until_it_succeeds(built: Path) -> None:
+    configure(
+        built,
+        '\n[tool.tidemill.up]\non_data = "schedule"\n'
+        '[tool.tidemill.schedules.often]\nevery = "1d"\nstages = ["labels"]\n',
+    )
+    with opened(built) as project:
+        (due,) = do_job(project, LOOK).dues
+    add_days(built, 1)
+    sales = built / "data" / "sales" / "2026-02-02.csv"
+    whole = sales.read_text()
+    for text, expected in (("x", Ending.FAILED), ("y", Ending.FAILED), (whole, Ending.OK)):
+        sales.write_text(text)
+        with opened(built) as project:
+            object.__setattr__(project.workspace.tools, "clock", lambda: due.at + 61.0)
+            assert do_job(project, LOOK).ending is expected
+    with opened(built) as project:
+        object.__setattr__(project.workspace.tools, "clock", lambda: due.at + 62.0)
+        assert do_job(project, LOOK).summary == "nothing is due"
+        assert "2026-02-02" in project.state().heads["labels"].partitions
+
+
 def test_a_schedule_with_a_fault_keeps_nothing_else_from_running(built: Path) -> None:
     table = '\n[tool.tidemill.schedules.{}]\nevery = "1m"\nstages = ["{}"]\n'
     configure(built, table.format("wrong", "labelz") + table.format("right", "labels"))

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from tidemill.contracts.finding import Finding
-from tidemill.core.errors import TidemillError
+from tidemill.core.errors import GateError, TidemillError
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.printable import html_text
 from tidemill.core.text_table import html_table
@@ -152,6 +152,17 @@ class Receipt:
 
     def __repr__(self) -> str:
         return f"<Receipt {self._headline}>"
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it failed, and trying again may help.
+
+        That helps nothing where gates refused a model, or people have to decide.
+        """
+        waits = self.exit_code == GateError.exit_code and not any(
+            failure.messages for failure in self.failures
+        )
+        return self.status is Status.FAILED and not waits
 
     @property
     def _headline(self) -> str:

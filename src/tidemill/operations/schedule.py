@@ -172,11 +172,6 @@ class DueTick:
     missed: int = 0
     because: str = ""
 
-    @property
-    def is_forced(self) -> bool:
-        """Whether its run does work that planning again would do once more."""
-        return self.again or bool(self.train)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upcoming:

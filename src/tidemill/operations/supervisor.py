@@ -258,9 +258,8 @@ class Supervisor:
 
     def _fail(self, why: str, now: float) -> None:
         failure = self._failure(self.failure, why, now)
-        # What changed meanwhile may have mended it; a schedule has its own time.
-        at_once = bool(self.changes) or self._waits_for_schedules
-        self.failure = replace(failure, retry_at=now) if at_once else failure
+        # What changed meanwhile may have mended it.
+        self.failure = replace(failure, retry_at=now) if self.changes else failure
 
     def _break(self, why: str, now: float) -> None:
         self.broken = self._failure(self.broken, why, now)
@@ -289,20 +288,21 @@ class Supervisor:
 
     def _coming_runs(self, now: float, wall: float) -> Iterator[tuple[DutyTask, float, str]]:
         settled = settled_at(self.changes, self.settings.settle, self.settings.max_wait)
-        earliest = -inf if self.failure is None else self.failure.retry_at
         written = written_by(self.writing, self._active_at, self.settings.write_wait)
-        earliest = earliest if written is None else max(earliest, written)
+        begin = -inf if written is None else written
+        earliest = begin if self.failure is None else max(begin, self.failure.retry_at)
         if settled is not None:
             yield DutyTask.RUN, max(settled, earliest), describe_changes(self.changes)
         for reason in self._wanted:
             yield DutyTask.RUN, max(now, earliest), reason
         if self.backlog is not None:
             yield DutyTask.RUN, max(now, earliest), str(self.backlog)
-        if self.failure is not None and self.failure.count and not self._waits_for_schedules:
+        if self.failure is not None and self.failure.count:
             times = "once" if self.failure.count == 1 else f"{self.failure.count} times"
             yield DutyTask.RUN, earliest, f"it failed {times}: {self.failure.why}"
         for task, at, because in self._coming_dues(DutyTask.RUN, now, wall):
-            yield task, max(at, earliest), because
+            # A schedule has its own time, whatever failed.
+            yield task, max(at, begin if self._waits_for_schedules else earliest), because
         if not self._waits_for_schedules:
             yield DutyTask.RUN, *self._next_plan(earliest)
 

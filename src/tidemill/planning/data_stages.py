@@ -14,6 +14,7 @@ from tidemill.planning.draft import (
     Draft,
     former_model,
     is_before_start,
+    is_outdated_for,
     is_rerun_requested,
     reads_of,
     reasons_for,
@@ -345,7 +346,7 @@ def _judge(
     handed = key_for(recipe, partition, inputs)
     same = binding is not None and handed.key == binding.key
     forced = (
-        is_rerun_requested(draft, stage)
+        (is_rerun_requested(draft, stage) and is_outdated_for(draft, binding))
         or (binding is not None and former_model(stage, binding) != "")
         or bool(recipe.unproven)
         or not _is_fresh(draft, stage, binding)

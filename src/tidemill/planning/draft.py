@@ -128,6 +128,15 @@ def is_rerun_requested(draft: Draft, stage: Stage) -> bool:
     return request.again and (not request.named or stage.name in request.named)
 
 
+def is_outdated_for(draft: Draft, bound: Binding | None) -> bool:
+    """Whether what a request forces is still to be done, because the result is from before it was asked for.
+
+    A result from later than now tells nothing: the clock was put back.
+    """
+    limit = draft.request.older_than
+    return limit is None or bound is None or not limit < bound.at <= draft.facts.at
+
+
 def reasons_for(
     draft: Draft,
     stage: Stage,
@@ -138,7 +147,7 @@ def reasons_for(
     ruled: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
     """The reasons why a partition isn't current, most important first; `ruled` describes new rulings."""
-    if is_rerun_requested(draft, stage):
+    if is_rerun_requested(draft, stage) and is_outdated_for(draft, bound):
         return ("rerun requested",)
     if bound is None:
         return (

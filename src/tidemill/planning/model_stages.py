@@ -28,6 +28,7 @@ from tidemill.planning.draft import (
     Draft,
     ScoredStage,
     distrust_reason,
+    is_outdated_for,
     is_rerun_requested,
     reads_of,
     reasons_for,
@@ -75,7 +76,7 @@ def plan_model(draft: Draft, stage: Stage) -> None:
         _add_waiting(draft, stage, window.missing)
         return
     recipe = draft.recipes[stage.name]
-    forced = stage.name in draft.request.train or bool(recipe.unproven)
+    forced = _is_training_requested(draft, stage, bound) or bool(recipe.unproven)
     handed = training_key(recipe, window.inputs, recorded_parent(bound))
     outdated = _outdated_reasons(draft, stage, bound, window, handed)
     unlikely = _is_expected_to_stay(draft, stage, bound, window, handed)
@@ -214,6 +215,10 @@ def _find_result(draft: Draft, stage: Stage, key: str | None, forced: bool) -> B
     return None if found.touched or draft.is_missing(found) else found
 
 
+def _is_training_requested(draft: Draft, stage: Stage, bound: Binding | None) -> bool:
+    return stage.name in draft.request.train and is_outdated_for(draft, bound)
+
+
 def _due_reasons(
     draft: Draft,
     stage: Stage,
@@ -221,7 +226,7 @@ def _due_reasons(
     outdated: tuple[str, ...],
     evidence: TriggerEvidence | None,
 ) -> tuple[str, ...]:
-    if stage.name in draft.request.train:
+    if _is_training_requested(draft, stage, bound):
         return ("training requested",)
     if bound is None or bound.product.artifact is None:
         return ("not trained yet",)

@@ -23,7 +23,8 @@ class Request:
     """A request to bring all stages up to date, or some with their upstream, or one `partition` of one.
 
     They are `stage` and `stages`. Time partitions that begin before `since` or end after `until` stay as
-    they are. `again` reruns current partitions; `train` are the models to train. With `verify_sources`
+    they are. `again` reruns current partitions; `train` are the models to train. Both leave alone what was
+    computed after `older_than` (Unix seconds). With `verify_sources`
     all source files are hashed. `allow_removals` is the id of the `Removals` of a plan that are allowed;
     with `removals_allowed` a plan does whatever sources lost. `tuned` are the models with parameters for
     this run. With `ask_again` nothing reruns, but what gates or people refused is judged and asked about
@@ -38,6 +39,7 @@ class Request:
     limit: int | None = None
     again: bool = False
     train: frozenset[str] = frozenset()
+    older_than: float | None = None
     verify_sources: bool = False
     allow_removals: str = ""
     removals_allowed: bool = False

@@ -239,15 +239,23 @@ class ProjectSchedules(Schedules):
         command: str = "tm.open().schedules.run()",
         wait_s: float | None = 0.0,
         progress: Progress | None = None,
+        retried: bool = False,
     ) -> Receipt:
         """Run what a tick asks for, in the environment of this project, and record that it was consumed.
 
-        That is recorded with the end of the run, so that a run that is killed is run again; with its start if
-        it is forced work, which would be done twice. ConflictError if another run consumed the tick, or as
-        `Project.run`.
+        That is recorded with the end of the run, so that a run that is killed is run again; forced work that
+        was done since the tick was due isn't done again. With `retried` a run that failed leaves the tick,
+        too. ConflictError if another run consumed the tick, or as `Project.run`.
         """
-        request = Request(stages=tick.stages, again=tick.again, train=frozenset(tick.train))
         key = schedule_key(tick.schedule, tick.environment)
+        last = self._records.get(key, ScheduleRecord()).last
+        request = Request(
+            stages=tick.stages,
+            again=tick.again,
+            train=frozenset(tick.train),
+            # Each of several ticks that are run late does its work.
+            older_than=tick.due if last is None else max(tick.due, last.at),
+        )
         event = Ticked(schedule=key, tick=tick.tick, missed=tick.missed)
         because = f"schedule {tick.schedule}, {tick.tick}: {tick.because}"
         return self._runs.run(
@@ -255,7 +263,7 @@ class ProjectSchedules(Schedules):
             command=command,
             wait_s=wait_s,
             progress=progress,
-            tick=ScheduledTick(tick=event, at_start=tick.is_forced, because=because),
+            tick=ScheduledTick(tick=event, because=because, retried=retried),
         )
 
 

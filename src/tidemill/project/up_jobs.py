@@ -16,7 +16,6 @@ from tidemill.core.counts import plural
 from tidemill.core.errors import (
     ConflictError,
     DeclarationError,
-    GateError,
     TidemillError,
     UsageError,
 )
@@ -122,9 +121,14 @@ def _run_ticks(project: Project) -> list[JobAnswer]:
 
 
 def _run_tick(project: Project, tick: DueTick) -> JobAnswer:
-    """Run a tick; a schedule with a fault keeps nothing else from running."""
+    """Run a tick; a schedule with a fault keeps nothing else from running.
+
+    What fails is tried again: by the next plan if that does what the tick asks for, else with its tick.
+    """
+    forced = tick.again or bool(tick.train)
+    retried = forced or project.settings.up.on_data == "schedule"
     try:
-        return _answer_of(project.schedules.run(tick, command=COMMAND))
+        return _answer_of(project.schedules.run(tick, command=COMMAND, retried=retried))
     except (DeclarationError, UsageError) as error:
         why = f"schedule {tick.schedule}: {error}"
         return JobAnswer(ending=Ending.FAILED, failures=(why,), exit_code=error.exit_code)
@@ -192,11 +196,7 @@ def _unaccepted_code(project: Project) -> str:
 def _ending(receipt: Receipt) -> Ending:
     if receipt.status is Status.INTERRUPTED:
         return Ending.INTERRUPTED
-    # Gates refused a model, or people have to decide: nothing that trying again would change.
-    waits = receipt.exit_code == GateError.exit_code and not any(
-        failure.messages for failure in receipt.failures
-    )
-    return Ending.FAILED if receipt.status is Status.FAILED and not waits else Ending.OK
+    return Ending.FAILED if receipt.has_failed else Ending.OK
 
 
 def _summary(receipt: Receipt) -> str:

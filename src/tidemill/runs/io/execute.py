@@ -192,15 +192,14 @@ class _Execution:
             *_withheld_message(job, status),
             *self._scheduler.stop_messages(),
         ]
-        # What is interrupted, or can't be recorded, goes on when the tick is run again.
-        consumed = not quiet and status is not Status.INTERRUPTED
-        ticked = tick_events(job, at_start=False) if consumed else []
         late = [*unread_sources(job), *self._failed_deliveries()]
         receipt = receipt_of(
             job, [*self._scheduler.attempts, *late], status, self._watch, words, age
         )
         receipt = redacted_receipt(receipt, job.tools.redactor.redact)
         settled = self._stage_events() if done else []
+        # What can't be recorded goes on when the tick is run again.
+        ticked = [] if quiet else tick_events(job, receipt)
         try:
             self._append(
                 [

@@ -92,11 +92,14 @@ class Governance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledTick:
-    """The tick of a schedule that a run consumes, when it begins or when it ends, and why it is due."""
+    """The tick of a schedule that a run consumes when it ends, and why it is due.
+
+    With `retried` a run that failed leaves it, since whoever started it tries again.
+    """
 
     tick: Ticked
-    at_start: bool = False
     because: str = ""
+    retried: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

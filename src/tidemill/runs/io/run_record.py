@@ -57,13 +57,16 @@ def start_events(job: Job, lease: Lease) -> list[Event]:
         )
     ]
     decided = () if job.governance is None or job.at_once else job.governance.first
-    return [*events, *_source_events(job), *decided, *tick_events(job, at_start=True)]
+    return [*events, *_source_events(job), *decided]
 
 
-def tick_events(job: Job, *, at_start: bool) -> list[Event]:
-    """The tick of a schedule that a run consumes at its start, or at its end."""
+def tick_events(job: Job, receipt: Receipt) -> list[Event]:
+    """The tick of a schedule that a run consumed, unless it is to be run again."""
     scheduled = job.tick
-    if scheduled is None or scheduled.at_start != at_start:
+    if scheduled is None or receipt.status is Status.INTERRUPTED:
+        return []
+    # A table that is only stale has no failures: to run again would not help it.
+    if scheduled.retried and receipt.has_failed and receipt.failures:
         return []
     return [replace(scheduled.tick, run=job.run)]
 
@@ -292,7 +295,7 @@ def record_idle_run(job: Job, lease: Lease, messages: Sequence[str]) -> Receipt:
         *recipe_events(job, bound),
         *completion_events(job, (), (), versions, live),
         *age.events,
-        *tick_events(job, at_start=False),
+        *tick_events(job, receipt),
         RunEnded(run=job.run, status=receipt.status, receipt=receipt),
     )
     append_upheld(
