@@ -8,8 +8,9 @@ import pytest
 
 from tests.behaviour.test_governed_promotions import Coast, rule
 from tests.support.commands import Ended, tidemill
+from tests.support.people import open_as, write_settings
 from tests.support.tides import Tides
-from tidemill.core.errors import GateError, UsageError
+from tidemill.core.errors import AccessError, GateError, UsageError
 from tidemill.project.promotion_preview import PromotionPreview
 
 
@@ -91,6 +92,30 @@ def test_lost_rows_are_foreseen(coast: Coast) -> None:
     assert found.exit_code == 3
     allowed = previewed(coast, allow_removals=found.plan.removals.id)
     assert allowed.exit_code == 0
+
+
+def test_a_source_that_cannot_be_read_is_foreseen(coast: Coast) -> None:
+    next((coast.root / "data").glob("*.parquet")).write_bytes(b"no table")
+    found = previewed(coast)
+    assert found.plan.broken
+    assert (found.held_by, found.exit_code) == ((), 1)
+    assert coast.promote().exit_code == 1
+    # Rules about the promotion are asked before anything is read.
+    coast.rules(rule("promotion", "True"))
+    assert previewed(coast).exit_code == GateError.exit_code
+    with pytest.raises(GateError):
+        coast.promote()
+
+
+def test_who_may_not_promote_is_refused_as_by_the_promotion(coast: Coast) -> None:
+    write_settings(coast.root)
+    project = open_as(coast, "vera")
+    with pytest.raises(AccessError) as foreseen:
+        project.preview_promotion("dev")
+    with pytest.raises(AccessError, match="vera may not promote") as refused:
+        project.promote("dev")
+    assert str(foreseen.value) == str(refused.value)
+    project.close()
 
 
 def test_other_code_is_refused(coast: Coast) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -23,11 +23,15 @@ from tidemill.project.policy_preview import contract_verdicts
 from tidemill.project.promotion_policy import promotion_proposal
 from tidemill.project.workspace import Workspace
 
+# That of a run with a source that can't be read.
+_UNREAD_EXIT_CODE = 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromotionPreview:
     """The plan of a promotion of `source`, and what holds it back as far as that is known now.
 
+    Those are rules and people; sources that can't be read are in the plan.
     `exit_code` is that of the promotion, as far as it can be foreseen: 0 if nothing is known to hold it back.
     """
 
@@ -43,9 +47,9 @@ def preview_promotion(
     """Plan the promotion of the environment `source` to the workspace's, and change nothing.
 
     UsageError when the code isn't what `source` ran, DeclarationError with the faults of the workflow,
-    AccessError if the actor may not plan.
+    AccessError if the actor may not promote.
     """
-    space.require(Permission.PLAN)
+    space.require(Permission.PROMOTE)
     plans.refuse_faults(request)
     tools = space.tools
     try:
@@ -53,11 +57,22 @@ def preview_promotion(
         require_same_code(tools, tune, space.recipes, source, space.environment)
         state = _judged_anew(space, source)
         plan = plans.make_governed(state, request)
-        held = tuple(dict.fromkeys(_held_by(space, state, plan, source, request)))
+        refused, held = _held_by(space, state, plan, source, request)
     finally:
         tools.external_sources.close()
-    code = GateError.exit_code if held else MISSING_EXIT_CODE if plan.unsettled else 0
-    return PromotionPreview(source=source, plan=plan, held_by=held, exit_code=code)
+    # In the order in which the promotion comes upon them.
+    codes = (
+        (refused, GateError.exit_code),
+        (any(plan.broken.values()), _UNREAD_EXIT_CODE),
+        (held, GateError.exit_code),
+        (plan.unsettled, MISSING_EXIT_CODE),
+    )
+    return PromotionPreview(
+        source=source,
+        plan=plan,
+        held_by=tuple(dict.fromkeys((*refused, *held))),
+        exit_code=next((code for found, code in codes if found), 0),
+    )
 
 
 def _judged_anew(space: Workspace, source: str) -> State:
@@ -70,16 +85,17 @@ def _judged_anew(space: Workspace, source: str) -> State:
 
 def _held_by(
     space: Workspace, state: State, plan: Plan, source: str, request: Request
-) -> Iterator[str]:
-    """The messages of rules and reviews that would hold the promotion, or a contract of it, back."""
+) -> tuple[list[str], list[str]]:
+    """The messages of rules and reviews that would hold the promotion back, and those about its contracts."""
     if not is_governed(space):
-        return
+        return [], []
     enforcement = enforcement_of(space, source, again=request.ask_again)
-    verdicts: list[Verdict] = []
+    first: list[Verdict] = []
     if enforcement.governs(SubjectKind.PROMOTION):
-        verdicts.append(enforcement.preview(promotion_proposal(space, source)))
+        first.append(enforcement.preview(promotion_proposal(space, source)))
     governance = governance_for(space, state, enforcement)
-    verdicts += contract_verdicts(space, state, plan, governance)
-    for verdict in verdicts:
-        if not verdict.allowed:
-            yield from verdict.notes
+    return _notes(first), _notes(contract_verdicts(space, state, plan, governance))
+
+
+def _notes(verdicts: Iterable[Verdict]) -> list[str]:
+    return [note for verdict in verdicts if not verdict.allowed for note in verdict.notes]
