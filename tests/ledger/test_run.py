@@ -70,6 +70,13 @@ FAILED = Receipt(
 )
 
 
+def test_what_a_run_did_is_told_in_a_line() -> None:
+    stages = (StageTotals(stage="sales", ran=2), StageTotals(stage="labels", bound=1))
+    receipt = Receipt(run="r1", status=Status.OK, stages=stages, wall_s=1.25)
+    assert receipt.outcome_line == "ok: sales 2 in 1.2 s"
+    assert replace(receipt, stages=()).outcome_line == "ok: nothing ran in 1.2 s"
+
+
 def test_what_waits_for_a_gate_or_for_people_has_not_failed() -> None:
     done = Receipt(run="r1", status=Status.OK)
     failed = Receipt(run="r1", status=Status.FAILED, exit_code=1)

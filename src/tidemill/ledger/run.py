@@ -154,6 +154,12 @@ class Receipt:
         return f"<Receipt {self._headline}>"
 
     @property
+    def outcome_line(self) -> str:
+        """How the run ended, how many steps of each stage ran, and how long it took."""
+        ran = ", ".join(f"{stage.stage} {stage.ran}" for stage in self.stages if stage.ran)
+        return f"{self.status}: {ran or 'nothing ran'} in {self.wall_s:.1f} s"
+
+    @property
     def has_failed(self) -> bool:
         """Whether it failed, and trying again may help.
 

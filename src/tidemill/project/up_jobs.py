@@ -152,7 +152,7 @@ def _answer_of(receipt: Receipt) -> JobAnswer:
     ending = _ending(receipt)
     return JobAnswer(
         ending=ending,
-        summary=_summary(receipt),
+        summary=f"run {receipt.run} {receipt.outcome_line}",
         run=receipt.run,
         exit_code=receipt.exit_code,
         failures=_failures(receipt) if ending is Ending.FAILED else (),
@@ -197,11 +197,6 @@ def _ending(receipt: Receipt) -> Ending:
     if receipt.status is Status.INTERRUPTED:
         return Ending.INTERRUPTED
     return Ending.FAILED if receipt.has_failed else Ending.OK
-
-
-def _summary(receipt: Receipt) -> str:
-    ran = ", ".join(f"{stage.stage} {stage.ran}" for stage in receipt.stages if stage.ran)
-    return f"run {receipt.run} {receipt.status}: {ran or 'nothing ran'} in {receipt.wall_s:.1f} s"
 
 
 def _failures(receipt: Receipt) -> tuple[str, ...]:

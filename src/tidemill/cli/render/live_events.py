@@ -21,8 +21,7 @@ def event_line(event: Event) -> str:
 def _run_line(event: RunEnded) -> str:
     if event.receipt is None:
         return f"run {event.run} was lost"
-    ran = ", ".join(f"{each.stage} {each.ran}" for each in event.receipt.stages if each.ran)
-    return f"run {event.status}: {ran or 'nothing ran'} in {event.receipt.wall_s:.1f} s"
+    return f"run {event.receipt.outcome_line}"
 
 
 def _attempt_line(event: Attempted) -> str:
