@@ -12,7 +12,13 @@ PLACE = "pyproject.toml: [tool.tidemill.metrics]"
 
 def test_the_settings() -> None:
     assert parse_metrics_settings({}, PLACE) == MetricsSettings()
-    table = {"zone": "Asia/Tokyo", "port": 9464, "host": "::1", "token": "METRICS"}
+    table = {
+        "zone": "Asia/Tokyo",
+        "port": 9464,
+        "host": "::1",
+        "token": "METRICS",
+        "telemetry": True,
+    }
     assert parse_metrics_settings(table, PLACE) == MetricsSettings(**table)  # type: ignore[arg-type]
 
 
@@ -23,6 +29,7 @@ def test_the_settings() -> None:
         ({"zone": "Mars/Olympus"}, "zone = 'Mars/Olympus' is not a time zone"),
         ({"zone": 1}, "zone = 1 is not text"),
         ({"port": True}, "port = True is not a port"),
+        ({"telemetry": "yes"}, "telemetry = 'yes' is not true or false"),
         ({"port": 70_000}, "port = 70000 is not a port"),
     ],
 )

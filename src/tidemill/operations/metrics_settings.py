@@ -9,7 +9,7 @@ from typing import Any
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.operations.local_day import time_zone
 
-_KEYS = ("zone", "port", "host", "token")
+_KEYS = ("zone", "port", "host", "token", "telemetry")
 _LAST_PORT = 65_535
 
 
@@ -17,13 +17,15 @@ _LAST_PORT = 65_535
 class MetricsSettings:
     """`zone` is the time zone of days. `up` shows metrics at `host` and `port` (0: nowhere).
 
-    `token` names the environment variable with the token that readers beyond this machine need.
+    `token` names the environment variable with the token that readers beyond this machine need. With
+    `telemetry` runs are exported through OpenTelemetry.
     """
 
     zone: str = "UTC"
     port: int = 0
     host: str = "127.0.0.1"
     token: str = ""
+    telemetry: bool = False
 
 
 def parse_metrics_settings(table: Mapping[str, Any], place: str) -> MetricsSettings:
@@ -34,6 +36,9 @@ def parse_metrics_settings(table: Mapping[str, Any], place: str) -> MetricsSetti
     for name in ("zone", "host", "token"):
         if not isinstance(table.get(name, ""), str):
             raise UsageError(f"{place} {name} = {table[name]!r} is not text")
+    telemetry = table.get("telemetry", False)
+    if not isinstance(telemetry, bool):
+        raise UsageError(f"{place} telemetry = {telemetry!r} is not true or false")
     port = table.get("port", 0)
     if type(port) is not int or not 0 <= port <= _LAST_PORT:
         raise UsageError(f"{place} port = {port!r} is not a port, such as 9464")
@@ -47,4 +52,5 @@ def parse_metrics_settings(table: Mapping[str, Any], place: str) -> MetricsSetti
         port=port,
         host=table.get("host", "127.0.0.1"),
         token=table.get("token", ""),
+        telemetry=telemetry,
     )

@@ -146,7 +146,15 @@ class Runs:
         except GateError:
             announce_reviews(space)
             raise
-        return self._sweep_if_due(finish_reviews(space, receipt))
+        return self._export_telemetry(self._sweep_if_due(finish_reviews(space, receipt)))
+
+    def _export_telemetry(self, receipt: Receipt) -> Receipt:
+        """Export the run, if the settings say so; what fails is a message of the run."""
+        if not self._workspace.settings.metrics.telemetry:
+            return receipt
+        module = import_module("tidemill.project.run_telemetry")
+        found: Receipt = module.export_runs(self._workspace, receipt)
+        return found
 
     def _sweep_if_due(self, receipt: Receipt) -> Receipt:
         """Sweep if runs left enough garbage; what fails is a message of the run, and changes no outcome."""

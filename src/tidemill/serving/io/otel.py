@@ -131,7 +131,7 @@ class Telemetry:
 
     def _export_metrics(self) -> None:
         try:
-            metrics = [_metric(each, self._since, time.time_ns()) for each in self._families()]
+            metrics = [to_metric(each, self._since, time.time_ns()) for each in self._families()]
             scope = ScopeMetrics(InstrumentationScope(_SCOPE), metrics, "")
             data = MetricsData([ResourceMetrics(self._resource, [scope], "")])
             self._metrics.export(data)
@@ -147,7 +147,8 @@ def _interval_s() -> float:
     return int(given) / 1000
 
 
-def _metric(family: Family, since: int, now: int) -> Metric:
+def to_metric(family: Family, since: int, now: int) -> Metric:
+    """A metric as OpenTelemetry has it, which counts from a time to another (Unix nanoseconds)."""
     cumulative = AggregationTemporality.CUMULATIVE
     numbers = [
         NumberDataPoint(labels, since, now, value)
