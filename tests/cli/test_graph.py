@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from tidemill.cli import cli
+from tidemill.cli import cli, graph
 
 WORKFLOW = """import tidemill as tm
 
@@ -89,6 +89,20 @@ def test_options_that_do_not_fit(project: Path, options: tuple[str, ...], messag
     found = call(project, "graph", *options)
     assert found.exit_code == 2
     assert message in found.output
+
+
+def test_what_nobody_could_read_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "_MOST_LANES", 1)
+    monkeypatch.setattr(graph, "_MERMAID_EDGES", 1)
+    found = call(project, "graph", "--svg", str(project / "x.svg"))
+    assert found.exit_code == 2
+    assert "3 stages with 2 edges would take minutes" in found.output
+    found = call(project, "graph", "--mermaid")
+    assert found.exit_code == 0
+    assert "at most 1 edges" in found.stderr
+    assert found.stdout.startswith("flowchart TD")
+    part = call(project, "graph", "--mermaid", "--stage", "last", "--upstream", "1")
+    assert part.stderr == ""
 
 
 def test_an_unknown_stage_and_a_folder_that_is_none(project: Path) -> None:

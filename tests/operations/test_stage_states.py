@@ -79,6 +79,13 @@ def test_a_part_of_the_graph(
     assert len(found.edges) == len(expected) - 1
 
 
+def test_the_layers_that_edges_pass() -> None:
+    reads = {"a": [], "b": ["a"], "c": ["b"], "d": ["a", "c"]}
+    facts = [StageFacts(name=name, kind="transform", reads=found) for name, found in reads.items()]
+    assert graph_of(*facts).lane_count() == 1 + 1 + 3 + 1
+    assert graph_of().lane_count() == 0
+
+
 def test_an_unknown_stage_has_no_surroundings() -> None:
     with pytest.raises(KeyError):
         select_around(CHAIN, Surroundings(stage="s9"))

@@ -17,6 +17,11 @@ from tidemill.cli.terminal.output import print_coloured, print_text
 from tidemill.core.errors import StorageError
 from tidemill.operations.stage_states import StageGraph, Surroundings
 
+# Edges pass so many layers in a drawing that takes seconds.
+_MOST_LANES = 20_000
+# The limits that Mermaid has by default.
+_MERMAID_EDGES, _MERMAID_TEXT = 500, 50_000
+
 
 @click.command()
 @click.option("--stage", default="", metavar="STAGE", help="Only STAGE and what is around it.")
@@ -75,6 +80,11 @@ def _around(stage: str, upstream: int | None, downstream: int | None) -> Surroun
 
 
 def _draw(found: StageGraph, target: Path) -> None:
+    if found.lane_count() > _MOST_LANES:
+        raise click.UsageError(
+            f"a drawing of {len(found.nodes):,} stages with {len(found.edges):,} edges would take minutes: "
+            "name a part with --stage, --upstream and --downstream"
+        )
     try:
         target.write_text(graph_svg(found), encoding="utf-8")
     except OSError as error:
@@ -84,7 +94,14 @@ def _draw(found: StageGraph, target: Path) -> None:
 
 def _print(found: StageGraph, *, mermaid: bool) -> None:
     if mermaid:
-        print_text(graph_mermaid(found), end="")
+        text = graph_mermaid(found)
+        print_text(text, end="")
+        if len(found.edges) > _MERMAID_EDGES or len(text) > _MERMAID_TEXT:
+            print_text(
+                f"by default Mermaid draws at most {_MERMAID_EDGES} edges and {_MERMAID_TEXT:,} characters: "
+                "name a part with --stage",
+                err=True,
+            )
         return
     coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     encoding = (sys.stdout.encoding or "ascii").lower()

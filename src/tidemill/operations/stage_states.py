@@ -68,6 +68,17 @@ class StageGraph:
         found = [node.state for node in self.nodes]
         return {state: found.count(state) for state in StageState if state in found}
 
+    def lane_count(self) -> int:
+        """How many layers all edges pass together if each stage is drawn below all that it reads."""
+        reads: dict[str, list[str]] = {}
+        for source, target in self.edges:
+            reads.setdefault(target, []).append(source)
+        depths: dict[str, int] = {}
+        for node in self.nodes:
+            above = (depths[source] for source in reads.get(node.name, ()))
+            depths[node.name] = 1 + max(above, default=-1)
+        return sum(depths[target] - depths[source] for source, target in self.edges)
+
 
 def stage_graph(
     facts: Iterable[StageFacts],

@@ -60,6 +60,7 @@ def test_rails_that_are_too_wide_are_left_out_and_that_is_told() -> None:
     text = graph_text(graph_of(*names, edges=edges), 60)
     assert "who reads whom isn't drawn" in text
     assert "│" not in text
+    assert all(len(line) <= 80 for line in text.splitlines() if "drawn" in line)
 
 
 def test_notes_and_what_is_left_out_stand_below() -> None:

@@ -24,6 +24,7 @@ from tidemill.notices.channel_settings import (
     EmailSettings,
     parse_channel,
 )
+from tidemill.notices.io import channels
 from tidemill.notices.io.channels import NoticeRefused, channel_secrets, send_notice
 from tidemill.notices.notice import Notice
 
@@ -75,12 +76,27 @@ def test_the_address_may_be_in_the_environment(
     )
 
 
+@pytest.mark.parametrize("kind", ["slack", "teams", "webhook"])
 @pytest.mark.parametrize("status", [302, 307, 404, 500])
-def test_an_answer_that_isnt_ok_is_a_refusal_and_no_redirect_is_followed(status: int) -> None:
+def test_an_answer_that_isnt_ok_is_a_refusal_and_no_redirect_is_followed(
+    status: int, kind: str
+) -> None:
     refused = pytest.raises(NoticeRefused, match=f"^it answered with status {status}$")
     with hook(status) as server, refused:
-        send_notice(hook_to("slack", server.address), NOTICE, now=0.0)
+        send_notice(hook_to(kind, server.address), NOTICE, now=0.0)
     assert len(server.got) == 1
+
+
+@pytest.mark.parametrize("kind", ["slack", "teams", "webhook", "email"])
+def test_a_server_that_takes_a_caller_and_says_nothing_is_given_up(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channels, "TIMEOUT_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        to = email(port) if kind == "email" else hook_to(kind, f"http://127.0.0.1:{port}/hook")
+        with pytest.raises(NoticeRefused, match=r"^(TimeoutError|SMTPServerDisconnected)"):
+            send_notice(to, NOTICE, now=0.0)
 
 
 def test_a_refusal_never_shows_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +134,7 @@ def test_an_email_has_the_notice_and_one_id(monkeypatch: pytest.MonkeyPatch) -> 
     [
         ({"RCPT": "550 a@example.com unknown"}, r"^SMTPRecipientsRefused$"),
         ({"DATA": "554 no"}, r"^SMTPDataError 554$"),
+        ({"EHLO": "500 what", "HELO": "500 what"}, r"^SMTPHeloError 500$"),
         ({"AUTH": "535 hunter2 is wrong"}, r"^SMTPAuthenticationError 535$"),
     ],
 )

@@ -85,7 +85,7 @@ def _footer(graph: StageGraph, *, has_rails: bool, was_cut: bool) -> Iterator[st
     yield ""
     yield f"{graph.workflow} in {graph.environment}: {plural(len(graph.nodes), 'stage')}: {counts}"
     if not has_rails:
-        yield "who reads whom isn't drawn: it needs a wider terminal, or --stage NAME for a part of it"
+        yield "who reads whom isn't drawn: name a part with --stage, or widen the terminal"
     if was_cut:
         yield "some lines were shortened: --json has all of them"
     if graph.left_out:
