@@ -129,6 +129,18 @@ def test_a_long_history_that_is_interrupted_goes_on(
     assert found.read(NOW).totals["a"].attempts == 350
 
 
+def test_a_clock_that_ran_ahead_makes_it_forget_nothing(tmp_path: Path) -> None:
+    ledger, kept = MemoryLedger(), tmp_path / "kept.bin"
+    ledger.append([attempted() for _ in range(300)], now=NOW)
+    ahead = reader(ledger, kept)
+    ahead.read(NOW)
+    ahead.read(NOW + 10 * HORIZON_S)
+    whole = reader(ledger).read(NOW)
+    assert whole.counts
+    for found in (ahead, reader(ledger, kept)):
+        assert (found.read(NOW).counts, found.read(NOW).days) == (whole.counts, whole.days)
+
+
 def test_what_was_published_long_ago_is_still_fresh_or_not() -> None:
     ledger = MemoryLedger()
     ledger.append([records.published_event(stage="old")], now=NOW)
