@@ -112,6 +112,24 @@ def test_secrets_and_outputs_are_examined(project: Path, monkeypatch: pytest.Mon
     assert ("outputs", Level.FAULT) in levels
 
 
+def test_whoever_is_alerted_should_notice_silence(project: Path) -> None:
+    file = project / "pyproject.toml"
+    hook = '[tool.tidemill.alerts.channels.team]\nkind = "slack"\nurl = "TEAM_HOOK_URL"\n'
+    file.write_text(file.read_text() + hook)
+
+    def notes() -> dict[str, str]:
+        found = call(project)[1]["findings"]
+        return {each["area"]: each["text"] for each in found if each["level"] == "note"}
+
+    found = notes()
+    assert found["alerts"] == "if nothing checks this project any more, nobody is told"
+    assert found["secrets"] == "TEAM_HOOK_URL isn't set"
+    file.write_text(
+        f'{file.read_text()}\n[tool.tidemill.alerts]\nheartbeat = "https://ping.example/x"\n'
+    )
+    assert "alerts" not in notes()
+
+
 def test_sources_are_only_asked_on_request(project: Path) -> None:
     [module] = project.glob("shop_*.py")
     query = 'tm.sql("SELECT n FROM items", url="sqlite:///none.db")'

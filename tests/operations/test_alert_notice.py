@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.ledger.event import RecordedEvent
-from tidemill.ledger.incident import ClosingReason, Incident
-from tidemill.ledger.incident_events import IncidentClosed, IncidentOpened
+from tidemill.ledger.incident import ClosingReason, Incident, IncidentChange
+from tidemill.ledger.incident_events import IncidentChanged, IncidentClosed, IncidentOpened
 from tidemill.notices.notice import Notice, slack_body, webhook_body
 from tidemill.operations.alert_notice import (
     alert_notice,
@@ -50,6 +50,19 @@ def alert(state: IncidentState | None = None, kind: AlertKind = AlertKind.OPENED
 
 def notice(*alerts: DueAlert, settings: AlertSettings = SETTINGS) -> Notice:
     return alert_notice(alerts, settings, OWNERS, workflow="flights", now=820.0)
+
+
+def test_what_is_over_is_told() -> None:
+    moved: Any = IncidentChanged(
+        environment="prod", incident="i1", change=IncidentChange.MOVED, since=300.0,
+        severity="ticket", cause=incident_cause("stale-stage/prod/labels", "stale stage"),
+    )  # fmt: skip
+    state = state_of()
+    [left] = fold_incidents([RecordedEvent(seq=2, at=300.0, event=moved)], {"i1": state}).values()
+    found = notice(alert(left))
+    assert found.title.startswith("[ticket] ")
+    assert "over: features failed 3 times" in found.lines
+    assert not any("consequence" in line for line in found.lines)
 
 
 def test_one_alert_says_all_that_is_needed() -> None:

@@ -151,10 +151,13 @@ def test_the_project() -> None:
     assert bad(judge_project(good)) == []
     assert texts(judge_project(good)) == "workflow bakery: 7 stages, imported in 0.2 s"
     assert bad(judge_project(replace(good, import_s=9.0)))[0][1] is NOTE
-    broken = Declared(problem="no", unset=["TOKEN"], outputs={"out": "permission denied"})
+    broken = Declared(
+        problem="no", unset=["TOKEN"], is_alone=True, outputs={"out": "permission denied"}
+    )
     assert [(area, level) for area, level, _ in bad(judge_project(broken))] == [
         ("project", FAULT),
         ("secrets", NOTE),
+        ("alerts", NOTE),
         ("outputs", FAULT),
     ]
 

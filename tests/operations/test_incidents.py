@@ -417,3 +417,59 @@ def test_each_problem_is_covered_by_one_incident_and_all_close(
             if isinstance(f.event, IncidentChanged) and f.event.change is IncidentChange.REOPENED
         ]  # fmt: skip
         assert len(closing) == len(reopened) + 1
+
+
+JUMPS = st.lists(
+    st.tuples(
+        st.floats(-1_000.0, 1_000.0),
+        st.sets(st.integers(0, len(PROBLEMS) - 1)),
+        st.booleans(),
+    ),
+    max_size=25,
+)
+
+
+@given(JUMPS)
+def test_people_and_clocks_that_jump_do_no_harm(
+    checks: list[tuple[float, set[int], bool]],
+) -> None:
+    """What a person closed stays closed while its problems last; nothing ends before it began."""
+    watch, now = Watch(), 100_000.0
+    for jump, wrong, closes in checks:
+        now += jump
+        # Those that began are known by when they began first, whatever the clock said then.
+        problems = [replace(PROBLEMS[number], since=90.0) for number in sorted(wrong)]
+        keys = {each.key for each in problems}
+        answered = [
+            state.id
+            for state in watch.states.values()
+            if state.is_answered and state.members & keys
+            if not any(p.severity == "page" and p.key in state.members for p in problems)
+        ]
+        watch.check(now, *problems)
+        assert all(watch.states[id].is_answered for id in answered)
+        active = [state for state in watch.states.values() if state.is_open]
+        covered = {key for state in active for key in state.members}
+        assert keys <= covered | {
+            key for s in watch.states.values() if s.is_answered for key in s.members
+        }
+        assert all(
+            fact.event.recovered >= state.incident.since
+            for state in watch.states.values()
+            for fact in state.events
+            if isinstance(fact.event, IncidentClosed)
+        )
+        # Problems that recover may be closed by the next check at once, if the clock jumped.
+        watch.check(now, *problems)
+        assert watch.check(now, *problems) == []
+        assert fold_incidents(watch.facts) == watch.states
+        for state in active if closes else ():
+            known = watch.states[state.id]
+            if known.is_open:
+                end = IncidentClosed(
+                    environment=PROD, incident=state.id, how=ClosingReason.BY_PERSON,
+                    recovered=max(now, known.bad_since), actor="ana", reason="known",
+                )  # fmt: skip
+                watch.append(now, [end])
+                # What a check would open again now was there before.
+                assert watch.check(now, *problems) == []

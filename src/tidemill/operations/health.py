@@ -125,7 +125,8 @@ class Declared:
     """What the project declares; `problem` says why its settings or its workflow can't be read.
 
     `unset` are the environment variables of secrets that aren't set, `outputs` the folders of sinks that
-    can't be written to, with the reason.
+    can't be written to, with the reason. With `is_alone` people are alerted, but nothing elsewhere notices
+    when that ends.
     """
 
     place: str = ""
@@ -134,6 +135,7 @@ class Declared:
     stages: int = 0
     unset: Sequence[str] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
+    is_alone: bool = False
 
 
 def _found(area: str, text: str, advice: str = "", *, level: Level | None = None) -> HealthFinding:
@@ -318,6 +320,12 @@ def judge_project(found: Declared) -> Iterator[HealthFinding]:
     for name in found.unset:
         yield _note(
             "secrets", f"{name} isn't set", "set it where Tidemill runs, or remove its name"
+        )
+    if found.is_alone:
+        yield _note(
+            "alerts",
+            "if nothing checks this project any more, nobody is told",
+            "let a service elsewhere wait for a heartbeat: [tool.tidemill.alerts] heartbeat",
         )
     for folder, why in sorted(found.outputs.items()):
         yield _found("outputs", f"{folder} can't be written to: {why}", "make it writable")

@@ -38,7 +38,7 @@ class IncidentState:
     of it; of these, `former` are those that it was about before, which were gone when others were left. It
     was opened by the event number `opened`, or opened again, at `opened_at`; it is bad since `bad_since`, and
     well since `recovered` (None while it is bad). `closing` is how it was closed at `closed_at`, and
-    `has_ended` says that its problems were gone since. Times are Unix seconds.
+    `has_ended` says that its problems were gone then, or since. Times are Unix seconds.
     """
 
     incident: Incident
@@ -131,8 +131,9 @@ def _applied(
     state = replace(state, events=(*state.events, fact))
     if isinstance(event, IncidentClosed):
         return replace(
-            state, closing=event, closed_at=fact.at, recovered=event.recovered, has_ended=False
-        )
+            state, closing=event, closed_at=fact.at, recovered=event.recovered,
+            has_ended=state.recovered is not None,
+        )  # fmt: skip
     if event.change is IncidentChange.RECOVERING and not state.is_open:
         return replace(state, has_ended=True)
     values: dict[str, Any] = {"severity": event.severity} if event.severity else {}

@@ -13,6 +13,7 @@ from tidemill.adapters.sqlite.ledger_facts import LedgerFacts, look_at_ledger
 from tidemill.core.counts import plural
 from tidemill.core.errors import TidemillError, describe_error
 from tidemill.core.extras import modules_by_extra
+from tidemill.notices.io.channels import channel_variables
 from tidemill.operations.health import (
     Declared,
     HealthFinding,
@@ -99,7 +100,10 @@ def _root(start: Path) -> Path:
 
 def _declared(found: _Found) -> Declared:
     settings, flow = found.settings, found.workflow
-    unset = [name for name in settings.secrets if not os.environ.get(name)]
+    alerts = settings.alerts
+    beat = [alerts.heartbeat] if alerts.heartbeat is not None else []
+    named = [*settings.secrets, *sorted(channel_variables([*alerts.channels.values(), *beat]))]
+    unset = [name for name in dict.fromkeys(named) if not os.environ.get(name)]
     outputs = {}
     for stage in flow.stages if flow is not None else ():
         folder = stage.sink.folder if stage.sink is not None else ""
@@ -112,6 +116,7 @@ def _declared(found: _Found) -> Declared:
         stages=len(flow.stages) if flow is not None else 0,
         unset=unset,
         outputs=outputs,
+        is_alone=bool(alerts.channels) and not beat,
     )
 
 

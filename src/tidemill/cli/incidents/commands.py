@@ -103,6 +103,7 @@ def incident_document(state: IncidentState, owners: Mapping[str, str]) -> dict[s
         "opened_by": state.incident.actor,
         "evidence": state.cause.evidence,
         "consequences": state.consequences,
+        "over": state.former,
         "command": look_command(state),
     }
 

@@ -171,17 +171,22 @@ def _variable(variable: str, name: str) -> str:
     return value
 
 
-def channel_secrets(channels: Iterable[Channel]) -> frozenset[str]:
-    """The values that no message may show: addresses of hooks, keys, passwords, and what commands get."""
+def channel_variables(channels: Iterable[Channel]) -> frozenset[str]:
+    """The environment variables with addresses, keys, passwords and more that channels name."""
     found: set[str] = set()
     for channel in channels:
-        names = [channel.key, channel.email.password if channel.email else ""]
-        names += channel.command.env if channel.command else ()
-        if channel.kind in HOOKS:
-            is_address = "://" in channel.address
-            found |= {channel.address} if is_address else set()
-            names += [] if is_address else [channel.address]
-        found |= {os.environ.get(name, "").strip() for name in names if name}
+        found |= {channel.key, channel.email.password if channel.email else ""}
+        found |= {*channel.command.env} if channel.command else set()
+        if channel.kind in HOOKS and "://" not in channel.address:
+            found.add(channel.address)
+    return frozenset(found - {""})
+
+
+def channel_secrets(channels: Iterable[Channel]) -> frozenset[str]:
+    """The values that no message may show: of the variables that channels name, and addresses of hooks."""
+    every = [*channels]
+    found = {os.environ.get(name, "").strip() for name in channel_variables(every)}
+    found |= {channel.address for channel in every if "://" in channel.address}
     return frozenset(found - {""})
 
 
