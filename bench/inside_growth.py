@@ -1,4 +1,4 @@
-"""Measure how a home grows when data changes every day, and print the figures as JSON.
+"""Measure how a home grows when data changes every day, and print the figures as a line of JSON.
 
     python bench/inside_growth.py 200
 
@@ -115,7 +115,7 @@ def measure(days: int, folder: Path) -> dict[str, float]:
 def main() -> None:
     days = int(sys.argv[1]) if len(sys.argv) > 1 else 25
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(measure(days, Path(folder)), indent=1))
+        print(json.dumps(measure(days, Path(folder))))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Operation: what `tidemill up` needs while idle, how soon it publishes, and that kills lose nothing.
+"""Operation: what `tidemill up` needs while idle, how soon it publishes, that kills lose nothing, how a
+home grows, and how many alerts of anomalies are right.
 
 `python -m bench.operations [PART...]` prints a table and writes results/operations.json.
 """
@@ -21,7 +22,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
-from bench.common import PYTHON, Row, drive
+from bench.common import PYTHON, Row, drive, inside
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.ledger.event import Published
 
@@ -30,6 +31,9 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 # Seconds: how long the idle supervisor is measured, and the longest wait for anything.
 IDLE_S, PATIENCE_S = 60.0, 120.0
 ARRIVALS, KILLS, FILES = 40, 200, 100_000
+GROWTH_DAYS = 200
+# Stages whose runs are simulated, and the days of history that they have by then.
+STAGES, HISTORY = 1_000, 196
 
 
 class Supervised:
@@ -242,12 +246,44 @@ print(json.dumps({"open": opened, "list": time.process_time() - began, "watches"
     ]
 
 
+def growth(work: Path) -> list[Row]:
+    """The bytes of a home after days that each change data, a sweep and a compaction."""
+    found = inside(work, str(GROWTH_DAYS), script="inside_growth.py")
+    return [
+        Row(name=f"state after {GROWTH_DAYS} changed days and a sweep / one build",
+            value=found["ratio_kept"], unit="x", goal=1.3, baseline="peers delete nothing"),
+        Row(name="the same before the sweep", value=found["ratio_grown"], unit="x"),
+        Row(name="the sweep and the compaction", value=found["upkeep_cpu_s"], unit="s of CPU"),
+    ]  # fmt: skip
+
+
+def anomalies(work: Path) -> list[Row]:
+    """Alerts of quiet stages, and slow ones that are found, where latencies vary as usual and otherwise."""
+    rows = []
+    for regime in ("usual", "calm", "sticky", "outliers", "noisy"):
+        quiet, slow = (
+            inside(work, part, regime, str(STAGES), str(HISTORY), script="inside_anomalies.py")
+            for part in ("quiet", "slow")
+        )
+        alerts, simple = (quiet[each] * 50 / STAGES for each in ("alerts", "simple"))
+        # The goals are those of the usual regime; the others tell where they end.
+        usual = regime == "usual"
+        rows += [
+            Row(name=f"{regime}: alerts in 90 quiet days of 50 stages", value=alerts, unit="",
+                goal=1 if usual else None, baseline=f"over 4 deviations: {simple:.0f}"),
+            Row(name=f"{regime}: twice as slow, found within 3 runs",
+                value=slow["found"] / STAGES * 100, unit="%", goal=95 if usual else None, least=True),
+        ]  # fmt: skip
+    return rows
+
+
 def parts(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
     """All parts by name."""
     return {
         name: partial(part, work)
         for name, part in {
             "idle": idle, "arrivals": arrivals, "kills": kills, "listing": listing,
+            "growth": growth, "anomalies": anomalies,
         }.items()
     }  # fmt: skip
 
