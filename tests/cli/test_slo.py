@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import pytest
+
 from tests.support.commands import tidemill
+from tidemill.project.clock import VARIABLE, set_clock
 
 OBJECTIVES = """
 [tool.tidemill.slo.steps]
@@ -34,8 +38,12 @@ def test_before_anything_ran(fresh: Path) -> None:
     assert lines[1].split() == ["steps", "features", "success", "0.9", "-", "100%", "-"]
 
 
-def test_objectives_of_a_stage(built: Path) -> None:
+def test_objectives_of_a_stage(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     declare(built, OBJECTIVES)
+    assert tidemill("slo", "--json").document["problems"] == []
+    # An hour after the first build that is evidence.
+    set_clock(built / "clock", time.time() + 3700)
+    monkeypatch.setenv(VARIABLE, str(built / "clock"))
     found = tidemill("slo", "--json")
     steps, fresh = found.document["objectives"]
     assert (steps["good"], steps["bad"], steps["achieved"]) == (28, 0, 1)

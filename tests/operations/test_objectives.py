@@ -86,3 +86,13 @@ def test_stale_data_burn_time() -> None:
     (breach,) = find_breaches(found, NOW + HOUR)
     assert breach.severity is ProblemSeverity.TICKET
     assert [*find_breaches(found, NOW + 7 * HOUR)] == []
+
+
+def test_the_first_hour_of_a_stage_is_no_evidence() -> None:
+    found = metrics(FRESH)
+    mark = found.watermarks["a"] = StageWatermark()
+    for number in range(30):
+        mark.publish(str(number), NOW - (40 - number) * DAY, NOW + number)
+    assert [*find_breaches(found, NOW + 0.9 * HOUR)] == []
+    (breach,) = find_breaches(found, NOW + HOUR)
+    assert breach.severity is ProblemSeverity.PAGE

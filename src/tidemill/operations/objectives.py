@@ -13,6 +13,9 @@ from tidemill.operations.outcome_counts import OutcomeCounts
 from tidemill.operations.problem import ProblemSeverity
 from tidemill.operations.watermarks import StageWatermark
 
+# The seconds of a window are a sum of differences of floats.
+_WHOLE = 1 - 1e-6
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveStatus:
@@ -96,7 +99,9 @@ def _breach(metrics: LedgerMetrics, status: ObjectiveStatus, now: float) -> Obje
     objective = status.objective
     is_time = objective.kind is ObjectiveKind.FRESHNESS
     for burn in status.burns:
-        if burn.exceeds and (is_time or burn.events >= LEAST_EVENTS):
+        # A first build publishes old data until it is over: of a time less than the window nothing is said.
+        least = _WHOLE * burn.windows.long if is_time else LEAST_EVENTS
+        if burn.exceeds and burn.events >= least:
             return ObjectiveBreach(
                 status=status,
                 since=_begun(metrics, objective, burn, now),
