@@ -50,4 +50,14 @@ def test_each_part_is_cut_and_says_so() -> None:
         "note     tills can't be watched",
         "disk     57.1 GB free; ledger 1.2 MB",
     ]
-    assert max(map(len, render_status(report, 40).splitlines())) <= 40
+
+
+def test_a_long_text_is_cut_and_its_command_is_whole() -> None:
+    wrong = (Fact(text="stage " + "s" * 99, command="tidemill incidents show i1"),)
+    report = StatusReport(workflow="w" * 99, environment="prod", at=0.0, up="none", wrong=wrong)
+    head, line, _ = render_status(report, 70).splitlines()
+    assert (len(head), len(line)) == (70, 70)
+    assert line.startswith("wrong    stage sss")
+    assert line.endswith("s... [tidemill incidents show i1]")
+    _, line, _ = render_status(report, 40).splitlines()
+    assert line == "wrong    stage ssssssssssss... [tidemill incidents show i1]"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from tidemill.core.printable import shorten
@@ -11,46 +11,47 @@ from tidemill.operations.status_report import Fact, StatusReport
 
 # Lines of each part; what is left out is counted.
 _MOST = 3
+# On a narrow terminal a line with a command is longer than a line.
+_LEAST = 30
 
 
 def render_status(report: StatusReport, width: int) -> str:
-    """One line for each of the most important facts, with the command to look."""
-    lines = [f"{report.workflow} in {report.environment}; up: {report.up}"]
-    lines += _part("wrong", [_fact_text(fact) for fact in report.wrong] or ["nothing"])
-    lines += _part("waiting", [*_waiting_lines(report.waiting)])
-    active = [duty.because for duty in report.due if duty.at is None]
-    lines += _part("running", [*map(_fact_text, report.running), *active] or ["nothing"])
-    lines += _part(
-        "due", [_duty_text(duty, report.at) for duty in report.due if duty.at is not None]
-    )
-    lines += _part("note", list(report.notes))
-    if report.size:
-        lines += _part(
-            "disk", [f"{report.free / 1e9:,.1f} GB free; ledger {report.size / 1e6:,.1f} MB"]
-        )
-    return "\n".join(shorten(line, width) for line in lines)
+    """One line for each of the most important facts; its command to look is whole, whatever is cut."""
+    nothing = (Fact(text="nothing"),)
+    active = [Fact(text=duty.because) for duty in report.due if duty.at is None]
+    due = [Fact(text=_due_text(duty, report.at)) for duty in report.due if duty.at is not None]
+    disk = f"{report.free / 1e9:,.1f} GB free; ledger {report.size / 1e6:,.1f} MB"
+    parts: Mapping[str, Sequence[Fact]] = {
+        "wrong": report.wrong or nothing,
+        "waiting": [*_by_owner(report.waiting)],
+        "running": [*report.running, *active] or nothing,
+        "due": due,
+        "note": [Fact(text=note) for note in report.notes],
+        "disk": [Fact(text=disk)] if report.size else [],
+    }
+    head = shorten(f"{report.workflow} in {report.environment}; up: {report.up}", width)
+    lines = (line for name, facts in parts.items() for line in _part(name, facts, width))
+    return "\n".join((head, *lines))
 
 
-def _part(name: str, texts: Sequence[str]) -> Iterator[str]:
-    for number, text in enumerate(texts[:_MOST]):
-        more = len(texts) - _MOST
+def _part(name: str, facts: Sequence[Fact], width: int) -> Iterator[str]:
+    for number, fact in enumerate(facts[:_MOST]):
+        more = len(facts) - _MOST
         left = f" (and {more:,} more)" if more > 0 and number == _MOST - 1 else ""
-        yield f"{name if number == 0 else '':8} {' '.join(text.split())}{left}"
+        owner = f"{fact.owner}: " if fact.owner else ""
+        text = f"{name if number == 0 else '':8} {owner}{' '.join(fact.text.split())}"
+        tail = f"{f' [{fact.command}]' if fact.command else ''}{left}"
+        yield shorten(text, max(width - len(tail), _LEAST)) + tail
 
 
-def _fact_text(fact: Fact) -> str:
-    owner = f"{fact.owner}: " if fact.owner else ""
-    return f"{owner}{fact.text}{f' [{fact.command}]' if fact.command else ''}"
-
-
-def _waiting_lines(facts: Sequence[Fact]) -> Iterator[str]:
-    """A line for each owner, who is named once."""
+def _by_owner(facts: Sequence[Fact]) -> Iterator[Fact]:
+    """One fact for each owner."""
     ordered = sorted(facts, key=lambda fact: fact.owner)
     for owner, group in groupby(ordered, key=lambda fact: fact.owner):
         found = [*group]
         texts = "; ".join(fact.text for fact in found)
-        yield _fact_text(Fact(text=texts, owner=owner, command=found[0].command))
+        yield Fact(text=texts, owner=owner, command=found[0].command)
 
 
-def _duty_text(duty: Duty, now: float) -> str:
+def _due_text(duty: Duty, now: float) -> str:
     return f"{duty.task} {describe_wait((duty.at or now) - now)}, because {duty.because}"
