@@ -132,12 +132,17 @@ def test_the_disk(disk: Disk, expected: list[tuple[str, Level]]) -> None:
         (replace(LEDGER, damage="page 3 is never used"), [FAULT]),
         (replace(LEDGER, version=12), [FAULT]),
         (replace(LEDGER, version=9), [NOTE]),
-        (replace(LEDGER, checked=False), [NOTE]),
+        (replace(LEDGER, checked=False), []),
         (replace(LEDGER, log_bytes=10**9), [NOTE]),
     ],
 )
 def test_the_ledger(ledger: LedgerFile | None, expected: list[Level]) -> None:
     assert [level for _, level, _ in bad(judge_ledger(ledger))] == expected
+
+
+def test_a_structure_that_was_not_checked_is_told() -> None:
+    text = texts(judge_ledger(replace(LEDGER, checked=False)))
+    assert "`tidemill doctor --full` checks its structure" in text
 
 
 def test_who_holds_leases_is_told() -> None:

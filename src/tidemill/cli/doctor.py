@@ -17,16 +17,19 @@ from tidemill.project.doctor import examine
 
 @click.command()
 @click.option("--connect", is_flag=True, help="Also connect to the databases that sources read.")
+@click.option(
+    "--full", is_flag=True, help="Also check the structure of a ledger of more than 64 MB."
+)
 @json_option
 @project_options
-def doctor(connect: bool, as_json: bool) -> None:
+def doctor(connect: bool, full: bool, as_json: bool) -> None:
     """Examine this machine, the project, its home and its ledger, and say what to do.
 
     It works where no other command does, such as with a damaged ledger, and changes nothing: it writes a
     probe file to the home, and removes it. Exits with 1 if anything doesn't work.
     """
     at = project_location()
-    found = examine(Path(at.project or ".").resolve(), at.workflow, connect=connect)
+    found = examine(Path(at.project or ".").resolve(), at.workflow, connect=connect, full=full)
     print_result(
         "\n".join(_lines(found)), as_json, "tidemill.doctor/1", lambda: {"findings": found}
     )

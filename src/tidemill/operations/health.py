@@ -104,7 +104,7 @@ class Disk:
 class LedgerFile:
     """The file of a ledger; `problem` says why it can't be read, `damage` what SQLite found in it.
 
-    `checked` is False if there was no time to look at all of it. `leases` are the names that are held, with
+    `checked` is False if its structure wasn't looked at. `leases` are the names that are held, with
     descriptions of who holds them.
     """
 
@@ -297,10 +297,9 @@ def judge_ledger(found: LedgerFile | None) -> Iterator[HealthFinding]:
         yield _note(
             "ledger", text, "back it up first, if you may want to go back to the old version"
         )
-    yield _found("ledger", f"{plural(found.events, 'event')} in {found.bytes / _MB:,.1f} MB")
-    if not found.checked:
-        text = "there was no time to check all of it"
-        yield _note("ledger", text, "`tidemill verify` does")
+    unchecked = "" if found.checked else "; `tidemill doctor --full` checks its structure as well"
+    size = f"{plural(found.events, 'event')} in {found.bytes / _MB:,.1f} MB"
+    yield _found("ledger", f"{size}{unchecked}")
     if found.log_bytes > _LARGE_LOG:
         text = f"its write-ahead log has {found.log_bytes / _MB:,.0f} MB"
         yield _note("ledger", text, "end what reads it for long: then it is emptied by itself")

@@ -53,23 +53,25 @@ class _Found:
 
 
 def examine(
-    start: Path, workflow: str | None = None, *, connect: bool = False
+    start: Path, workflow: str | None = None, *, connect: bool = False, full: bool = False
 ) -> list[HealthFinding]:
     """Examine the project in a folder, its home, its ledger and this machine; with `connect` its sources.
 
+    With `full` the structure of a large ledger is checked as well, which takes minutes.
     Nothing is written but a probe file in the home, which is removed. It never raises for what it finds.
     """
     watch, found = ClockWatch(), _open(start, workflow)
     home = found.settings.root / found.settings.home
     disk, offset = probe_disk(home)
-    facts = look_at_ledger(home / "ledger.db") if (home / "ledger.db").exists() else None
+    path = home / "ledger.db"
+    facts = look_at_ledger(path, full=full) if path.exists() else None
     findings = [
         *judge_installation(probe_installation(modules_by_extra())),
         *judge_limits(probe_limits()),
         *judge_surroundings(os.environ, text_encoding()),
         *judge_project(_declared(found)),
         *judge_disk(disk),
-        *judge_ledger(None if facts is None else _ledger_file(home / "ledger.db", facts)),
+        *judge_ledger(None if facts is None else _ledger_file(path, facts)),
     ]
     if connect and found.workflow is not None:
         findings += _connections(found.settings.root, found.workflow)

@@ -1,12 +1,11 @@
 """The facts of a ledger's file are read without changing it."""
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.support.tables import earlier, execute
+from tidemill.adapters.sqlite import ledger_facts
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.adapters.sqlite.ledger_facts import look_at_ledger
 from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION
@@ -76,10 +75,17 @@ def test_a_database_of_another_program_is_no_ledger(tmp_path: Path) -> None:
     assert look_at_ledger(path).problem == "it isn't a Tidemill ledger"
 
 
-def test_a_check_ends_in_time(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE padding (n INTEGER)")
-        connection.executemany("INSERT INTO padding VALUES (?)", ((n,) for n in range(100_000)))
-        connection.commit()
-    found = look_at_ledger(path, check_s=-1.0)
+def test_the_structure_of_a_large_ledger_is_checked_when_asked_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_facts, "_CHECKED_BYTES", 1_000)
+    # Its pages are the last ones, and none of those that the facts are read from.
+    execute(path, "CREATE TABLE padding AS SELECT randomblob(9000) AS n FROM events")
+    content = bytearray(path.read_bytes())
+    content[-4096:-4092] = b"\xff" * 4
+    path.write_bytes(content)
+    found = look_at_ledger(path)
     assert (found.checked, found.damage, found.events) == (False, "", 2)
+    found = look_at_ledger(path, full=True)
+    assert found.checked
+    assert found.damage

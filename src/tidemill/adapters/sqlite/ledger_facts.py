@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -17,15 +16,16 @@ from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import StorageError
 
-_INSTRUCTIONS = 100_000
+# The structure of a larger file isn't checked unasked: that takes a second for a GB or two.
+_CHECKED_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerFacts:
     """What a ledger's file says of itself; sizes in bytes, the time of the newest event in Unix seconds.
 
-    `problem` says why it can't be read, `damage` what is damaged; `checked` is False if there was no time to
-    check all of it. `leases` are held ones by name, with descriptions of their holders.
+    `problem` says why it can't be read, `damage` what is damaged; `checked` is False if its structure wasn't
+    checked, because it is large. `leases` are held ones by name, with descriptions of their holders.
     """
 
     problem: str = ""
@@ -40,12 +40,12 @@ class LedgerFacts:
     leases: Mapping[str, str] = field(default_factory=dict)
 
 
-def look_at_ledger(path: Path, *, check_s: float = 5.0) -> LedgerFacts:
-    """Read the facts of a ledger's file, and check its structure for up to `check_s` seconds."""
+def look_at_ledger(path: Path, *, full: bool = False) -> LedgerFacts:
+    """Read the facts of a ledger's file, and check its structure, of a large one only with `full`."""
     sizes = {"bytes": _size(path), "log_bytes": _size(Path(f"{path}-wal"))}
     try:
         with closing(_open(path)) as connection:
-            return _read(connection, sizes, check_s)
+            return _read(connection, sizes, full)
     except READ_ERRORS as error:
         problem = _plain(error)
         return LedgerFacts(problem=problem, bytes=sizes["bytes"], log_bytes=sizes["log_bytes"])
@@ -57,13 +57,14 @@ def _open(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, timeout=1.0)
 
 
-def _read(connection: sqlite3.Connection, sizes: Mapping[str, int], check_s: float) -> LedgerFacts:
+def _read(connection: sqlite3.Connection, sizes: Mapping[str, int], full: bool) -> LedgerFacts:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION_ID:
         problem = "it isn't a Tidemill ledger" if sizes["bytes"] else "it is empty"
         return LedgerFacts(problem=problem, bytes=sizes["bytes"], log_bytes=sizes["log_bytes"])
-    damage, checked = _check(connection, check_s)
+    checked = full or sizes["bytes"] <= _CHECKED_BYTES
+    damage = _check(connection) if checked else ""
     facts = connection.execute(queries()["newest_event"]).fetchone()
     return LedgerFacts(
         damage=damage,
@@ -77,19 +78,10 @@ def _read(connection: sqlite3.Connection, sizes: Mapping[str, int], check_s: flo
     )
 
 
-def _check(connection: sqlite3.Connection, seconds: float) -> tuple[str, bool]:
-    """What SQLite finds damaged, "" if nothing, and whether it could look at everything."""
-    deadline = time.monotonic() + seconds
-    connection.set_progress_handler(lambda: time.monotonic() > deadline, _INSTRUCTIONS)
-    try:
-        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
-            raise
-        return "", False
-    finally:
-        connection.set_progress_handler(None, 0)
-    return ("" if found == "ok" else _plain(found)), True
+def _check(connection: sqlite3.Connection) -> str:
+    """What SQLite finds damaged in the structure of the file; "" if nothing."""
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    return "" if found == "ok" else _plain(found)
 
 
 def _leases(connection: sqlite3.Connection) -> dict[str, str]:
