@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidemill.contracts.finding import BrokenContract, Finding, Severity, rejections
+from tidemill.contracts.finding import BrokenContract, Finding, Severity, TableFindings, rejections
 from tidemill.core.errors import ContractError
 
 
@@ -33,3 +33,8 @@ def test_the_error_carries_them() -> None:
     error = BrokenContract("it broke", (MANY,))
     assert isinstance(error, ContractError)
     assert (str(error), error.exit_code, error.findings) == ("it broke", 3, (MANY,))
+
+
+def test_a_verdict_says_what_is_wrong() -> None:
+    told = Finding(rule="fresh", severity="warn", rows=0, message="fresh: too old")
+    assert TableFindings(at=1.0, findings=(told, FEW)).messages == ("fresh: too old", "a.min")

@@ -47,7 +47,7 @@ class Inbox:
 
     def record(self, event: ReviewOpened | ReviewClosed) -> None:
         project = self.open()
-        project.tools.ledger.append([event], now=2.0)
+        project.tools.ledger.append([event], now=project.tools.clock())
         project.close()
 
     def send(self, budget_s: float = 30.0) -> tuple[str, ...]:

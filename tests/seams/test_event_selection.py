@@ -26,6 +26,7 @@ FILTERS = st.builds(
     partition=st.none() | st.sampled_from(["a", "b", "2013-03-07", ""]),
     about=SUBJECTS,
     about_prefix=SUBJECTS,
+    among=st.lists(SUBJECTS, max_size=3).map(tuple),
     open_only=st.booleans(),
 )
 SELECTIONS = st.fixed_dictionaries(
@@ -58,7 +59,9 @@ def plain_search(
         subjects = [
             subject
             for subject in subjects_of(fact.event)
-            if subject.startswith(where.about_prefix) and where.about in ("", subject)
+            if subject.startswith(where.about_prefix)
+            and where.about in ("", subject)
+            and (not where.among or subject in where.among)
         ]
         if where.open_only:
             subjects = [subject for subject in subjects if subject in unended]
@@ -69,7 +72,7 @@ def plain_search(
             and run in ("", scope.run)
             and stage in ("", scope.stage)
             and where.partition in (None, scope.partition)
-            and bool(subjects or not (where.about or where.about_prefix or where.open_only))
+            and bool(subjects or not where.names_subjects)
         )
 
     found = list(filter(selects, facts))

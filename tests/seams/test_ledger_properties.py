@@ -24,7 +24,7 @@ from tidemill.ledger.event import (
 )
 from tidemill.ledger.run import Outcome, Status
 from tidemill.ledger.schedule_events import Ticked
-from tidemill.ports.ledger import Guard, Ledger
+from tidemill.ports.ledger import Guard, HasBindingFacts, Ledger
 from tidemill.testing import records as samples
 from tidemill.testing.doubles import MemoryLedger
 from tidemill.testing.retention_records import sweep_marked_event
@@ -34,7 +34,11 @@ ENVIRONMENTS = st.sampled_from(["prod", "dev", "trial"])
 NAMES = st.sampled_from(["a", "b"])
 KEYS = st.sampled_from(["key-1", "key-2", "key-3"])
 PRODUCTS = st.builds(samples.product, NAMES, quarantined=st.sampled_from([0, 2]))
-BINDINGS = st.builds(samples.binding, KEYS, PRODUCTS, run=NAMES)
+BINDINGS = st.builds(
+    replace,
+    st.builds(samples.binding, KEYS, PRODUCTS, run=NAMES),
+    contract=st.sampled_from(["1.0.0", "1.1.0"]),
+)
 SAMPLED = st.builds(replace, BINDINGS, sample=st.just(0.5))
 
 EVENTS: st.SearchStrategy[Event] = st.one_of(
@@ -81,6 +85,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
         partition=NAMES,
         environment=ENVIRONMENTS,
     ),
+    st.builds(samples.judged_event, NAMES, environment=ENVIRONMENTS, stale=st.booleans()),
     st.builds(sweep_marked_event, st.integers(1, 12), st.integers(1, 12)),
     st.builds(Ticked, schedule=NAMES, tick=NAMES),
     st.builds(
@@ -189,9 +194,20 @@ def test_ledgers_agree_and_tables_follow_from_facts(acts: list[Act]) -> None:
             said = _outcome(one, act, float(now), ours)
             assert said == _outcome(other, act, float(now), theirs)
         assert _look(one) == _look(other)
+        _check_quarantine(one)
         one.close()
         rebuild(path, Path(folder) / "copy.db")
         assert tables(path) == tables(Path(folder) / "copy.db")
+
+
+def _check_quarantine(ledger: Ledger) -> None:
+    """What is found without loading bindings is what the bindings say."""
+    for environment in ("prod", "dev", "trial"):
+        for head in ledger.state(environment).heads.values():
+            assert isinstance(head.partitions, HasBindingFacts)
+            found = head.partitions.quarantined()
+            held = head.partitions.items()
+            assert sorted(found) == sorted(key for key, one in held if one.product.quarantined)
 
 
 # What moves bindings, with environments that are created before or after their parent. Most are of

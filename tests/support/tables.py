@@ -12,6 +12,14 @@ from tidemill.adapters.sqlite.migrations import add_functions, allow_appends, mi
 
 # Not derived from events: how the file came about, and who may act now.
 NOT_DERIVED = ("leases", "migrations", "people")
+# What undoes the migration of the tables of listings.
+WITHOUT_LISTINGS = (
+    "DROP TABLE quarantined",
+    "DROP TABLE contract_versions",
+    "DROP TABLE stale_tables",
+    "DELETE FROM migrations WHERE version >= 15",
+    "PRAGMA user_version = 14",
+)
 
 
 def tables(path: Path) -> dict[str, list[Any]]:

@@ -178,7 +178,12 @@ def _origin(origin: Origin) -> list[str]:
 
 
 def _runs(found: Explanation) -> list[str]:
-    return [
+    lines = [
         f"run {made.run}: `{made.command}` on {made.host}, {local_time(made.started)}"
         for made in found.runs
     ]
+    if found.earlier_runs:
+        lines.append(
+            f"{plural(found.earlier_runs, 'earlier run')}: name a PARTITION to see its own"
+        )
+    return lines

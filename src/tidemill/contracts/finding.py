@@ -40,6 +40,11 @@ class TableFindings:
     findings: tuple[Finding, ...] = ()
     newest: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """What is wrong, finding by finding."""
+        return tuple(finding.message or finding.rule for finding in self.findings)
+
 
 class BrokenContract(ContractError):
     """A partition breaks its contract; `findings` are the rules that its bad rows break, most rows first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
@@ -99,21 +100,32 @@ class VersionFacts:
         self, live: Artifact | None, candidate: Artifact | None
     ) -> tuple[ModelVersion, ...]:
         """The versions in the history of the environment, the one that was trained last first."""
-        found = [
-            self._version(self.here[name], live, candidate)
-            for name in self.here
-            if name in self.first
-        ]
+        decisions: defaultdict[str, list[Decision]] = defaultdict(list)
+        for decision in self.decisions:
+            decisions[decision.artifact].append(decision)
+        scored: defaultdict[str, list[tuple[str, Binding]]] = defaultdict(list)
+        for stage, binding in self._scored:
+            scored[binding.inputs.get(self.model, "")].append((stage, binding))
+        found = []
+        for name, artifact in self.here.items():
+            if name in self.first:
+                own = tuple(decisions[name])
+                state = _state_of(artifact, live, candidate, own)
+                digest = input_digest({WHOLE: artifact.content}, None)
+                found.append(self._version(artifact, state, own, scored[digest]))
         return tuple(sorted(found, key=lambda version: version.trained_at, reverse=True))
 
     def _version(
-        self, artifact: Artifact, live: Artifact | None, candidate: Artifact | None
+        self,
+        artifact: Artifact,
+        state: VersionState,
+        own: tuple[Decision, ...],
+        scored: Iterable[tuple[str, Binding]],
     ) -> ModelVersion:
         _, binding = self.first[artifact.id]
-        own = tuple(d for d in self.decisions if d.artifact == artifact.id)
         return ModelVersion(
             artifact=artifact,
-            state=_state_of(artifact, live, candidate, own),
+            state=state,
             trained_at=binding.at,
             run=binding.run,
             bytes=binding.product.bytes,
@@ -121,7 +133,7 @@ class VersionFacts:
             columns={
                 name: share_columns(seen) or () for name, seen in sorted(binding.seen.items())
             },
-            evaluations=tuple(self._evaluations(artifact)),
+            evaluations=tuple(self._evaluations(scored)),
             decisions=own,
             cost=_cost_of(self._attempts.get(binding.run, [])),
             approvers={
@@ -129,10 +141,9 @@ class VersionFacts:
             },
         )
 
-    def _evaluations(self, artifact: Artifact) -> Iterable[Evaluation]:
-        digest = input_digest({WHOLE: artifact.content}, None)
-        for stage, binding in self._scored:
-            if binding.inputs.get(self.model) == digest and binding.product.scores is not None:
+    def _evaluations(self, scored: Iterable[tuple[str, Binding]]) -> Iterable[Evaluation]:
+        for stage, binding in scored:
+            if binding.product.scores is not None:
                 rows = {k: v for k, v in binding.inputs.items() if k != self.model}
                 yield Evaluation(
                     stage=stage,
@@ -145,15 +156,17 @@ class VersionFacts:
     def live_periods(self) -> tuple[LivePeriod, ...]:
         """Return the periods in which versions were live, in every environment, in the order of the moves."""
         found: list[LivePeriod] = []
-        for number, (environment, delivery) in enumerate(self.deliveries):
-            decision = self._approval(delivery)
-            later = (d.at for name, d in self.deliveries[number + 1 :] if name == environment)
+        approvals = {d.subject: d for d in self.decisions if d.approved}
+        ends: dict[str, float] = {}
+        for environment, delivery in reversed(self.deliveries):
+            # None if it isn't in this history.
+            decision = approvals.get(delivery.decision)
             found.append(
                 LivePeriod(
                     environment=environment,
                     version=delivery.artifact.id,
                     since=delivery.at,
-                    until=next(later, None),
+                    until=ends.get(environment),
                     actor=delivery.actor,
                     reason=delivery.reason,
                     replaced=delivery.replaced,
@@ -163,20 +176,14 @@ class VersionFacts:
                     approvers=self._approvers_of(delivery, decision),
                 )
             )
-        return tuple(found)
+            ends[environment] = delivery.at
+        return tuple(reversed(found))
 
     def _approvers_of(self, delivery: Delivery, decision: Decision | None) -> tuple[str, ...]:
         """Who approved a delivery in a review; nobody if a person moved what is live without one."""
         if decision is None or delivery.actor != decision.actor or delivery.rollback:
             return ()
         return self._approvers.get(decision.review, ())
-
-    def _approval(self, delivery: Delivery) -> Decision | None:
-        """The decision that approved a delivery; None if it isn't in this history."""
-        approved = (
-            d for d in reversed(self.decisions) if d.subject == delivery.decision and d.approved
-        )
-        return next(approved, None)
 
 
 def _evidence(decision: Decision | None) -> tuple[str, ...]:

@@ -18,6 +18,18 @@ from tidemill.workflow.search import TrialResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContractUse:
+    """How often partitions of a stage were published under a version of its contract.
+
+    `first` and `last` are the numbers of the first and the last such publication.
+    """
+
+    first: int
+    last: int
+    published: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """An object with some columns of a partition; `rowset` identifies its rows and their order."""
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from tidemill.contracts.finding import TableFindings
 from tidemill.contracts.row_ruling import Ruling
-from tidemill.ledger.binding import Binding, Head, Mark
+from tidemill.ledger.binding import Binding, ContractUse, Head, Mark
 from tidemill.ledger.cost import Cost
 from tidemill.ledger.delivery import Decision, Delivery, Effect
 from tidemill.ledger.event import Event, RecordedEvent
@@ -57,6 +58,9 @@ class HasBindingFacts(Protocol):
     def binding_events(self) -> Mapping[str, int]:
         """Map each partition to the sequence number of the event that bound it."""
 
+    def quarantined(self) -> Collection[str]:
+        """The partitions that have quarantined rows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
@@ -64,7 +68,8 @@ class State:
 
     `rulings` are those in force, by stage and partition, oldest first. `costs` are average costs by stage
     and action, over all environments because a stage costs the same in each. `environments` are all
-    existing environments by name.
+    existing environments by name. `contract_versions` are those of each stage, in the order of their first
+    publication, and `stale` the last verdicts on the tables that aren't fresh.
 
     The partitions of a head may be loaded lazily. If the head changed in the meantime, loading raises
     ConflictError.
@@ -83,6 +88,8 @@ class State:
     open_runs: tuple[RunInfo, ...]
     costs: Mapping[str, Mapping[str, Cost]]
     environments: Mapping[str, Environment] = field(default_factory=dict)
+    contract_versions: Mapping[str, Mapping[str, ContractUse]] = field(default_factory=dict)
+    stale: Mapping[str, TableFindings] = field(default_factory=dict)
 
 
 class Ledger(Protocol):

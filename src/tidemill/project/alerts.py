@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill.core.errors import ConflictError, SendError, UsageError, did_you_mean
+from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.permissions import Permission
-from tidemill.governance.review_state import REVIEW_EVENTS, ReviewState, fold_reviews
-from tidemill.ledger.event import RecordedEvent
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.notices.io.channels import NoticeRefused, channel_secrets, send_notice
 from tidemill.notices.io.heartbeat import send_heartbeat
@@ -27,7 +26,6 @@ from tidemill.operations.incidents import (
     next_incidents,
 )
 from tidemill.operations.io.activity_reader import ActivityReader
-from tidemill.operations.io.new_facts import NewFacts
 from tidemill.operations.io.notify import AlertMessage, send_alerts
 from tidemill.operations.io.up_files import killed_at
 from tidemill.operations.ledger_problems import (
@@ -73,9 +71,6 @@ class Alerts:
         self._workspace, self._incidents, self._metrics = workspace, incidents, metrics
         names = [stage.name for stage in workspace.declared.stages]
         self._activity = ActivityReader(workspace.tools.ledger, workspace.environment, names)
-        self._new_reviews: NewFacts | None = None
-        self._review_facts: list[RecordedEvent] = []
-        self._reviews: Mapping[str, ReviewState] = {}
 
     @property
     def settings(self) -> AlertSettings:
@@ -165,14 +160,6 @@ class Alerts:
             facts=activity.facts,
         )
 
-    def _read_reviews(self) -> Iterable[ReviewState]:
-        if self._new_reviews is None:
-            self._new_reviews = NewFacts(self._workspace.tools.ledger, REVIEW_EVENTS)
-        if new := self._new_reviews.read():
-            self._review_facts += new
-            self._reviews = fold_reviews(self._review_facts, self._workspace.environment)
-        return self._reviews.values()
-
     def _other_problems(
         self, state: State, activity: StageActivity, now: float
     ) -> Iterator[Problem]:
@@ -183,7 +170,8 @@ class Alerts:
         # The next run records their end.
         yield from (lost_run_problem(run.id, run.started, here) for run in dead[:1])
         yield from delivery_problems(state.pending_effects, here, settings.stuck_s, now)
-        yield from review_problems(self._read_reviews(), here, now)
+        reviews = open_reviews(space.tools.ledger, here)
+        yield from review_problems(reviews.values(), here, now)
         yield from notifier_problems(self._incidents.log.channels, settings, here, now)
         killed = killed_at(space.home, space.declared.name, here)
         yield from supervisor_problems(killed, here)

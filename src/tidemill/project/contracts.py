@@ -63,10 +63,11 @@ class Contracts:
     def history(self, stage: str) -> ContractHistory:
         """The versions of a stage's contract over time; UsageError for a stage without a table."""
         space = self._workspace
-        now = space.bindings(stage)
         declared = space.known_stage(stage).is_declared
         spec = self.of_stage(stage) if declared else None
-        versions = list_contract_versions(space.tools.ledger, space.environment, stage, now)
+        versions = space.read_state(
+            lambda state: list_contract_versions(space.tools.ledger, state, stage)
+        )
         return ContractHistory(spec=spec, versions=versions)
 
     def compare(self, stage: str, old: ContractSpec, new: ContractSpec) -> ContractReview:

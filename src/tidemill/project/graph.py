@@ -8,7 +8,7 @@ from itertools import islice
 from tidemill.core.errors import TidemillError, UsageError, did_you_mean
 from tidemill.governance.permissions import Permission
 from tidemill.history.io.runs import iter_runs
-from tidemill.ledger.event import Attempted, Judged
+from tidemill.ledger.event import Attempted
 from tidemill.ledger.run import Outcome, Status
 from tidemill.operations.stage_states import (
     StageFacts,
@@ -21,7 +21,6 @@ from tidemill.planning.request import Request
 from tidemill.ports.ledger import State
 from tidemill.project.plans import Plans
 from tidemill.project.workspace import Workspace
-from tidemill.workflow.environment import history_filter
 from tidemill.workflow.seal import dependencies
 from tidemill.workflow.stage import Stage
 
@@ -97,7 +96,7 @@ class StageGraphs:
         due: Mapping[str, int] | None,
         failed: Mapping[str, str],
     ) -> StageFacts:
-        head = state.heads.get(stage.name)
+        head, verdict = state.heads.get(stage.name), state.stale.get(stage.name)
         return StageFacts(
             name=stage.name,
             kind=str(stage.kind),
@@ -105,21 +104,9 @@ class StageGraphs:
             partitions=len(head.partitions) if head is not None else 0,
             due=None if due is None else due.get(stage.name, 0),
             failed=failed.get(stage.name, ""),
-            stale=self._stale(stage, state),
+            stale="; ".join(verdict.messages) if verdict is not None else "",
             published=self._published(head.last_event) if head is not None else None,
         )
-
-    def _stale(self, stage: Stage, state: State) -> str:
-        """Which rules on the freshness of a table are broken, by its last verdict."""
-        ours = history_filter(state.environments, state.environment)
-        facts = self._workspace.tools.ledger.events(
-            kinds=(Judged.__name__,), stage=stage.name, newest=True
-        )
-        for fact in facts:
-            event = fact.event
-            if isinstance(event, Judged) and ours(event.environment, fact.seq):
-                return "; ".join(finding.message for finding in event.verdict.findings)
-        return ""
 
     def _published(self, seq: int) -> float | None:
         for fact in self._workspace.tools.ledger.events(after=seq - 1, limit=1):

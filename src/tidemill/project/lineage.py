@@ -27,7 +27,15 @@ class Lineage:
         A `partition` that is no partition but names a column of the stage is taken as the column.
         UsageError for a partition or a column that doesn't exist.
         """
-        facts, subject = self._workspace.facts(), self._workspace.known_stage(stage)
+        space = self._workspace
+        return space.read_state(
+            lambda state: self._explain(space.facts(state), stage, partition, column)
+        )
+
+    def _explain(
+        self, facts: ProvenanceFacts, stage: str, partition: str, column: str
+    ) -> Explanation:
+        subject = self._workspace.known_stage(stage, facts.state)
         if not subject.is_declared:
             return explain_undeclared(facts, subject, partition, column)
         if not column and _is_column(facts, subject, partition):

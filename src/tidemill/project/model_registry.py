@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass, replace
 from math import isfinite
 from pathlib import Path
@@ -86,13 +86,18 @@ class RegisteredModel:
     @property
     def versions(self) -> tuple[ModelVersion, ...]:
         """All versions in the history of the environment, the one that was trained last first."""
-        found, removed = self._facts()[1], removed_versions(self._workspace, self.name)
+        space, noted = self._workspace, self._noted(KINDS)
+        bound = space.read_state(lambda now: _bindings(now.heads.get(self.name)))
+        candidate = next((held.product.artifact for held in bound if held.product.artifact), None)
+        live = space.state().live.get(self.name)
+        found = self._facts(noted).versions(live.artifact if live else None, candidate)
+        removed = removed_versions(space, self.name, noted)
         return tuple(replace(each, removed=removed.get(each.id)) for each in found)
 
     @property
     def history(self) -> tuple[LivePeriod, ...]:
         """The periods in which versions were live, by whom and why, in every environment, in order."""
-        return self._facts()[0].live_periods()
+        return self._facts(self._noted(("Decided",))).live_periods()
 
     def version(self, version: str = "") -> ModelVersion:
         """The version with a unique prefix of its id, or "live" or "newest" (the one trained last).
@@ -194,24 +199,23 @@ class RegisteredModel:
             raise storage_error(error, str(target)) from error
         return target / MANIFEST
 
-    def _facts(self) -> tuple[VersionFacts, tuple[ModelVersion, ...]]:
-        space = self._workspace
-        state = space.state()
-        evaluations = [
-            reader.name for reader in space.flow.readers(self.name) if reader.kind is Kind.EVALUATE
-        ]
+    def _noted(self, kinds: Collection[str]) -> list[RecordedEvent]:
+        return _events_of(self._workspace.tools.ledger, self.name, self._evaluations(), kinds)
+
+    def _evaluations(self) -> list[str]:
+        readers = self._workspace.flow.readers(self.name)
+        return [reader.name for reader in readers if reader.kind is Kind.EVALUATE]
+
+    def _facts(self, noted: Iterable[RecordedEvent]) -> VersionFacts:
+        state = self._workspace.state()
         facts = VersionFacts(
             model=self.name,
-            evaluations=evaluations,
+            evaluations=self._evaluations(),
             ours=history_filter(state.environments, state.environment),
         )
-        noted = _events_of(space.tools.ledger, self.name, evaluations)
         for fact in noted:
             facts.note(fact)
-        bound = space.read_state(lambda now: _bindings(now.heads.get(self.name)))
-        candidate = next((held.product.artifact for held in bound if held.product.artifact), None)
-        live = state.live.get(self.name)
-        return facts, facts.versions(live.artifact if live else None, candidate)
+        return facts
 
     def _with_latency(self, facts: VersionComparison) -> VersionComparison:
         versions = {facts.one.id: facts.one, facts.other.id: facts.other}.values()
@@ -247,8 +251,13 @@ class RegisteredModel:
         return found.head(_ROWS).collect()
 
 
-def _events_of(ledger: Ledger, model: str, evaluations: Sequence[str]) -> list[RecordedEvent]:
-    """What tells about the versions of a model, oldest first; other stages publish by the thousand."""
+def _events_of(
+    ledger: Ledger, model: str, evaluations: Sequence[str], own: Collection[str]
+) -> list[RecordedEvent]:
+    """What tells about a model, oldest first: of its stages only the `own` kinds, its deliveries and reviews.
+
+    Other stages publish by the thousand.
+    """
     found: dict[int, RecordedEvent] = {}
 
     def add(kinds: Collection[str], where: EventFilter = EVERYTHING, stage: str = "") -> None:
@@ -256,14 +265,14 @@ def _events_of(ledger: Ledger, model: str, evaluations: Sequence[str]) -> list[R
         found.update((fact.seq, fact) for fact in facts)
 
     for name in (model, *evaluations):
-        add(KINDS, stage=name)
+        add(own, stage=name)
     add(("Attempted",), about(training_subject(model)))
     add(("Delivered",), about(model_subject(model)))
     for kind in SubjectKind:
         add(("ReviewOpened",), about(changed_subject(kind, model)))
     opened = [fact.event for fact in found.values() if isinstance(fact.event, ReviewOpened)]
-    for event in opened:
-        add(("Voted",), about(review_subject(event.review.id)))
+    if reviews := tuple(review_subject(event.review.id) for event in opened):
+        add(("Voted",), EventFilter(among=reviews))
     return [found[seq] for seq in sorted(found)]
 
 

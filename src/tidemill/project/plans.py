@@ -107,7 +107,10 @@ class Plans:
     def reasons(self, plan: Plan, stage: str, partition: str = "") -> StageReasons:
         """Why the plan runs, delays or keeps a stage or a partition, followed upstream to source files."""
         space = self._workspace
-        return explain_reasons(space.facts(), plan, space.stage(stage), partition)
+        subject = space.stage(stage)
+        return space.read_state(
+            lambda state: explain_reasons(space.facts(state), plan, subject, partition)
+        )
 
     def _plan(
         self, state: State, now: PlanInputs, scans: Mapping[str, Scan], request: Request
@@ -123,7 +126,7 @@ class Plans:
             request=replace(request, tuned=frozenset(space.options.params)),
             environment=space.environment,
         )
-        absent = dict(damaged_objects(space.tools.artifacts, state))
+        absent = dict(damaged_objects(space.tools.artifacts, space.flow, state))
         plan = make(replace(now, missing_objects=absent))
         # What computes a missing object may read others that are missing.
         while more := missing_objects(space.tools.artifacts, plan, state).items() - absent.items():

@@ -27,8 +27,6 @@ def open_quarantine(workspace: Workspace) -> Quarantine:
     def authorize(disposition: Disposition) -> str:
         return workspace.require(_NEEDED[disposition]).name
 
-    state = partial(workspace.state, whole=True)
-
     def decide(request: ReleaseRequest) -> ReleaseConsent:
         # Only a release needs it.
         policy = import_module("tidemill.project.release_policy")
@@ -39,7 +37,7 @@ def open_quarantine(workspace: Workspace) -> Quarantine:
         workspace.tools,
         workspace.environment,
         workspace.known_stage,
-        state,
+        workspace.read_state,
         authorize,
         decide if is_governed(workspace) else None,
         partial(workspace.note_action, Permission.EXPORT_ROWS),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
-from tidemill.ledger.event import Delivered, Published
+from tidemill.ledger.event import Delivered, Published, RecordedEvent
+from tidemill.ledger.event_filter import about
+from tidemill.ledger.event_subjects import model_subject
 from tidemill.ledger.retention_events import SweepMarked
 from tidemill.project.workspace import Workspace
 
@@ -21,17 +23,30 @@ def removal_times(space: Workspace, events: Collection[int]) -> Mapping[int, flo
     return found
 
 
-def removed_versions(space: Workspace, model: str) -> Mapping[str, float]:
-    """Map the versions of a model that aren't stored any more to when a sweep removed them."""
+def removed_versions(
+    space: Workspace, model: str, facts: Iterable[RecordedEvent] | None = None
+) -> Mapping[str, float]:
+    """Map the versions of a model that aren't stored any more to when a sweep removed them.
+
+    Who has read all publications and deliveries of the model already gives the `facts`.
+    """
+    if facts is None:
+        events = space.tools.ledger.events
+        facts = (
+            *events(kinds=(Published.__name__,), stage=model),
+            *events(kinds=(Delivered.__name__,), where=about(model_subject(model))),
+        )
     named: dict[int, str] = {}
     stored: dict[str, str] = {}
-    for fact in space.tools.ledger.events(kinds=(Published.__name__,), stage=model):
-        if isinstance(fact.event, Published) and fact.event.binding.product.artifact is not None:
-            artifact = fact.event.binding.product.artifact
-            named[fact.seq], stored[artifact.id] = artifact.id, artifact.object
-    for fact in space.tools.ledger.events(kinds=(Delivered.__name__,)):
-        if isinstance(fact.event, Delivered) and fact.event.delivery.name == model:
-            artifact = fact.event.delivery.artifact
+    for fact in facts:
+        event = fact.event
+        if isinstance(event, Published) and event.stage == model:
+            artifact = event.binding.product.artifact
+        elif isinstance(event, Delivered) and event.delivery.name == model:
+            artifact = event.delivery.artifact
+        else:
+            continue
+        if artifact is not None:
             named[fact.seq], stored[artifact.id] = artifact.id, artifact.object
     lost = {*space.tools.artifacts.find_missing({*stored.values()})}
     if not lost:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tidemill.core.errors import ConflictError
+from tidemill.governance.io.recorded_reviews import unsettled_reviews
 from tidemill.governance.notices import DueNotice, due_notices
 from tidemill.governance.notify_settings import NotifySettings
-from tidemill.governance.review_state import REVIEW_EVENTS, fold_reviews
 from tidemill.ledger.governance_events import NoticeSent
 from tidemill.ledger.io.lease_holder import is_dead, this_process
 from tidemill.notices.io.channels import channel_secrets, send_notice
@@ -17,6 +17,8 @@ from tidemill.project.workspace import Workspace
 # All notices of a command together may take so long; then the command goes on, and they are due again.
 BUDGET_S = 10.0
 _LEASE = "notices"
+# The end of a review is told for so long, if a channel accepts nothing.
+_TOLD_S = 30 * 86_400.0
 
 
 def send_notices(space: Workspace, budget_s: float = BUDGET_S) -> tuple[str, ...]:
@@ -44,8 +46,8 @@ def send_notices(space: Workspace, budget_s: float = BUDGET_S) -> tuple[str, ...
 
 
 def _due(space: Workspace, settings: NotifySettings) -> tuple[DueNotice, ...]:
-    facts = space.tools.ledger.events(kinds=REVIEW_EVENTS)
-    reviews = fold_reviews(facts, space.environment)
+    since = space.tools.clock() - _TOLD_S
+    reviews = unsettled_reviews(space.tools.ledger, space.environment, since)
     return due_notices(
         reviews.values(), settings.channels, workflow=space.declared.name, link=settings.link
     )

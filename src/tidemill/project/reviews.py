@@ -17,7 +17,7 @@ from tidemill.core.errors import (
 )
 from tidemill.core.partition import WHOLE
 from tidemill.core.recorded_reason import checked_note, checked_reason
-from tidemill.governance.io.recorded_reviews import open_reviews, reviews_named
+from tidemill.governance.io.recorded_reviews import newest_reviews, open_reviews, reviews_named
 from tidemill.governance.page_values import PageSection, ReviewPage
 from tidemill.governance.permissions import Permission
 from tidemill.governance.review_outcomes import (
@@ -29,10 +29,8 @@ from tidemill.governance.review_outcomes import (
 from tidemill.governance.review_page import review_page
 from tidemill.governance.review_state import (
     DECIDING_EVENTS,
-    REVIEW_EVENTS,
     ReviewState,
     ReviewSubject,
-    fold_reviews,
     timeout_events,
 )
 from tidemill.governance.review_vote import Electorate, asked_text, require_vote, voting_events
@@ -107,13 +105,13 @@ class Reviews:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
-    def list(self, which: Which = "open") -> tuple[ReviewState, ...]:
-        """The open reviews, or all of them; oldest first."""
+    def list(self, which: Which = "open", limit: int | None = None) -> tuple[ReviewState, ...]:
+        """The open reviews, or all; oldest first. With a `limit` those that ended only among so many last."""
         space = self._workspace
         space.require(Permission.READ)
         found = self.expire()
         if which == "all":
-            found = fold_reviews(space.tools.ledger.events(kinds=REVIEW_EVENTS), space.environment)
+            found = newest_reviews(space.tools.ledger, space.environment, limit)
         return tuple(found.values())
 
     def find(self, id: str) -> ReviewState:

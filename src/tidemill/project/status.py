@@ -12,9 +12,9 @@ from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError
 from tidemill.core.redaction import Redactor
 from tidemill.governance.io.recorded_reviews import open_reviews
-from tidemill.governance.waivers import waivers_in_force
+from tidemill.governance.io.waivers import load_waivers
 from tidemill.history.io.runs import list_runs
-from tidemill.ledger.event import Judged, RunStarted
+from tidemill.ledger.event import RunStarted
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.ledger.run import RunInfo
 from tidemill.operations.duty import Duty, DutyTask
@@ -43,7 +43,6 @@ from tidemill.workflow.environment import PRODUCTION
 # How many runs tell whether a stage fails, of how many of all environments; and how soon (seconds) the end
 # of a waiver is told.
 _RUNS, _NEWEST, _SOON_S = 20, 200, 7 * 86_400.0
-_WAIVER_EVENTS = ("Waived", "WaiverEnded", "EnvironmentDropped")
 
 
 def read_status(
@@ -108,7 +107,7 @@ def _report(
             *incidents,
             # What an incident is about is told by it.
             *(fact for fact in failing if fact.stage not in told),
-            *(fact for fact in _stale_tables(ledger, environment) if fact.stage not in told),
+            *(fact for fact in _stale_tables(state) if fact.stage not in told),
             *(_open_run(ledger, run, now, lost=True) for run in lost),
             *disk_fault(disk.free, str(home)),
         ),
@@ -131,15 +130,10 @@ def _open_run(ledger: Ledger, run: RunInfo, now: float, *, lost: bool) -> Fact:
     return describe_run(run, steps, done, now, lost=lost)
 
 
-def _stale_tables(ledger: Ledger, environment: str) -> Iterator[Fact]:
-    newest: dict[str, Judged] = {}
-    for fact in ledger.events(kinds=("Judged",)):
-        if isinstance(fact.event, Judged) and fact.event.environment == environment:
-            newest[fact.event.stage] = fact.event
-    for stage, judged in newest.items():
-        for finding in judged.verdict.findings:
-            text = f"{stage}: {finding.message or finding.rule}"
-            yield Fact(text=text, stage=stage, command=f"tidemill explain {stage}")
+def _stale_tables(state: State) -> Iterator[Fact]:
+    for stage, verdict in state.stale.items():
+        for text in verdict.messages:
+            yield Fact(text=f"{stage}: {text}", stage=stage, command=f"tidemill explain {stage}")
 
 
 def _incidents(ledger: Ledger, environment: str, now: float) -> Iterator[Fact]:
@@ -180,7 +174,7 @@ def _reviews(ledger: Ledger, environment: str) -> Iterator[Fact]:
 
 
 def _waivers(ledger: Ledger, environment: str, now: float) -> Iterator[Fact]:
-    for waiver in waivers_in_force(ledger.events(kinds=_WAIVER_EVENTS), environment, now):
+    for waiver in load_waivers(ledger, environment, now):
         left = waiver.expires - now
         if left < _SOON_S:
             text = f"the waiver of {waiver.rule} for {waiver.scope} ends in {left / 3_600:.0f} h"

@@ -314,9 +314,10 @@ class Workspace:
         if name in self.flow.names:
             return self.flow[name]
         state = state or self.state()
-        if name not in self.undeclared(state):
+        head = state.heads.get(name)
+        if head is None or not head.partitions:
             return self.stage(name)
-        partitions = state.heads[name].partitions
+        partitions = head.partitions
         product = partitions[next(iter(partitions))].product
         if product.artifact is not None:
             kind = Kind.MODEL
@@ -369,9 +370,9 @@ class Workspace:
             raise UsageError(f"{stage} has no {partition or 'partition'}: there is {there}")
         return found
 
-    def facts(self) -> ProvenanceFacts:
-        """What explanations need: the stages, their recipes, the whole state, and the ledger."""
-        state = self.state(whole=True)
+    def facts(self, state: State | None = None) -> ProvenanceFacts:
+        """What explanations need: the stages, their recipes, a state (default: all of it), and the ledger."""
+        state = state or self.state(whole=True)
         return ProvenanceFacts(
             flow=self.flow, recipes=self.recipes, state=state, ledger=self.tools.ledger
         )

@@ -188,10 +188,11 @@ def settled_event(
     return Settled(environment=environment, stage=stage, mark=mark)
 
 
-def judged_event(stage: str = "features", *, environment: str = PROD) -> Judged:
-    """A table's verdict with one finding: it is stale."""
+def judged_event(stage: str = "features", *, environment: str = PROD, stale: bool = True) -> Judged:
+    """A table's verdict, with one finding if it is stale."""
     finding = Finding(rule="fresh", severity="warn", rows=0, message="fresh: too old")
-    verdict = TableFindings(at=15.0, heads={stage: 3}, findings=(finding,), newest={"at": 1.5})
+    findings = (finding,) if stale else ()
+    verdict = TableFindings(at=15.0, heads={stage: 3}, findings=findings, newest={"at": 1.5})
     return Judged(environment=environment, stage=stage, run="run-1", verdict=verdict)
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from tidemill.adapters.codec import ledger_errors as refusals
+from tidemill.contracts.finding import TableFindings
 from tidemill.contracts.row_ruling import Ruling
-from tidemill.ledger.binding import Binding, Head, Mark
+from tidemill.ledger.binding import Binding, ContractUse, Head, Mark
 from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.cost import Cost
 from tidemill.ledger.delivery import Decision, Delivery, Effect
@@ -105,6 +106,8 @@ class ReferenceView:
     rulings: dict[Triple, tuple[Ruling, ...]] = field(default_factory=dict)
     live: dict[Pair, Delivery] = field(default_factory=dict)
     decisions: dict[Pair, Decision] = field(default_factory=dict)
+    contract_versions: dict[Triple, ContractUse] = field(default_factory=dict)
+    stale: dict[Pair, TableFindings] = field(default_factory=dict)
     runs: dict[str, RunInfo] = field(default_factory=dict)
     effects: dict[str, tuple[str, Effect]] = field(default_factory=dict)
     pending: dict[str, tuple[str, Effect]] = field(default_factory=dict)
@@ -171,6 +174,8 @@ class ReferenceView:
                 for stage, _ in self.costs
             },
             environments=self.environments,
+            contract_versions=_of_environment_by_stage(self.contract_versions, environment),
+            stale=_of_environment(self.stale, environment),
         )
 
     def move_head(self, environment: str, stage: str) -> None:
@@ -185,7 +190,7 @@ class ReferenceView:
         """The tables that are separate for each environment and copied from its parent on creation."""
         return (
             *(self.recipes, self.heads, self.bindings, self.sources, self.settled),
-            *(self.rulings, self.live, self.decisions),
+            *(self.rulings, self.live, self.decisions, self.contract_versions, self.stale),
         )
 
 
@@ -285,6 +290,13 @@ def _bind_partition(view: ReferenceView, at: float, event: Published) -> None:
     if binding.sample not in (1.0, view.environments[environment].sample):
         raise refusals.sample_differs(environment, event.stage, event.partition, binding.sample)
     view.bindings[event.environment, event.stage, event.partition] = binding
+    version = (environment, event.stage, binding.contract)
+    known = view.contract_versions.get(version)
+    view.contract_versions[version] = ContractUse(
+        first=known.first if known else view.seq,
+        last=view.seq,
+        published=(known.published if known else 0) + 1,
+    )
     _record_trace(view, at, event)
     view.move_head(event.environment, event.stage)
 
@@ -325,6 +337,12 @@ def _ignore(view: ReferenceView, at: float, event: Event) -> None:
 
 def _pin_page(view: ReferenceView, at: float, event: ReviewPageStored) -> None:
     view.bound_objects[event.page] = None
+
+
+def _note_verdict(view: ReferenceView, at: float, event: Judged) -> None:
+    view.stale.pop((event.environment, event.stage), None)
+    if event.verdict.findings:
+        view.stale[event.environment, event.stage] = event.verdict
 
 
 def _record_ruling(view: ReferenceView, at: float, event: Ruled) -> None:
@@ -386,7 +404,7 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     RecipeChanged: _set_recipe,
     SourceSeen: _record_sources,
     Settled: _set_mark,
-    Judged: _ignore,
+    Judged: _note_verdict,
     DriftJudged: _ignore,
     DriftAlarmed: _ignore,
     Ruled: _record_ruling,

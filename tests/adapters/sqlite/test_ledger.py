@@ -45,7 +45,7 @@ def test_the_file_header_identifies_a_ledger(path: Path, ledger: SqliteLedger) -
             for name in ("user_version", "application_id", "journal_mode")
         }
         made = connection.execute("SELECT * FROM migrations").fetchall()
-    assert found == {"user_version": 14, "application_id": 0x54444D4C, "journal_mode": "wal"}
+    assert found == {"user_version": 15, "application_id": 0x54444D4C, "journal_mode": "wal"}
     assert made == [
         (1, "0.1.0"),
         (2, "0.1.0"),
@@ -61,6 +61,7 @@ def test_the_file_header_identifies_a_ledger(path: Path, ledger: SqliteLedger) -
         (12, "0.1.0"),
         (13, "0.1.0"),
         (14, "0.1.0"),
+        (15, "0.1.0"),
     ]
 
 
@@ -316,14 +317,14 @@ def test_of_two_concurrent_creators_the_second_finds_it_migrated(
 
 
 def test_a_newer_ledger_is_refused(path: Path, ledger: SqliteLedger) -> None:
-    execute(path, "PRAGMA user_version = 15")
+    execute(path, "PRAGMA user_version = 16")
     with pytest.raises(
-        StorageError, match=r"version 15, written by a newer Tidemill; .* up to 14: pip"
+        StorageError, match=r"version 16, written by a newer Tidemill; .* up to 15: pip"
     ):
         SqliteLedger(path)
-    execute(path, "INSERT INTO migrations VALUES (15, '3.2.1')")
+    execute(path, "INSERT INTO migrations VALUES (16, '3.2.1')")
     with pytest.raises(
-        StorageError, match=r"15, written by Tidemill 3\.2\.1; .*pip install -U tidemill"
+        StorageError, match=r"16, written by Tidemill 3\.2\.1; .*pip install -U tidemill"
     ):
         SqliteLedger(path)
 
@@ -397,7 +398,9 @@ def test_a_value_of_another_type_is_damage(path: Path, ledger: SqliteLedger, dam
     with pytest.raises(StorageError, match=r"ledger\.db is damaged"):  # noqa: PT012
         list(ledger.events())
         for name in (PROD, "branch"):
-            list(ledger.state(name).heads["features"].partitions)
+            state = ledger.state(name)
+            list(state.heads["features"].partitions)
+            repr((state.sources, state.decisions))
 
 
 def test_only_a_record_that_changed_is_damage(ledger: SqliteLedger) -> None:

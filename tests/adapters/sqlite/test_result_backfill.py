@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.tables import tables
+from tests.support.tables import WITHOUT_LISTINGS, tables
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import TidemillError
 from tidemill.ledger.event import Computed, EnvironmentCreated, EnvironmentDropped, Event
@@ -36,6 +36,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
 )
 # What undoes the migration.
 BEFORE = (
+    *WITHOUT_LISTINGS,
     "DROP TABLE results",
     "DROP TABLE pins",
     "DROP TABLE garbage",

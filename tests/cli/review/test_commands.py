@@ -72,6 +72,19 @@ def test_what_waits_is_listed(shop: Path) -> None:
     assert (entry["review"]["id"], entry["open"]) == ("r1", True)
 
 
+def test_earlier_reviews_are_listed_when_asked_for(shop: Path) -> None:
+    for id in ("a1", "b1", "c1"):
+        ask(id)
+    assert tidemill("review", "list", "--all", "--limit", "2", "--json").document["more"] is False
+    for id in ("a1", "b1"):
+        assert tidemill("review", "reject", id, "--reason", "no").code == 0
+    found = tidemill("review", "list", "--all", "--limit", "2")
+    assert "a1" not in found.out
+    assert all(id in found.out for id in ("b1", "c1"))
+    assert found.out.endswith("earlier ones aren't listed: see them with --limit 20\n")
+    assert "a1" in tidemill("review", "list", "--all").out
+
+
 def test_people_decide_with_a_reason(shop: Path) -> None:
     ask("r1")
     ask("s1")

@@ -1,5 +1,6 @@
 """Reviews that are read one by one are what all events together say of them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given
@@ -7,9 +8,11 @@ from hypothesis import strategies as st
 
 from tidemill.governance.io.recorded_reviews import (
     asks_about,
+    newest_reviews,
     open_reviews,
     reviews_named,
     reviews_of,
+    unsettled_reviews,
     used_reviews,
 )
 from tidemill.governance.review_state import REVIEW_EVENTS, fold_reviews
@@ -49,7 +52,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
 )
 
 
-def recorded(events: list[Event]) -> MemoryLedger:
+def recorded(events: Sequence[Event]) -> MemoryLedger:
     ledger = MemoryLedger()
     exists = {"prod"}
     for event in events:
@@ -77,6 +80,8 @@ def test_they_are_what_a_fold_of_everything_says(events: list[Event]) -> None:
         assert reviews_named(ledger, place, "r1") == those(lambda s: s.review.id.startswith("r1"))
         assert reviews_named(ledger, place, "r2") == those(lambda s: s.review.id == "r2")
         assert asks_about(ledger, place, SubjectKind.DELIVERY) == bool(every)
+        assert list(newest_reviews(ledger, place).items()) == list(every.items())
+        assert newest_reviews(ledger, place, 99) == every
         used = {
             fact.event.review
             for fact in ledger.events(kinds=("PolicyDecided",))
@@ -92,7 +97,9 @@ def test_open_reviews_are_those_of_a_fold_that_are_open(events: list[Event]) -> 
     ledger = recorded(own)
     every = fold_reviews(ledger.events(kinds=REVIEW_EVENTS), "dev")
     expected = {id: state for id, state in every.items() if state.is_open}
-    assert open_reviews(ledger, "dev") == expected
+    assert open_reviews(ledger, "dev") == unsettled_reviews(ledger, "dev", 2.0) == expected
+    assert unsettled_reviews(ledger, "dev", 0.0) == every
+    assert expected.items() <= newest_reviews(ledger, "dev", 1).items() <= every.items()
 
 
 def test_what_was_used_later_does_not_count_before() -> None:
@@ -105,3 +112,14 @@ def test_what_was_used_later_does_not_count_before() -> None:
     found = open_reviews(ledger, "prod")
     assert used_reviews(ledger, "prod", found) == {"r1"}
     assert used_reviews(ledger, "prod", found, before=2) == frozenset()
+
+
+def test_the_open_ones_and_the_last_of_the_others() -> None:
+    ledger = recorded(
+        [ReviewOpened(environment="prod", review=review(id)) for id in ("r1", "r2", "r3", "r4")]
+        + [
+            ReviewClosed(environment="prod", review=id, outcome=ReviewOutcome.APPROVED)
+            for id in ("r2", "r3", "r4")
+        ]
+    )
+    assert list(newest_reviews(ledger, "prod", 2)) == ["r1", "r3", "r4"]

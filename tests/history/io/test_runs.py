@@ -9,6 +9,7 @@ import pytest
 from tests.support.tides import Tides, day
 from tidemill.history.io.runs import list_contract_versions
 from tidemill.ledger.binding import contract_versions
+from tidemill.ledger.event import EnvironmentCreated
 from tidemill.lineage.io.provenance import explain
 
 
@@ -28,19 +29,19 @@ def tides(tmp_path: Path) -> Tides:
 
 def test_versions_in_the_order_in_which_they_came(tides: Tides) -> None:
     project = tides.open()
-    now = project.state().heads["raw"].partitions
-    old, new = list_contract_versions(project.tools.ledger, project.environment, "raw", now)
+    ledger, state = project.tools.ledger, project.state()
+    old, new = list_contract_versions(ledger, state, "raw")
     assert (old.version, old.published, old.held) == ("1.0.0", 3, 2)
     assert (old.first.partition, old.last.partition) == (day(0), day(2))
     assert (new.version, new.published, new.held) == ("1.1.0", 2, 2)
     assert (new.first.partition, new.last.partition) == (day(1), day(3))
     assert old.first.run == old.last.run != new.first.run
     assert old.first.at <= old.last.at <= new.first.at
-    # Other stages, other environments.
-    assert [
-        v.version for v in list_contract_versions(project.tools.ledger, "prod", "daily", {})
-    ] == ["1.0.0"]
-    assert list_contract_versions(project.tools.ledger, "trial", "raw", {}) == []
+    # Other stages, other environments; a branch goes on with what its parent had.
+    assert [v.version for v in list_contract_versions(ledger, state, "daily")] == ["1.0.0"]
+    assert list_contract_versions(ledger, ledger.state("trial"), "raw") == []
+    ledger.append([EnvironmentCreated(environment="trial", parent="prod")], now=1.0)
+    assert list_contract_versions(ledger, ledger.state("trial"), "raw") == [old, new]
 
 
 def test_each_partition_knows_its_version(tides: Tides) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 import tidemill as tm
+from tidemill.cli.explain import render
 from tidemill.core.errors import UsageError
+from tidemill.lineage.io import provenance
 from tidemill.lineage.io.provenance import Explanation, explain
 from tidemill.project.project import Project, open_project
 
@@ -131,6 +133,24 @@ def test_the_history_is_that_of_its_own_environment(
     column = why("tides", "2026-01-01", "level").column
     assert column is not None
     assert len(column.history) == 1
+
+
+def test_the_last_runs_are_described_and_earlier_ones_counted(
+    project: Project,
+    why: Callable[..., Explanation],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = project.run().run
+    with (tmp_path / "tides.csv").open("a") as file:
+        file.write("2026-01-03,a,1.0\n")
+    second = project.run().run
+    found = why("tides")
+    assert ([made.run for made in found.runs], found.earlier_runs) == ([first, second], 0)
+    monkeypatch.setattr(provenance, "_MOST_RUNS", 1)
+    found = why("tides")
+    assert ([made.run for made in found.runs], found.earlier_runs) == ([second], 1)
+    assert "1 earlier run: name a PARTITION" in render(found)
 
 
 def test_without_anything_published(why: Callable[..., Explanation]) -> None:

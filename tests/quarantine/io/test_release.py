@@ -527,7 +527,11 @@ def test_a_ruling_on_what_moved_meanwhile_is_refused(tides: Tides) -> None:
     ledger = project.tools.ledger
     before = ledger.state("prod", whole=True)
     desk = Quarantine(
-        project.tools, "prod", lambda name, _: project.stage(name), lambda: before, lambda _: "ana"
+        project.tools,
+        "prod",
+        lambda name, _: project.stage(name),
+        lambda use: use(before),
+        lambda _: "ana",
     )
     tides.send(0, (9000.0, *BAD))
     tides.run()

@@ -78,6 +78,7 @@ def _filters(
         "run": run or None,
         "stage": stage or None,
         "partition": where.partition,
+        "among": encode(where.among) if where.among else None,
         "first": first,
         "beyond": f"{first}\x00" if where.about else f"{first}{_LAST_CHARACTER}",
     }
@@ -89,6 +90,8 @@ def _query_of(where: EventFilter) -> str:
         return "events_page_open"
     if where.about:
         return "events_page_of_subject"
+    if where.among:
+        return "events_page_among"
     return "events_page_about" if where.about_prefix else "events_page_of_run"
 
 

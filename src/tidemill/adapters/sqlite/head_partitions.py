@@ -8,7 +8,7 @@ of its parent's state when the branch was created, and so on up.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -102,9 +102,19 @@ class HeadPartitions(Mapping[str, Binding]):
             found: dict[str, int] = self._overlay_layers(connection, "partitions")
         return found
 
+    def quarantined(self) -> Collection[str]:
+        """The partitions that have quarantined rows; none is loaded for it."""
+        if self._is_complete:
+            return [key for key, binding in self._cache.items() if binding.product.quarantined]
+        with self._read_transaction() as connection:
+            found = self._overlay_layers(connection, "quarantined")
+        return [partition for partition, has_rows in found.items() if has_rows]
+
     def __len__(self) -> int:
-        if self._keys is not None or len(self._layers) > 1:
-            return sum(1 for _ in self)
+        if self._keys is None and len(self._layers) > 1:
+            self._keys = dict.fromkeys(self.binding_events())
+        if self._keys is not None:
+            return len(self._keys)
         with self._read_transaction() as connection:
             return int(
                 connection.execute(queries()["count_bindings"], self._head_key).fetchone()[0]

@@ -120,7 +120,7 @@ class SqliteLedger:
         newest: bool = False,
         limit: int | None = None,
     ) -> Iterable[RecordedEvent]:
-        names = (run, stage, where.partition or "", where.about, where.about_prefix)
+        names = (run, stage, where.partition or "", where.about, where.about_prefix, *where.among)
         if not all(map(can_be_stored, names)):
             return ()
         reader = EventReader(self._connections, after=after, newest=newest)

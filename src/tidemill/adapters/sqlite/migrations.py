@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from tidemill.adapters.codec.events import decode, decode_event, encode, encode_sparse
 from tidemill.adapters.sqlite.event_chain import link_function
+from tidemill.adapters.sqlite.listing_tables import backfill_listings
 from tidemill.adapters.sqlite.result_backfill import backfill_results
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import FOLDER, queries, read_script, without_comments
@@ -15,11 +16,14 @@ from tidemill.core.errors import StorageError
 from tidemill.ledger.event_subjects import KINDS_WITH_SUBJECTS, subjects_of
 from tidemill.ledger.run import Receipt
 
-SCHEMA_VERSION = 14
+SCHEMA_VERSION = 15
 # A trigger names this function. Programs of schemas before 14 don't have it, so they can't append any more.
 _UPGRADED = "a_newer_tidemill_upgraded_this_ledger_so_end_this_process_and_start_it_again"
 # What fills the tables of a version where SQL alone can't.
-_BACKFILLS: Mapping[int, Callable[[sqlite3.Connection], None]] = {13: backfill_results}
+_BACKFILLS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
+    13: backfill_results,
+    15: backfill_listings,
+}
 
 
 def migrate(connection: sqlite3.Connection, tidemill_version: str) -> None:

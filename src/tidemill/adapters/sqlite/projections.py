@@ -9,6 +9,7 @@ from typing import Any
 
 from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.adapters.codec.events import decode_event, encode, encode_sparse
+from tidemill.adapters.sqlite.listing_tables import note_for_listings
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.compaction_events import Compacted
@@ -171,7 +172,7 @@ def _create_environment(projector: Projector, event: EnvironmentCreated) -> None
     if projector.execute("add_environment", *row) == 0:
         raise refusals.environment_already_exists(name)
     projector.clear_caches()
-    for part in ("recipes", "heads", "settled", "deliveries", "decisions"):
+    for part in _COPIED:
         projector.execute(f"copy_{part}", name, parent)
 
 
@@ -188,17 +189,7 @@ def _drop_environment(projector: Projector, event: EnvironmentDropped) -> None:
         raise refusals.environment_has_branches(name, branches)
     projector.clear_caches()
     projector.execute("supersede_bindings", environment=name, at=projector.at)
-    own = (
-        "recipes",
-        "heads",
-        "settled",
-        "deliveries",
-        "decisions",
-        "bindings",
-        "sources",
-        "rulings",
-    )
-    for part in (*own, "effects", "environment"):
+    for part in (*_COPIED, "bindings", "sources", "rulings", "effects", "environment"):
         projector.execute(f"drop_{part}", name)
     for owner in filter(None, (name, known[0])):
         projector.execute("supersede_past_bindings", environment=owner, at=projector.at)
@@ -240,6 +231,7 @@ def _bind_partition(projector: Projector, event: Published) -> None:
     place = (environment, event.stage, event.partition)
     _supersede_binding(projector, place)
     projector.execute("bind", *place, projector.seq)
+    note_for_listings(projector.connection, projector.seq, event)
     _record_trace(projector, event)
     projector.move_head(environment, event.stage)
 
@@ -314,6 +306,10 @@ def _ignore(projector: Projector, event: Event) -> None:
 def _pin_page(projector: Projector, event: ReviewPageStored) -> None:
     projector.pin_objects(event)
     projector.bound_objects[event.page] = None
+
+
+def _note_verdict(projector: Projector, event: Judged) -> None:
+    note_for_listings(projector.connection, projector.seq, event)
 
 
 def _record_ruling(projector: Projector, event: Ruled) -> None:
@@ -395,6 +391,10 @@ def _confirm_sweep(projector: Projector, event: SweepConfirmed) -> None:
         projector.execute("drop_garbage", mark)
 
 
+# What a new environment starts with a copy of.
+_COPIED = (
+    "recipes", "heads", "settled", "deliveries", "decisions", "contract_versions", "stale_tables",
+)  # fmt: skip
 # These create or drop an environment themselves.
 _ENVIRONMENT_EVENTS = (EnvironmentCreated, EnvironmentDropped)
 
@@ -410,7 +410,7 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     RecipeChanged: _set_recipe,
     SourceSeen: _record_sources,
     Settled: _set_mark,
-    Judged: _ignore,
+    Judged: _note_verdict,
     DriftJudged: _ignore,
     DriftAlarmed: _ignore,
     Ruled: _record_ruling,

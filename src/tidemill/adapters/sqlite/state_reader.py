@@ -13,11 +13,12 @@ from tidemill.adapters.sqlite.people import names_of_people, put_names, with_nam
 from tidemill.adapters.sqlite.stamps import DamagedTextError, reading_values, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.adapters.sqlite.stored_records import StoredRecords
+from tidemill.contracts.finding import TableFindings
 from tidemill.contracts.row_ruling import Ruling
-from tidemill.ledger.binding import Binding, Head, Mark
+from tidemill.ledger.binding import Binding, ContractUse, Head, Mark
 from tidemill.ledger.cost import Cost
 from tidemill.ledger.delivery import Decision, Delivery, Effect
-from tidemill.ledger.event import RecordedEvent, Ruled
+from tidemill.ledger.event import Judged, RecordedEvent, Ruled
 from tidemill.ledger.run import RunInfo, Status
 from tidemill.ports.ledger import State
 from tidemill.workflow.environment import Environment
@@ -49,15 +50,17 @@ def read_state(
         seq=read_last_seq(connection),
         heads=_heads(connection, layers, open_head, whole=whole),
         recipes=_by_name(connection, "recipes", environment, dict[str, str]),
-        sources=_sources(connection, layers),
+        sources=_sources(connection, layers, path),
         completion_marks=_marks(connection, environment),
         rulings=_rulings(connection, layers, path),
         live=_by_name(connection, "deliveries", environment, Delivery),
-        decisions=_by_name(connection, "decisions", environment, Decision),
+        decisions=_decisions(connection, environment, path),
         pending_effects=tuple(decode(Effect, unstamp(body)) for (body,) in effects),
         open_runs=_open_runs(connection, environment),
         costs=_costs(connection),
         environments=_environments(connection),
+        contract_versions=_contract_versions(connection, environment),
+        stale=_stale_tables(connection, environment, path),
     )
 
 
@@ -101,20 +104,36 @@ def _heads(
 
 
 def _sources(
-    connection: sqlite3.Connection, layers: Sequence[Layer]
-) -> dict[str, dict[str, SourceFile]]:
-    found: dict[tuple[str, str], str] = {}
+    connection: sqlite3.Connection, layers: Sequence[Layer], path: str
+) -> dict[str, Mapping[str, SourceFile]]:
+    found: dict[tuple[str, str], object] = {}
     for layer in reversed(layers):
         rows = connection.execute(queries()["sources_before"], layer._asdict())
-        for stage, path, gone, body in rows:
+        for stage, name, gone, body in rows:
             if gone:
-                found.pop((stage, path), None)
+                found.pop((stage, name), None)
             else:
-                found[stage, path] = body
-    grouped: defaultdict[str, dict[str, SourceFile]] = defaultdict(dict)
-    for (stage, path), body in found.items():
-        grouped[stage][path] = decode(SourceFile, unstamp(body))
-    return dict(grouped)
+                found[stage, name] = body
+    grouped: defaultdict[str, dict[str, object]] = defaultdict(dict)
+    for (stage, name), body in found.items():
+        grouped[stage][name] = body
+    return {stage: StoredRecords(path, held, _decode_file) for stage, held in grouped.items()}
+
+
+def _decode_file(body: object) -> SourceFile:
+    return decode(SourceFile, unstamp(body))
+
+
+def _decisions(
+    connection: sqlite3.Connection, environment: str, path: str
+) -> Mapping[str, Decision]:
+    stored = dict(_rows(connection, "decisions", environment).fetchall())
+    people = names_of_people(connection) if stored else {}
+
+    def decode_decision(body: object) -> Decision:
+        return decode(Decision, put_names(people, unstamp(body)))
+
+    return StoredRecords(path, stored, decode_decision)
 
 
 def _environments(connection: sqlite3.Connection) -> dict[str, Environment]:
@@ -139,6 +158,30 @@ def _marks(connection: sqlite3.Connection, environment: str) -> dict[str, Mark]:
         stage: Mark(signature=signature, partitions=partitions)
         for stage, signature, partitions in _rows(connection, "settled", environment)
     }
+
+
+def _contract_versions(
+    connection: sqlite3.Connection, environment: str
+) -> dict[str, dict[str, ContractUse]]:
+    found: defaultdict[str, dict[str, ContractUse]] = defaultdict(dict)
+    rows = _rows(connection, "contract_versions", environment)
+    for stage, contract, first, last, published in rows:
+        found[stage][contract] = ContractUse(first=first, last=last, published=published)
+    return dict(found)
+
+
+def _stale_tables(
+    connection: sqlite3.Connection, environment: str, path: str
+) -> Mapping[str, TableFindings]:
+    stored = dict(_rows(connection, "stale_tables", environment).fetchall())
+    return StoredRecords(path, stored, _decode_verdict)
+
+
+def _decode_verdict(body: object) -> TableFindings:
+    event = decode_event(unstamp(body))
+    if not isinstance(event, Judged):
+        raise DamagedTextError("a table is stale by an event that isn't a verdict")
+    return event.verdict
 
 
 def _rulings(

@@ -31,19 +31,35 @@ _note = click.option("--note", default="", metavar="TEXT",
 
 @click.command("list")
 @click.option("--all", "everything", is_flag=True, help="List also the reviews that ended.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), metavar="N",
+              help="With --all, list those that ended only among the last N.")  # fmt: skip
 @json_option
 @project_options
-def list_(everything: bool, as_json: bool) -> None:
+def list_(everything: bool, limit: int, as_json: bool) -> None:
     """List what waits for people, whom it waits for, and until when."""
     with project_session() as project:
-        found = project.reviews.list("all" if everything else "open")
+        if everything:
+            found, has_more = _last(project.reviews.list("all", limit + 1), limit)
+        else:
+            found, has_more = project.reviews.list(), False
         _print_problems(project.reviews.notify())
+    text = _table(found, everything=everything)
+    if has_more:
+        text += f"\n\nearlier ones aren't listed: see them with --limit {10 * limit}"
     print_result(
-        _table(found, everything=everything),
+        text,
         as_json,
         "tidemill.reviews/1",
-        lambda: {"reviews": [entry(state) for state in found]},
+        lambda: {"reviews": [entry(state) for state in found], "more": has_more},
     )
+
+
+def _last(found: Sequence[ReviewState], limit: int) -> tuple[Sequence[ReviewState], bool]:
+    """The open reviews and the last ones, of those and one more; and whether there are others."""
+    ended = [state for state in found if not state.is_open]
+    if len(found) <= limit or not ended:
+        return found, False
+    return [state for state in found if state is not ended[0]], True
 
 
 def _table(found: Sequence[ReviewState], *, everything: bool) -> str:

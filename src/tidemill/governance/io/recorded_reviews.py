@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import islice
 
 from tidemill.governance.review_state import REVIEW_EVENTS, ReviewState, fold_reviews
 from tidemill.ledger.event import RecordedEvent
-from tidemill.ledger.event_filter import EventFilter, about
+from tidemill.ledger.event_filter import EVERYTHING, EventFilter, about
 from tidemill.ledger.event_subjects import (
     asked_subject,
     changed_subject,
     review_subject,
 )
-from tidemill.ledger.governance_events import PolicyDecided, ReviewOpened
+from tidemill.ledger.governance_events import PolicyDecided, ReviewClosed, ReviewOpened
 from tidemill.ledger.policy import SubjectKind
+from tidemill.ledger.recent_events import events_since
 from tidemill.ports.ledger import Ledger
 
 _ALL_OPEN = EventFilter(about_prefix=review_subject(""), open_only=True)
@@ -25,6 +28,32 @@ def open_reviews(ledger: Ledger, environment: str) -> dict[str, ReviewState]:
     return {id: state for id, state in found.items() if state.is_open}
 
 
+def unsettled_reviews(ledger: Ledger, environment: str, since: float) -> dict[str, ReviewState]:
+    """The open reviews by id, and those that ended since a time (Unix seconds)."""
+    closed = ledger.events(kinds=(ReviewClosed.__name__,), newest=True)
+    ids = {
+        fact.event.review
+        for fact in events_since(closed, since)
+        if isinstance(fact.event, ReviewClosed)
+    }
+    return _folded(ledger, environment, (_ALL_OPEN, *_about_all(ids)))
+
+
+def newest_reviews(
+    ledger: Ledger, environment: str, most: int | None = None
+) -> dict[str, ReviewState]:
+    """All reviews by id, in the order in which they were opened, or the open ones and the `most` last."""
+    if most is None:
+        return _folded(ledger, environment, (EVERYTHING,))
+    opened = ledger.events(kinds=(ReviewOpened.__name__,), newest=True)
+    own = (
+        fact.event.review.id
+        for fact in opened
+        if isinstance(fact.event, ReviewOpened) and fact.event.environment == environment
+    )
+    return _folded(ledger, environment, (_ALL_OPEN, *_about_all(islice(own, most))))
+
+
 def reviews_of(
     ledger: Ledger, environment: str, kind: SubjectKind, name: str
 ) -> dict[str, ReviewState]:
@@ -34,7 +63,7 @@ def reviews_of(
     ids = dict.fromkeys(
         fact.event.review.id for fact in opened if isinstance(fact.event, ReviewOpened)
     )
-    return _folded(ledger, environment, [about(review_subject(id)) for id in ids])
+    return _folded(ledger, environment, _about_all(ids))
 
 
 def reviews_named(ledger: Ledger, environment: str, id: str) -> dict[str, ReviewState]:
@@ -47,11 +76,10 @@ def used_reviews(
 ) -> frozenset[str]:
     """Those of some reviews by whose approval a change went on, before an event."""
     return frozenset(
-        id
-        for id in reviews
+        fact.event.review
+        for where in _about_all(reviews)
         for fact in ledger.events(
-            kinds=(PolicyDecided.__name__,),
-            where=EventFilter(about=review_subject(id), before=before),
+            kinds=(PolicyDecided.__name__,), where=replace(where, before=before)
         )
         if isinstance(fact.event, PolicyDecided) and fact.event.environment == environment
     )
@@ -67,6 +95,12 @@ def asks_about(ledger: Ledger, environment: str, kind: SubjectKind) -> bool:
         isinstance(fact.event, ReviewOpened) and fact.event.environment == environment
         for fact in found
     )
+
+
+def _about_all(ids: Iterable[str]) -> tuple[EventFilter, ...]:
+    """What selects the events about some reviews; nothing without any."""
+    subjects = tuple(map(review_subject, ids))
+    return (EventFilter(among=subjects),) if subjects else ()
 
 
 def _folded(

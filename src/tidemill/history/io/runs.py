@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,6 @@ from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.history.attempt_log import add_outcomes
 from tidemill.history.io.log_reader import LogReader
 from tidemill.history.stage_performance import is_computation, stage_performances
-from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import (
     Attempted,
     LineageDropped,
@@ -25,14 +24,13 @@ from tidemill.ledger.event import (
     RunEnded,
     RunStarted,
 )
-from tidemill.ledger.event_filter import EVERYTHING, EventFilter, about
+from tidemill.ledger.event_filter import EventFilter, about
 from tidemill.ledger.event_subjects import run_subject
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.ledger.log_line import AttemptKey, LogLine
 from tidemill.ledger.performance import Performance
 from tidemill.ledger.run import Attempt, RunInfo, Status
-from tidemill.ports.ledger import Ledger
-from tidemill.workflow.environment import history_filter
+from tidemill.ports.ledger import Ledger, State
 
 # Names the newest run.
 LAST = "last"
@@ -172,7 +170,14 @@ def list_runs(ledger: Ledger, limit: int | None) -> list[RunInfo]:
 
 def iter_runs(ledger: Ledger) -> Iterator[RunInfo]:
     """Read the runs one by one, newest first."""
-    return (_ended(ledger, info) for info in _started(ledger, EVERYTHING))
+    ends: dict[str, RecordedEvent] = {}
+    kinds = (RunStarted.__name__, RunEnded.__name__)
+    for recorded in ledger.events(kinds=kinds, newest=True):
+        event = recorded.event
+        if isinstance(event, RunStarted):
+            yield _as_ended(_as_started(event, recorded.at), ends.pop(event.run, None))
+        elif isinstance(event, RunEnded):
+            ends[event.run] = recorded
 
 
 def _started(ledger: Ledger, where: EventFilter, limit: int | None = None) -> Iterator[RunInfo]:
@@ -181,25 +186,33 @@ def _started(ledger: Ledger, where: EventFilter, limit: int | None = None) -> It
     for recorded in ledger.events(kinds=kinds, where=where, newest=True, limit=limit):
         event = recorded.event
         if isinstance(event, RunStarted):
-            yield RunInfo(
-                id=event.run,
-                environment=event.environment,
-                status=Status.RUNNING,
-                started=recorded.at,
-                command=event.command,
-                holder=event.holder,
-                actor=event.actor,
-            )
+            yield _as_started(event, recorded.at)
+
+
+def _as_started(event: RunStarted, at: float) -> RunInfo:
+    return RunInfo(
+        id=event.run,
+        environment=event.environment,
+        status=Status.RUNNING,
+        started=at,
+        command=event.command,
+        holder=event.holder,
+        actor=event.actor,
+    )
 
 
 def _ended(ledger: Ledger, info: RunInfo) -> RunInfo:
     """A run with its end, if it has ended."""
-    kinds = (RunEnded.__name__,)
-    for recorded in ledger.events(kinds=kinds, where=about(run_subject(info.id)), limit=1):
-        event = recorded.event
-        if isinstance(event, RunEnded):
-            return replace(info, status=event.status, ended=recorded.at, receipt=event.receipt)
-    return info
+    found = ledger.events(kinds=(RunEnded.__name__,), where=about(run_subject(info.id)), limit=1)
+    return _as_ended(info, next(iter(found), None))
+
+
+def _as_ended(info: RunInfo, recorded: RecordedEvent | None) -> RunInfo:
+    """A run with its end, if there is one."""
+    if recorded is None or not isinstance(recorded.event, RunEnded):
+        return info
+    event = recorded.event
+    return replace(info, status=event.status, ended=recorded.at, receipt=event.receipt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,21 +238,26 @@ class ContractVersion:
     held: int = 0
 
 
-def list_contract_versions(
-    ledger: Ledger, environment: str, stage: str, bindings: Mapping[str, Binding]
-) -> list[ContractVersion]:
-    """The versions of a stage's contract, oldest first; `now` are the current bindings."""
-    found: dict[str, ContractVersion] = {}
-    ours = history_filter(ledger.state(environment).environments, environment)
-    for recorded in ledger.events(kinds=("Published",), stage=stage):
-        event = recorded.event
-        if not isinstance(event, Published) or not ours(event.environment, recorded.seq):
-            continue
-        bound = event.binding
-        made = PublishedPartition(partition=event.partition, run=bound.run, at=recorded.at)
-        before = found.get(
-            bound.contract, ContractVersion(version=bound.contract, first=made, last=made)
+def list_contract_versions(ledger: Ledger, state: State, stage: str) -> list[ContractVersion]:
+    """The versions of a stage's contract in a state, oldest first."""
+    head = state.heads.get(stage)
+    held = Counter(bound.contract for bound in head.partitions.values()) if head else Counter()
+    return [
+        ContractVersion(
+            version=version,
+            first=_publication(ledger, stage, use.first),
+            last=_publication(ledger, stage, use.last),
+            published=use.published,
+            held=held[version],
         )
-        found[bound.contract] = replace(before, last=made, published=before.published + 1)
-    held = Counter(binding.contract for binding in bindings.values())
-    return [replace(each, held=held[each.version]) for each in found.values()]
+        for version, use in state.contract_versions.get(stage, {}).items()
+    ]
+
+
+def _publication(ledger: Ledger, stage: str, seq: int) -> PublishedPartition:
+    """The publication that an event recorded."""
+    [fact] = ledger.events(kinds=(Published.__name__,), stage=stage, after=seq - 1, limit=1)
+    assert isinstance(fact.event, Published)
+    return PublishedPartition(
+        partition=fact.event.partition, run=fact.event.binding.run, at=fact.at
+    )

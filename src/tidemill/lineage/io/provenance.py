@@ -29,6 +29,9 @@ from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind, Stage
 from tidemill.workflow.trigger import TriggerEvidence
 
+# So many of the runs that published something are described.
+_MOST_RUNS = 20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProducingRun:
@@ -86,7 +89,8 @@ class Explanation:
     partitions were computed. `judged_by` is query, code, source (of an ingest) or declaration, `opaque`
     says why it isn't the query of a transform. `touched` are the hidden inputs that were used. `origins`
     begin with direct inputs and end with source files. `frozen` are the partitions, of the stage or of
-    ingests upstream, that are kept although their source lost rows. `trained_because` and `evidence` are the
+    ingests upstream, that are kept although their source lost rows. `runs` are the last ones that published
+    any of it, after `earlier_runs` others. `trained_because` and `evidence` are the
     reasons of a training, and what its trigger saw.
     """
 
@@ -113,6 +117,7 @@ class Explanation:
     origins: tuple[Origin, ...] = ()
     frozen: tuple[Frozen, ...] = ()
     runs: tuple[ProducingRun, ...] = ()
+    earlier_runs: int = 0
     column: ColumnFacts | None = None
     artifact: Artifact | None = None
     live: str = ""
@@ -148,6 +153,7 @@ def explain(
         origins=origins,
         frozen=_frozen(facts, stage, chosen, origins),
         runs=_runs(facts.ledger, made),
+        earlier_runs=max(0, len(made) - _MOST_RUNS),
         column=about,
         artifact=artifact,
         live=live.artifact.id if live else "",
@@ -183,7 +189,11 @@ def explain_undeclared(
         reads=(),
     )
     made = {bound[key].run for key in chosen}
-    return replace(_published_facts(bare, bound, chosen, partition), runs=_runs(facts.ledger, made))
+    return replace(
+        _published_facts(bare, bound, chosen, partition),
+        runs=_runs(facts.ledger, made),
+        earlier_runs=max(0, len(made) - _MOST_RUNS),
+    )
 
 
 def _chosen(stage: Stage, bound: Mapping[str, Binding], partition: str) -> tuple[str, ...]:
@@ -268,11 +278,12 @@ def _frozen(
 
 
 def _runs(ledger: Ledger, wanted: Collection[str]) -> tuple[ProducingRun, ...]:
-    started = [
-        fact
-        for run in sorted({*wanted})
-        for fact in ledger.events(kinds=("RunStarted",), where=about(run_subject(run)))
-    ]
+    """The last of some runs, oldest first."""
+    # The ids of runs begin with their time.
+    subjects = tuple(map(run_subject, sorted({*wanted})[-_MOST_RUNS:]))
+    if not subjects:
+        return ()
+    started = ledger.events(kinds=("RunStarted",), where=EventFilter(among=subjects))
     return tuple(
         ProducingRun(
             run=fact.event.run,
@@ -280,7 +291,7 @@ def _runs(ledger: Ledger, wanted: Collection[str]) -> tuple[ProducingRun, ...]:
             host=fact.event.holder.get("host", ""),
             started=fact.at,
         )
-        for fact in sorted(started, key=lambda fact: fact.seq)
+        for fact in started
         if isinstance(fact.event, RunStarted)
     )
 

@@ -22,14 +22,18 @@ from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.core.errors import ConflictError, StorageError, UsageError, did_you_mean
 from tidemill.core.partition import UNPLACED, place_name, shown_key
 from tidemill.core.recorded_reason import checked_note
-from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Ruled
 from tidemill.ports.ledger import Guard
 from tidemill.ports.runtime import Runtime
 from tidemill.quarantine.io.corrections import PARTITION, read_corrections, with_digests, write_rows
+from tidemill.quarantine.io.held_partitions import (
+    HeldPartition,
+    ReadState,
+    held_keys,
+    held_partitions,
+)
 from tidemill.quarantine.release_request import ReleaseConsent, ReleaseRequest, row_ranges
-from tidemill.quarantine.ruling_input import describe_rulings, pending_rulings
-from tidemill.reuse.input_contents import RULINGS
+from tidemill.quarantine.ruling_input import describe_rulings
 from tidemill.sources.io.file_listing import ingest_contract
 from tidemill.store.frames import PARQUET, encode
 from tidemill.workflow.stage import UNDECLARED, Stage
@@ -59,33 +63,6 @@ class QuarantinedPartition:
     done: str = ""
     gone: int = 0
     declared: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class _PublishedPartition:
-    """A published partition of a stage, with the rulings on it."""
-
-    stage: Stage
-    partition: str
-    binding: Binding
-    version: int
-    rulings: tuple[Ruling, ...]
-    # The number of the last event that this is known from.
-    seen: int
-
-    @property
-    def quarantine(self) -> tuple[str, str]:
-        """The object that holds the quarantined rows, and the key of the step that made it."""
-        return self.binding.product.quarantine or "", self.binding.key
-
-    @property
-    def name(self) -> str:
-        return place_name(self.stage.name, self.partition)
-
-    @property
-    def pending_count(self) -> int:
-        """How many of the rulings no run has applied yet."""
-        return len(pending_rulings(self.rulings, self.binding.inputs.get(RULINGS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +97,7 @@ class Quarantine:
         tools: Runtime,
         environment: str,
         stage: Callable[[str, State], Stage],
-        state: Callable[[], State],
+        read_state: ReadState,
         authorize: Callable[[Disposition], str],
         decide: Callable[[ReleaseRequest], ReleaseConsent] | None = None,
         note_export: Callable[[str], None] = lambda place: None,
@@ -130,19 +107,21 @@ class Quarantine:
         self._tools = tools
         self._environment = environment
         self._stage = stage
-        self._state = state
+        self._read_state = read_state
         self._authorize = authorize
 
     def list(self, stage: str = "") -> tuple[QuarantinedPartition, ...]:
         """List the partitions, of one stage or all, that have quarantined rows or rulings."""
-        state = self._state()
-        names = [stage] if stage else sorted(n for n, h in state.heads.items() if h.partitions)
-        return tuple(
-            self._summary(place)
-            for name in names
-            for place in self._places(state, self._stage(name, state))
-            if place.binding.product.quarantined or place.rulings
+        places = self._read_state(
+            lambda state: [
+                place
+                # Stages that hold nothing back aren't looked at any further.
+                for name in ([stage] if stage else sorted(state.heads))
+                if stage or held_keys(state, name)
+                for place in held_partitions(state, self._stage(name, state))
+            ]
         )
+        return tuple(map(self._summary, places))
 
     def rows(self, stage: str, partition: str = "") -> pl.DataFrame:
         """Read the quarantined rows as they arrived, with a number in `_row` and the rules in `_reasons`.
@@ -242,7 +221,7 @@ class Quarantine:
             self._authorize(disposition), checked_note(reason, "reason"), checked_note(note)
         )
 
-    def _summary(self, place: _PublishedPartition) -> QuarantinedPartition:
+    def _summary(self, place: HeldPartition) -> QuarantinedPartition:
         product, contract = place.binding.product, place.stage.output
         counts: Counter[str] = Counter()
         if product.quarantine:
@@ -277,23 +256,14 @@ class Quarantine:
         except StorageError:
             return 0
 
-    def _places(self, state: State, stage: Stage) -> builtins.list[_PublishedPartition]:
-        head, rulings = state.heads.get(stage.name), state.rulings.get(stage.name, {})
-        if head is None:
-            return []
-        return [
-            _PublishedPartition(
-                stage, key, head.partitions[key], head.version, rulings.get(key, ()), state.seq
-            )
-            for key in sorted(head.partitions)
-        ]
+    def _places(self, stage: str) -> builtins.list[HeldPartition]:
+        return self._read_state(lambda state: held_partitions(state, self._stage(stage, state)))
 
     def _place(
         self, stage: str, partition: str, *, ruled: bool = False, hint: str = ""
-    ) -> _PublishedPartition:
+    ) -> HeldPartition:
         """The named partition, or the only one that has quarantined rows (or rulings)."""
-        state = self._state()
-        places = self._places(state, self._stage(stage, state))
+        places = self._places(stage)
         there = [p for p in places if (p.rulings if ruled else p.binding.product.quarantined)]
         keys = ", ".join(shown_key(place.partition) for place in there[:8])
         keys += f" and {len(there) - 8} more" if len(there) > 8 else ""
@@ -312,7 +282,7 @@ class Quarantine:
 
     def _ruled_place(
         self, stage: str, partition: str, *, ruled: bool = False, hint: str = ""
-    ) -> _PublishedPartition:
+    ) -> HeldPartition:
         """The same, of a stage whose next run applies rulings."""
         place = self._place(stage, partition, ruled=ruled, hint=hint)
         if not place.stage.is_declared:
@@ -323,12 +293,10 @@ class Quarantine:
         return place
 
     def _joined(
-        self, stage: str, partition: str, read: Callable[[_PublishedPartition], pl.DataFrame]
+        self, stage: str, partition: str, read: Callable[[HeldPartition], pl.DataFrame]
     ) -> pl.DataFrame:
         """The rows that `read` returns for a partition, or for all that have quarantined rows."""
-        state = self._state()
-        places = self._places(state, self._stage(stage, state))
-        places = [place for place in places if place.binding.product.quarantined]
+        places = [place for place in self._places(stage) if place.binding.product.quarantined]
         if partition or len(places) < 2:
             return read(self._place(stage, partition))
         parts = [
@@ -337,7 +305,7 @@ class Quarantine:
         ]
         return pl.concat(parts, how="diagonal_relaxed")
 
-    def _rows(self, place: _PublishedPartition) -> pl.DataFrame:
+    def _rows(self, place: HeldPartition) -> pl.DataFrame:
         product = place.binding.product
         assert product.quarantine is not None
         bad = self._object(product.quarantine)
@@ -347,9 +315,7 @@ class Quarantine:
     def _object(self, name: str) -> pl.DataFrame:
         return pl.read_parquet(self._tools.artifacts.get(name))
 
-    def _choose_rows(
-        self, place: _PublishedPartition, rows: Sequence[int], rule: str
-    ) -> tuple[int, ...]:
+    def _choose_rows(self, place: HeldPartition, rows: Sequence[int], rule: str) -> tuple[int, ...]:
         """The numbers of the chosen rows; an empty tuple stands for all rows."""
         if rows and rule:
             raise UsageError("choose rows by their numbers or by a rule, not by both")
@@ -373,7 +339,7 @@ class Quarantine:
             )
         return broke
 
-    def _require_waivable(self, place: _PublishedPartition, rows: Sequence[int]) -> None:
+    def _require_waivable(self, place: HeldPartition, rows: Sequence[int]) -> None:
         """Raise UsageError if some of the rows break a rule that can't be waived."""
         assert place.stage.output is not None
         never, bad = unwaivable_rules(place.stage.output), self._rows(place)
@@ -393,7 +359,7 @@ class Quarantine:
 
     def _replace(
         self,
-        place: _PublishedPartition,
+        place: HeldPartition,
         fixed: str | Path | pl.DataFrame,
         rows: Sequence[int],
         rule: str,
@@ -415,7 +381,7 @@ class Quarantine:
 
     def _record_ruling(
         self,
-        place: _PublishedPartition,
+        place: HeldPartition,
         disposition: Disposition,
         rows: tuple[int, ...],
         author: _Author,
@@ -452,7 +418,7 @@ class Quarantine:
                 return ruling
         raise problem
 
-    def _append(self, place: _PublishedPartition, ruling: Ruling, *, again: bool) -> None:
+    def _append(self, place: HeldPartition, ruling: Ruling, *, again: bool) -> None:
         """Record a ruling with what allows it; ConflictError if anything came between that it rests on."""
         event = Ruled(
             environment=self._environment,
@@ -470,9 +436,9 @@ class Quarantine:
         )
         self._tools.ledger.append([*consent.events, event], now=ruling.at, guard=guard)
 
-    def _unmoved(self, place: _PublishedPartition) -> _PublishedPartition:
+    def _unmoved(self, place: HeldPartition) -> HeldPartition:
         """The partition as it is by now; ConflictError if its quarantine isn't that, or was ruled on."""
-        places = self._places(self._state(), place.stage)
+        places = self._read_state(lambda state: held_partitions(state, place.stage))
         now = next((each for each in places if each.partition == place.partition), None)
         if now is None or (now.quarantine, now.rulings) != (place.quarantine, place.rulings):
             raise ConflictError(
@@ -481,7 +447,7 @@ class Quarantine:
             )
         return now
 
-    def _request(self, place: _PublishedPartition, ruling: Ruling) -> ReleaseRequest:
+    def _request(self, place: HeldPartition, ruling: Ruling) -> ReleaseRequest:
         reasons = self._object(ruling.object).get_column(REASONS).to_list()
         return ReleaseRequest(
             stage=place.stage.name,

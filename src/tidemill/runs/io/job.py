@@ -156,14 +156,15 @@ def missing_objects(artifacts: Artifacts, plan: Plan, state: State) -> Mapping[s
     return artifacts.find_missing(wanted) if wanted else {}
 
 
-def damaged_objects(artifacts: Artifacts, state: State) -> Mapping[str, str]:
-    """Map the published objects and live models that are known to be damaged or missing to the reason."""
+def damaged_objects(artifacts: Artifacts, flow: Flow, state: State) -> Mapping[str, str]:
+    """Map what is known to be damaged or missing of a workflow's objects and live models to the reason."""
     known = frozenset(artifacts.names(damaged=True))
     if not known:
         return {}
     used = {
         name
-        for head in state.heads.values()
+        for stage, head in state.heads.items()
+        if stage in flow.names
         for binding in head.partitions.values()
         for name in binding.product.all_objects
     }

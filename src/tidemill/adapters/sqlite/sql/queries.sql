@@ -229,17 +229,32 @@ ORDER BY event.seq LIMIT :limit;
 SELECT event.seq, event.at, event.body
 FROM subjects CROSS JOIN events AS event ON event.seq = subjects.seq
 WHERE subjects.subject = :first AND subjects.seq > :after AND subjects.seq < :before
+  AND (:among IS NULL OR subjects.subject IN (SELECT value FROM json_each(:among)))
   AND (:kinds IS NULL OR event.kind IN (SELECT value FROM json_each(:kinds)))
   AND (:run IS NULL OR event.run = :run)
   AND (:stage IS NULL OR event.stage = :stage)
   AND (:partition IS NULL OR event.partition = :partition)
 ORDER BY subjects.seq LIMIT :limit;
 
+-- name: events_page_among
+-- The facts about some subjects (a JSON list).
+SELECT DISTINCT event.seq, event.at, event.body
+FROM json_each(:among) AS wanted CROSS JOIN subjects ON subjects.subject = wanted.value
+CROSS JOIN events AS event ON event.seq = subjects.seq
+WHERE subjects.subject >= :first AND subjects.subject < :beyond
+  AND subjects.seq > :after AND subjects.seq < :before
+  AND (:kinds IS NULL OR event.kind IN (SELECT value FROM json_each(:kinds)))
+  AND (:run IS NULL OR event.run = :run)
+  AND (:stage IS NULL OR event.stage = :stage)
+  AND (:partition IS NULL OR event.partition = :partition)
+ORDER BY event.seq LIMIT :limit;
+
 -- name: events_page_open
 -- The facts about the subjects from one name up to another that haven't ended.
 SELECT DISTINCT event.seq, event.at, event.body
 FROM open_subjects CROSS JOIN subjects USING (subject) CROSS JOIN events AS event ON event.seq = subjects.seq
 WHERE open_subjects.subject >= :first AND open_subjects.subject < :beyond
+  AND (:among IS NULL OR subjects.subject IN (SELECT value FROM json_each(:among)))
   AND event.seq > :after AND event.seq < :before
   AND (:kinds IS NULL OR event.kind IN (SELECT value FROM json_each(:kinds)))
   AND (:run IS NULL OR event.run = :run)
@@ -352,6 +367,14 @@ SELECT ?, name, body FROM deliveries WHERE environment = ?;
 INSERT INTO decisions (environment, subject, stage, body)
 SELECT ?, subject, stage, body FROM decisions WHERE environment = ?;
 
+-- name: copy_contract_versions
+INSERT INTO contract_versions (environment, stage, contract, first, last, published)
+SELECT ?, stage, contract, first, last, published FROM contract_versions WHERE environment = ?;
+
+-- name: copy_stale_tables
+INSERT INTO stale_tables (environment, stage, seq)
+SELECT ?, stage, seq FROM stale_tables WHERE environment = ?;
+
 -- name: drop_environment
 DELETE FROM environments WHERE name = ?;
 
@@ -369,6 +392,12 @@ DELETE FROM deliveries WHERE environment = ?;
 
 -- name: drop_decisions
 DELETE FROM decisions WHERE environment = ?;
+
+-- name: drop_contract_versions
+DELETE FROM contract_versions WHERE environment = ?;
+
+-- name: drop_stale_tables
+DELETE FROM stale_tables WHERE environment = ?;
 
 -- name: drop_bindings
 DELETE FROM bindings WHERE environment = ?;
@@ -409,6 +438,20 @@ ON CONFLICT (environment, stage) DO UPDATE SET version = version + 1, moved = ex
 -- name: bind
 INSERT INTO bindings (environment, stage, partition, seq) VALUES (?, ?, ?, ?)
 ON CONFLICT (environment, stage, partition) DO UPDATE SET seq = excluded.seq, gone = 0;
+
+-- name: note_quarantined
+INSERT INTO quarantined (seq) VALUES (?);
+
+-- name: note_contract
+INSERT INTO contract_versions (environment, stage, contract, first, last, published) VALUES (?, ?, ?, ?, ?, 1)
+ON CONFLICT (environment, stage, contract) DO UPDATE SET last = excluded.last, published = published + 1;
+
+-- name: note_stale
+INSERT INTO stale_tables (environment, stage, seq) VALUES (?, ?, ?)
+ON CONFLICT (environment, stage) DO UPDATE SET seq = excluded.seq;
+
+-- name: drop_stale
+DELETE FROM stale_tables WHERE environment = ? AND stage = ?;
 
 -- name: keep_binding
 -- Keep a binding before it is replaced, for the branches created while it was current.
@@ -634,6 +677,21 @@ UNION ALL
 SELECT partition, gone, seq FROM past_bindings
 WHERE environment = :environment AND stage = :stage AND seq < :before AND until > :before;
 
+-- name: quarantined
+-- Names with whether the fact that bound them sent rows to quarantine.
+SELECT partition, gone, EXISTS (SELECT 1 FROM quarantined WHERE quarantined.seq = bindings.seq)
+FROM bindings WHERE environment = ? AND stage = ? ORDER BY partition;
+
+-- name: quarantined_before
+WITH held (partition, gone, seq) AS (
+    SELECT partition, gone, seq FROM bindings
+    WHERE environment = :environment AND stage = :stage AND seq < :before
+    UNION ALL
+    SELECT partition, gone, seq FROM past_bindings
+    WHERE environment = :environment AND stage = :stage AND seq < :before AND until > :before
+)
+SELECT partition, gone, EXISTS (SELECT 1 FROM quarantined WHERE quarantined.seq = held.seq) FROM held;
+
 -- name: count_bindings
 SELECT count(*) FROM bindings WHERE environment = ? AND stage = ?;
 
@@ -649,6 +707,15 @@ WHERE environment = :environment AND seq < :before AND until > :before;
 
 -- name: settled
 SELECT stage, signature, partitions FROM settled WHERE environment = ? ORDER BY stage;
+
+-- name: contract_versions
+-- In the order in which they were published first.
+SELECT stage, contract, first, last, published FROM contract_versions WHERE environment = ? ORDER BY first;
+
+-- name: stale_tables
+SELECT stale_tables.stage, events.body
+FROM stale_tables LEFT JOIN events ON events.seq = stale_tables.seq AND events.stage = stale_tables.stage
+WHERE stale_tables.environment = ? ORDER BY stale_tables.stage;
 
 -- name: rulings_before
 -- In the order in which they were recorded.
