@@ -24,7 +24,7 @@ from tidemill.core.errors import ConflictError, StorageError, UsageError
 from tidemill.ledger.event import RunEnded, RunStarted
 from tidemill.ledger.governance_events import Acted
 from tidemill.ledger.run import Status
-from tidemill.operations.io.backup_folder import BackupFolder
+from tidemill.operations.io.backup_folder import BackupFolder, copy_file
 from tidemill.project import home_backup
 from tidemill.project.home_backup import BackupReport, HomeBackups, RestoredHome
 from tidemill.project.project import open_project
@@ -184,6 +184,73 @@ def test_missing_and_damaged_objects_are_noted(tides: Tides, target: Path) -> No
     assert tides.contents() == contents
 
 
+@pytest.mark.parametrize("which", ["object", "file", "list"])
+@pytest.mark.parametrize("how", ["flipped", "cut off"])
+def test_the_next_backup_mends_what_is_damaged(
+    tides: Tides, target: Path, which: str, how: str
+) -> None:
+    folder, manifest = BackupFolder(target), back_up(tides, target).manifest
+    path = {
+        "object": sorted((target / "objects").rglob("*.parquet"))[0],
+        "file": folder.path_of(manifest.files[-1]),
+        "list": folder.path_of(manifest.objects),
+    }[which]
+    if how == "flipped":
+        flip(path, 20)
+    else:
+        path.write_bytes(path.read_bytes()[:-1])
+    assert faults(tides, target) != ()
+    if (which, how) == ("object", "flipped"):
+        # That is only noticed by who reads it.
+        assert back_up(tides, target, is_quick=True).notes == ()
+    assert back_up(tides, target).notes == ("wrote 1 damaged file of the backup anew",)
+    assert faults(tides, target) == ()
+    assert back_up(tides, target).notes == ()
+
+
+@pytest.mark.parametrize("is_quick", [False, True])
+def test_what_the_home_lost_stays_in_the_backup(tides: Tides, target: Path, is_quick: bool) -> None:
+    made = back_up(tides, target)
+    objects = sorted((tides.root / ".tidemill" / "objects").rglob("*.parquet"))
+    objects[0].unlink()
+    flip(objects[1], 100)
+    objects[2].write_bytes(objects[2].read_bytes()[:-1])
+    again = back_up(tides, target, is_quick=is_quick)
+    assert (again.manifest.missing, again.notes) == ((), ())
+    assert again.manifest.object_count == made.manifest.object_count
+    assert faults(tides, target) == ()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "\udcff"])
+def test_a_damaged_manifest_is_written_anew(tides: Tides, target: Path, text: str) -> None:
+    made = back_up(tides, target)
+    (target / "backup.json").write_text(text, errors="surrogateescape")
+    with pytest.raises(StorageError, match=r"backup\.json can't be used"):
+        faults(tides, target)
+    assert back_up(tides, target).manifest.object_count == made.manifest.object_count
+    assert faults(tides, target) == ()
+
+
+def test_a_backup_of_a_newer_version_is_left_alone(tides: Tides, target: Path) -> None:
+    text = back_up(tides, target).manifest.text.replace("backup/1", "backup/2")
+    (target / "backup.json").write_text(text)
+    for call in (back_up, faults):
+        with pytest.raises(StorageError, match=r"backup/2.*a newer Tidemill.*pip install -U"):
+            call(tides, target)
+    assert (target / "backup.json").read_text() == text
+    lose_home(tides)
+    with pytest.raises(StorageError, match="a newer Tidemill"):
+        restore(tides, target)
+    assert not (tides.root / ".tidemill").exists()
+
+
+def test_a_lost_list_is_made_anew(tides: Tides, target: Path) -> None:
+    manifest = back_up(tides, target).manifest
+    BackupFolder(target).path_of(manifest.objects).unlink()
+    assert back_up(tides, target).new_objects == manifest.object_count
+    assert faults(tides, target) == ()
+
+
 def test_leases_and_runs_end_with_the_old_home(tides: Tides, target: Path) -> None:
     path = tides.root / ".tidemill" / "ledger.db"
     ledger = SqliteLedger(path)
@@ -215,6 +282,132 @@ def test_a_home_with_something_is_not_restored_to(tides: Tides, target: Path, in
         (other / "file").touch()
     with pytest.raises(UsageError, match="isn't empty"):
         restore(tides, target, other)
+
+
+def test_odd_places_are_refused(tides: Tides, target: Path, tmp_path: Path) -> None:
+    back_up(tides, target)
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    for place, says in (
+        (tmp_path / "file", "is a file"),
+        (tmp_path / "link", "is a link to nothing"),
+        (target / "home", "lies in the backup"),
+        (target, "isn't empty"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            restore(tides, target, place)
+    assert faults(tides, target) == ()
+
+
+def test_a_link_to_a_folder_becomes_a_home(tides: Tides, target: Path, tmp_path: Path) -> None:
+    back_up(tides, target)
+    lose_home(tides)
+    (tmp_path / "disk" / "lost+found").mkdir(parents=True)
+    (tides.root / ".tidemill").symlink_to(tmp_path / "disk")
+    restore(tides, target)
+    assert (tmp_path / "disk" / "ledger.db").exists()
+    assert tides.ok() == {}
+
+
+RESTORED = """
+import sys
+from pathlib import Path
+from unittest.mock import patch
+import os, signal
+from tidemill.project.home_backup import HomeBackups
+from tidemill.project.project import open_project
+from tests.support.tides import flow_of
+
+left = int(sys.argv[3])
+
+def dying(event, given):
+    global left
+    if event in ("os.rename", "os.remove", "os.rmdir", "os.mkdir") and ".tidemill" in str(given[0]):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+root = Path(sys.argv[1])
+project = open_project(root, workflow=flow_of(root, (root / "tides.py").read_text()))
+sys.addaudithook(dying)
+HomeBackups(project.workspace).restore(Path(sys.argv[2]))
+print(left)
+"""
+
+
+def test_a_killed_restore_leaves_no_home_or_all_of_it(tides: Tides, target: Path) -> None:
+    """It is killed before each thing that it does to the folders of the home."""
+    back_up(tides, target)
+    home, contents = tides.root / ".tidemill", tides.contents()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    def run(moment: int) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", RESTORED, str(tides.root), str(target), str(moment)]
+        return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+
+    lose_home(tides)
+    steps = 10**6 - int(run(10**6).stdout)
+    assert steps > 10
+    told = set[str]()
+    # Of those that are alike, the making of folders, some.
+    for moment in sorted({1, 2, 3, 4, steps // 3, *range(steps - 12, steps + 1)}):
+        shutil.rmtree(home, ignore_errors=True)
+        assert run(moment).returncode == -signal.SIGKILL
+        if (home / "ledger.db").exists():
+            told.add("all")
+        else:
+            if (home / "restoring").exists():
+                told.add("part")
+                with pytest.raises(StorageError, match=r"is being restored, or .* call it again"):
+                    tides.contents()
+            else:
+                told.add("nothing")
+            restore(tides, target)
+        assert tides.contents() == contents
+        assert not faults_of_home(tides)
+    assert told == {"all", "part", "nothing"}
+
+
+def faults_of_home(tides: Tides) -> Any:
+    with closing(tides.open()) as project:
+        return project.stored_state.verify(deep=True).problems
+
+
+def test_what_somebody_put_into_a_partly_restored_home_is_kept(
+    tides: Tides, target: Path, tmp_path: Path
+) -> None:
+    back_up(tides, target)
+    place = tmp_path / "home"
+    (place / "restoring" / "home").mkdir(parents=True)
+    (place / "restoring" / "moved.json").write_text('["objects", "ledger.db"]')
+    (place / "objects").mkdir()
+    (place / "mine.txt").touch()
+    with pytest.raises(UsageError, match=r"isn't empty \(it has mine\.txt\)"):
+        restore(tides, target, place)
+    assert (place / "objects").exists()
+    (place / "mine.txt").unlink()
+    restore(tides, target, place)
+    assert sorted(path.name for path in place.iterdir() if "gitignore" not in path.name)[0] == (
+        "ledger.db"
+    )
+
+
+def test_two_restores_at_once(tides: Tides, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    back_up(tides, target)
+    lose_home(tides)
+    copy, refused = copy_file, list[str]()
+
+    def beside(source: Path, place: Path) -> Any:
+        if place.is_relative_to(tides.root) and not refused:
+            refused.append("")
+            with pytest.raises(ConflictError, match="another restore to"):
+                restore(tides, target)
+        return copy(source, place)
+
+    monkeypatch.setattr(home_backup, "copy_file", beside)
+    restore(tides, target)
+    assert refused
+    assert tides.ok() == {}
 
 
 def test_an_empty_folder_becomes_a_home(tides: Tides, target: Path, tmp_path: Path) -> None:
@@ -313,8 +506,7 @@ def test_an_interrupted_restore_leaves_no_home(
         patched.setattr(home_backup, "copy_file", full)
         with pytest.raises(StorageError, match="No space left on device"):
             restore(tides, target)
-    assert not (tides.root / ".tidemill" / "ledger.db").exists()
-    assert not (tides.root / ".tidemill.restoring").exists()
+    assert not (tides.root / ".tidemill").exists()
 
 
 def test_a_backup_that_cannot_be_written_keeps_the_one_before(
@@ -343,6 +535,12 @@ def test_other_folders_are_refused(tides: Tides, target: Path, tmp_path: Path) -
     for folder in (tides.root / ".tidemill" / "copy", tides.root):
         with pytest.raises(UsageError, match="lie in each other"):
             back_up(tides, folder)
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    for odd in (tmp_path / "full" / "mine.txt", tmp_path / "nowhere"):
+        with pytest.raises(UsageError, match="isn't a folder"):
+            back_up(tides, odd)
+        with pytest.raises(UsageError, match="no complete backup"):
+            faults(tides, odd)
     with pytest.raises(UsageError, match="no complete backup"):
         faults(tides, target)
     fresh = Tides(tmp_path / "fresh")

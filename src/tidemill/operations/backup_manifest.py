@@ -26,6 +26,8 @@ _LEFT_OUT = frozenset(
         "loaded",
         "servers",
         "claims.lock",
+        "restoring",
+        "lost+found",
     )
 )
 # Keys that are stored in a home: whoever has one can forge what it protects.
@@ -74,14 +76,19 @@ class BackupManifest:
         return (self.ledger, self.objects, *self.files)
 
 
+class OtherManifestError(ValueError):
+    """A manifest has another type than this version knows."""
+
+
 def parse_manifest(text: str) -> BackupManifest:
-    """Read a manifest; ValueError if it isn't one, or was changed."""
+    """Read a manifest; ValueError if it isn't one or was changed, OtherManifestError for another type."""
     try:
         values = json.loads(text)
         digest, kind = values.pop("sha256"), values.get("type")
         if kind != _TYPE:
-            raise ValueError(
-                f"its type is {kind!r}, not {_TYPE}: a newer Tidemill may have made it"
+            raise OtherManifestError(
+                f"its type is {kind!r}, not {_TYPE}: a newer Tidemill may have made it (pip install -U "
+                "tidemill)"
             )
         if digest != _digest(values):
             raise ValueError("it isn't what was written: its digest is another one")

@@ -24,7 +24,7 @@ from tidemill.core.errors import Fault, SourceError, StorageError
 from tidemill.core.python_command import inherited_path
 from tidemill.core.redaction import Redactor
 from tidemill.core.units import parse_bytes
-from tidemill.ledger.io.home_files import make_home, open_private
+from tidemill.ledger.io.home_files import make_home, open_private, require_restored
 from tidemill.ports.execution import Executor, TaskFunctions, WorkerClass
 from tidemill.ports.ledger import Ledger
 from tidemill.ports.reuse import Memos
@@ -103,6 +103,7 @@ def this_platform() -> Platform:
 def open_shared_ledger(settings: Settings, redactor: Redactor) -> Ledger:
     """Open the ledger of a home, which several workflows may share; a new home is made."""
     home = settings.root / settings.home
+    require_restored(home)
     try:
         make_home(home, settings.home_group)
         ignore = home / ".gitignore"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from tidemill.core.errors import StorageError, TidemillError, UsageError
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import Event, RunEnded
 from tidemill.ledger.governance_events import Acted
-from tidemill.ledger.io.home_files import make_home, make_private_folder
+from tidemill.ledger.io.home_files import make_private_folder
 from tidemill.ledger.run import Status
 from tidemill.ledger.workflow_scope import workflow_prefix
 from tidemill.operations.backup_manifest import (
@@ -28,9 +27,14 @@ from tidemill.operations.backup_manifest import (
     is_backed_up,
     left_out_keys,
     object_list,
-    parse_object_list,
 )
-from tidemill.operations.io.backup_folder import BackupFolder, copy_file, file_digest, list_files
+from tidemill.operations.io.backup_folder import (
+    BackupFolder,
+    copy_file,
+    file_is_sound,
+    list_files,
+)
+from tidemill.operations.io.home_restoration import HomeRestoration
 from tidemill.project.verification import LEDGER
 from tidemill.project.workspace import Workspace
 
@@ -78,11 +82,14 @@ class HomeBackups:
         self._workspace = workspace
         self._clock = clock
 
-    def back_up(self, target: Path, *, with_keys: bool = False) -> BackupReport:
+    def back_up(
+        self, target: Path, *, with_keys: bool = False, is_quick: bool = False
+    ) -> BackupReport:
         """Bring the backup in the folder `target` up to date: the ledger at one moment, and all it needs.
 
-        Only what is new is copied. Until the end the folder has the backup from before. Keys that are stored
-        in the home are only copied with `with_keys`. It can be done while runs and sweeps go on.
+        Only what is new is copied; what is there is read, with `is_quick` only its size, and written anew if
+        it is damaged. Until the end the folder has the backup from before. Keys that are stored in the home
+        are only copied with `with_keys`. It can be done while runs and sweeps go on.
 
         Raises UsageError for a folder with something else or in the home, ConflictError if another backup is
         going on there, StorageError if something can't be read or written.
@@ -95,7 +102,7 @@ class HomeBackups:
                 f"{target} and the home {home} lie in each other: name a folder elsewhere"
             )
         space.record_action(Permission.MANAGE_HOME, str(target), "backed up")
-        folder = BackupFolder(target)
+        folder = BackupFolder(target, is_quick=is_quick)
         with folder.writing():
             folder.clear_leftovers()
             before = _known_objects(folder)
@@ -128,7 +135,7 @@ class HomeBackups:
             manifest=manifest,
             new_objects=len(fresh),
             new_bytes=sum(fresh.values()),
-            notes=tuple(self._notes(missing, keys)),
+            notes=(*_mended_notes(folder.mended), *self._notes(missing, keys)),
         )
 
     def _copy_state(
@@ -180,10 +187,10 @@ class HomeBackups:
         manifest = folder.read()
         faults = list(_file_faults(folder, manifest))
         if not faults:
-            with _temporary_folder() as temporary, _translate():
+            with _translate("the backup wasn't verified"), _temporary_folder() as temporary:
                 ledger = temporary / LEDGER
                 copy_file(folder.path_of(manifest.ledger), ledger)
-                faults += _ledger_faults(ledger, manifest, _objects_of(folder, manifest))
+                faults += _ledger_faults(ledger, manifest, folder.read_objects(manifest))
         return BackupCheck(manifest=manifest, faults=tuple(faults))
 
     def restore(self, source: Path, into: Path | None = None) -> RestoredHome:
@@ -196,22 +203,22 @@ class HomeBackups:
         """
         space = self._workspace
         home = (space.home if into is None else into).absolute()
-        if home.exists() and (not home.is_dir() or any(home.iterdir())):
+        place = HomeRestoration(home)
+        with _translate("nothing was restored"):
+            place.require_empty()
+        if home.resolve().is_relative_to(source.resolve()):
             raise UsageError(
-                f"{home} isn't empty: name another folder with --into, or move it away"
+                f"{home} lies in the backup {source}: name a folder elsewhere with --into"
             )
         actor = space.require(Permission.MANAGE_HOME).name
         found = self.verify(source)
         if found.faults:
             raise StorageError(
-                f"the backup {source} is damaged, and nothing was restored: {_some(found.faults)}"
+                f"the backup {source} is damaged, and nothing was restored: {_some(found.faults)}. Take "
+                "another copy of it, or back up the old home again if it is still there"
             )
-        new = home.with_name(f"{home.name}.restoring")
-        try:
-            shutil.rmtree(new, ignore_errors=True)
-            with _translate():
-                make_home(new, space.settings.home_group)
-                _copy_files(BackupFolder(source), found.manifest, new)
+        with _translate("nothing was restored"), place.filling(space.settings.home_group) as new:
+            _copy_files(BackupFolder(source), found.manifest, new)
             told = Acted(
                 environment=f"{workflow_prefix(space.declared.name)}{space.environment}",
                 action=str(Permission.MANAGE_HOME),
@@ -223,12 +230,6 @@ class HomeBackups:
             faults = integrity.find_damage(new / LEDGER)
             if faults:
                 raise StorageError(f"the restored ledger is damaged: {_some(faults)}")
-            with _translate():
-                if home.exists():
-                    home.rmdir()
-                new.rename(home)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
         return RestoredHome(
             home=home,
             manifest=found.manifest,
@@ -248,6 +249,11 @@ class HomeBackups:
         return lost
 
 
+def _mended_notes(mended: Sequence[Path]) -> Iterator[str]:
+    if mended:
+        yield f"wrote {plural(len(mended), 'damaged file')} of the backup anew"
+
+
 def _some(texts: Sequence[str]) -> str:
     """The first few texts, and how many more there are."""
     more = len(texts) - _MOST_NAMED
@@ -256,14 +262,11 @@ def _some(texts: Sequence[str]) -> str:
 
 def _known_objects(folder: BackupFolder) -> Mapping[str, int]:
     """The objects of the backup before; none if there is none that can be read."""
-    try:
-        return _objects_of(folder, folder.read())
-    except UsageError:
-        return {}
-
-
-def _objects_of(folder: BackupFolder, manifest: BackupManifest) -> dict[str, int]:
-    return parse_object_list(folder.path_of(manifest.objects).read_text(encoding="utf-8"))
+    previous = folder.read_previous()
+    if previous is not None:
+        with suppress(StorageError):
+            return folder.read_objects(previous)
+    return {}
 
 
 def _file_faults(folder: BackupFolder, manifest: BackupManifest) -> Iterator[str]:
@@ -271,7 +274,7 @@ def _file_faults(folder: BackupFolder, manifest: BackupManifest) -> Iterator[str
     for file in manifest.stored:
         yield from _fault(folder.path_of(file), file.sha256, file.path)
     if file_is_sound(folder.path_of(manifest.objects), manifest.objects.sha256):
-        for name in _objects_of(folder, manifest):
+        for name in folder.read_objects(manifest):
             yield from _fault(folder.object_path(name), name[:64], name)
 
 
@@ -280,14 +283,6 @@ def _fault(path: Path, digest: str, name: str) -> Iterator[str]:
         yield f"{path} is missing ({name})"
     elif not file_is_sound(path, digest):
         yield f"{path} is damaged ({name})"
-
-
-def file_is_sound(path: Path, digest: str) -> bool:
-    """Whether a file can be read and has a digest."""
-    try:
-        return file_digest(path) == digest
-    except OSError:
-        return False
 
 
 def _ledger_faults(path: Path, manifest: BackupManifest, objects: Collection[str]) -> Iterator[str]:
@@ -308,7 +303,7 @@ def _copy_files(folder: BackupFolder, manifest: BackupManifest, home: Path) -> N
     for file in (manifest.ledger, *manifest.files):
         if not file.path.startswith("project/"):
             _copy(folder.path_of(file), _inside(home, file.path), file.sha256)
-    for name in _objects_of(folder, manifest):
+    for name in folder.read_objects(manifest):
         _copy(folder.object_path(name), home / "objects" / name[:2] / name, name[:64])
 
 
@@ -328,13 +323,13 @@ def _copy(source: Path, target: Path, digest: str) -> None:
 
 
 @contextmanager
-def _translate() -> Iterator[None]:
+def _translate(outcome: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = f"{error.filename} can't be written" if error.filename else "it can't be written"
+        place = f"{error.filename} can't be read or written" if error.filename else "it failed"
         raise StorageError(
-            f"{place} ({error.strerror}): nothing was restored; call it again when that is mended"
+            f"{place} ({error.strerror}): {outcome}; call it again when that is mended"
         ) from error
 
 

@@ -18,7 +18,8 @@ def test_a_home_is_backed_up_and_restored(built: Path) -> None:
     assert again["backup"]["new_objects"] == 0
     ended = tidemill("home", "restore", str(target))
     assert ended.code == 2
-    assert "isn't empty: name another folder with --into, or move it away" in ended.err
+    assert "isn't empty (it has .gitignore, " in ended.err
+    assert "name another folder with --into, or move it away" in ended.err
     shutil.rmtree(built / ".tidemill")
     ended = tidemill("home", "verify-backup", str(target))
     assert (ended.code, ended.out.splitlines()[-1]) == (0, "nothing is damaged")
@@ -39,8 +40,14 @@ def test_a_damaged_backup_is_an_error(built: Path) -> None:
     ended = tidemill("home", "verify-backup", str(target))
     assert ended.code == 1
     assert f"damaged: {damaged} is damaged" in ended.out
+    advice = f"`tidemill home backup {target}` writes anew what the home still has"
+    assert ended.out.splitlines()[-1] == advice
     ended = tidemill("home", "verify-backup", str(target), "--json")
     assert (ended.code, len(ended.document["check"]["faults"])) == (1, 1)
+    ended = tidemill("home", "backup", str(target))
+    assert ended.out.splitlines()[1] == "wrote 1 damaged file of the backup anew"
+    assert tidemill("home", "verify-backup", str(target)).code == 0
+    assert tidemill("home", "backup", str(target), "--quick").code == 0
     (target / "backup.json").unlink()
     ended = tidemill("home", "verify-backup", str(target))
     assert ended.code == 2

@@ -21,18 +21,20 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.argument("path", type=_FOLDER)
 @click.option("--with-keys", is_flag=True,
               help="Also back up keys in the home, such as that of pickled models.")  # fmt: skip
+@click.option("--quick", is_flag=True,
+              help="Trust what the folder has already by its size, instead of reading it.")  # fmt: skip
 @json_option
 @project_options
-def backup(path: Path, with_keys: bool, as_json: bool) -> None:
+def backup(path: Path, with_keys: bool, quick: bool, as_json: bool) -> None:
     """Back up the home to the folder PATH, while runs and servers go on.
 
     The backup has the ledger at one moment, every object that it needs, results of memos, logs and
-    checkpoints. A later backup to the same folder copies only what is new; until it is complete, the one
-    before stays. What an interrupted one copied is used by the next. Keys that sign attestations and
-    checkpoints lie outside of the home: back them up elsewhere.
+    checkpoints. A later backup to the same folder copies only what is new, and writes anew what is damaged
+    there; until it is complete, the one before stays. What an interrupted one copied is used by the next.
+    Keys that sign attestations and checkpoints lie outside of the home: back them up elsewhere.
     """
     with project_session() as project:
-        made = HomeBackups(project.workspace).back_up(path, with_keys=with_keys)
+        made = HomeBackups(project.workspace).back_up(path, with_keys=with_keys, is_quick=quick)
     print_result(
         _backup_text(path, made), as_json, "tidemill.backup/1", lambda: {"backup": _body(made)}
     )
@@ -47,7 +49,8 @@ def backup(path: Path, with_keys: bool, as_json: bool) -> None:
 def restore(path: Path, into: Path | None, as_json: bool) -> None:
     """Make a home of the backup in the folder PATH, which is verified first.
 
-    The home must be empty or missing. Nobody holds its leases, and runs that were going on when the backup
+    The home must be empty or missing; it may be a mount point. If it is interrupted, call it again: until
+    then other commands refuse the home. Nobody holds its leases, and runs that were going on when the backup
     was made are closed as lost. Stop the old home, if there is one: two homes would deliver to the same
     places.
     """
@@ -104,8 +107,11 @@ def _restored_text(made: RestoredHome) -> str:
 def _check_text(path: Path, found: BackupCheck) -> str:
     when = local_time(found.manifest.at)
     head = f"verified the backup in {path} of {when}: {_summary(found.manifest)}"
+    if not found.faults:
+        return _lines(head, "nothing is damaged")
     damaged = [f"damaged: {fault}" for fault in found.faults]
-    return _lines(head, *(damaged or ["nothing is damaged"]))
+    advice = f"`tidemill home backup {path}` writes anew what the home still has"
+    return _lines(head, *damaged, advice)
 
 
 def _lines(*lines: str) -> str:

@@ -14,6 +14,10 @@ from pathlib import Path
 
 from tidemill.core.errors import StorageError, UsageError
 
+LEDGER_NAME = "ledger.db"
+# The folder in a home that is being restored; its ledger comes last.
+RESTORING = "restoring"
+
 _SHARED = stat.S_ISGID | stat.S_IWGRP
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 SHARED_FILE, SHARED_FOLDER = 0o660, 0o2770
@@ -53,6 +57,15 @@ def make_private_folder(path: str | Path) -> None:
         os.mkdir(path, PRIVATE_FOLDER)
         if is_shared(parent):
             os.chmod(path, SHARED_FOLDER)
+
+
+def require_restored(home: Path) -> None:
+    """Raise StorageError for a home that was restored only partly."""
+    if (home / RESTORING).exists() and not (home / LEDGER_NAME).exists():
+        raise StorageError(
+            f"{home} is being restored, or that was interrupted: wait for `tidemill home restore` to end, or "
+            "call it again"
+        )
 
 
 def make_home(home: Path, group: str = "") -> None:

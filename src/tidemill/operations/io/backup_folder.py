@@ -13,7 +13,13 @@ from pathlib import Path
 
 from tidemill.core.errors import ConflictError, StorageError, UsageError
 from tidemill.ledger.io.home_files import make_private_folder, open_private
-from tidemill.operations.backup_manifest import BackedUpFile, BackupManifest, parse_manifest
+from tidemill.operations.backup_manifest import (
+    BackedUpFile,
+    BackupManifest,
+    OtherManifestError,
+    parse_manifest,
+    parse_object_list,
+)
 
 MANIFEST = "backup.json"
 _LOCK = "backup.lock"
@@ -23,10 +29,16 @@ _WRITERS = 8
 
 
 class BackupFolder:
-    """The backup in a folder, which is created with the first one. OSErrors are raised as StorageErrors."""
+    """The backup in a folder, which is created with the first one. OSErrors are raised as StorageErrors.
 
-    def __init__(self, root: Path) -> None:
+    Files that it has already are read, and written anew if they are damaged; with `is_quick` only their sizes
+    are compared. `mended` are the paths of those that were written anew.
+    """
+
+    def __init__(self, root: Path, *, is_quick: bool = False) -> None:
         self.root = root.absolute()
+        self.mended: list[Path] = []
+        self._is_quick = is_quick
         self._changed: set[Path] = set()
 
     @contextmanager
@@ -36,6 +48,8 @@ class BackupFolder:
         Raises UsageError for a folder with something else, ConflictError if another backup is going on.
         """
         with _translate(self.root):
+            if os.path.lexists(self.root) and not self.root.is_dir():
+                raise UsageError(f"{self.root} isn't a folder: name a new one, or that of a backup")
             if self.root.exists() and not self._is_backup():
                 raise UsageError(
                     f"{self.root} has other files than a backup: name a new folder, or that of a backup"
@@ -55,11 +69,11 @@ class BackupFolder:
         return not names or _LOCK in names or MANIFEST in names
 
     def read(self) -> BackupManifest:
-        """The manifest of the backup; UsageError if there is none, StorageError if it is damaged."""
+        """The manifest of the backup; UsageError if there is none, StorageError if it can't be used."""
         path = self.root / MANIFEST
         try:
-            return parse_manifest(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            return self._parse()
+        except (FileNotFoundError, NotADirectoryError):
             raise UsageError(
                 f"{self.root} has no complete backup: there is no {MANIFEST}"
             ) from None
@@ -67,6 +81,29 @@ class BackupFolder:
             raise StorageError(f"the backup's {path} can't be used: {error}") from error
         except OSError as error:
             raise StorageError(f"{path} can't be read: {error.strerror}") from error
+
+    def read_previous(self) -> BackupManifest | None:
+        """The manifest of the backup before, None if there is none or it is damaged.
+
+        StorageError for one of a newer version.
+        """
+        try:
+            return self._parse()
+        except OtherManifestError:
+            return self.read()
+        except (OSError, ValueError):
+            return None
+
+    def _parse(self) -> BackupManifest:
+        return parse_manifest((self.root / MANIFEST).read_text(encoding="utf-8"))
+
+    def read_objects(self, manifest: BackupManifest) -> dict[str, int]:
+        """The bytes of each object that a backup has; StorageError if its list can't be used."""
+        path = self.path_of(manifest.objects)
+        try:
+            return parse_object_list(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise StorageError(f"the backup's {path} can't be used: {error}") from error
 
     def add(self, path: str, source: Path) -> BackedUpFile | None:
         """Store a file that is called `path`; None if it is gone meanwhile."""
@@ -77,7 +114,7 @@ class BackupFolder:
                 return None
             file = BackedUpFile(path=path, bytes=size, sha256=digest)
             place = self.path_of(file)
-            if not place.exists():
+            if not self._has(place, digest, size):
                 self._move(target, place)
         return file
 
@@ -99,21 +136,26 @@ class BackupFolder:
         return {name: size for name, size in zip(names, sizes, strict=True) if size is not None}
 
     def add_object(self, name: str, source: Path) -> int | None:
-        """Store an object and return its bytes; None if it is gone or isn't what its name says."""
-        place = self.object_path(name)
-        with _translate(self.root):
-            try:
-                size = source.stat().st_size
-                if place.exists() and place.stat().st_size == size:
-                    return size
-                with self._temporary() as target:
-                    digest, size = copy_file(source, target)
-                    if digest != name[:64]:
-                        return None
-                    self._move(target, place)
-            except FileNotFoundError:
-                return None
-        return size
+        """Store an object and return its bytes; None if neither the home nor the backup has it intact."""
+        place, digest = self.object_path(name), name[:64]
+        with _translate(self.root), self._temporary() as target, suppress(FileNotFoundError):
+            if self._has(place, digest, source.stat().st_size):
+                return place.stat().st_size
+            copied, size = copy_file(source, target)
+            if copied == digest:
+                self._move(target, place)
+                return size
+        # What the home lost is kept here.
+        return place.stat().st_size if file_is_sound(place, digest) else None
+
+    def _has(self, place: Path, digest: str, size: int) -> bool:
+        """Whether a file is stored that need not be written."""
+        try:
+            if place.stat().st_size != size:
+                return False
+        except FileNotFoundError:
+            return False
+        return self._is_quick or file_is_sound(place, digest)
 
     def path_of(self, file: BackedUpFile) -> Path:
         """Where a file is stored."""
@@ -145,6 +187,8 @@ class BackupFolder:
 
     def _move(self, new: Path, place: Path) -> None:
         make_private_folder(place.parent)
+        if place.exists():
+            self.mended.append(place)
         os.replace(new, place)
         self._changed |= {place.parent, place.parent.parent}
 
@@ -184,6 +228,14 @@ def file_digest(path: Path) -> str:
     """The SHA-256 of a file's content."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_is_sound(path: Path, digest: str) -> bool:
+    """Whether a file can be read and has a digest."""
+    try:
+        return file_digest(path) == digest
+    except OSError:
+        return False
 
 
 def list_files(folder: Path) -> list[str]:
