@@ -53,6 +53,11 @@ class EventWriter:
         if whole:
             self._compacted.append((place.seq, compacted_by, bytes.fromhex(whole)))
 
+    @property
+    def pending(self) -> int:
+        """How many links aren't written yet."""
+        return len(self._links)
+
     def undo(self) -> None:
         """Leave out the link of the last event, which was rolled back."""
         self._links.pop()
@@ -61,6 +66,9 @@ class EventWriter:
         """Write the links of the events, and the digests of bodies that were replaced."""
         self._insert_many(queries()["insert_link"], self._links)
         self._insert_many(queries()["insert_compacted"], self._compacted)
+        if self._links:
+            self._last = self._links[-1][1]
+        self._links, self._compacted = [], []
 
 
 def event_place(event: Event, *, seq: int, batch: int, at: float) -> EventPlace:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,8 @@ _NOT_DERIVED = ("leases", "migrations", "events", "links", "compacted", "people"
 _ABOUT_NUMBERS = (Settled, Compacted, SweepMarked, SweepConfirmed)
 # SQLite lists at most so many faults; each table adds one.
 _MOST = 20
+# So many links are written at once.
+_MOST_PENDING = 1_000
 # For another process that has the file for itself.
 WAIT_S = 5.0
 
@@ -70,6 +74,8 @@ def find_damage(path: Path) -> list[str]:
         return []
     try:
         with closing(open_survivor(path)) as connection:
+            # What is recorded meanwhile would be in some tables, and not in others.
+            connection.execute("BEGIN")
             found = [
                 *_structure_faults(connection),
                 *_event_faults(connection),
@@ -114,7 +120,7 @@ def events_in(connection: sqlite3.Connection, path: Path) -> tuple[list[StoredEv
     ]
 
 
-def rebuild_from(events: list[StoredEvent], target: Path, *, is_complete: bool) -> int:
+def rebuild_from(events: Iterable[StoredEvent], target: Path, *, is_complete: bool) -> int:
     """Make a new ledger of events in the file `target`; return how many were left out.
 
     Some may be missing unless `is_complete`: then the others get new numbers, completion marks are left
@@ -128,6 +134,8 @@ def rebuild_from(events: list[StoredEvent], target: Path, *, is_complete: bool) 
             writer = EventWriter(connection)
             for stored in events:
                 if stored.batch != batch:
+                    if writer.pending >= _MOST_PENDING:
+                        writer.write_links()
                     projector = Projector(connection=connection)
                     batch, first = stored.batch, seq + 1
                 if not is_complete and isinstance(stored.event, _ABOUT_NUMBERS):
@@ -212,7 +220,8 @@ def _event_faults(connection: sqlite3.Connection) -> Iterator[str]:
 
 def _projection_faults(path: Path, connection: sqlite3.Connection) -> Iterator[str]:
     """Compare the tables that are derived from events with those that the events give."""
-    events, _ = read_events(path)
+    # All of them can be read. They are read again, one by one, because they may be many.
+    events = (event for seq in _numbers(connection) if (event := _event(connection, seq)))
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         copy = Path(folder) / "rebuilt.db"
         try:
@@ -222,7 +231,7 @@ def _projection_faults(path: Path, connection: sqlite3.Connection) -> Iterator[s
             return
         with closing(open_survivor(copy)) as rebuilt:
             for table in _derived_tables(rebuilt):
-                if _rows(connection, table) != _rows(rebuilt, table):
+                if not _are_equal(connection, rebuilt, table):
                     yield f"the table {table} isn't what the events give"
 
 
@@ -231,12 +240,19 @@ def _derived_tables(connection: sqlite3.Connection) -> list[str]:
     return [name for name in names if name not in _NOT_DERIVED]
 
 
-def _rows(connection: sqlite3.Connection, table: str) -> list[Any]:
-    found = connection.execute(f"SELECT * FROM {table}").fetchall()
-    return sorted(([_comparable(value) for value in row] for row in found), key=repr)
+def _are_equal(connection: sqlite3.Connection, rebuilt: sqlite3.Connection, table: str) -> bool:
+    """Whether a table has the same rows in two files, which are read side by side."""
+    key = [f'"{name.decode()}"' for (name,) in rebuilt.execute(queries()["key_columns"], (table,))]
+    query = f"SELECT * FROM {table} ORDER BY {', '.join(key)}"
+    rows = zip_longest(connection.execute(query), rebuilt.execute(query))
+    return all(one == other or _comparable(one) == _comparable(other) for one, other in rows)
 
 
-def _comparable(value: Any) -> Any:
+def _comparable(row: tuple[Any, ...] | None) -> list[Any] | None:
+    return None if row is None else [_comparable_value(value) for value in row]
+
+
+def _comparable_value(value: Any) -> Any:
     if isinstance(value, float):
         # A mean that a migration computed may differ in its last digits.
         return float(f"{value:.9g}")
@@ -248,14 +264,15 @@ def _comparable(value: Any) -> Any:
     return value
 
 
-def _numbers(connection: sqlite3.Connection) -> list[int]:
+def _numbers(connection: sqlite3.Connection) -> Sequence[int]:
     """The numbers of all events that the table or an index has."""
     try:
-        rows = connection.execute(queries()["event_numbers"]).fetchall()
+        rows = connection.execute(queries()["event_numbers"])
+        return array("q", (seq for (seq,) in rows))
     except sqlite3.DatabaseError:
         # A page of the table can't be read.
-        rows = connection.execute(queries()["indexed_event_numbers"]).fetchall()
-    return [int(seq) for (seq,) in rows]
+        rows = connection.execute(queries()["indexed_event_numbers"])
+        return array("q", (seq for (seq,) in rows))
 
 
 def _event(connection: sqlite3.Connection, seq: int) -> StoredEvent | None:

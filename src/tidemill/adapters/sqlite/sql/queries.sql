@@ -292,6 +292,10 @@ SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'compacted';
 -- name: no_compacted
 CREATE TEMP TABLE compacted (seq INTEGER PRIMARY KEY, by INTEGER, digest BLOB);
 
+-- name: key_columns
+-- The columns of the primary key of a table, in order.
+SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk;
+
 -- name: tables
 -- All tables but SQLite's own.
 SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name;
