@@ -234,3 +234,16 @@ def test_a_stopped_run_is_interrupted_and_recorded(built: Path) -> None:
         ended = [fact.event for fact in project.tools.ledger.events(kinds=("RunEnded",))]
     assert isinstance(ended[-1], RunEnded)
     assert ended[-1].status == "interrupted"
+
+
+def test_a_home_that_is_moved_during_a_run_is_not_made_anew(built: Path) -> None:
+    # What it prints belongs into a log of the home.
+    in_labels(built, HOLD.replace("DEAF", "False") + "\nprint('released')")
+    (built / "hold").touch()
+    with running_up(built) as up:
+        until((built / "held").exists, up.process)
+        shutil.move(built / ".tidemill", built / "elsewhere")
+        (built / "hold").unlink()
+        assert up.process.wait() == 1
+        assert "was moved, removed or replaced" in up.text
+    assert not (built / ".tidemill").exists()

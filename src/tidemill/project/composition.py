@@ -132,7 +132,7 @@ def open_tools(settings: Settings, flow: Flow, redactor: Redactor) -> Runtime:
         artifacts=files.FileArtifacts(home, clock=clock),
         claims=claims.FileClaims(home / "claims.lock"),
         probes=probes.FileProbes(home),
-        memos=memos.FileMemos(memo),
+        memos=memos.FileMemos(memo, below=None if settings.memo else home),
         formats=open_formats(options),
         model_probe=SubprocessProbe(options),
         sinks=open_sinks(flow),

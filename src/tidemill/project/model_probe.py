@@ -73,7 +73,7 @@ class SubprocessProbe:
         """Record that a model loads with the installed version of its library."""
         path = self._mark(artifact, form)
         with suppress(OSError):  # then it is loaded in another process once more
-            make_private_folder(path.parent)
+            make_private_folder(path.parent, below=path.parent.parent)
             open(path, "ab", opener=open_private).close()
 
     def check(self, form: ModelFormat, files: Sequence[ProbedFile]) -> list[GoldenCheck]:

@@ -141,3 +141,17 @@ def test_a_space_that_cannot_be_dropped_is_an_error(
     with pytest.raises(StorageError, match="Permission denied"):
         memos.drop_space("old", 1e9)
     assert memos.spaces() == ["old"]
+
+
+def test_a_home_that_was_moved_away_is_not_made_again(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    memos = FileMemos(home / "memo", below=home)
+    intent = memos.intend(SPACE, b"mine")
+    home.rename(tmp_path / "away")
+    with pytest.raises(StorageError, match=r"can't be read or written .*moved or removed"):
+        memos.intend(SPACE, b"again")
+    assert intent
+    assert not home.exists()
+    FileMemos(home / "memo").intend(SPACE, b"shared")
+    assert home.exists()

@@ -494,6 +494,19 @@ def test_a_file_that_is_removed_while_it_is_open_is_not_written(
     assert ledger.append([Ticked(schedule="daily", tick="c")], now=3.0) == 2
 
 
+def test_a_ledger_that_was_moved_before_the_first_write_is_not_made_again(path: Path) -> None:
+    home = path.parent / "home"
+    home.mkdir()
+    ledger = SqliteLedger(home / "ledger.db")
+    home.rename(path.parent / "away")
+    with pytest.raises(StorageError, match="was removed while it was in use"):
+        ledger.append([Ticked(schedule="daily", tick="a")], now=1.0)
+    ledger.close()
+    with pytest.raises(StorageError, match="was removed while it was in use"):
+        ledger.state(PROD)
+    assert not home.exists()
+
+
 def test_a_file_that_replaces_an_open_one_is_read_and_written(
     path: Path, ledger: SqliteLedger, tmp_path: Path
 ) -> None:

@@ -95,3 +95,14 @@ def test_a_file_of_another_user_is_opened_as_it_is(
     monkeypatch.setattr(os, "fchmod", refuse)
     os.close(open_private(tmp_path / "home" / "file", NEW))
     assert mode(tmp_path / "home" / "file") == 0o600
+
+
+def test_a_home_that_was_moved_away_is_not_made_again(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    make_private_folder(home / "logs" / "run", below=home)
+    home.rename(tmp_path / "away")
+    with pytest.raises(FileNotFoundError, match="was moved or removed") as caught:
+        make_private_folder(home / "logs" / "run", below=home)
+    assert caught.value.filename == str(home)
+    assert not home.exists()

@@ -387,7 +387,7 @@ def _write_all(file: FileIO, payload: Payload) -> None:
 def _move_into_place(temporary: str, path: str) -> None:
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
-        make_private_folder(folder)
+        make_private_folder(folder, below=os.path.dirname(folder))
     os.replace(temporary, path)
 
 

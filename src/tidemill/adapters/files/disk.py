@@ -46,12 +46,17 @@ def open_like_folder(path: str, flags: int) -> int:
     return os.open(path, flags, os.stat(folder).st_mode & 0o666)
 
 
-def make_folder(path: str) -> None:
-    """Create the folder and its parents durably, if they don't exist; each as private as its parent."""
+def make_folder(path: str, *, below: str = "") -> None:
+    """Create the folder and its parents durably, if they don't exist; each as private as its parent.
+
+    The parent `below` isn't created, as in `make_private_folder`.
+    """
     if os.path.isdir(path):
         return
+    if path == below:
+        raise FileNotFoundError(errno.ENOENT, "it was moved or removed", path)
     parent = os.path.dirname(path)
-    make_folder(parent)
+    make_folder(parent, below=below)
     if is_shared(parent):
         make_private_folder(path)
     else:

@@ -36,10 +36,14 @@ _MAX_WAIT_S = 10.0
 
 
 class FileMemos:
-    """Memos below the folder `root`, which projects may share; it is created on first use."""
+    """Memos below the folder `root`, which projects may share; it is created on first use.
 
-    def __init__(self, root: Path) -> None:
+    So are its parents, except the home `below`, which may have been moved away since.
+    """
+
+    def __init__(self, root: Path, *, below: Path | None = None) -> None:
         self._root = os.path.abspath(root)
+        self._below = "" if below is None else os.path.abspath(below)
         # Each intent has its own holder, because claims only exclude different holders.
         self._intent_claims: dict[str, FileClaims] = {}
 
@@ -188,7 +192,7 @@ class FileMemos:
         held = claims.wait(key, _MAX_WAIT_S)
         try:
             with translate_os_errors(path):
-                make_folder(os.path.dirname(path))
+                make_folder(os.path.dirname(path), below=self._below)
                 now = time.time()
                 mine = min(max(now, _read_number(path)), now + 1_000 * every_s)
                 temporary = f"{path}.{_unique_name()}"
@@ -205,7 +209,7 @@ class FileMemos:
 
     def _claims(self) -> FileClaims:
         with translate_os_errors(self._root):
-            make_folder(self._root)
+            make_folder(self._root, below=self._below)
         return FileClaims(Path(self._root, "claims.lock"))
 
     def _list_files(self, folder: str) -> dict[str, int]:
@@ -227,7 +231,7 @@ class FileMemos:
         """Write a file atomically."""
         temporary = os.path.join(folder, f".{name}")
         with translate_os_errors(folder):
-            make_folder(folder)
+            make_folder(folder, below=self._below)
             try:
                 with open(temporary, "xb", opener=open_like_folder) as file:
                     file.write(payload)

@@ -201,7 +201,7 @@ def _start_process(
     if output is not None:
         # If the folder can't be created, the worker writes to this process's output.
         with suppress(OSError):
-            make_private_folder(output)
+            make_private_folder(output, below=output.parent.parent)
     arguments = [str(stream), str(parent_pipe), str(niceness), str(output or "")]
     return subprocess.Popen(
         python_module(WORKER_MODULE, *arguments),

@@ -55,6 +55,7 @@ class Connections:
         self.path = os.path.abspath(path)
         self._foreign_keys = "ON" if foreign_keys else "OFF"
         self._busy_timeout_s = busy_timeout_s
+        self._was_open = False
         self._reset()
         with self.read_transaction():
             pass  # open and migrate now, so that an unusable ledger is rejected here
@@ -107,13 +108,7 @@ class Connections:
         """
         if connection is None:
             return None
-        found = self._identity()
-        if found is None:
-            raise StorageError(
-                f"the ledger {self.path} was removed while it was in use: put it back, or restore it from "
-                "a backup"
-            )
-        if found == self._files[connection]:
+        if self._find_file() == self._files[connection]:
             return connection
         self._open.remove(connection)
         del self._files[connection]
@@ -122,7 +117,8 @@ class Connections:
 
     def _connect(self) -> sqlite3.Connection:
         while True:
-            created = self._create_file()
+            # Not once more: a home that was moved away isn't made again, nor an empty ledger.
+            created = self._find_file() if self._was_open else self._create_file()
             connection = sqlite3.connect(
                 self.path,
                 timeout=self._busy_timeout_s,
@@ -144,6 +140,7 @@ class Connections:
                 raise
             connection.close()
         self._open.append(connection)
+        self._was_open = True
         return connection
 
     def _create_file(self) -> object:
@@ -156,6 +153,16 @@ class Connections:
         except OSError as error:
             raise storage_error(error, self.path) from error
         return self._identity()
+
+    def _find_file(self) -> object:
+        """The same of a file that was there before; StorageError if it is gone."""
+        found = self._identity()
+        if found is None:
+            raise StorageError(
+                f"the ledger {self.path} was removed while it was in use: put it back, or restore it from "
+                "a backup"
+            )
+        return found
 
     def _identity(self) -> object:
         try:

@@ -281,8 +281,8 @@ def _replace_text(file: Path, text: str) -> None:
 
 
 def _open_file(folder: Path) -> int:
-    """Open the file of this process in a folder, and create both if needed."""
-    make_private_folder(folder)
+    """Open the file of this process in a folder of the home's logs, and create them if needed."""
+    make_private_folder(folder, below=folder.parent.parent)
     return open_private(folder / f"{os.getpid()}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
 

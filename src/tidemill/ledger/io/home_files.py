@@ -6,6 +6,7 @@ is, too, whatever the umask. Everything else can be read by its owner only.
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import stat
@@ -43,16 +44,19 @@ def open_private(path: str | Path, flags: int) -> int:
     return descriptor
 
 
-def make_private_folder(path: str | Path) -> None:
+def make_private_folder(path: str | Path, *, below: str | Path | None = None) -> None:
     """Create a folder that only its owner may enter, or the group of a shared parent, if there is none.
 
-    Its parents are created in the same way.
+    Its parents are created in the same way, except `below`, such as a home, which may have been moved away
+    while it was used: FileNotFoundError if it isn't there.
     """
     path = os.path.abspath(path)
     if os.path.isdir(path):
         return
+    if below is not None and path == os.path.abspath(below):
+        raise FileNotFoundError(errno.ENOENT, "it was moved or removed", path)
     parent = os.path.dirname(path)
-    make_private_folder(parent)
+    make_private_folder(parent, below=below)
     with suppress(FileExistsError):
         os.mkdir(path, PRIVATE_FOLDER)
         if is_shared(parent):

@@ -124,7 +124,7 @@ class MetricsReader:
         body = msgspec.msgpack.encode((_FORMAT, found))
         beside = self._kept.with_name(f"{self._kept.name}.{uuid.uuid4().hex}")
         try:
-            make_private_folder(self._kept.parent)
+            make_private_folder(self._kept.parent, below=self._kept.parent.parent)
             with open(beside, "xb", opener=open_private) as file:
                 file.write(_digest(body) + body)
             os.replace(beside, self._kept)

@@ -35,7 +35,7 @@ class ReportFile:
         self._signed_at = 0.0
         # Not later: a home that was moved must not be made again.
         with suppress(OSError):
-            make_private_folder(self._path.parent)
+            make_private_folder(self._path.parent, below=home)
 
     def write(self, report: UpReport) -> None:
         """Replace the file if the report changed, and show that the process lives.
