@@ -54,6 +54,8 @@ def test_a_run_has_stages_that_have_steps() -> None:
 def test_the_same_run_has_the_same_ids() -> None:
     events = (STARTED, attempted("raw"), ENDED)
     assert spans_of(*events) == spans_of(*events)
+    # Other events tell nothing.
+    assert spans_of(*events, records.published_event()) == spans_of(*events)
 
 
 def test_why_something_failed_is_one_line() -> None:

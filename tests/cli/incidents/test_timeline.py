@@ -6,11 +6,16 @@ from dataclasses import replace
 
 from tidemill.cli.incidents.timeline import timeline_text
 from tidemill.ledger.event import Event, RecordedEvent
-from tidemill.ledger.incident import IncidentChange
-from tidemill.ledger.incident_events import IncidentChanged, IncidentOpened
+from tidemill.ledger.incident import ClosingReason, IncidentChange
+from tidemill.ledger.incident_events import IncidentChanged, IncidentClosed, IncidentOpened
 from tidemill.operations.alerts import SentAlert
 from tidemill.operations.incident import IncidentState, fold_incidents
-from tidemill.testing.incident_records import consequence, incident, incident_events
+from tidemill.testing.incident_records import (
+    consequence,
+    incident,
+    incident_cause,
+    incident_events,
+)
 
 
 def state_of(*events: Event) -> IncidentState:
@@ -54,3 +59,30 @@ def test_an_incident_that_lasts() -> None:
     assert "opened by ana: features failed 3 times" in lines
     assert texts(state_of(opened, recovering))[1] == "recovering; it lasted 30 s"
     assert any(line.startswith("recovering since ") for line in texts(state_of(opened, recovering)))
+
+
+def test_what_is_over_and_what_a_person_closed() -> None:
+    opened = IncidentOpened(environment="prod", incident=incident())
+    moved = IncidentChanged(
+        environment="prod", incident="i1", change=IncidentChange.MOVED, since=1.0,
+        severity="ticket", cause=incident_cause("stale-stage/prod/labels", "stale stage"),
+    )  # fmt: skip
+    closed = IncidentClosed(
+        environment="prod", incident="i1", how=ClosingReason.BY_PERSON, recovered=130.0,
+        actor="ana", reason="known",
+    )  # fmt: skip
+    gone = IncidentChanged(
+        environment="prod", incident="i1", change=IncidentChange.RECOVERING, since=200.0
+    )
+    back = IncidentChanged(
+        environment="prod", incident="i1", change=IncidentChange.REOPENED, since=300.0
+    )
+    lines = texts(state_of(opened, moved, closed, gone, back, gone))
+    assert lines[0].startswith("i1 [ticket]")
+    assert "over: features failed 3 times" in lines
+    happened = lines[lines.index("") + 1 :]
+    assert [line.partition(" since")[0] for line in happened] == [
+        "it began", "opened: features failed 3 times", "what remains: features failed 3 times",
+        "closed by ana: known", "its problem is gone, and would open it again", "reopened",
+        "alert to oncall: opened", "recovering",
+    ]  # fmt: skip
