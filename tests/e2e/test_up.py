@@ -9,8 +9,11 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
+import pytest
+
 import tidemill as tm
 from tests.support.commands import HOLD, edit, forgotten_imports, in_labels, process
+from tests.support.servers import PostgresShop, fill, postgres_server, put
 from tests.support.supervised import is_alive, running_up
 from tests.support.waiting import until
 from tidemill.ledger.event import Published, RunEnded
@@ -84,6 +87,50 @@ def test_a_file_that_is_written_in_parts_is_read_once_it_is_whole(built: Path) -
         events = project.tools.ledger.events(kinds=("Published",), stage="sales")
         days = [e.event.partition for e in events if isinstance(e.event, Published)]
     assert days.count(NEXT_DAYS[0]) == 1
+
+
+SHOP = """
+import tidemill as tm
+
+
+class Order(tm.Contract, key=("day", "id")):
+    day = tm.Date(partition="1d")
+    id = tm.Int64()
+
+
+flow = tm.Workflow("shop", owner="ana")
+
+
+@flow.ingest
+def orders() -> tm.Source[Order]:
+    return tm.sql("SELECT day, id FROM raw", url="env:SHOP_URL", notify="orders_changed")
+"""
+
+
+LISTENERS = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND state = 'idle'"
+
+
+def test_a_database_tells_of_its_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "shop"
+    root.mkdir()
+    (root / "shop.py").write_text(SHOP)
+    (root / "pyproject.toml").write_text(
+        '[tool.tidemill]\nworkflow = "shop:flow"\n[tool.tidemill.up]\npoll = "1d"\nplan_every = "1d"\n'
+    )
+    with postgres_server() as server:
+        shop = PostgresShop(server, "told")
+        fill(shop, [("2026-01-01", 1, 1.0, 1)])
+        monkeypatch.setenv("SHOP_URL", shop.url)
+        with running_up(root) as up:
+            up.says(" ok: orders 1")
+            until(lambda: shop.all(LISTENERS), up.process)
+            for number in (2, 3):
+                put(shop, f"2026-01-0{number}", number, 1.0, 1)
+                shop.do("NOTIFY orders_changed")
+                up.says("a notification on orders_changed", number - 1)
+                up.says(" ok: orders 1", number)
+            assert up.stop() == 0
+        assert days_of(root, "orders") == {f"2026-01-0{number}" for number in (1, 2, 3)}
 
 
 def test_it_builds_a_project_that_never_ran_and_ends(fresh: Path) -> None:

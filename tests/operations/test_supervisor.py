@@ -330,6 +330,25 @@ def test_a_plan_is_made_now_and_then_and_more_often_for_sources_that_tell_nothin
     assert job.because == ("tills can only be asked whether it changed",)
 
 
+def test_a_source_that_is_listened_to_is_not_asked() -> None:
+    told = SourcePlace(stage="orders", url="env:SHOP_URL", channel="shop")
+    world = World(SETTINGS, replace(SHOP, sources=(told,)))
+    assert len(world.jobs()) == 1
+    world.answer()
+    world.up.listening = frozenset({"orders"})
+    assert world.jobs(3_599.0) == []
+    assert len(world.jobs(3_600.0)) == 1
+    world.answer()
+    world.up.note_change("orders", 3_700.0, "a notification on shop")
+    (job,) = world.jobs(3_701.0)
+    # What is notified may concern rows that the query doesn't read.
+    assert (job.because, job.look_first) == (("orders changed (a notification on shop)",), True)
+    world.answer()
+    # The connection is lost.
+    world.up.listening = frozenset()
+    assert len(world.jobs(3_761.0)) == 1
+
+
 def test_upkeep_is_done_beside_a_run() -> None:
     world = World()
     world.jobs()

@@ -85,6 +85,11 @@ def server() -> tm.Source[Row]:
 
 
 @flow.ingest
+def told() -> tm.Source[Row]:
+    return tm.sql("select x from t", url="env:SHOP_URL", notify="shop")
+
+
+@flow.ingest
 def lake() -> tm.Source[Row]:
     return tm.delta("lake/t")
 
@@ -110,6 +115,7 @@ def test_files_behind_other_sources_are_watched(built: Path, tmp_path: Path) -> 
     assert found["other"] == SourcePlace(stage="other")
     assert found["server"] == SourcePlace(stage="server")
     assert found["broken"] == SourcePlace(stage="broken")
+    assert found["told"] == SourcePlace(stage="told", url="env:SHOP_URL", channel="shop")
 
 
 def test_what_is_up_to_date_is_not_run(built: Path) -> None:

@@ -68,6 +68,18 @@ def test_faults_of_a_query(query: str, url: str, faults: list[str]) -> None:
     assert "sesame" not in str(caught.value)
 
 
+def test_only_postgresql_notifies() -> None:
+    for url in ("postgresql://host/a", "env:SHOP_URL"):
+        assert sql("SELECT 1", url, notify="orders").notify == "orders"
+    with pytest.raises(DeclarationError, match="notify needs PostgreSQL"):
+        sql("SELECT 1", "sqlite:///a.db", notify="orders")
+    with pytest.raises(DeclarationError, match="notify needs PostgreSQL"):
+        sql("SELECT 1", "postgresql://host/a", engine="adbc", notify="orders")
+    for channel in ("o" * 64, "a\0b"):
+        with pytest.raises(DeclarationError, match="is not a channel"):
+            sql("SELECT 1", "postgresql://host/a", notify=channel)
+
+
 def test_an_engine_reads_urls_that_only_it_knows() -> None:
     assert sql("SELECT 1", "redshift://host/a", engine="connectorx").engine == "connectorx"
     with pytest.raises(DeclarationError, match="did you mean 'adbc'"):

@@ -15,11 +15,15 @@ from tidemill.operations.watch import Backlog, SourceChange
 class SourcePlace:
     """Where the source of a stage can be watched.
 
-    `pattern` is a glob of files, relative to the project. A source without one is asked now and then.
+    `pattern` is a glob of files, relative to the project. The database at `url` notifies of changes on a
+    `channel`. A source with neither is asked now and then.
     """
 
     stage: str
     pattern: str = ""
+    # Not in the repr: it may contain a password.
+    url: str = field(default="", repr=False)
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,23 @@ class UpJob:
     because: tuple[str, ...]
     changes: Mapping[str, SourceChange] = field(default_factory=dict)
     look_first: bool = False
+
+
+class ListenState(StrEnum):
+    """Whether a database is listened to, notified of a change, or can't be reached."""
+
+    LISTENING = "listening"
+    NOTIFIED = "notified"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenNews:
+    """What the process that listens has to tell of the source of a stage, and why."""
+
+    stage: str
+    state: ListenState
+    why: str = ""
 
 
 class Ending(StrEnum):

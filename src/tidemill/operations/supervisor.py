@@ -59,6 +59,8 @@ class Supervisor:
         self.changes: dict[str, SourceChange] = {}
         # The files that are being written, since when.
         self.writing: Mapping[str, float] = {}
+        # The sources whose databases notify of changes.
+        self.listening: frozenset[str] = frozenset()
         self.code_change: SourceChange | None = None
         # Why the workflow can't be imported, and why runs fail.
         self.broken: RetriedFailure | None = None
@@ -318,7 +320,8 @@ class Supervisor:
         known = self.description
         if known is None:
             return []
-        return [place.stage for place in known.sources if not place.pattern]
+        told = self.listening
+        return [p.stage for p in known.sources if not p.pattern and p.stage not in told]
 
     def _next_upkeep(self, now: float) -> tuple[float, str]:
         if self._has_run:
@@ -343,9 +346,10 @@ class Supervisor:
         if not reasons:
             return None
         changes = self.changes if task is DutyTask.RUN else {}
-        # New files are run at once; what else there may be to do, only a plan tells.
+        # New files are run at once; what else there may be to do, such as of what was notified, a plan tells.
         many = sum(change.count for change in changes.values()) > self.settings.max_catch_up
-        is_simple = bool(changes) and not many and self.backlog is None
+        asks = many or not self.listening.isdisjoint(changes)
+        is_simple = bool(changes) and not asks and self.backlog is None
         return UpJob(
             task=task,
             because=tuple(dict.fromkeys(reasons)),

@@ -21,6 +21,7 @@ from tidemill.project.settings import Settings, configured_secrets, find_setting
 from tidemill.workflow.environment import check_environment_name
 
 _WORKER = "tidemill.project.up_worker"
+_LISTENER = "tidemill.project.listen_worker"
 _LEDGER = "ledger.db"
 
 
@@ -59,6 +60,7 @@ def run_up(
             ledger=ledger_identity(file),
         ),
         worker=_WORKER,
+        listener=_LISTENER,
         server=("tidemill", "-C", str(settings.root), *_workflow_option(workflow), "--env", environment,
                 "serve"),
         place=workflow_place(str(settings.root), settings.workflow),

@@ -37,7 +37,7 @@ from tidemill.project.enforcement import end_overdue_reviews
 from tidemill.project.project import Project
 from tidemill.project.review_upkeep import announce_reviews
 from tidemill.sources.io.file_listing import call_ingest
-from tidemill.workflow.source import Delta, Files
+from tidemill.workflow.source import Delta, Files, Query
 from tidemill.workflow.stage import Kind, Stage
 from tidemill.workflow.trigger import MaxAge, leaf_triggers
 
@@ -80,6 +80,8 @@ def _source_place(project: Project, stage: Stage) -> SourcePlace:
     if isinstance(source, Delta) and "://" not in source.path:
         log = str(Path(glob.escape(source.path)) / "_delta_log" / "*.json")
         return SourcePlace(stage=stage.name, pattern=log)
+    if isinstance(source, Query) and source.notify:
+        return SourcePlace(stage=stage.name, url=source.url, channel=source.notify)
     # The files of a database change when it is read, too: it is asked.
     return SourcePlace(stage=stage.name)
 

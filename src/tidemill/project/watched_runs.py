@@ -25,7 +25,7 @@ from tidemill.operations.watch import (
 from tidemill.project.settings import Settings, find_settings
 from tidemill.project.watch_worker import WatchedWorkflow
 
-_WORKER = "tidemill.project.watch_worker"
+_WORKER, _LISTENER = "tidemill.project.watch_worker", "tidemill.project.listen_worker"
 _WAITING = "waiting for changes; Ctrl-C ends it"
 _INTERRUPTED = 130
 # Seconds between two looks at a process.
@@ -64,7 +64,7 @@ class _RunWatch:
     ) -> None:
         self._arguments, self._workflow = arguments, workflow
         self._settings, self._say = settings.up, say
-        self._files = WatchedProject(settings.root, settings.up)
+        self._files = WatchedProject(settings.root, settings.up, _LISTENER)
         self._selector = selectors.DefaultSelector()
         self._known = WorkflowDescription(workflow="")
         self._code = 0
@@ -103,7 +103,7 @@ class _RunWatch:
     def _say_unwatched(self) -> None:
         for note in self._files.notes:
             self._say(note)
-        hidden = [each.stage for each in self._known.sources if not each.pattern]
+        hidden = [each.stage for each in self._known.sources if not (each.pattern or each.channel)]
         if hidden:
             self._say(
                 f"changes of {', '.join(hidden)} can't be seen: they are read with the next run"

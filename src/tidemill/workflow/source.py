@@ -39,6 +39,8 @@ SCHEMES: Mapping[str, str] = {
     "env": "write env:DATABASE_URL",
 }
 ENGINES = get_args(Engine)
+# The schemes that may be PostgreSQL, and the bytes of the longest name of a channel there.
+_NOTIFYING, _LONGEST_CHANNEL = ("postgresql", "env"), 63
 # The share of a table's rows, or of its partitions, that may be gone without being noticed.
 MAX_MISSING = 0.2
 _COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -87,17 +89,21 @@ class Files(Losable[C]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query(Losable[C]):
-    """The result of a database query; `cursor` is a column whose value changes with every row update."""
+    """The result of a database query; `cursor` is a column whose value changes with every row update.
+
+    The database notifies of changes on the channel `notify`, if there is one.
+    """
 
     query: str
     # Not in the repr: it may contain a password.
     url: str = field(repr=False)
     cursor: str = ""
     engine: Engine | None = None
+    notify: str = ""
 
     def __post_init__(self) -> None:
         faults = [*_query_faults(self.query), *_url_faults(self.url, self.engine)]
-        if faults := [*faults, *_missing_faults(self)]:
+        if faults := [*faults, *_notify_faults(self), *_missing_faults(self)]:
             raise DeclarationError("tm.sql", faults)
 
 
@@ -224,6 +230,17 @@ def _url_faults(url: str, engine: str | None) -> Iterator[Fault]:
         yield Fault(message=f"the URL {scheme}: has {ambiguity}", hint=ENCODING_ADVICE)
 
 
+def _notify_faults(source: Query[Any]) -> Iterator[Fault]:
+    if not source.notify:
+        return
+    if source.engine is not None or source.url.partition(":")[0] not in _NOTIFYING:
+        hint = "leave out notify, or read a postgresql:// URL without engine"
+        yield Fault(message="notify needs PostgreSQL", hint=hint)
+    if len(source.notify.encode()) > _LONGEST_CHANNEL or not source.notify.isprintable():
+        hint = 'write the channel of NOTIFY, such as notify="orders_changed"'
+        yield Fault(message=f"notify={source.notify!r:.80} is not a channel", hint=hint)
+
+
 def _table_faults(table: str, *, named: bool) -> Iterator[Fault]:
     if not table.strip():
         yield Fault(
@@ -322,6 +339,7 @@ def sql(
     *,
     cursor: str = "",
     engine: Engine | None = None,
+    notify: str = "",
     on_missing: OnMissing = "fail",
     max_missing: float = MAX_MISSING,
 ) -> Query[Any]:
@@ -338,6 +356,9 @@ def sql(
     of just those partitions in which a row was added, changed or deleted. Without it, every run reads all
     rows to detect changes.
 
+    With `notify`, `tidemill up` listens to this channel of a PostgreSQL database and runs when something
+    notifies on it, such as a trigger; otherwise it asks now and then.
+
     When more than the share `max_missing` of the rows or of the partitions is gone, nothing is removed until
     it is allowed; see `on_missing` of `tm.files`.
     Raises DeclarationError for a statement that isn't a query, or an unknown URL.
@@ -347,6 +368,7 @@ def sql(
         url=url,
         cursor=cursor,
         engine=engine,
+        notify=notify,
         on_missing=on_missing,
         max_missing=max_missing,
     )

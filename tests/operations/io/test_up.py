@@ -50,6 +50,7 @@ class Up:
                 ledger=ledger_identity(home / "ledger.db"),
             ),
             worker="tests.support.up_child",
+            listener="tests.support.up_child",
             server=("tests.support.up_child", "none"),
             place=f"{folder}: shop:flow",
             command="tidemill up",

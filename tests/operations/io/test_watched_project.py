@@ -13,12 +13,14 @@ from tidemill.operations.io.watcher import SeenChange
 from tidemill.operations.supervision import SourcePlace, WorkflowDescription
 from tidemill.operations.up_settings import UpSettings
 
+LISTENER = "tidemill.project.listen_worker"
+
 
 class Watching:
     """A watched project, and what can be read."""
 
     def __init__(self, root: Path) -> None:
-        self.project = WatchedProject(root, UpSettings(poll=1.0))
+        self.project = WatchedProject(root, UpSettings(poll=1.0), LISTENER)
         self.numbers: list[int] = []
 
     def follow(self, *places: SourcePlace, code: tuple[str, ...] = ()) -> None:

@@ -138,8 +138,12 @@ class JobProcess(SupervisedProcess):
     def give(self, job: UpJob) -> None:
         """Send a job; whether the process is still there to read it, reading its answer shows."""
         self._signals.discard(signal.SIGINT)
+        self.send(job)
+
+    def send(self, message: object) -> None:
+        """Send a message; whether the process is still there to read it, its end shows."""
         with suppress(OSError):
-            self.stream.sendall(encode_line(job))
+            self.stream.sendall(encode_line(message))
 
     def end(self, now: float) -> None:
         """Close the connection, which makes the process end when it has no job."""

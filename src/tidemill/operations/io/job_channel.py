@@ -9,7 +9,12 @@ from typing import TypeVar
 
 import msgspec
 
-from tidemill.operations.supervision import JobAnswer, WorkflowDescription
+from tidemill.operations.supervision import (
+    JobAnswer,
+    ListenNews,
+    SourcePlace,
+    WorkflowDescription,
+)
 
 T = TypeVar("T")
 
@@ -18,13 +23,15 @@ T = TypeVar("T")
 class ChildMessage:
     """What a process says: the description of its workflow, why it has none, or the answer to a job.
 
-    With a fault that is a refusal, whoever started it may not do so.
+    Or `news` of a source that is listened to. With a fault that is a refusal, whoever started it may not do
+    so.
     """
 
     description: WorkflowDescription | None = None
     fault: str = ""
     is_refusal: bool = False
     answer: JobAnswer | None = None
+    news: ListenNews | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +46,13 @@ class ChildOptions:
     environment: str
     ledger: tuple[int, int]
     begins: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenTo:
+    """The sources that a process listens to."""
+
+    places: tuple[SourcePlace, ...]
 
 
 def encode_line(message: object) -> bytes:

@@ -54,9 +54,9 @@ class UpOptions:
     """What one `tidemill up` works on.
 
     `ledger` is that of the home, whose file is `ledger_file`. Jobs are done by processes that run `worker`
-    with `child`; `server` is the module and the arguments that serve. `place` is where the workflow is
-    imported from. With `once` it ends when nothing is due any more. `say` gets lines for whoever watches.
-    `clock` gives the Unix seconds by which things are due.
+    with `child`, and one that runs `listener` listens to databases; `server` is the module and the arguments
+    that serve. `place` is where the workflow is imported from. With `once` it ends when nothing is due any
+    more. `say` gets lines for whoever watches. `clock` gives the Unix seconds by which things are due.
     """
 
     root: Path
@@ -65,6 +65,7 @@ class UpOptions:
     settings: UpSettings
     child: ChildOptions
     worker: str
+    listener: str
     server: tuple[str, ...]
     place: str
     command: str
@@ -100,7 +101,7 @@ class UpLoop:
         self._notes: tuple[str, ...] = ()
         self._exit_code = 0
         self._supervisor = Supervisor(options.settings, time.monotonic())
-        self._watched = WatchedProject(options.root, options.settings)
+        self._watched = WatchedProject(options.root, options.settings, options.listener)
 
     def run(self) -> int:
         """Work, or stand by, until SIGTERM or SIGINT; return the exit code.
@@ -277,6 +278,7 @@ class UpLoop:
             else:
                 self._supervisor.note_code_change(now, seen.example)
         self._supervisor.writing = self._watched.writing
+        self._supervisor.listening = self._watched.listening
         for number, process in [*self._processes.items()]:
             self._hear(number, process, now)
         if self._server is not None and self._server.has_ended():

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tidemill.operations.io.notified_sources import NotifiedSources
 from tidemill.operations.io.watcher import FileWatcher, SeenChange
 from tidemill.operations.supervision import WorkflowDescription
 from tidemill.operations.up_settings import UpSettings
@@ -21,10 +22,14 @@ _RARELY = 10
 
 
 class WatchedProject:
-    """The files of one project whose changes are noticed."""
+    """The files and the databases of one project whose changes are noticed.
 
-    def __init__(self, root: Path, settings: UpSettings) -> None:
+    A process that runs the module `listener` listens to the databases.
+    """
+
+    def __init__(self, root: Path, settings: UpSettings, listener: str) -> None:
         self._root, self._settings = root, settings
+        self._notified = NotifiedSources(listener)
         self._watcher: FileWatcher | None = None
         self._patterns: dict[str, tuple[str, ...]] = {}
         self._listed_at = self._all_listed_at = time.monotonic()
@@ -33,9 +38,13 @@ class WatchedProject:
     def notes(self) -> tuple[str, ...]:
         """Which sources can't be watched, and why."""
         found = () if self._watcher is None else self._watcher.notes
-        return tuple(
-            note.removeprefix(" ") if note[:1] != " " else f"the code{note}" for note in found
-        )
+        files = (note.removeprefix(" ") if note[:1] != " " else f"the code{note}" for note in found)
+        return (*files, *self._notified.notes)
+
+    @property
+    def listening(self) -> frozenset[str]:
+        """The sources whose databases notify of changes now."""
+        return self._notified.listening
 
     @property
     def writing(self) -> dict[str, float]:
@@ -47,20 +56,24 @@ class WatchedProject:
 
     @property
     def next_listing(self) -> float | None:
-        """When sources are listed next (monotonic); None before anything is known of them."""
+        """When to ask for changes if nothing is noticed before (monotonic); None before it follows any."""
         if self._watcher is None:
             return None
+        listing = self._next_listing(self._watcher)
+        start = self._notified.start_at
+        return listing if start is None else min(listing, start)
+
+    def _next_listing(self, watcher: FileWatcher) -> float:
         every = self._all_listed_at + _RARELY * self._settings.poll
-        if self._watcher.unsettled:
+        if watcher.unsettled:
             return min(every, self._listed_at + min(_SECOND_LOOK_S, self._settings.poll))
-        return (
-            min(every, self._listed_at + self._settings.poll) if self._watcher.unwatched else every
-        )
+        return min(every, self._listed_at + self._settings.poll) if watcher.unwatched else every
 
     def follow(
         self, found: WorkflowDescription, registered: Callable[[int | None, int | None], None]
     ) -> None:
         """Watch what a description names; `registered` gets the descriptors before and after."""
+        self._notified.follow(tuple(place for place in found.sources if place.channel), registered)
         patterns: dict[str, tuple[str, ...]] = {
             place.stage: (os.path.join(glob.escape(str(self._root)), place.pattern),)
             for place in found.sources
@@ -82,8 +95,8 @@ class WatchedProject:
         if self._watcher is None:
             return
         yield from map(self._shown, self._watcher.read(now))
-        listing = self.next_listing
-        if listing is not None and now >= listing:
+        yield from self._notified.read(now)
+        if now >= self._next_listing(self._watcher):
             every = now >= self._all_listed_at + _RARELY * self._settings.poll
             self._listed_at = now
             self._all_listed_at = now if every else self._all_listed_at
@@ -92,6 +105,7 @@ class WatchedProject:
 
     def close(self) -> None:
         """Stop watching."""
+        self._notified.close()
         if self._watcher is not None:
             self._watcher.close()
 
