@@ -15,6 +15,7 @@ from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.io.waivers import load_waivers
 from tidemill.history.io.runs import list_runs
 from tidemill.ledger.event import RunStarted
+from tidemill.ledger.io.home_files import require_restored
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.ledger.run import RunInfo
 from tidemill.operations.duty import Duty, DutyTask
@@ -54,6 +55,7 @@ def read_status(
     """
     settings = find_settings(start.resolve(), workflow)
     home = settings.root / settings.home
+    require_restored(home)
     if not (home / "ledger.db").is_file():
         return StatusReport(
             workflow=settings.workflow,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.support.commands import tidemill
 
 
@@ -52,3 +54,19 @@ def test_a_damaged_backup_is_an_error(built: Path) -> None:
     ended = tidemill("home", "verify-backup", str(target))
     assert ended.code == 2
     assert "has no complete backup" in ended.err
+
+
+@pytest.mark.parametrize("command", ["plan", "runs", "status", "up"])
+def test_a_home_that_is_restored_partly_is_refused(built: Path, command: str) -> None:
+    target = built.parent / "copy"
+    tidemill("home", "backup", str(target))
+    shutil.rmtree(built / ".tidemill")
+    (built / ".tidemill" / "restoring").mkdir(parents=True)
+    ended = tidemill(command)
+    assert ended.code == 1
+    assert (
+        f"{built / '.tidemill'} is being restored, or that was interrupted: wait for" in ended.err
+    )
+    assert [path.name for path in (built / ".tidemill").iterdir()] == ["restoring"]
+    assert tidemill("home", "restore", str(target)).code == 0
+    assert tidemill("status").code == 0
