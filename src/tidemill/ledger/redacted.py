@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.row_ruling import Ruling
@@ -74,15 +74,17 @@ Reasoned = TypeVar(
 
 def redacted_attempt(attempt: Attempt, redact: Redact) -> Attempt:
     """The attempt without secrets in its reasons, message, traceback, findings and evidence."""
-    found = replace(
-        attempt,
-        reasons=tuple(map(redact, attempt.reasons)),
-        message=redact(attempt.message),
-        trace=redact(attempt.trace),
-        findings=_redacted_findings(attempt.findings, redact),
-        evidence=attempt.evidence and _redacted_evidence(attempt.evidence, redact),
-    )
-    return attempt if found == attempt else found
+    clean: dict[str, Any] = {
+        "reasons": tuple(map(redact, attempt.reasons)),
+        "message": redact(attempt.message),
+        "trace": redact(attempt.trace),
+        "findings": _redacted_findings(attempt.findings, redact),
+        "evidence": attempt.evidence and _redacted_evidence(attempt.evidence, redact),
+    }
+    # Nearly all are clean, and a copy has many fields.
+    if all(getattr(attempt, name) == value for name, value in clean.items()):
+        return attempt
+    return replace(attempt, **clean)
 
 
 def _redacted_findings(findings: tuple[Finding, ...], redact: Redact) -> tuple[Finding, ...]:
