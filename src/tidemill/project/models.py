@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tidemill.contracts.finding import Finding
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.partition import WHOLE
 from tidemill.core.printable import html_text
 from tidemill.ledger.binding import Binding
 from tidemill.project.live_models import LiveModels, current_artifact
@@ -27,7 +28,7 @@ class Models(Mapping[str, "RegisteredModel"]):
 
     def __getitem__(self, name: str) -> RegisteredModel:
         """The model of that name; UsageError suggests the nearest one."""
-        if name not in self._names():
+        if name not in self:
             raise UsageError(f"there is no model {name!r} ({did_you_mean(name, self._names())})")
         # It needs Polars, which moving what is live doesn't.
         from tidemill.project.model_registry import RegisteredModel
@@ -35,7 +36,7 @@ class Models(Mapping[str, "RegisteredModel"]):
         return RegisteredModel(self._workspace, self._workspace.known_stage(name))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._names()
+        return name in self._declared() or name in self._names()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names())
@@ -53,12 +54,19 @@ class Models(Mapping[str, "RegisteredModel"]):
     def _names(self) -> list[str]:
         """The models, and those that are no longer declared but have versions."""
         space = self._workspace
-        declared = [stage.name for stage in space.flow.stages if stage.kind is Kind.MODEL]
         state = space.preview_state()
-        gone = [
-            n for n in space.undeclared(state) if space.known_stage(n, state).kind is Kind.MODEL
+        gone = ((name, state.heads[name].partitions.get(WHOLE)) for name in space.undeclared(state))
+        return [
+            *self._declared(),
+            *(
+                name
+                for name, held in gone
+                if held is not None and held.product.artifact is not None
+            ),
         ]
-        return [*declared, *gone]
+
+    def _declared(self) -> list[str]:
+        return [s.name for s in self._workspace.flow.stages if s.kind is Kind.MODEL]
 
     @property
     def moves(self) -> LiveModels:

@@ -256,7 +256,7 @@ class WorkflowLedger:
             if name is not None:
                 parent = event.parent if isinstance(event, EnvironmentCreated) else ""
                 own = with_environment(event, name, split_name(parent)[1])
-                yield replace(fact, event=own)
+                yield RecordedEvent(seq=fact.seq, at=fact.at, event=own)
 
 
 def shared_ledger(ledger: Ledger) -> Ledger:

@@ -120,6 +120,14 @@ class HeadPartitions(Mapping[str, Binding]):
                 connection.execute(queries()["count_bindings"], self._head_key).fetchone()[0]
             )
 
+    def __bool__(self) -> bool:
+        if self._keys is not None or len(self._layers) > 1:
+            return len(self) > 0
+        with self._read_transaction() as connection:
+            return (
+                connection.execute(queries()["has_bindings"], self._head_key).fetchone() is not None
+            )
+
     def items(self) -> ItemsView[str, Binding]:
         """Every partition with its binding."""
         return self._load_all_once().items()

@@ -699,6 +699,9 @@ SELECT partition, gone, EXISTS (SELECT 1 FROM quarantined WHERE quarantined.seq 
 -- name: count_bindings
 SELECT count(*) FROM bindings WHERE environment = ? AND stage = ?;
 
+-- name: has_bindings
+SELECT 1 FROM bindings WHERE environment = ? AND stage = ? LIMIT 1;
+
 -- name: recipes
 SELECT stage, parts FROM recipes WHERE environment = ? ORDER BY stage;
 
