@@ -154,6 +154,11 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "removed": {}, "actor": "",
     },
     "DataUnpinned": {"reason": ""},
+    "RetentionSettings": {
+        "keep_for": 604_800.0, "keep_last": 0, "grace": 3_600.0, "restore_for": 2_592_000.0, "models": 2,
+        "reviews": None, "logs": 7_776_000.0, "memos": 15_552_000.0, "hold": False, "automatic": True,
+        "stages": {}, "is_declared": False,
+    },
     "Scores": {
         "by": "", "slices": (), "daily": None, "goals": {}, "curves": {}, "bounds": {}, "thresholds": {},
         "predictions": None,

@@ -193,7 +193,7 @@ def test_pins_and_holds_keep_what_policies_would_not(built: Path, clock: Clock) 
 
 
 def test_only_one_sweep_works_at_a_time(built: Path, clock: Clock) -> None:
-    keep(built, f"{NOTHING}\nautomatic = true")
+    keep(built, NOTHING)
     with opened(built) as project:
         ledger = shared_ledger(project.tools.ledger)
         holder = this_process("tidemill sweep")
@@ -339,10 +339,10 @@ def test_logs_orphans_and_leftovers_go(built: Path, clock: Clock) -> None:
 def test_a_sweep_is_due_each_night_and_when_there_is_enough(
     built: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    keep(built, "automatic = false")
     with opened(built) as project:
-        # Only those who ask for it are swept by itself.
         assert project.retention.is_due(clock()) is None
-    keep(built, "automatic = true")
+    keep(built, 'keep_for = "7d"')
     with opened(built) as project:
         retention = project.retention
         assert retention.is_due(clock()) == "nothing was swept so far"
@@ -351,7 +351,7 @@ def test_a_sweep_is_due_each_night_and_when_there_is_enough(
         assert retention.is_due(clock()) is None
         clock.ahead = 1.1 * DAY
         assert retention.is_due(clock()) == "the last sweep was a day ago or more"
-    keep(built, f"{NOTHING}\nautomatic = true")
+    keep(built, NOTHING)
     monkeypatch.setattr("tidemill.project.retention.ENOUGH", 20)
     before = stored_bytes(built)
     superseded(built)
@@ -360,6 +360,17 @@ def test_a_sweep_is_due_each_night_and_when_there_is_enough(
         marked = [*project.tools.ledger.events(kinds=("SweepMarked",))]
     assert marked
     assert stored_bytes(built) < before + 400_000
+    # What something keeps is no reason to sweep again each hour.
+    ok("sweep", "pin", "labels", "--reason", "the auditor asks")
+    change_labels(built, before=" + 1.0", after=" + 2.0")
+    ok("run", "labels")
+    clock.ahead += 0.1 * DAY
+    with opened(built) as project:
+        retention = project.retention
+        assert "results were superseded" in str(retention.is_due(clock(), nightly=False))
+        assert retention.sweep_if_due() == ()
+        clock.ahead += 0.1 * DAY
+        assert retention.is_due(clock(), nightly=False) is None
     keep(built, "automatic = false")
     clock.ahead = 5 * DAY
     with opened(built) as project:

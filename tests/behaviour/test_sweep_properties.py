@@ -12,16 +12,36 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from tests.support.swept_home import DAY, HOUR, LONG, SweptHome
+from tests.support.swept_home import DAY, HOUR, LONG, OTHER, SHOP, THEIRS, SweptHome
 from tests.support.tables import rebuild, tables
+from tidemill.ledger.retention_settings import RetentionSettings
 from tidemill.ports.ledger import Lease
 
-ENVIRONMENTS = st.sampled_from(["prod", "dev", "dev", "trial"])
+ENVIRONMENTS = st.sampled_from(
+    ["shop/prod", "shop/dev", "shop/dev", "shop/trial", "b/prod", "b/dev"]
+)
+BRANCHES = st.sampled_from(["shop/dev", "shop/trial", "b/dev"])
+WORKFLOWS = st.sampled_from([SHOP, SHOP, OTHER])
 STAGES, PARTITIONS = st.sampled_from("ab"), st.sampled_from("pq")
 VERSIONS = st.integers(0, 4)
 # One thing that happens beside a sweep: its name and the choices it is made of.
 BESIDE = st.tuples(
-    st.sampled_from(["publish", "branch", "drop", "deliver", "remove", "pin", "review", "sweep"]),
+    st.sampled_from(
+        [
+            *(
+                "publish",
+                "again",
+                "branch",
+                "drop",
+                "deliver",
+                "remove",
+                "pin",
+                "pin run",
+                "review",
+            ),
+            *("declare", "sweep"),
+        ]
+    ),
     ENVIRONMENTS,
     STAGES,
     PARTITIONS,
@@ -47,6 +67,15 @@ class Histories(RuleBasedStateMachine):
     def publish(self, environment: str, stage: str, partition: str, version: int) -> None:
         self.home.publish(environment, stage, partition, version)
 
+    @rule(environment=ENVIRONMENTS, stage=STAGES, partition=PARTITIONS, version=VERSIONS)
+    def compute_again(self, environment: str, stage: str, partition: str, version: int) -> None:
+        """Repair rows that were lost: the same step, and maybe other rows."""
+        self.home.publish(environment, stage, partition, version, again=True)
+
+    @rule(settings=st.sampled_from(THEIRS))
+    def declare(self, settings: RetentionSettings) -> None:
+        self.home.declare(OTHER, settings)
+
     @rule(stage=STAGES, partition=PARTITIONS, version=VERSIONS)
     def compute(self, stage: str, partition: str, version: int) -> None:
         self.home.compute(stage, partition, version)
@@ -55,11 +84,11 @@ class Histories(RuleBasedStateMachine):
     def remove(self, environment: str, stage: str, partition: str) -> None:
         self.home.remove(environment, stage, partition)
 
-    @rule(name=st.sampled_from(["dev", "trial"]), parent=st.sampled_from(["prod", "dev"]))
+    @rule(name=BRANCHES, parent=st.sampled_from(["prod", "dev"]))
     def branch(self, name: str, parent: str) -> None:
-        self.home.branch(name, parent)
+        self.home.branch(name, f"{name.partition('/')[0]}/{parent}")
 
-    @rule(name=st.sampled_from(["dev", "trial"]))
+    @rule(name=BRANCHES)
     def drop(self, name: str) -> None:
         self.home.note_bound()
         self.home.drop(name)
@@ -84,7 +113,7 @@ class Histories(RuleBasedStateMachine):
     def pull(self, number: int, gone: bool) -> None:
         self.home.pull(number, gone=gone)
 
-    @rule(what=st.sampled_from(["a", "b@p", "run-1"]), pinned=st.booleans())
+    @rule(what=st.sampled_from(["a", "b@p", "run-1", "run-2", "run-3"]), pinned=st.booleans())
     def pin(self, what: str, pinned: bool) -> None:
         self.home.pin(what, pinned=pinned)
 
@@ -102,13 +131,13 @@ class Histories(RuleBasedStateMachine):
         if self.runs:
             self.home.ledger.release(self.runs.pop())
 
-    @rule()
-    def sweep(self) -> None:
-        self.home.sweep()
+    @rule(prefix=WORKFLOWS)
+    def sweep(self, prefix: str) -> None:
+        self.home.sweep(prefix)
 
-    @rule(dies_after=st.integers(0, 12))
-    def killed_sweep(self, dies_after: int) -> None:
-        self.home.sweep(dies_after=dies_after)
+    @rule(prefix=WORKFLOWS, dies_after=st.integers(0, 12))
+    def killed_sweep(self, prefix: str, dies_after: int) -> None:
+        self.home.sweep(prefix, dies_after=dies_after)
 
     @rule(steps=st.lists(BESIDE, min_size=1, max_size=6))
     def sweep_beside(self, steps: list[tuple[Any, ...]]) -> None:
@@ -127,11 +156,14 @@ class Histories(RuleBasedStateMachine):
         home = self.home
         actions: dict[str, Callable[[], object]] = {
             "publish": lambda: home.publish(environment, stage, partition, at),
-            "branch": lambda: home.branch(environment, "prod"),
-            "drop": lambda: home.drop(environment) if environment != "prod" else None,
+            "again": lambda: home.publish(environment, stage, partition, at, again=True),
+            "branch": lambda: home.branch(environment, f"{environment.partition('/')[0]}/prod"),
+            "drop": lambda: home.drop(environment) if "prod" not in environment else None,
             "deliver": lambda: home.deliver(environment, at),
             "remove": lambda: home.remove(environment, stage, partition),
             "pin": lambda: home.pin(stage, pinned=True),
+            "pin run": lambda: home.pin(f"run-{1 + at % 3}", pinned=True),
+            "declare": lambda: home.declare(OTHER, THEIRS[at % len(THEIRS)]),
             "review": lambda: home.review(environment, open_=True),
             "sweep": lambda: home.sweeper().sweep("second"),
         }
@@ -166,17 +198,18 @@ class Histories(RuleBasedStateMachine):
         home = self.home
         for lease in self.runs:
             home.ledger.release(lease)
-        for target in ("a", "b", "b@p", "run-1"):
+        for target in ("a", "b", "b@p", "run-1", "run-2", "run-3"):
             home.pin(target, pinned=False)
-        for name in home.ledger.state("prod").environments:
+        for name in home.ledger.state("").environments:
             home.review(name, open_=False)
+        home.declare(OTHER, THEIRS[-1])
         home.now += LONG
         assert home.sweep() is not None
         # What was stored, marked and never bound goes with the next.
         home.now += DAY
         assert home.sweep() is not None
         assert home.missing() == {}
-        assert home.stored() - {*home.needed()} - home.last_written() == set()
+        assert home.stored() - {*home.needed()} - home.last_written() - home.same_keys() == set()
         home.ledger.close()
         rebuild(self.folder / "ledger.db", self.folder / "copy.db")
         assert tables(self.folder / "copy.db") == tables(self.folder / "ledger.db")

@@ -28,6 +28,7 @@ NAMES = [
     "Silenced", "SilenceEnded",
     "ScheduleChanged", "SchedulePaused", "ScheduleResumed",
     "SweepMarked", "SweepConfirmed", "DataPinned", "DataUnpinned", "StagesUndeclared",
+    "RetentionDeclared",
 ]  # fmt: skip
 
 
@@ -57,7 +58,14 @@ def test_what_happens_in_an_environment_says_in_which(kind: Any) -> None:
     # A run's end is known by its run; what is computed is known in all. Schedules belong to the project,
     # sweeps to the home, and compactions to the ledger.
     named = {item.name: item.default for item in fields(kind)}
-    names = ("RunEnded", "Computed", "Compacted", "SweepMarked", "SweepConfirmed")
+    names = (
+        "RunEnded",
+        "Computed",
+        "Compacted",
+        "SweepMarked",
+        "SweepConfirmed",
+        "RetentionDeclared",
+    )
     bare = kind.__name__ in names or issubclass(kind, SCHEDULE_EVENTS)
     assert ("environment" in named) != bare
     assert bare or named["environment"] is MISSING

@@ -9,10 +9,16 @@ from typing import Any
 import pytest
 
 from tidemill.ledger.event import EnvironmentDropped, Event, RecordedEvent
-from tidemill.ledger.garbage import SupersededEffect, SupersededResult
+from tidemill.ledger.garbage import MarkedUse, RecordedUse, SupersededEffect, SupersededResult
 from tidemill.ledger.governance_events import ReviewClosed, ReviewOpened, ReviewPageStored
 from tidemill.ledger.policy import SubjectKind
-from tidemill.ledger.retention_events import DataPinned, DataUnpinned, StagesUndeclared
+from tidemill.ledger.retention_events import (
+    DataPinned,
+    DataUnpinned,
+    RetentionDeclared,
+    StagesUndeclared,
+)
+from tidemill.ledger.retention_settings import RetentionSettings, StageRetention
 from tidemill.ledger.review import HeldRows, Review, ReviewOutcome
 from tidemill.ledger.rollout import RolloutAction
 from tidemill.operations.retention import (
@@ -23,7 +29,7 @@ from tidemill.operations.retention import (
     kept_deliveries,
     undeclared_since,
 )
-from tidemill.operations.retention_settings import RetentionSettings, StageRetention
+from tidemill.operations.shared_retention import SharedRetention
 from tidemill.testing import records as samples
 from tidemill.workflow.environment import Environment
 
@@ -43,21 +49,18 @@ def facts_of(*events: tuple[float, Event]) -> RetentionFacts:
 def policy(
     *events: tuple[float, Event], settings: RetentionSettings = SETTINGS, **more: Any
 ) -> RetentionPolicy:
-    return RetentionPolicy(settings=settings, now=NOW, facts=facts_of(*events), **more)
+    places = {name: Environment(name=name) for name in ("prod", "dev")}
+    shared = SharedRetention(own=settings, environments=places)
+    return RetentionPolicy(settings=shared, now=NOW, facts=facts_of(*events), **more)
 
 
 def result(days: float = 9.0, **changes: Any) -> SupersededResult:
-    """A result that was superseded so many days ago."""
-    found = SupersededResult(
-        key="k",
-        events=(4, 7),
-        since=NOW - days * DAY,
-        environment="prod",
-        stage="a",
-        partition="p",
-        run="run-1",
-    )
-    return replace(found, **changes)
+    """A result that was superseded so many days ago; two runs recorded it, the last with `changes`."""
+    key, events = changes.pop("key", "k"), changes.pop("events", (4, 7))
+    place = {"environment": "prod", "stage": "a", "partition": "p", "run": "run-1"}
+    uses = [RecordedUse(event=event, **place) for event in events]
+    uses[-1] = replace(uses[-1], **changes)
+    return SupersededResult(key=key, uses=tuple(uses), since=NOW - days * DAY)
 
 
 def effect(days: float = 9.0, stage: str = "a") -> SupersededEffect:
@@ -116,10 +119,10 @@ def test_people_pin_stages_partitions_and_runs(target: str, kept: bool) -> None:
 
 
 def test_people_pin_objects() -> None:
-    found = policy(pinned=({7: "p9"}))
+    found = policy(pinned=({7: "pin p9"}))
     assert found.keeper_of_result(result()) == "pin p9"
     assert found.keeper_of_result(result(events=(8,))) == ""
-    assert policy(pinned={5: "p9"}).keeper_of_effect(effect()) == "pin p9"
+    assert policy(pinned={5: "pin p9"}).keeper_of_effect(effect()) == "pin p9"
 
 
 def test_a_legal_hold_keeps_everything_of_a_stage() -> None:
@@ -131,7 +134,7 @@ def test_a_legal_hold_keeps_everything_of_a_stage() -> None:
         settings=held,
     )
     assert found.keeper_of_result(result()) == "legal hold"
-    assert found.keeper_of_result(result(stage="b")) == ""
+    assert found.keeper_of_result(result(stage="b", events=(4,))) == ""
     assert found.keeper_of_effect(effect()) == "legal hold"
     assert [*found.garbage_reviews()] == []
     assert [*found.garbage_rulings([effect(), effect(stage="b")])] == [
@@ -152,18 +155,18 @@ def test_a_legal_hold_keeps_everything_of_a_stage() -> None:
 
 def test_the_last_versions_of_a_partition_stay() -> None:
     settings = replace(SETTINGS, keep_last=2)
-    found = policy(settings=settings, newest={"k": 2, "l": 3})
+    newest = {("prod", "a", "k"): 2, ("prod", "a", "l"): 3, ("dev", "a", "l"): 1}
+    found = policy(settings=settings, newest=newest)
     assert found.keeper_of_result(result()) == "keep_last = 2"
+    assert found.keeper_of_result(result(key="l", environment="dev")) == "keep_last = 2"
     assert found.keeper_of_result(result(key="l")) == ""
     assert found.keeper_of_result(result(key="m")) == ""
+    # One that was dropped keeps nothing.
+    gone = policy(settings=settings, newest={("gone", "a", "k"): 1})
+    assert gone.keeper_of_result(result(environment="gone")) == ""
 
 
 def test_open_reviews_keep_what_they_are_about() -> None:
-    table = opened(20.0, kind=SubjectKind.TABLE, name="a", run="run-1")
-    assert policy(table).keeper_of_result(result()) == "open review r1"
-    assert policy(table).keeper_of_result(result(run="run-2")) == ""
-    assert policy(table).keeper_of_result(result(stage="b")) == ""
-    assert policy(table, closed(1.0)).keeper_of_result(result()) == ""
     review = replace(samples.review("r1"), artifact="v1")
     model = (20.0, ReviewOpened(environment="prod", review=review))
     assert policy(model).keeper_of_result(result(artifact="v1")) == "open review r1"
@@ -204,6 +207,44 @@ def test_all_events_of_a_result_go_together() -> None:
     assert [(each.event, each.reason) for each in found] == [(4, "superseded"), (7, "superseded")]
 
 
+def test_what_people_decided_since_keeps_what_is_marked() -> None:
+    use = RecordedUse(event=4, environment="prod", stage="a", partition="p", run="run-1")
+    marked = MarkedUse(use=use, kind="Published", objects=("o",))
+    assert policy().keeper_of_marked(marked, "o") == ""
+    assert policy(pinned("a")).keeper_of_marked(marked, "o") == "pin p1"
+    assert policy(needed={"o": "open review r1"}).keeper_of_marked(marked, "o") == "open review r1"
+    forever = replace(SETTINGS, keep_for=None)
+    assert policy(settings=forever).keeper_of_marked(marked, "o") == ""
+    waits = opened(20.0, kind=SubjectKind.TABLE, name="a", as_of="run-1")
+    assert policy(waits).keeper_of_marked(marked, "o") == ""
+    written = replace(marked, kind="EffectQueued")
+    assert policy(waits).keeper_of_marked(written, "o") == "open review r1"
+
+
+def test_each_workflow_keeps_what_its_own_settings_keep() -> None:
+    theirs = replace(SETTINGS, keep_for=20 * DAY, keep_last=1, restore_for=None, models=9)
+    declared = (1.0, RetentionDeclared(workflow="b", settings=theirs))
+    facts = facts_of(declared, *((30.0 - n, delivered(f"v{n}", "b/prod")) for n in range(5)))
+    environments = {"b/prod": Environment(name="b/prod")}
+    shared = SharedRetention(
+        own=SETTINGS, prefix="a/", recorded=facts.declared, environments=environments
+    )
+    newest = {("b/prod", "a", "l"): 1, ("a/prod", "a", "l"): 1}
+    found = RetentionPolicy(settings=shared, now=NOW, facts=facts, newest=newest)
+    own, other = (result(environment=f"{name}/prod", events=(4,)) for name in "ab")
+    assert found.keeper_of_result(own) == ""
+    assert found.keeper_of_result(other) == "keep_for (workflow b)"
+    # It keeps what both have.
+    assert found.keeper_of_result(replace(own, uses=own.uses + other.uses)) != ""
+    old = replace(result(90.0, key="l", environment="b/prod", events=(4,)))
+    assert found.keeper_of_result(old) == "keep_last = 1 (workflow b)"
+    written = replace(effect(), environment="b/prod")
+    assert found.keeper_of_effect(written) == 'restore_for = "forever" (workflow b)'
+    assert [*found.garbage_deliveries(environments)] == []
+    stranger = result(90.0, environment="c/prod")
+    assert "isn't recorded yet (workflow c)" in found.keeper_of_result(stranger)
+
+
 def versions(*ids: str) -> Sequence[tuple[int, float, str, str, str]]:
     return [(seq, float(seq), "prod", "m", id) for seq, id in enumerate(ids, 1)]
 
@@ -221,7 +262,7 @@ def versions(*ids: str) -> Sequence[tuple[int, float, str, str, str]]:
 )
 def test_the_last_versions_that_were_live_stay(ids: str, count: int, kept: set[int]) -> None:
     environments = {"prod": Environment(name="prod")}
-    assert kept_deliveries(versions(*ids), environments, count) == kept
+    assert kept_deliveries(versions(*ids), environments, lambda _: count) == kept
 
 
 def test_a_branch_may_go_back_to_what_was_live_in_its_parent() -> None:
@@ -230,10 +271,10 @@ def test_a_branch_may_go_back_to_what_was_live_in_its_parent() -> None:
         "dev": Environment(name="dev", parent="prod", since=4),
     }
     known = [(2, 2.0, "prod", "m", "a"), (3, 3.0, "prod", "m", "b"), (5, 5.0, "prod", "m", "c")]
-    assert kept_deliveries(known, environments, 0) == {3, 5}
+    assert kept_deliveries(known, environments, lambda _: 0) == {3, 5}
     # One of the same name was dropped before, and one that isn't there any more needs nothing.
     known = [(2, 2.0, "dev", "m", "a"), (3, 3.0, "gone", "m", "b")]
-    assert kept_deliveries(known, environments, 0) == set()
+    assert kept_deliveries(known, environments, lambda _: 0) == set()
 
 
 def test_earlier_versions_go_when_their_time_is_over() -> None:

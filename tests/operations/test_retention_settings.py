@@ -7,11 +7,8 @@ from typing import Any
 import pytest
 
 from tidemill.core.errors import UsageError
-from tidemill.operations.retention_settings import (
-    RetentionSettings,
-    StageRetention,
-    parse_retention,
-)
+from tidemill.ledger.retention_settings import RetentionSettings, StageRetention
+from tidemill.operations.retention_settings import parse_retention
 
 DAY = 86_400.0
 PLACE = "pyproject.toml: [tool.tidemill.retention]"

@@ -45,6 +45,7 @@ from tidemill.ledger.incident_events import (
 from tidemill.ledger.retention_events import (
     DataPinned,
     DataUnpinned,
+    RetentionDeclared,
     StagesUndeclared,
     SweepConfirmed,
     SweepMarked,
@@ -344,6 +345,7 @@ Event: TypeAlias = (
     | DataPinned
     | DataUnpinned
     | StagesUndeclared
+    | RetentionDeclared
 )
 EVENTS: tuple[type[Event], ...] = get_args(Event)
 

@@ -6,20 +6,44 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SupersededResult:
-    """A result that nothing is bound to any more: the numbers of its `events`, and since when.
+class RecordedUse:
+    """An event that needs objects, and what it is about; "" where it says nothing of that.
 
-    `artifact` is the id of the model in it, if there is one. Times are Unix seconds.
+    What was only computed is in the environment of its run. `artifact` is the id of the model in it.
     """
 
-    key: str
-    events: tuple[int, ...]
-    since: float
+    event: int
     environment: str
     stage: str
     partition: str
-    run: str
+    run: str = ""
     artifact: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupersededResult:
+    """The results under a step key to which nothing is bound any more, oldest first, and since when.
+
+    A step that was repeated has several: of other runs, environments or stages, also with other objects.
+    """
+
+    key: str
+    uses: tuple[RecordedUse, ...]
+    since: float
+
+    @property
+    def newest(self) -> RecordedUse:
+        """The last one."""
+        return self.uses[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkedUse:
+    """An event that a sweep marked, its kind, and the objects that it needed."""
+
+    use: RecordedUse
+    kind: str
+    objects: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

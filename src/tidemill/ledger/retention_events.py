@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tidemill.ledger.garbage import MarkedEvents
+from tidemill.ledger.retention_settings import RetentionSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +68,14 @@ class StagesUndeclared:
 
     environment: str
     stages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionDeclared:
+    """A workflow of a shared home says how long it keeps data: sweeps that others start go by that.
+
+    `workflow` is what the names of its environments begin with, without the slash.
+    """
+
+    workflow: str
+    settings: RetentionSettings

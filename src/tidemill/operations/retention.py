@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
-from tidemill.ledger.event import Delivered, EnvironmentDropped, RecordedEvent, RolloutStepped
-from tidemill.ledger.garbage import SupersededEffect, SupersededResult
+from tidemill.ledger.event import (
+    Delivered,
+    EffectQueued,
+    EnvironmentDropped,
+    RecordedEvent,
+    RolloutStepped,
+)
+from tidemill.ledger.garbage import MarkedUse, RecordedUse, SupersededEffect, SupersededResult
 from tidemill.ledger.governance_events import ReviewClosed, ReviewOpened, ReviewPageStored
-from tidemill.ledger.policy import SubjectKind
-from tidemill.ledger.retention_events import DataPinned, DataUnpinned, StagesUndeclared
+from tidemill.ledger.retention_events import (
+    DataPinned,
+    DataUnpinned,
+    RetentionDeclared,
+    StagesUndeclared,
+)
+from tidemill.ledger.retention_settings import RetentionSettings
 from tidemill.ledger.review import Review
 from tidemill.ledger.rollout import RolloutStep
-from tidemill.operations.retention_settings import RetentionSettings
+from tidemill.operations.shared_retention import SharedRetention
 from tidemill.workflow.environment import Environment, history_filter
 
 # Why events are marked.
@@ -34,10 +46,11 @@ KINDS = tuple(
         ReviewClosed,
         DataPinned,
         DataUnpinned,
+        RetentionDeclared,
     )
 )
 # Whatever is recorded of these while a sweep plans may need what it is about to mark.
-DECIDING = ("DataPinned", "ReviewOpened", "RolloutStepped", "Delivered")
+DECIDING = ("DataPinned", "ReviewOpened", "RolloutStepped", "Delivered", "RetentionDeclared")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +102,8 @@ class RetentionFacts:
     rollouts: dict[tuple[str, str], RolloutStep] = field(default_factory=dict)
     deliveries: list[tuple[int, float, str, str, str]] = field(default_factory=list)
     parents: frozenset[str] = frozenset()
+    # The settings of other workflows, by what the names of their environments begin with.
+    declared: dict[str, RetentionSettings] = field(default_factory=dict)
 
     def add(self, fact: RecordedEvent) -> None:
         """Take an event of `KINDS` into account; they must come in order."""
@@ -112,6 +127,8 @@ class RetentionFacts:
             self.rollouts[event.environment, event.endpoint] = event.step
         elif isinstance(event, EnvironmentDropped):
             self._drop(event.environment, fact.at)
+        elif isinstance(event, RetentionDeclared):
+            self.declared[f"{event.workflow}/"] = event.settings
         else:
             self._add_review(fact)
 
@@ -150,78 +167,120 @@ class RetentionFacts:
         }
         for (_, endpoint), step in self.rollouts.items():
             if not step.is_end:
-                for version in (step.candidate, step.incumbent):
+                for version in filter(None, (step.candidate, step.incumbent)):
                     found[version] = f"rollout at {endpoint}"
         return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionPolicy:
-    """The policy of a project at a time: `keeper` says what keeps something, if anything does.
+    """The policy of a home at a time: `keeper` says what keeps something, if anything does.
 
-    `newest` are the step keys of superseded results that are among the last versions of their partition,
-    with their rank. `pinned` are events that need a pinned object.
+    `newest` has the ranks of superseded results that are among the last versions of their partition, by
+    environment, stage and step key. `needed` says what needs an object that somebody was shown or pinned,
+    `pinned` the same of the events that need such an object.
     """
 
-    settings: RetentionSettings
+    settings: SharedRetention
     now: float
     facts: RetentionFacts
-    newest: Mapping[str, int] = field(default_factory=dict)
+    newest: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    needed: Mapping[str, str] = field(default_factory=dict)
     pinned: Mapping[int, str] = field(default_factory=dict)
 
     def keeper_of_result(self, result: SupersededResult) -> str:
         """Say what keeps a superseded result; "" if nothing does."""
-        stage = result.stage
-        pin = self._pin(stage, result.partition, result.run, result.events)
-        if pin or self.settings.is_held(stage):
-            return pin or "legal hold"
         if result.key in self.facts.parents:
             return "a model that continues it"
-        if needed := self.facts.needed_versions.get(result.artifact):
-            return needed
-        for _, review in self.facts.reviews.values():
-            if (
-                review.name == stage
-                and review.kind is SubjectKind.TABLE
-                and review.run == result.run
-            ):
-                return f"open review {review.id}"
-        if self.newest.get(result.key, 0) and self.newest[result.key] <= self.settings.last(stage):
-            return f"keep_last = {self.settings.last(stage)}"
-        return self._age(result.since, self.settings.span(stage), "keep_for")
+        for keeper in (self._decided, partial(self._rank, result.key)):
+            if kept := next(filter(None, map(keeper, result.uses)), ""):
+                return kept
+        return self._age_of_uses(result)
+
+    def _rank(self, key: str, use: RecordedUse) -> str:
+        """The number of versions that an environment keeps, if a result is one of them."""
+        if use.environment not in self.settings.environments:
+            return ""
+        rank = self.newest.get((use.environment, use.stage, key), 0)
+        for each in self.settings.of(use.environment):
+            last = each.settings.last(use.stage)
+            if 0 < rank <= last:
+                return each.told(f"keep_last = {last}")
+        return ""
+
+    def _age_of_uses(self, result: SupersededResult) -> str:
+        # The results of a key are often of one place.
+        places = dict.fromkeys((use.environment, use.stage) for use in result.uses)
+        for environment, stage in places:
+            if kept := self._age(environment, result.since, _keep_for(stage), "keep_for"):
+                return kept
+        return ""
 
     def keeper_of_effect(self, effect: SupersededEffect) -> str:
         """Say what keeps the object of a delivery that was replaced; "" if nothing does."""
-        pin = self._pin(effect.stage, effect.partition, "", (effect.event,))
-        if pin or self.settings.is_held(effect.stage):
-            return pin or "legal hold"
-        for (environment, _), (_, review) in self.facts.reviews.items():
-            if review.name == effect.stage and review.as_of and environment == effect.environment:
+        return (
+            self._decided(_use_of(effect))
+            or self._restore(effect.environment, effect.stage)
+            or self._age(effect.environment, effect.since, _restore_for, "restore_for")
+        )
+
+    def keeper_of_marked(self, marked: MarkedUse, name: str) -> str:
+        """Say what keeps an object that is marked already; "" if nothing does.
+
+        What people decided since counts. Spans of time don't, since the result can't be reused any more.
+        """
+        use = marked.use
+        if kept := self.needed.get(name) or self._decided(use):
+            return kept
+        is_effect = marked.kind == EffectQueued.__name__
+        return self._restore(use.environment, use.stage) if is_effect else ""
+
+    def _restore(self, environment: str, stage: str) -> str:
+        """A review that may bring earlier deliveries of a table back."""
+        for (place, _), (_, review) in self.facts.reviews.items():
+            if review.name == stage and review.as_of and environment == place:
                 return f"open review {review.id}"
-        return self._age(effect.since, self.settings.restore_for, "restore_for")
+        return ""
 
-    def _pin(self, stage: str, partition: str, run: str, events: Collection[int]) -> str:
+    def _decided(self, use: RecordedUse) -> str:
+        """What keeps an event whatever its age: a pin, a hold, a review, or a rollout."""
+        places = ((use.stage, ""), (use.stage, use.partition))
         for pin in self.facts.pins.values():
-            if pin.target == run or pin.place in ((stage, ""), (stage, partition)):
+            if pin.target == use.run or pin.place in places:
                 return f"pin {pin.id}"
-        return next((f"pin {self.pinned[seq]}" for seq in events if seq in self.pinned), "")
+        if use.event in self.pinned:
+            return self.pinned[use.event]
+        for each in self.settings.of(use.environment):
+            if held := each.hold(use.stage):
+                return held
+        return self.facts.needed_versions.get(use.artifact, "")
 
-    def _age(self, since: float, span: float | None, name: str) -> str:
-        if span is None:
-            return f'{name} = "forever"'
-        if since + span > self.now:
-            return name
-        return "grace" if since + self.settings.grace > self.now else ""
+    def _age(
+        self,
+        environment: str,
+        since: float,
+        span_of: Callable[[RetentionSettings], float | None],
+        name: str,
+    ) -> str:
+        for each in self.settings.of(environment):
+            span = span_of(each.settings)
+            if span is None:
+                return each.told(f'{name} = "forever"')
+            if since + span > self.now:
+                return each.told(name)
+            if since + each.settings.grace > self.now:
+                return each.told("grace")
+        return ""
 
     def garbage_results(self, results: Iterable[SupersededResult]) -> Iterator[Garbage]:
         """Yield the events of superseded results that nothing keeps; those of one key together."""
         for result in results:
             if not self.keeper_of_result(result):
-                for event in result.events:
+                for use in result.uses:
                     yield Garbage(
-                        event=event,
-                        stage=result.stage,
-                        partition=result.partition,
+                        event=use.event,
+                        stage=use.stage,
+                        partition=use.partition,
                         reason=SUPERSEDED,
                         since=result.since,
                         group=result.key,
@@ -231,74 +290,98 @@ class RetentionPolicy:
         """Yield the events of replaced deliveries that nothing keeps."""
         for effect in effects:
             if not self.keeper_of_effect(effect):
-                yield Garbage(
-                    event=effect.event,
-                    stage=effect.stage,
-                    partition=effect.partition,
-                    reason=REPLACED_DELIVERY,
-                    since=effect.since,
-                )
+                yield _garbage(effect, REPLACED_DELIVERY)
 
     def garbage_rulings(self, rulings: Iterable[SupersededEffect]) -> Iterator[Garbage]:
         """Yield the rulings that are in force nowhere, and that nothing keeps."""
         for ruling in rulings:
-            stage = ruling.stage
-            pin = self._pin(stage, ruling.partition, "", (ruling.event,))
-            if pin or self.settings.is_held(stage):
-                continue
-            if not self._age(ruling.since, self.settings.span(stage), "keep_for"):
-                yield Garbage(
-                    event=ruling.event,
-                    stage=stage,
-                    partition=ruling.partition,
-                    reason=DROPPED_RULING,
-                    since=ruling.since,
-                )
+            span = _keep_for(ruling.stage)
+            kept = self._decided(_use_of(ruling))
+            if not (kept or self._age(ruling.environment, ruling.since, span, "keep_for")):
+                yield _garbage(ruling, DROPPED_RULING)
 
     def garbage_deliveries(self, environments: Mapping[str, Environment]) -> Iterator[Garbage]:
         """Yield the deliveries of models that are neither live nor among the last ones before."""
-        kept = kept_deliveries(self.facts.deliveries, environments, self.settings.models)
-        needed = self.facts.needed_versions
-        for place, (seq, at, _, name, artifact) in enumerate(self.facts.deliveries):
-            since = _next_time(self.facts.deliveries, place, at)
-            is_kept = seq in kept or artifact in needed or self.settings.is_held(name)
-            if is_kept or self._pin(name, "", "", (seq,)):
+        deliveries = self.facts.deliveries
+        kept = kept_deliveries(deliveries, environments, self._models)
+        for place, (seq, at, environment, name, artifact) in enumerate(deliveries):
+            since = _next_time(deliveries, place, at)
+            use = RecordedUse(
+                event=seq, environment=environment, stage=name, partition="", artifact=artifact
+            )
+            if seq in kept or self._decided(use):
                 continue
-            if not self._age(since, self.settings.span(name), "keep_for"):
+            if not self._age(environment, since, _keep_for(name), "keep_for"):
                 yield Garbage(
                     event=seq, stage=name, partition="", reason=EARLIER_VERSION, since=since
                 )
+
+    def _models(self, environment: str) -> int:
+        return max(each.settings.models for each in self.settings.of(environment))
 
     def garbage_reviews(self) -> Iterator[Garbage]:
         """Yield the pages of reviews that ended long ago, older pages, and rows that were held for them."""
         facts = self.facts
         for place, pages in facts.pages.items():
             for (seq, _, name), (_, since, _) in pairwise(pages):
-                if not self._keeper_of_page(name, seq, since, self.settings.span(name)):
-                    yield _closed(seq, name, since)
+                yield from self._closed(place, seq, name, since, _keep_for(name))
             seq, _, name = pages[-1]
             if place in facts.closed:
-                since = facts.closed[place]
-                if not self._keeper_of_page(name, seq, since, self.settings.reviews):
-                    yield _closed(seq, name, since)
+                yield from self._closed(place, seq, name, facts.closed[place], _reviews)
         for place, seq, name in facts.held_rows:
             if place in facts.closed:
-                since = facts.closed[place]
-                if not self._keeper_of_page(name, seq, since, self.settings.span(name)):
-                    yield _closed(seq, name, since)
+                yield from self._closed(place, seq, name, facts.closed[place], _keep_for(name))
 
-    def _keeper_of_page(self, name: str, event: int, since: float, span: float | None) -> str:
-        if self.settings.is_held(name):
-            return "legal hold"
-        return self._pin(name, "", "", (event,)) or self._age(since, span, "reviews")
+    def _closed(
+        self,
+        place: tuple[str, str],
+        event: int,
+        name: str,
+        since: float,
+        span: Callable[[RetentionSettings], float | None],
+    ) -> Iterator[Garbage]:
+        use = RecordedUse(event=event, environment=place[0], stage=name, partition="")
+        if not (self._decided(use) or self._age(place[0], since, span, "reviews")):
+            yield Garbage(event=event, stage=name, partition="", reason=CLOSED_REVIEW, since=since)
+
+
+def _keep_for(stage: str) -> Callable[[RetentionSettings], float | None]:
+    return lambda settings: settings.span(stage)
+
+
+def _restore_for(settings: RetentionSettings) -> float | None:
+    return settings.restore_for
+
+
+def _reviews(settings: RetentionSettings) -> float | None:
+    return settings.reviews
+
+
+def _use_of(effect: SupersededEffect) -> RecordedUse:
+    return RecordedUse(
+        event=effect.event,
+        environment=effect.environment,
+        stage=effect.stage,
+        partition=effect.partition,
+    )
+
+
+def _garbage(effect: SupersededEffect, reason: str) -> Garbage:
+    return Garbage(
+        event=effect.event,
+        stage=effect.stage,
+        partition=effect.partition,
+        reason=reason,
+        since=effect.since,
+    )
 
 
 def kept_deliveries(
     deliveries: Iterable[tuple[int, float, str, str, str]],
     environments: Mapping[str, Environment],
-    count: int,
+    count: Callable[[str], int],
 ) -> set[int]:
-    """Return the events of live versions and of the last `count` versions before, in each environment.
+    """Return the events of live versions and of as many versions before as count for their environment.
 
     A branch may also go back to what was live in its parent before it was created.
     """
@@ -311,11 +394,12 @@ def kept_deliveries(
             # An environment of the same name may have been dropped before.
             if is_ours(environment, seq) and seq >= environments[environment].since:
                 ours.setdefault(model, []).append((seq, artifact))
+        most = count(name) + 1
         for versions in ours.values():
             newest: dict[str, None] = {}
             for seq, artifact in reversed(versions):
                 newest[artifact] = None
-                if len(newest) > count + 1:
+                if len(newest) > most:
                     break
                 kept.add(seq)
     return kept
@@ -329,10 +413,6 @@ def undeclared_since(facts: Iterable[RecordedEvent], environment: str) -> Mappin
         if isinstance(event, StagesUndeclared) and event.environment == environment:
             found = {stage: found.get(stage, fact.at) for stage in event.stages}
     return found
-
-
-def _closed(event: int, stage: str, since: float) -> Garbage:
-    return Garbage(event=event, stage=stage, partition="", reason=CLOSED_REVIEW, since=since)
 
 
 def _next_time(deliveries: list[tuple[int, float, str, str, str]], place: int, at: float) -> float:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from tidemill.ledger.garbage import ObjectUse, SupersededEffect, SupersededResult
-from tidemill.ports.ledger import Lease
+from tidemill.ledger.garbage import MarkedUse, ObjectUse, SupersededEffect, SupersededResult
+from tidemill.ports.ledger import Guard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +38,14 @@ class GarbageFacts(Protocol):
     def superseded_results(self, before: float) -> Iterator[SupersededResult]:
         """Yield the results that nothing has been bound to since a time, by key."""
 
-    def newest_superseded(self, count: int) -> Iterator[tuple[str, str, int]]:
-        """Yield stage, key and rank (from 1) of the newest `count` superseded results of each partition."""
+    def newest_superseded(self, count: int) -> Iterator[tuple[str, str, str, int]]:
+        """Yield the newest `count` superseded results of each partition of each environment.
 
-    def count_superseded(self, before: float) -> int:
-        """Return about how many results nothing has been bound to since a time; this is quick."""
+        That is environment, stage, key and rank from 1.
+        """
+
+    def count_superseded(self, after: float, before: float) -> int:
+        """Return about how many results were superseded after a time, and by another; this is quick."""
 
     def superseded_effects(self, before: float) -> Iterator[SupersededEffect]:
         """Yield the deliveries that were replaced before a time, and whose objects are still kept."""
@@ -71,6 +74,9 @@ class GarbageRemoval(Protocol):
     def pending_marks(self) -> Sequence[int]:
         """Return the marks with objects that aren't known to be deleted."""
 
+    def marked_uses(self, mark: int) -> Sequence[MarkedUse]:
+        """Return the events that a mark names."""
+
     def waiting_for(self, mark: int, now: float) -> str:
         """Return the run that may still bind what is marked, because it began before; "" if there is none."""
 
@@ -78,12 +84,15 @@ class GarbageRemoval(Protocol):
         """Return since when the oldest active run holds its lease; None if there is none."""
 
     def remove_marked(
-        self, mark: int, discard: Discard, *, lease: Lease, after: str, limit: int
+        self, mark: int, discard: Discard, *, guard: Guard, after: str, limit: int
     ) -> tuple[str, Discarded]:
-        """Delete the next `limit` objects of a mark after a name; return the last name, "" at the end."""
+        """Delete the next `limit` objects of a mark after a name; return the last name, "" at the end.
 
-    def remove_unneeded(self, names: Sequence[str], discard: Discard, *, lease: Lease) -> Discarded:
-        """Delete those of some objects that no event needs by now."""
+        ConflictError if the guard doesn't hold; then nothing is deleted.
+        """
+
+    def remove_unneeded(self, names: Sequence[str], discard: Discard, *, guard: Guard) -> Discarded:
+        """Delete those of some objects that no event needs by now; ConflictError as above."""
 
 
 class StoredObjects(Protocol):

@@ -128,7 +128,7 @@ def open_tools(settings: Settings, flow: Flow, redactor: Redactor) -> Runtime:
     return Runtime(
         root=root,
         logs=logs_in(home),
-        ledger=WorkflowLedger(shared, flow.name, flow.names),
+        ledger=WorkflowLedger(shared, flow.name, flow.names, settings.retention),
         artifacts=files.FileArtifacts(home, clock=clock),
         claims=claims.FileClaims(home / "claims.lock"),
         probes=probes.FileProbes(home),

@@ -18,10 +18,15 @@ from tidemill.governance.permissions import Permission
 from tidemill.ledger.compaction_report import CompactionTerms
 from tidemill.ledger.garbage import ObjectUse, SupersededResult
 from tidemill.ledger.io.lease_holder import this_process
-from tidemill.ledger.retention_events import DataPinned, DataUnpinned, StagesUndeclared
+from tidemill.ledger.retention_events import (
+    DataPinned,
+    DataUnpinned,
+    RetentionDeclared,
+    StagesUndeclared,
+)
 from tidemill.ledger.workflow_scope import split_name
 from tidemill.operations.io.sweeper import Sweeper, SweepTools
-from tidemill.operations.retention import Pin, RetentionPolicy, undeclared_since
+from tidemill.operations.retention import Pin, RetentionFacts, RetentionPolicy, undeclared_since
 from tidemill.operations.swept import SweepReport
 from tidemill.ports.ledger import Ledger, State
 from tidemill.project.composition import run_id
@@ -59,7 +64,7 @@ class Retention:
 
         AccessError if the actor may not sweep.
         """
-        return self._sweep(self._workspace.require(Permission.SWEEP).name)
+        return self._sweep(self._sweeper(self._workspace.require(Permission.SWEEP).name))
 
     def preview(self) -> SweepReport:
         """Find out what a sweep would remove, and change nothing."""
@@ -94,21 +99,27 @@ class Retention:
         shortest = settings.least_span
         if shortest is None or last <= now < last + _HOUR:
             return None
-        count = self._ledger().garbage.count_superseded(now - shortest)
+        # What that sweep left, something keeps: only the next night tells whether it still does.
+        after = last - shortest if last else float("-inf")
+        count = self._ledger().garbage.count_superseded(after, now - shortest)
         return f"{count:,} results were superseded" if count >= ENOUGH else None
+
+    def sweep_by_itself(self) -> SweepReport | None:
+        """Sweep as if nobody had asked for it; None if another process sweeps."""
+        try:
+            return self._sweep(self._sweeper(self._workspace.actor.name, by_itself=True))
+        except ConflictError:
+            return None
 
     def sweep_if_due(self, *, nightly: bool = True) -> tuple[str, ...]:
         """Sweep if `is_due` says so; return what failed, which fails nothing else."""
-        space = self._workspace
         try:
-            if self.is_due(space.tools.clock(), nightly=nightly) is None:
+            if self.is_due(self._workspace.tools.clock(), nightly=nightly) is None:
                 return ()
-            report = self._sweep(space.actor.name)
-        except ConflictError:
-            return ()  # another process sweeps
+            report = self.sweep_by_itself()
         except TidemillError as error:
             return (f"sweep: {error}",)
-        return tuple(f"sweep: {why}" for why in report.failed.values())[:1]
+        return tuple(f"sweep: {why}" for why in report.failed.values())[:1] if report else ()
 
     def keepers(self, what: str) -> tuple[Keeper, ...]:
         """Say what keeps an object, or each result of `STAGE` or `STAGE@PARTITION`.
@@ -169,12 +180,14 @@ class Retention:
         policy, _ = self._sweeper("").policy()
         return tuple(policy.facts.pins.values())
 
-    def _sweep(self, actor: str) -> SweepReport:
-        space = self._workspace
+    def _sweep(self, sweeper: Sweeper) -> SweepReport:
+        space, actor = self._workspace, sweeper.actor
         notes: list[str] = []
+        if isinstance(space.tools.ledger, WorkflowLedger):
+            space.tools.ledger.declare_retention(now=space.tools.clock())
         dropped = Environments(space.tools, space.options).drop(expired=True, actor=actor)
         removed = self._forget_undeclared(notes)
-        report = self._sweeper(actor).sweep(run_id())
+        report = sweeper.sweep(run_id())
         if isinstance(space.tools.ledger, WorkflowLedger):
             space.tools.ledger.has_appended = True
         saved, more = self._compact(actor)
@@ -183,13 +196,13 @@ class Retention:
             environments_dropped=dropped.dropped,
             stages_removed=tuple(removed),
             ledger=saved,
-            notes=(*notes, *more),
+            notes=(*notes, *report.notes, *more),
         )
 
     def _compact(self, actor: str, *, dry_run: bool = False) -> tuple[int, tuple[str, ...]]:
         """Compact the ledger, whose old events may need less now; return the bytes saved, and notes."""
         space, path = self._workspace, self._workspace.home / LEDGER
-        if space.settings.retention.hold or not path.exists():
+        if self._is_held() or not path.exists():
             return 0, ()
         terms = CompactionTerms(after_s=space.settings.ledger.compact_after_s)
         found = SqliteCompaction(path).compact(
@@ -198,6 +211,16 @@ class Retention:
         if dry_run:
             return max(found.bytes_before - found.bytes_after, 0), ()
         return max(found.file_before - found.file_after, 0), found.notes
+
+    def _is_held(self) -> bool:
+        """Whether any workflow of the home keeps everything."""
+        facts = RetentionFacts()
+        for fact in self._ledger().events(kinds=(RetentionDeclared.__name__,)):
+            facts.add(fact)
+        own = self._workspace.settings.retention
+        prefix = self._prefix
+        others = (each for name, each in facts.declared.items() if name != prefix)
+        return any(each.hold for each in (own, *others))
 
     def _undeclared_too_long(self) -> Iterator[str]:
         """The stages of the environment that weren't declared for as long as results are kept."""
@@ -236,7 +259,13 @@ class Retention:
             tools.ledger.append([event], now=tools.clock())
         return found
 
-    def _sweeper(self, actor: str) -> Sweeper:
+    @property
+    def _prefix(self) -> str:
+        """What the names of the workflow's environments begin with."""
+        ledger = self._workspace.tools.ledger
+        return ledger.prefix if isinstance(ledger, WorkflowLedger) else ""
+
+    def _sweeper(self, actor: str, *, by_itself: bool = False) -> Sweeper:
         space = self._workspace
         tools, ledger = space.tools, self._ledger()
         artifacts, memos = tools.artifacts, tools.memos
@@ -257,6 +286,8 @@ class Retention:
             space.settings.retention,
             this_process("sweep"),
             actor,
+            prefix=self._prefix,
+            by_itself=by_itself,
         )
 
     def _ledger(self) -> SqliteLedger:
@@ -305,7 +336,8 @@ class Retention:
 
     def _superseded(self, stage: str, partition: str, policy: RetentionPolicy) -> Iterator[Keeper]:
         for result in self._ledger().garbage.superseded_results(policy.now):
-            if result.stage == stage and result.partition == (partition or result.partition):
+            places = {(use.stage, use.partition) for use in result.uses}
+            if any(own == stage and key == (partition or key) for own, key in places):
                 yield _keeper_of(result, policy)
 
     def _keepers_of_object(self, name: str, policy: RetentionPolicy) -> Iterator[Keeper]:
@@ -313,10 +345,10 @@ class Retention:
         uses = garbage.uses(name)
         superseded = {use.event for use in uses if use.since is not None}
         results = {
-            event: result
+            each.event: result
             for result in (garbage.superseded_results(policy.now) if superseded else ())
-            for event in result.events
-            if event in superseded
+            for each in result.uses
+            if each.event in superseded
         }
         for use in uses:
             if use.event in results:
@@ -349,8 +381,9 @@ def _models(state: State) -> Iterator[Artifact | None]:
 
 def _keeper_of(result: SupersededResult, policy: RetentionPolicy) -> Keeper:
     kept = policy.keeper_of_result(result) or _GOES
-    what = f"{result.stage} {result.partition}".strip()
-    return Keeper(what=f"{what} of run {result.run}", kept_by=kept, since=result.since)
+    newest = result.newest
+    what = f"{newest.stage} {newest.partition}".strip()
+    return Keeper(what=f"{what} of run {newest.run}", kept_by=kept, since=result.since)
 
 
 def _use_text(use: ObjectUse) -> str:

@@ -21,11 +21,12 @@ from tidemill.governance.oidc_settings import OidcSettings, parse_oidc_settings
 from tidemill.governance.role_settings import parse_grants
 from tidemill.governance.roles import Grants
 from tidemill.ledger.access_token import TOKEN_VARIABLE
+from tidemill.ledger.retention_settings import RetentionSettings
 from tidemill.operations.alert_settings import AlertSettings, parse_alert_settings
 from tidemill.operations.ledger_settings import LedgerSettings, parse_ledger_settings
 from tidemill.operations.metrics_settings import MetricsSettings, parse_metrics_settings
 from tidemill.operations.objective_settings import Objective, parse_objectives
-from tidemill.operations.retention_settings import RetentionSettings, parse_retention
+from tidemill.operations.retention_settings import parse_retention
 from tidemill.operations.up_settings import UpSettings, parse_up_settings
 from tidemill.project.declarations import check_declarations
 from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage

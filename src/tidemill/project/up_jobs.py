@@ -6,7 +6,6 @@ import glob
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
@@ -226,11 +225,12 @@ def _sweep(project: Project) -> Iterable[str]:
     reason = project.retention.is_due(project.tools.clock())
     if reason is None:
         return
-    with suppress(ConflictError):  # another process sweeps
-        report = project.retention.sweep()
-        if report.bytes:
-            yield f"swept {plural(report.objects, 'object')}, {report.bytes / 1e6:,.1f} MB: {reason}"
-        yield from (f"sweep: {why}" for why in (*report.failed.values(), *report.notes))
+    report = project.retention.sweep_by_itself()
+    if report is None:
+        return
+    if report.bytes:
+        yield f"swept {plural(report.objects, 'object')}, {report.bytes / 1e6:,.1f} MB: {reason}"
+    yield from (f"sweep: {why}" for why in (*report.failed.values(), *report.notes))
 
 
 def _check_alerts(project: Project) -> Iterable[str]:

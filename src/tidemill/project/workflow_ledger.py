@@ -21,6 +21,8 @@ from tidemill.ledger.event import (
 from tidemill.ledger.event_filter import EVERYTHING, EventFilter
 from tidemill.ledger.event_subjects import SCHEDULE
 from tidemill.ledger.governance_events import Acted
+from tidemill.ledger.retention_events import RetentionDeclared
+from tidemill.ledger.retention_settings import RetentionSettings
 from tidemill.ledger.schedule_events import SCHEDULE_EVENTS
 from tidemill.ledger.workflow_scope import (
     WorkflowScope,
@@ -45,12 +47,22 @@ class WorkflowLedger:
 
     A home from before, whose environments have no workflow, is taken over when the workflow declares one
     of the stages that are published there: its first event makes its environments branches of them.
+
+    If others share the home, the first event also records the settings of `retention`, unless they are known.
     """
 
-    def __init__(self, shared: Ledger, workflow: str, stages: Collection[str]) -> None:
+    def __init__(
+        self,
+        shared: Ledger,
+        workflow: str,
+        stages: Collection[str],
+        retention: RetentionSettings | None = None,
+    ) -> None:
         self.shared = shared
         self.prefix = workflow_prefix(workflow)
         self._stages = stages
+        # What is still to be recorded.
+        self._retention = retention
         self._origins_of_effects: dict[str, str] = {}
         # Whether anything was appended that no checkpoint was considered for yet.
         self.has_appended = False
@@ -62,17 +74,24 @@ class WorkflowLedger:
         recorded = [self._recorded(event) for event in events]
         if guard is not None and guard.lease is not None:
             guard = replace(guard, lease=self._recorded_lease(guard.lease))
+        recorded = [*self._declaration(), *recorded]
         adopted = self._adoption() if any(hasattr(event, "environment") for event in events) else []
         with self._own_names():
-            if not adopted:
-                return self.shared.append(recorded, now=now, guard=guard)
             try:
-                return self.shared.append([*adopted, *recorded], now=now, guard=guard)
+                seq = self.shared.append([*adopted, *recorded], now=now, guard=guard)
             except ConflictError:
-                # Another process took the home over at the same moment.
-                if self._adoption():
+                # Another process may have taken the home over at the same moment.
+                if not adopted or self._adoption():
                     raise
-                return self.shared.append(recorded, now=now, guard=guard)
+                seq = self.shared.append(recorded, now=now, guard=guard)
+        self._retention = None
+        return seq
+
+    def declare_retention(self, *, now: float) -> None:
+        """Record how long the workflow keeps data, if others share the home and it isn't recorded yet."""
+        if declared := self._declaration():
+            self.shared.append(declared, now=now)
+        self._retention = None
 
     def adopt(self, workflow: str, acted: Acted, *, now: float) -> tuple[str, ...]:
         """Continue the environments of another workflow in branches of them, and return their names.
@@ -220,6 +239,19 @@ class WorkflowLedger:
         scope = workflow_scope(every, self.prefix, former)
         self._begun = not (new and scope.origins)
         return scope
+
+    def _declaration(self) -> Sequence[RetentionDeclared]:
+        """What tells the other workflows of the home how long this one keeps data, if they don't know it."""
+        settings = self._retention
+        if settings is None or not other_prefixes(self._environments(), self.prefix):
+            return ()
+        mine = RetentionDeclared(workflow=self.prefix.removesuffix("/"), settings=settings)
+        known = (
+            fact.event
+            for fact in self.shared.events(kinds=(RetentionDeclared.__name__,), newest=True)
+        )
+        last = next((e for e in known if getattr(e, "workflow", "") == mine.workflow), None)
+        return () if last == mine else (mine,)
 
     def _adoption(self) -> Sequence[EnvironmentCreated]:
         """What takes a home from before over, until that is done or there is nothing to take over."""

@@ -69,6 +69,7 @@ from tidemill.ledger.incident_events import (
 from tidemill.ledger.retention_events import (
     DataPinned,
     DataUnpinned,
+    RetentionDeclared,
     StagesUndeclared,
     SweepConfirmed,
     SweepMarked,
@@ -447,4 +448,5 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     DataPinned: _ignore,
     DataUnpinned: _ignore,
     StagesUndeclared: _ignore,
+    RetentionDeclared: _ignore,
 }

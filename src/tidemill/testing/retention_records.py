@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tidemill.ledger.event import Event
 from tidemill.ledger.garbage import MarkedEvents
 from tidemill.ledger.retention_events import (
     DataPinned,
     DataUnpinned,
+    RetentionDeclared,
     StagesUndeclared,
     SweepConfirmed,
     SweepMarked,
 )
+from tidemill.ledger.retention_settings import RetentionSettings, StageRetention
 from tidemill.workflow.environment import PRODUCTION
 
 
@@ -20,8 +24,15 @@ def sweep_marked_event(*events: int, sweep: str = "s1") -> SweepMarked:
     return SweepMarked(sweep=sweep, marks=(mark,), actor="ana")
 
 
+def retention_declared_event(workflow: str, **changes: Any) -> RetentionDeclared:
+    """The settings of a workflow, by default those without any of its own; one stage is held."""
+    stages = {"labels": StageRetention(hold=True)}
+    settings = RetentionSettings(**({"stages": stages} | changes))
+    return RetentionDeclared(workflow=workflow, settings=settings)
+
+
 def retention_events() -> list[Event]:
-    """A sweep that removed nothing, a pin that was removed, and a stage that isn't declared."""
+    """A sweep that removed nothing, a pin that was removed, a stage that isn't declared, and settings."""
     return [
         sweep_marked_event(),
         SweepConfirmed(
@@ -40,4 +51,5 @@ def retention_events() -> list[Event]:
         ),
         DataUnpinned(environment=PRODUCTION, pin="p1", actor="ben", reason="audit is over"),
         StagesUndeclared(environment=PRODUCTION, stages=("labels",)),
+        retention_declared_event("shop", keep_for=None),
     ]

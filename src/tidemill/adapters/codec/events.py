@@ -256,7 +256,7 @@ def _sparse_field_type(hint: Any, owner: Any) -> Any:
         return Any
     if is_dataclass(hint):
         return _sparse_struct(hint)
-    if get_origin(hint) is dict:
+    if get_origin(hint) in (dict, Mapping):
         return Any
     twin: Any = next((_sparse_struct(kind) for kind in get_args(hint) if is_dataclass(kind)), None)
     if twin is None:

@@ -6,20 +6,30 @@ in a write transaction too, so nothing is ever bound to an object that is delete
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from tidemill.adapters.codec.events import decode, decode_binding, decode_event
 from tidemill.adapters.sqlite.connections import Connections
-from tidemill.adapters.sqlite.leases import require_lease
+from tidemill.adapters.sqlite.leases import check_guard
 from tidemill.adapters.sqlite.projections import stored_needs
 from tidemill.adapters.sqlite.stamps import reading_values, unstamp
 from tidemill.adapters.sqlite.statements import queries
-from tidemill.ledger.garbage import ObjectUse, SupersededEffect, SupersededResult
+from tidemill.ledger.event import Computed, Delivered, Event, Published
+from tidemill.ledger.garbage import (
+    MarkedEvents,
+    MarkedUse,
+    ObjectUse,
+    RecordedUse,
+    SupersededEffect,
+    SupersededResult,
+)
 from tidemill.ledger.io.lease_holder import describe_holder, is_dead
 from tidemill.ledger.retention_events import SweepMarked
-from tidemill.ports.ledger import Lease
+from tidemill.ledger.stored_objects import needed_objects
+from tidemill.ports.ledger import Guard
 from tidemill.ports.upkeep import Discard, Discarded
 
 _PAGE = 2_000
@@ -37,18 +47,21 @@ class SqliteGarbage:
             with self._connections.read_transaction() as connection:
                 where = {"after": after, "limit": _PAGE}
                 rows = connection.execute(queries()["superseded_results"], where).fetchall()
-            yield from (result for row in rows if (result := _result(row)).since <= before)
-            if len(rows) < _PAGE:
+            # An event needs more time to be read than its key.
+            for (key, since), same in groupby(rows, key=itemgetter(0, 1)):
+                if since <= before:
+                    yield SupersededResult(key=key, uses=(*map(_use, same),), since=since)
+            if not rows:
                 return
             after = rows[-1][0]
 
-    def newest_superseded(self, count: int) -> Iterator[tuple[str, str, int]]:
+    def newest_superseded(self, count: int) -> Iterator[tuple[str, str, str, int]]:
         with self._connections.read_transaction() as connection:
             yield from connection.execute(queries()["newest_superseded"], (count,)).fetchall()
 
-    def count_superseded(self, before: float) -> int:
+    def count_superseded(self, after: float, before: float) -> int:
         with self._connections.read_transaction() as connection:
-            row = connection.execute(queries()["count_superseded"], (before,)).fetchone()
+            row = connection.execute(queries()["count_superseded"], (after, before)).fetchone()
         return int(row[0])
 
     def superseded_effects(self, before: float) -> Iterator[SupersededEffect]:
@@ -110,6 +123,10 @@ class SqliteGarbage:
         with self._connections.read_transaction() as connection:
             return [mark for (mark,) in connection.execute(queries()["pending_marks"])]
 
+    def marked_uses(self, mark: int) -> Sequence[MarkedUse]:
+        with self._connections.read_transaction() as connection:
+            return [*_marked_uses(connection, mark)]
+
     def waiting_for(self, mark: int, now: float) -> str:
         with self._connections.read_transaction() as connection:
             runs = _active_runs(connection, now)
@@ -121,32 +138,30 @@ class SqliteGarbage:
         return min((float(holder.get("since", "0")) for holder, _ in runs), default=None)
 
     def remove_marked(
-        self, mark: int, discard: Discard, *, lease: Lease, after: str, limit: int
+        self, mark: int, discard: Discard, *, guard: Guard, after: str, limit: int
     ) -> tuple[str, Discarded]:
         with self._connections.write_transaction() as connection:
-            require_lease(connection, lease)
+            check_guard(connection, guard, ())
             rows = connection.execute(queries()["marked_objects"], (mark, after, limit)).fetchall()
             names = [name for (name,) in rows]
             used = _pulled(connection)
             done = discard([n for n in names if n not in used and not _pinning(connection, n)])
         return (names[-1] if len(names) == limit else ""), done
 
-    def remove_unneeded(self, names: Sequence[str], discard: Discard, *, lease: Lease) -> Discarded:
+    def remove_unneeded(self, names: Sequence[str], discard: Discard, *, guard: Guard) -> Discarded:
         with self._connections.write_transaction() as connection:
-            require_lease(connection, lease)
+            check_guard(connection, guard, ())
             return discard(_unneeded(connection, names))
 
 
 @reading_values()
-def _result(
-    row: tuple[str, str, float, str | None, str, str, str, str | bytes],
-) -> SupersededResult:
-    key, events, since, environment, stage, partition, run, body = row
+def _use(
+    row: tuple[str, float, int, str | None, str, str, str, str | bytes],
+) -> RecordedUse:
+    _, _, seq, environment, stage, partition, run, body = row
     artifact = decode_binding(unstamp(body)).product.artifact
-    return SupersededResult(
-        key=key,
-        events=tuple(sorted(json.loads(events))),
-        since=since,
+    return RecordedUse(
+        event=seq,
         environment=environment or "",
         stage=stage,
         partition=partition,
@@ -179,18 +194,43 @@ def _pulled(connection: sqlite3.Connection) -> set[str]:
 
 def marked_events(connection: sqlite3.Connection) -> list[int]:
     """The events whose objects a sweep is about to delete; what they need must stay known until then."""
-    marks = [mark for (mark,) in connection.execute(queries()["pending_marks"]).fetchall()]
-    bodies = [
-        connection.execute(queries()["stored_event"], (mark,)).fetchone()[-1] for mark in marks
-    ]
-    events = [decode_event(unstamp(body)) for body in bodies]
-    return [
-        seq
-        for event in events
-        if isinstance(event, SweepMarked)
-        for mark in event.marks
-        for seq in mark.events
-    ]
+    pending = [mark for (mark,) in connection.execute(queries()["pending_marks"]).fetchall()]
+    return [seq for mark in pending for each in _marks(connection, mark) for seq in each.events]
+
+
+def _marks(connection: sqlite3.Connection, mark: int) -> Sequence[MarkedEvents]:
+    body = connection.execute(queries()["stored_event"], (mark,)).fetchone()[-1]
+    event = decode_event(unstamp(body))
+    return event.marks if isinstance(event, SweepMarked) else ()
+
+
+def _marked_uses(connection: sqlite3.Connection, mark: int) -> Iterator[MarkedUse]:
+    for marks in _marks(connection, mark):
+        for seq in marks.events:
+            row = connection.execute(queries()["marked_event"], (seq,)).fetchone()
+            if row is None:
+                continue
+            environment, partition, run, body = row
+            event = decode_event(unstamp(body))
+            use = RecordedUse(
+                event=seq,
+                environment=environment or "",
+                # A model is delivered by its name.
+                stage=marks.stage,
+                partition=partition or "",
+                run=run or "",
+                artifact=_artifact_id(event),
+            )
+            yield MarkedUse(use=use, kind=type(event).__name__, objects=needed_objects(event))
+
+
+def _artifact_id(event: Event) -> str:
+    if isinstance(event, Delivered):
+        return event.delivery.artifact.id
+    if isinstance(event, Published | Computed):
+        artifact = event.binding.product.artifact
+        return artifact.id if artifact is not None else ""
+    return ""
 
 
 def _active_runs(connection: sqlite3.Connection, now: float) -> list[tuple[Mapping[str, str], int]]:

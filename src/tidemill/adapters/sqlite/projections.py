@@ -68,6 +68,7 @@ from tidemill.ledger.incident_events import (
 from tidemill.ledger.retention_events import (
     DataPinned,
     DataUnpinned,
+    RetentionDeclared,
     StagesUndeclared,
     SweepConfirmed,
     SweepMarked,
@@ -453,4 +454,5 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     DataPinned: _ignore,
     DataUnpinned: _ignore,
     StagesUndeclared: _ignore,
+    RetentionDeclared: _ignore,
 }

@@ -768,11 +768,12 @@ WHERE NOT EXISTS (SELECT 1 FROM compacted WHERE compacted.seq = traces.seq);
 -- Retention ------------------------------------------------------------------------------------------
 
 -- name: superseded_results
--- The next page of results that are neither bound nor read by a branch, by key: their facts (as a JSON
--- list), the body of the newest of them, and since when.
-SELECT page.key, page.facts, page.since, event.environment, event.stage, event.partition, event.run, event.body
+-- The next page of keys whose results are neither bound nor read by a branch: since when, and their facts in
+-- order. What was only computed is in the environment of its run.
+SELECT page.key, page.since, event.seq, ifnull(event.environment, runs.environment), event.stage, event.partition,
+    event.run, event.body
 FROM (
-    SELECT key, json_group_array(seq) AS facts, max(since) AS since, max(seq) AS newest
+    SELECT key, max(since) AS since
     FROM results AS old
     WHERE key > :after AND since IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM results AS used WHERE used.key = old.key AND (
@@ -782,31 +783,36 @@ FROM (
     )
     GROUP BY key ORDER BY key LIMIT :limit
 ) AS page
-JOIN events AS event ON event.seq = page.newest
-ORDER BY page.key;
+JOIN results ON results.key = page.key
+JOIN events AS event ON event.seq = results.seq
+LEFT JOIN runs ON runs.id = event.run
+ORDER BY page.key, event.seq;
 
 -- name: newest_superseded
--- The keys of the newest superseded results of each partition, with their rank from 1.
-SELECT stage, key, place FROM (
-    SELECT event.stage AS stage, old.key AS key,
-        row_number() OVER (PARTITION BY event.stage, event.partition ORDER BY old.since DESC, old.seq DESC) AS place
+-- The keys of the newest superseded results of each partition of each environment, with their rank from 1.
+SELECT environment, stage, key, place FROM (
+    SELECT environment, stage, key,
+        row_number() OVER (PARTITION BY environment, stage, partition ORDER BY since DESC, seq DESC) AS place
     FROM (
-        SELECT key, max(since) AS since, max(seq) AS seq FROM results AS old
-        WHERE since IS NOT NULL AND NOT EXISTS (
+        SELECT ifnull(ifnull(event.environment, runs.environment), '') AS environment, event.stage AS stage,
+            event.partition AS partition, old.key AS key, max(old.since) AS since, max(old.seq) AS seq
+        FROM results AS old
+        JOIN events AS event ON event.seq = old.seq
+        LEFT JOIN runs ON runs.id = event.run
+        WHERE old.since IS NOT NULL AND NOT EXISTS (
             SELECT 1 FROM results AS used WHERE used.key = old.key AND (
                 used.since IS NULL
                 OR EXISTS (SELECT 1 FROM past_bindings WHERE past_bindings.seq = used.seq AND gone = 0)
             )
         )
-        GROUP BY key
-    ) AS old
-    JOIN events AS event ON event.seq = old.seq
+        GROUP BY 1, 2, 3, 4
+    )
 )
 WHERE place <= ?;
 
 -- name: count_superseded
--- The results that weren't bound any more at a time, as far as `since` tells.
-SELECT count(*) FROM results WHERE since IS NOT NULL AND since <= ?;
+-- The results that weren't bound any more from between two times on, as far as `since` tells.
+SELECT count(*) FROM results WHERE since IS NOT NULL AND since > ? AND since <= ?;
 
 -- name: superseded_effects
 -- Carried-out effects that a later one on the same partition replaced, or whose environment is gone, as long
@@ -855,6 +861,11 @@ WHERE path GLOB 'batch [0-9]*' AND body != '';
 
 -- name: pending_marks
 SELECT DISTINCT mark FROM garbage ORDER BY mark;
+
+-- name: marked_event
+-- What a sweep marked; what was only computed is in the environment of its run.
+SELECT ifnull(event.environment, runs.environment), event.partition, event.run, event.body
+FROM events AS event LEFT JOIN runs ON runs.id = event.run WHERE event.seq = ?;
 
 -- name: marked_objects
 SELECT object FROM garbage WHERE mark = ? AND object > ? ORDER BY object LIMIT ?;

@@ -1,0 +1,108 @@
+"""Workflows that share a home keep what their own settings say, whoever of them sweeps."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from tests.support.tides import CHAIN, Tides
+from tidemill.ledger.retention_events import RetentionDeclared
+from tidemill.ledger.retention_settings import RetentionSettings
+from tidemill.operations.swept import SweepReport
+from tidemill.project.project import Project
+from tidemill.project.workflow_ledger import shared_ledger
+
+DAY_S = 86_400.0
+NOTHING = RetentionSettings(keep_for=0.0, grace=0.0, restore_for=0.0)
+OTHER = CHAIN.replace('tm.Workflow("tides")', 'tm.Workflow("other")').replace(
+    "return value * 2", "return value * 5"
+)
+
+
+class Owner:
+    """A workflow and its settings; the clock is that of both."""
+
+    def __init__(self, root: Path, text: str, settings: RetentionSettings) -> None:
+        self.tides, self.settings, self.now = Tides(root, text), settings, time.time()
+
+    def open(self) -> Project:
+        project = self.tides.open()
+        object.__setattr__(project.settings, "retention", self.settings)
+        # The ledger knows them from the time when it was opened.
+        project.tools.ledger._retention = self.settings  # type: ignore[attr-defined]
+        project.workspace.tools = replace(project.tools, clock=lambda: self.now)
+        return project
+
+    def publish(self, values: list[float]) -> None:
+        self.tides.send(0, values)
+        with closing(self.open()) as project:
+            project.run()
+
+    def sweep(self, *, by_itself: bool = False) -> SweepReport:
+        with closing(self.open()) as project:
+            retention = project.retention
+            found = retention.sweep_by_itself() if by_itself else retention.sweep()
+        assert found is not None
+        return found
+
+
+def declared(owner: Owner) -> list[tuple[str, RetentionSettings]]:
+    """The settings that the ledger knows, in order."""
+    with closing(owner.open()) as project:
+        facts = shared_ledger(project.tools.ledger).events(kinds=(RetentionDeclared.__name__,))
+        events = [fact.event for fact in facts]
+    return [(e.workflow, e.settings) for e in events if isinstance(e, RetentionDeclared)]
+
+
+def removed(report: SweepReport) -> set[str]:
+    return {each.stage for each in report.stages if each.objects}
+
+
+def why(owner: Owner, stage: str) -> set[str]:
+    """What keeps the superseded results of a stage."""
+    with closing(owner.open()) as project:
+        return {each.kept_by for each in project.retention.keepers(stage) if each.since is not None}
+
+
+def test_each_workflow_keeps_what_it_says(tmp_path: Path) -> None:
+    one, two = Owner(tmp_path, CHAIN, NOTHING), Owner(tmp_path, OTHER, NOTHING)
+    one.publish([1.0])
+    # Alone in its home, nobody has to know.
+    assert declared(one) == []
+    two.publish([1.0])
+    one.publish([2.0])
+    two.publish([2.0])
+    assert declared(one) == [("other", NOTHING), ("tides", NOTHING)]
+    two.settings = replace(NOTHING, hold=True)
+    one.publish([3.0])
+    two.publish([3.0])
+    assert declared(one)[-1] == ("other", two.settings)
+    one.now = two.now = one.now + DAY_S
+    # Both have read the same rows, and computed others of them.
+    assert why(one, "doubled") == {
+        "nothing: the next sweep removes it",
+        "legal hold (workflow other)",
+    }
+    assert why(one, "raw") == {"legal hold (workflow other)"}
+    assert removed(one.sweep()) == {"doubled", "daily"}
+    with closing(two.open()) as project:
+        assert project.stored_state.verify(deep=True).problems == ()
+    assert why(one, "doubled") == {"legal hold (workflow other)"}
+    two.settings = NOTHING
+    assert {"raw", "doubled", "daily"} <= removed(two.sweep())
+    assert declared(one)[-1] == ("other", NOTHING)
+    assert why(one, "doubled") == set()
+
+
+def test_a_sweep_by_itself_leaves_those_who_do_not_want_that(tmp_path: Path) -> None:
+    one = Owner(tmp_path, CHAIN, NOTHING)
+    two = Owner(tmp_path, OTHER, replace(NOTHING, automatic=False))
+    for values in ([1.0], [2.0], [3.0]):
+        one.publish(values)
+        two.publish(values)
+    one.now = two.now = one.now + DAY_S
+    assert removed(one.sweep(by_itself=True)) == {"doubled", "daily"}
+    left = one.sweep()
+    assert {"raw", "doubled", "daily"} <= removed(left)
