@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.support.swept_home import DAY, HOUR, LONG, OTHER, SHOP, THEIRS, SweptHome
 from tests.support.tables import rebuild, tables
+from tidemill.adapters.sqlite.compaction import SqliteCompaction
+from tidemill.adapters.sqlite.integrity import find_damage, read_events, rebuild_from
+from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.ledger.binding import Binding
+from tidemill.ledger.compaction_report import CompactionTerms
 from tidemill.ledger.retention_settings import RetentionSettings
 from tidemill.ports.ledger import Lease
 
@@ -21,6 +27,8 @@ ENVIRONMENTS = st.sampled_from(
     ["shop/prod", "shop/dev", "shop/dev", "shop/trial", "b/prod", "b/dev"]
 )
 BRANCHES = st.sampled_from(["shop/dev", "shop/trial", "b/dev"])
+# What a compaction changes: how events are stored.
+STORED = ("events", "links", "compacted")
 WORKFLOWS = st.sampled_from([SHOP, SHOP, OTHER])
 STAGES, PARTITIONS = st.sampled_from("ab"), st.sampled_from("pq")
 VERSIONS = st.integers(0, 4)
@@ -139,6 +147,19 @@ class Histories(RuleBasedStateMachine):
     def killed_sweep(self, prefix: str, dies_after: int) -> None:
         self.home.sweep(prefix, dies_after=dies_after)
 
+    @rule(days=st.sampled_from([0.0, 1.0]))
+    def compact(self, days: float) -> None:
+        """Old events lose details: nothing that is derived of them changes."""
+        path, every = self.folder / "ledger.db", self.home.every_key()
+        before = tables(path), self.home.ledger.traces(every)
+        terms = CompactionTerms(after_s=days * DAY, batch=7)
+        SqliteCompaction(path).compact(terms, now=self.home.now)
+        after = tables(path), self.home.ledger.traces(every)
+        assert {name: rows for name, rows in after[0].items() if name not in STORED} == {
+            name: rows for name, rows in before[0].items() if name not in STORED
+        }
+        assert after[1] == before[1]
+
     @rule(steps=st.lists(BESIDE, min_size=1, max_size=6))
     def sweep_beside(self, steps: list[tuple[Any, ...]]) -> None:
         """Something happens between any two operations of a sweep, also a second sweep."""
@@ -213,6 +234,27 @@ class Histories(RuleBasedStateMachine):
         home.ledger.close()
         rebuild(self.folder / "ledger.db", self.folder / "copy.db")
         assert tables(self.folder / "copy.db") == tables(self.folder / "ledger.db")
+        self._rebuild_a_part(home)
+
+    def _rebuild_a_part(self, home: SweptHome) -> None:
+        """What lost its details can't be reused, whatever events are missing."""
+        path, part = self.folder / "ledger.db", self.folder / "part.db"
+        events, _ = read_events(path)
+        rebuild_from(events, part, is_complete=False)
+        assert find_damage(part) == []
+        assert traces(part, home) == traces(path, home)
+        part.unlink()
+        kinds = ("SweepMarked", "SweepConfirmed", "Compacted")
+        left = [each for each in events if type(each.event).__name__ not in kinds]
+        rebuild_from(left, part, is_complete=False)
+        assert find_damage(part) == []
+        assert all(binding.recipe for binding in traces(part, home).values())
+
+
+def traces(path: Path, home: SweptHome) -> Mapping[str, Binding]:
+    """What can be reused by a ledger."""
+    with closing(SqliteLedger(path)) as ledger:
+        return ledger.traces(home.every_key())
 
 
 TestHistories = Histories.TestCase

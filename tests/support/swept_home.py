@@ -353,8 +353,7 @@ class SweptHome:
 
     def note_bound(self) -> None:
         """Note which step keys are bound now, and which results people have pinned or are shown."""
-        every = [f"{stage} {part} {at}" for stage in "ab" for part in "pq" for at in range(5)]
-        known = [*self.ledger.traces(every)]
+        known = [*self.ledger.traces(self.every_key())]
         for target, keys in self.pinned.items():
             if not target.startswith("run-"):
                 stage, _, partition = target.partition("@")
@@ -367,6 +366,10 @@ class SweptHome:
         self._note_shown()
         self.gone -= self.stored()
         self.gone -= {*known}
+
+    def every_key(self) -> list[str]:
+        """The step keys that there may be."""
+        return [f"{stage} {part} {at}" for stage in "ab" for part in "pq" for at in range(5)]
 
     def _note_gone(self) -> None:
         """Note what can't be kept any more by what was decided just now."""

@@ -385,11 +385,10 @@ def _record_tick(view: ReferenceView, at: float, event: Ticked) -> None:
 def _mark_garbage(view: ReferenceView, at: float, event: SweepMarked) -> None:
     used = {binding.key for binding in view.bindings.values()}
     for seq in (seq for mark in event.marks for seq in mark.events):
-        key = view.results.get(seq)
-        if key is None or key in used:
+        if view.results.get(seq) in used:
             continue
-        del view.results[seq]
-        if view.trace_events.get(key) == seq:
+        view.results.pop(seq, None)
+        for key in [key for key, first in view.trace_events.items() if first == seq]:
             del view.trace_events[key], view.traces[key]
 
 

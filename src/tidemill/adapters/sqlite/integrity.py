@@ -9,14 +9,14 @@ import json
 import sqlite3
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from tidemill.adapters.codec.events import decode_event, event_scope
+from tidemill.adapters.codec.events import decode_event, encode_event, event_scope
 from tidemill.adapters.sqlite.connections import (
     READ_ERRORS,
     Connections,
@@ -33,14 +33,16 @@ from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.counts import are, listed
 from tidemill.core.errors import ConflictError, StorageError, TidemillError
 from tidemill.ledger.compaction_events import Compacted
-from tidemill.ledger.event import Event, Settled
+from tidemill.ledger.event import Computed, Event, Published, Settled
 from tidemill.ledger.event_digest import EventPlace
+from tidemill.ledger.garbage import MarkedEvents
 from tidemill.ledger.retention_events import SweepConfirmed, SweepMarked
 
 # Not derived from events: how the file came about, and who may act now.
 _NOT_DERIVED = ("leases", "migrations", "events", "links", "compacted", "people")
-# What these say of a complete ledger, or of events by their numbers, isn't true of one with other events.
-_ABOUT_NUMBERS = (Settled, Compacted, SweepMarked, SweepConfirmed)
+# What these say of a complete ledger, or of how it is stored, isn't true of one with other events.
+_ABOUT_NUMBERS = (Settled, Compacted)
+_WITHOUT_DETAILS = "its details were compacted"
 # SQLite lists at most so many faults; each table adds one.
 _MOST = 20
 # So many links are written at once.
@@ -125,14 +127,14 @@ def rebuild_from(events: Iterable[StoredEvent], target: Path, *, is_complete: bo
 
     Some may be missing unless `is_complete`: then the others get new numbers, completion marks are left
     out, and so are events that contradict what is left. Smaller bodies are then taken as whole ones, and the
-    events that cover them are left out as well.
+    events that cover them are left out as well; what they were about isn't reused, as if it was swept.
     """
     connections, left_out = Connections(target, BUSY_TIMEOUT_S), 0
     try:
         with connections.write_transaction() as connection:
             projector, batch, first, seq = Projector(connection=connection), 0, 0, 0
-            writer = EventWriter(connection)
-            for stored in events:
+            writer, numbers = EventWriter(connection), dict[int, int]()
+            for stored in events if is_complete else _with_mark(events):
                 if stored.batch != batch:
                     if writer.pending >= _MOST_PENDING:
                         writer.write_links()
@@ -144,14 +146,57 @@ def rebuild_from(events: Iterable[StoredEvent], target: Path, *, is_complete: bo
                 number = stored.seq if is_complete else seq + 1
                 own = stored.batch if is_complete else first
                 place = event_place(stored.event, seq=number, batch=own, at=stored.at)
-                if _add(writer, projector, place, stored, is_complete=is_complete):
+                known = stored if is_complete else _renumbered(stored, numbers)
+                if _add(writer, projector, place, known, is_complete=is_complete):
                     seq = number
+                    if not is_complete:
+                        numbers[stored.seq] = number
                 else:
                     left_out += 1
             writer.write_links()
     finally:
         connections.close()
     return left_out
+
+
+def _with_mark(events: Iterable[StoredEvent]) -> Iterator[StoredEvent]:
+    """The events, and at the end one that marks the results that lost their details.
+
+    The sweep that marked them, or what was recorded under their keys before, may be missing.
+    """
+    marks: dict[str, list[int]] = {}
+    last: StoredEvent | None = None
+    for last in events:
+        if last.whole and isinstance(last.event, Published | Computed):
+            marks.setdefault(last.event.stage, []).append(last.seq)
+        yield last
+    if last is None or not marks:
+        return
+    event = SweepMarked(
+        sweep="",
+        marks=tuple(
+            MarkedEvents(stage=stage, reason=_WITHOUT_DETAILS, events=tuple(seqs))
+            for stage, seqs in marks.items()
+        ),
+    )
+    seq = last.seq + 1
+    yield StoredEvent(seq=seq, batch=seq, at=last.at, event=event, body=encode_event(event))
+
+
+def _renumbered(stored: StoredEvent, numbers: Mapping[int, int]) -> StoredEvent:
+    """The same event with the new numbers of the events that it names; those that are missing go."""
+    event: Event = stored.event
+    if isinstance(event, SweepMarked):
+        marks = tuple(
+            replace(mark, events=tuple(numbers[seq] for seq in mark.events if seq in numbers))
+            for mark in event.marks
+        )
+        event = replace(event, marks=marks)
+    elif isinstance(event, SweepConfirmed):
+        event = replace(event, marked=tuple(numbers[s] for s in event.marked if s in numbers))
+    else:
+        return stored
+    return replace(stored, event=event, body=encode_event(event))
 
 
 def _add(

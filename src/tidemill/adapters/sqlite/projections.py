@@ -362,20 +362,20 @@ def _pin_held_rows(projector: Projector, event: ReviewOpened) -> None:
     projector.pin_objects(event)
 
 
-def _mark_garbage(projector: Projector, event: SweepMarked) -> None:
+def _mark_garbage(projector: Projector, marked: SweepMarked) -> None:
     """Forget results and what needs their objects; what nothing else needs becomes garbage.
 
     What was bound again since the sweep looked stays.
     """
-    for seq in (seq for mark in event.marks for seq in mark.events):
+    for seq in (seq for mark in marked.marks for seq in mark.events):
+        event = _stored_event(projector.connection, seq)
         row = projector.connection.execute(queries()["result_use"], (seq,)).fetchone()
-        if row is not None:
-            key, is_used = row
-            if is_used:
-                continue
-            projector.execute("drop_trace", key, seq)
+        if row is not None and row[1]:
+            continue
+        if isinstance(event, Published | Computed):
+            projector.execute("drop_trace", event.binding.key, seq)
             projector.execute("drop_result", seq)
-        for name in stored_needs(projector.connection, seq):
+        for name in needed_objects(event) if event is not None else ():
             projector.execute("unpin", name, seq)
             if not projector.connection.execute(queries()["is_pinned"], (name,)).fetchone():
                 projector.execute("add_garbage", name, projector.seq)
@@ -383,8 +383,13 @@ def _mark_garbage(projector: Projector, event: SweepMarked) -> None:
 
 def stored_needs(connection: sqlite3.Connection, seq: int) -> tuple[str, ...]:
     """The objects that a recorded event needs, or needed."""
+    event = _stored_event(connection, seq)
+    return () if event is None else needed_objects(event)
+
+
+def _stored_event(connection: sqlite3.Connection, seq: int) -> Event | None:
     row = connection.execute(queries()["stored_event"], (seq,)).fetchone()
-    return () if row is None else needed_objects(decode_event(unstamp(row[-1])))
+    return None if row is None else decode_event(unstamp(row[-1]))
 
 
 def _confirm_sweep(projector: Projector, event: SweepConfirmed) -> None:
