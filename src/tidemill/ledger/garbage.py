@@ -31,11 +31,6 @@ class SupersededResult:
     uses: tuple[RecordedUse, ...]
     since: float
 
-    @property
-    def newest(self) -> RecordedUse:
-        """The last one."""
-        return self.uses[-1]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkedUse:

@@ -381,7 +381,7 @@ def _models(state: State) -> Iterator[Artifact | None]:
 
 def _keeper_of(result: SupersededResult, policy: RetentionPolicy) -> Keeper:
     kept = policy.keeper_of_result(result) or _GOES
-    newest = result.newest
+    newest = result.uses[-1]
     what = f"{newest.stage} {newest.partition}".strip()
     return Keeper(what=f"{what} of run {newest.run}", kept_by=kept, since=result.since)
 
