@@ -80,6 +80,10 @@ def stored_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in objects.rglob("*") if file.is_file())
 
 
+def stored(folder: Path) -> list[str]:
+    return [file.name for file in (folder / ".tidemill" / "objects").rglob("*") if file.is_file()]
+
+
 def report(*words: str) -> dict[str, Any]:
     found: dict[str, Any] = ok("sweep", *words, "--json").document["sweep"]
     return found
@@ -127,9 +131,19 @@ def test_what_was_removed_is_said_to_be(built: Path, clock: Clock) -> None:
     first = next(iter(ok("models", "list", "--json").document["versions"]))["artifact"]["id"]
     run = ok("runs", "--json").document["runs"][0]["id"]
     keep(built, NOTHING)
+    with opened(built) as project:
+        was = [each.product.objects[0] for each in project.workspace.bindings("labels").values()]
     superseded(built, "--train", "demand")
     ok("sweep")
     assert "removed" in ok("models", "list").out
+    assert not set(was) & set(stored(built))
+    for words in (["why", was[0]], ["pin", was[0], "--reason", "so"]):
+        ended = tidemill("sweep", *words)
+        assert (ended.code, "by a sweep" in ended.err, "labels 2026" in ended.err) == (
+            2,
+            True,
+            True,
+        )
     assert "on " in ok("models", "show", "demand", first).out.partition("  removed ")[2]
     ended = tidemill("rollback", "demand")
     assert (ended.code, "removed on 2" in ended.err, "by a sweep" in ended.err) == (1, True, True)

@@ -231,6 +231,7 @@ class Histories(RuleBasedStateMachine):
         assert home.sweep() is not None
         assert home.missing() == {}
         assert home.stored() - {*home.needed()} - home.last_written() - home.same_keys() == set()
+        self.compact(0.0)
         home.ledger.close()
         rebuild(self.folder / "ledger.db", self.folder / "copy.db")
         assert tables(self.folder / "copy.db") == tables(self.folder / "ledger.db")

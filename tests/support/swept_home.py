@@ -27,6 +27,7 @@ from tidemill.ledger.event import (
     Published,
     Removed,
     Ruled,
+    RunEnded,
     SourceSeen,
 )
 from tidemill.ledger.governance_events import ReviewClosed, ReviewOpened, ReviewPageStored
@@ -34,6 +35,7 @@ from tidemill.ledger.policy import SubjectKind
 from tidemill.ledger.retention_events import DataPinned, DataUnpinned, RetentionDeclared
 from tidemill.ledger.retention_settings import RetentionSettings, StageRetention
 from tidemill.ledger.review import HeldRows, ReviewOutcome
+from tidemill.ledger.run import Status
 from tidemill.ledger.stored_objects import needed_objects
 from tidemill.operations.io.sweeper import Sweeper, SweepTools
 from tidemill.operations.swept import SweepReport
@@ -131,6 +133,8 @@ class SweptHome:
         self.settings = {SHOP: SETTINGS, OTHER: THEIRS[0]}
         for prefix, runs in RUNS.items():
             self._append([samples.run_started_event(run, f"{prefix}prod") for run in runs])
+            # Of runs that go on, nothing is compacted.
+            self._append([RunEnded(run=run, status=Status.OK) for run in runs])
             self.declare(prefix, self.settings[prefix])
         self.publish("shop/prod", "a", "p", 0)
 

@@ -23,6 +23,7 @@ from tidemill.ledger.retention_events import (
     DataUnpinned,
     RetentionDeclared,
     StagesUndeclared,
+    SweepMarked,
 )
 from tidemill.ledger.workflow_scope import split_name
 from tidemill.operations.io.sweeper import Sweeper, SweepTools
@@ -30,6 +31,7 @@ from tidemill.operations.retention import Pin, RetentionFacts, RetentionPolicy, 
 from tidemill.operations.swept import SweepReport
 from tidemill.ports.ledger import Ledger, State
 from tidemill.project.composition import run_id
+from tidemill.project.removals import removal_text
 from tidemill.project.verification import LEDGER
 from tidemill.project.workflow_ledger import WorkflowLedger, shared_ledger
 from tidemill.project.workspace import Workspace
@@ -42,6 +44,7 @@ ENOUGH = 500
 _OBJECT = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]+)*")
 _PREFIX = re.compile(r"[0-9a-f]{8,64}(\.[a-z0-9]+)*")
 _GOES = "nothing: the next sweep removes it"
+_MARKED = "nothing: it is marked, and the next sweep deletes it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,9 +314,12 @@ class Retention:
         return found[0]
 
     def _checked_target(self, target: str) -> str:
-        if _PREFIX.fullmatch(target):
-            return self._object(target)
         space = self._workspace
+        if _PREFIX.fullmatch(target):
+            name = self._object(target)
+            if space.tools.artifacts.find_missing([name]):
+                raise UsageError(f"the object {name} can't be kept: {self._removal(name)}")
+            return name
         if next(iter(space.tools.ledger.events(run=target, limit=1)), None) is not None:
             return target
         stage, _, partition = target.partition("@")
@@ -323,6 +329,31 @@ class Retention:
                 f"{stage} has no partition {partition!r} now; pin the stage, or one of its objects"
             )
         return target
+
+    def _keeper_of_rest(self, name: str, policy: RetentionPolicy) -> str:
+        """What keeps an object that no event needs any more."""
+        garbage = self._ledger().garbage
+        for mark in garbage.pending_marks():
+            for marked in garbage.marked_uses(mark):
+                if name in marked.objects:
+                    return policy.keeper_of_marked(marked, name) or _MARKED
+        if name in policy.needed:
+            return policy.needed[name]
+        kept = "the grace time, or a source" if garbage.unneeded([name]) else "a pulled source"
+        return f"no event needs it: {kept}"
+
+    def _removal(self, name: str) -> str:
+        """Why an object isn't stored: the last sweep that removed it, as far as one did."""
+        ledger = self._ledger()
+        for fact in ledger.events(kinds=(SweepMarked.__name__,), newest=True):
+            for marked in ledger.garbage.marked_uses(fact.seq):
+                if name in marked.objects:
+                    use, when = marked.use, removal_text(fact.at)
+                    what = f"{use.stage} {use.partition}".rstrip()
+                    return f"{when}, which went with {what}" + (
+                        f" of run {use.run}" if use.run else ""
+                    )
+        return "nothing needs it, and no sweep removed it"
 
     def _published(self, stage: str, partition: str) -> Iterator[Keeper]:
         """Where results are published, in all environments of the home."""
@@ -358,9 +389,8 @@ class Retention:
         if not uses:
             is_stored = not self._workspace.tools.artifacts.find_missing([name])
             if not is_stored:
-                raise UsageError(f"the object {name} isn't stored, and nothing needs it")
-            kept = "the grace time, or a source" if garbage.unneeded([name]) else "a pulled source"
-            yield Keeper(what=name, kept_by=f"no event needs it: {kept}")
+                raise UsageError(f"the object {name} isn't stored: {self._removal(name)}")
+            yield Keeper(what=name, kept_by=self._keeper_of_rest(name, policy))
 
 
 def _parents(ledger: Ledger) -> Iterator[str]:

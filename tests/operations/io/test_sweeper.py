@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.swept_home import DAY, HOUR, LONG, OTHER, SETTINGS, SHOP, SweptHome
+from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.core.errors import StorageError
 from tidemill.ledger.event import Published
 from tidemill.ledger.governance_events import ReviewOpened
 from tidemill.ledger.policy import SubjectKind
@@ -146,6 +150,60 @@ def test_an_orphan_that_is_pinned_before_it_is_deleted_stays(
     home.sweep()
     assert is_stored(home, pinned)
     assert not is_stored(home, max(orphans))
+
+
+def test_a_ledger_that_cannot_be_written_loses_nothing(
+    home: SweptHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, append = record(home, "run-1", 1), SqliteLedger.append
+    supersede(home)
+
+    def full(*given: Any, **more: Any) -> int:
+        raise StorageError("no space left for the ledger")
+
+    monkeypatch.setattr(SqliteLedger, "append", full)
+    with pytest.raises(StorageError, match="no space left"):
+        home.sweep()
+    assert is_stored(home, name)
+    monkeypatch.setattr(SqliteLedger, "append", append)
+    assert home.sweep() is not None
+    assert not is_stored(home, name)
+
+
+def test_what_people_put_among_the_objects_stays(home: SweptHome, tmp_path: Path) -> None:
+    name, objects = record(home, "run-1", 1), tmp_path / "objects"
+    supersede(home)
+    mine = tmp_path / "mine" / f"{'ab' * 32}.parquet"
+    mine.parent.mkdir()
+    mine.write_text("precious")
+    foreign = [
+        objects / "README",
+        objects / "cd" / "notes.txt",
+        objects / "ab" / "folder" / "deep.txt",
+        # A file of an object's name in a folder of other ones, and a folder of such a name.
+        objects / "ee" / f"{'ab' * 32}.parquet",
+        objects / "ab" / f"{'ab' * 32}.w1.parquet" / "deep.txt",
+    ]
+    for each in foreign:
+        each.parent.mkdir(exist_ok=True, parents=True)
+        each.write_text("x")
+    links = [objects / "zz", objects / "ab" / mine.name]
+    links[0].symlink_to(mine.parent)
+    links[1].symlink_to(mine)
+    path = Path(home.objects.uri(name))
+    path.unlink()
+    path.mkdir()
+    os.utime(path, (0, 0))
+    found = home.sweep()
+    assert found is not None
+    assert [*found.failed] == [name]
+    assert "it isn't a file" in found.failed[name]
+    assert all(each.exists() for each in (*foreign, *links, mine, path))
+    path.rmdir()
+    found = home.sweep()
+    assert found is not None
+    assert found.failed == {}
+    assert home.missing() == {}
 
 
 def rebind(home: SweptHome, environment: str, versions: int) -> list[str]:

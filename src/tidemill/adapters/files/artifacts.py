@@ -13,6 +13,7 @@ import errno
 import hashlib
 import os
 import re
+import stat
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -228,6 +229,8 @@ class FileArtifacts:
             return 0
         if max(found.st_mtime, self._renewal(name)) >= before:
             return None
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it isn't a file", path)
         moved = os.path.join(self._temporary, _unique_name())
         os.rename(path, moved)
         if self._renewal(name) >= before:
@@ -318,8 +321,12 @@ class FileArtifacts:
             folders = [shard.path for shard in shards if shard.is_dir()]
         for folder in folders:
             with os.scandir(folder) as entries:
-                found = [entry.name for entry in entries]
-            yield from (name for name in found if _NAME_PATTERN.fullmatch(name))
+                # What people put there isn't ours: a link, a folder, or a file in another place.
+                found = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+            begin = os.path.basename(folder)
+            yield from (
+                name for name in found if name.startswith(begin) and _NAME_PATTERN.fullmatch(name)
+            )
 
     def _clear_leftovers(self) -> None:
         """Remove what crashed writers left a day ago; a write takes seconds."""

@@ -45,7 +45,7 @@ def logs(run: str, stage: str, partition: str, follow: bool, as_json: bool) -> N
             return
         found = project.history.log(info.id, stage, partition)
     place = f" of {place_name(stage, partition)}" if stage else ""
-    nothing = f"no log lines{place} are stored for run {info.id}"
+    nothing = f"no log lines{place} are stored for run {info.id}; sweeps remove logs after a time"
     body = {"run": info.id, "lines": found}
     print_result(
         _log_text(found) if found else nothing, as_json, "tidemill.logs/1", lambda: body, data=True
