@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 class CompactionTerms:
     """Which events are compacted: those older than `after_s` seconds.
 
-    `batch` events are replaced in one transaction, for which a writer may have to wait.
+    `batch` events are replaced in one transaction, for which a writer may have to wait. With `goes_on` only
+    what was recorded since the last event that was compacted before is looked at, not the whole ledger.
     """
 
     after_s: float
     batch: int = 250
+    goes_on: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

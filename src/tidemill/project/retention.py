@@ -185,6 +185,8 @@ class Retention:
 
     def _sweep(self, sweeper: Sweeper) -> SweepReport:
         space, actor = self._workspace, sweeper.actor
+        # Each day, the first sweep looks at the whole ledger.
+        goes_on = self._last_sweep() // _DAY == space.tools.clock() // _DAY
         notes: list[str] = []
         if isinstance(space.tools.ledger, WorkflowLedger):
             space.tools.ledger.declare_retention(now=space.tools.clock())
@@ -193,7 +195,7 @@ class Retention:
         report = sweeper.sweep(run_id())
         if isinstance(space.tools.ledger, WorkflowLedger):
             space.tools.ledger.has_appended = True
-        saved, more = self._compact(actor)
+        saved, more = self._compact(actor, goes_on=goes_on and sweeper.by_itself)
         return replace(
             report,
             environments_dropped=dropped.dropped,
@@ -202,12 +204,14 @@ class Retention:
             notes=(*notes, *report.notes, *more),
         )
 
-    def _compact(self, actor: str, *, dry_run: bool = False) -> tuple[int, tuple[str, ...]]:
+    def _compact(
+        self, actor: str, *, goes_on: bool = False, dry_run: bool = False
+    ) -> tuple[int, tuple[str, ...]]:
         """Compact the ledger, whose old events may need less now; return the bytes saved, and notes."""
         space, path = self._workspace, self._workspace.home / LEDGER
         if self._is_held() or not path.exists():
             return 0, ()
-        terms = CompactionTerms(after_s=space.settings.ledger.compact_after_s)
+        terms = CompactionTerms(after_s=space.settings.ledger.compact_after_s, goes_on=goes_on)
         found = SqliteCompaction(path).compact(
             terms, now=space.tools.clock(), actor=actor, dry_run=dry_run
         )

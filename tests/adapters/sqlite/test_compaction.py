@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.seams.test_ledger_properties import EVENTS, NAMES
-from tests.support.compaction import compact, damage, forget_superseded
+from tests.support.compaction import FAR, compact, damage, forget_superseded
 from tests.support.tables import execute, rebuild, tables
 from tests.support.tampering import unlocked
 from tidemill.adapters.sqlite import compaction
@@ -219,6 +219,23 @@ def test_what_is_bound_later_superseded_loses_details_then(history: Path) -> Non
     forget_superseded(history)
     found = compact(history)
     assert found.events == {"Attempted": 1, "Published": 1}
+    assert damage(history) == []
+
+
+def test_one_that_goes_on_looks_at_newer_events_only(history: Path) -> None:
+    terms = CompactionTerms(after_s=0.0, goes_on=True)
+    # Before the first one, everything is new.
+    assert SqliteCompaction(history).compact(terms, now=50.0, dry_run=True).events["Published"] == 9
+    compact(history)
+    bound = samples.binding("new key", samples.product("new"), run="run-3")
+    tried = samples.attempted_event(partition="2024-03-01", run="run-3")
+    published = samples.published_event("2024-03-01", bound=bound)
+    write_history(history, [[tried], [published]], start=100.0)
+    forget_superseded(history)
+    found = SqliteCompaction(history).compact(terms, now=FAR)
+    assert (found.events, found.packed) == ({"Attempted": 1}, 1)
+    # What it superseded is left to the next that looks at all.
+    assert compact(history).events == {"Attempted": 1, "Published": 1}
     assert damage(history) == []
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -67,7 +67,14 @@ class SqliteCompaction:
             with connections.read_transaction() as connection:
                 until = read_last_seq(connection)
                 needs = _Needs.read(connection, until)
-            pages = _pages(connections, needs, until, now - terms.after_s, terms.batch, found)
+                after = _last_compacted(connection) if terms.goes_on else 0
+            where = {
+                "after": after,
+                "until": until,
+                "before": now - terms.after_s,
+                "limit": terms.batch,
+            }
+            pages = _pages(connections, needs, where, found)
             for page in pages:
                 if not dry_run:
                     page = _replace(connections, page, now=now, actor=actor)
@@ -154,15 +161,11 @@ def _has(bits: bytearray, seq: int) -> bool:
 def _pages(
     connections: Connections,
     needs: _Needs,
-    until: int,
-    before: float,
-    size: int,
+    where: Mapping[str, float],
     found: _Progress,
 ) -> Iterator[list[_Smaller]]:
     """The smaller bodies of old events, page by page."""
-    after = 0
     while True:
-        where = {"after": after, "until": until, "before": before, "limit": size}
         with connections.read_transaction() as connection:
             rows = connection.execute(queries()["whole_bodies"], where).fetchall()
             if not rows:
@@ -170,9 +173,17 @@ def _pages(
             explained = _explained(connection, rows, needs)
             page = _smaller_bodies(rows, needs, explained, found)
             page = _without_traced(connection, page)
-        after = rows[-1][0]
+        where = {**where, "after": rows[-1][0]}
         if page:
             yield [each for each, _ in page]
+
+
+def _last_compacted(connection: sqlite3.Connection) -> int:
+    """The number of the last event that the newest compaction replaced; 0 if there was none."""
+    row = connection.execute(queries()["last_seq_of_kind"], (Compacted.__name__,)).fetchone()
+    found = connection.execute(queries()["stored_event"], (row[0],)).fetchone()
+    event = decode_event(unstamp(found[-1])) if found is not None else None
+    return event.last if isinstance(event, Compacted) else 0
 
 
 def _explained(

@@ -123,6 +123,7 @@ class Sweeper:
         self._shared = partial(SharedRetention, own=settings, prefix=prefix, by_itself=by_itself)
         self._holder = holder
         self.actor = actor
+        self.by_itself = by_itself
         self._tally = SweepTally()
 
     def policy(self) -> tuple[RetentionPolicy, Mapping[str, int]]:
