@@ -11,8 +11,9 @@ from pathlib import Path
 
 from tidemill.adapters.sqlite.ledger_facts import LedgerFacts, look_at_ledger
 from tidemill.core.counts import plural
-from tidemill.core.errors import TidemillError, describe_error
+from tidemill.core.errors import StorageError, TidemillError, describe_error
 from tidemill.core.extras import modules_by_extra
+from tidemill.ledger.io.home_files import require_restored
 from tidemill.notices.io.channels import channel_variables
 from tidemill.operations.health import (
     Declared,
@@ -71,12 +72,25 @@ def examine(
         *judge_surroundings(os.environ, text_encoding()),
         *judge_project(_declared(found)),
         *judge_disk(disk),
+        *_restored_partly(home),
         *judge_ledger(None if facts is None else _ledger_file(path, facts)),
     ]
     if connect and found.workflow is not None:
         findings += _connections(found.settings.root, found.workflow)
     # The clock is looked at last, so that it is watched all the time.
     return [*findings, *judge_clock(watch.read(offset, facts.newest if facts else None))]
+
+
+def _restored_partly(home: Path) -> Iterator[HealthFinding]:
+    try:
+        require_restored(home)
+    except StorageError as error:
+        yield HealthFinding(
+            area="home",
+            level=Level.FAULT,
+            text=str(error),
+            advice="until then no command works here",
+        )
 
 
 def _open(start: Path, workflow: str | None) -> _Found:

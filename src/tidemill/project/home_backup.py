@@ -14,8 +14,9 @@ from pathlib import Path
 from tidemill.adapters.sqlite import integrity, snapshot
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.counts import are, plural
-from tidemill.core.errors import StorageError, TidemillError, UsageError
+from tidemill.core.errors import AccessError, StorageError, TidemillError, UsageError
 from tidemill.governance.permissions import Permission
+from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.ledger.event import Event, RunEnded
 from tidemill.ledger.governance_events import Acted
 from tidemill.ledger.io.home_files import make_private_folder
@@ -35,6 +36,7 @@ from tidemill.operations.io.backup_folder import (
     list_files,
 )
 from tidemill.operations.io.home_restoration import HomeRestoration
+from tidemill.project.identity import has_token
 from tidemill.project.verification import LEDGER
 from tidemill.project.workspace import Workspace
 
@@ -199,7 +201,8 @@ class HomeBackups:
         The backup is verified before, and the home before it gets its name. Its leases are free, and runs
         that were going on are closed as lost. Deliveries that were queued are carried out by the next run.
 
-        Raises UsageError if the home isn't empty, StorageError if the backup is damaged.
+        Raises UsageError if the home isn't empty, AccessError for a token, which an empty home doesn't know,
+        StorageError if the backup is damaged.
         """
         space = self._workspace
         home = (space.home if into is None else into).absolute()
@@ -209,6 +212,11 @@ class HomeBackups:
         if home.resolve().is_relative_to(source.resolve()):
             raise UsageError(
                 f"{home} lies in the backup {source}: name a folder elsewhere with --into"
+            )
+        if has_token():
+            # To look for it would begin a ledger in the home, which then isn't empty.
+            raise AccessError(
+                f"a home that is empty knows no token: restore without {TOKEN_VARIABLE}"
             )
         actor = space.require(Permission.MANAGE_HOME).name
         found = self.verify(source)

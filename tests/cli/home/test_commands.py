@@ -67,6 +67,20 @@ def test_a_home_that_is_restored_partly_is_refused(built: Path, command: str) ->
     assert (
         f"{built / '.tidemill'} is being restored, or that was interrupted: wait for" in ended.err
     )
+    ended = tidemill("doctor")
+    assert ended.code == 1
+    assert f"fault  home             {built / '.tidemill'} is being restored, or" in ended.out
     assert [path.name for path in (built / ".tidemill").iterdir()] == ["restoring"]
     assert tidemill("home", "restore", str(target)).code == 0
     assert tidemill("status").code == 0
+
+
+def test_an_empty_home_knows_no_token(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = built.parent / "copy"
+    tidemill("home", "backup", str(target))
+    shutil.rmtree(built / ".tidemill")
+    monkeypatch.setenv("TIDEMILL_TOKEN", "tm_0123456789")
+    ended = tidemill("home", "restore", str(target))
+    assert (ended.code, "restore without TIDEMILL_TOKEN" in ended.err) == (7, True)
+    monkeypatch.delenv("TIDEMILL_TOKEN")
+    assert tidemill("home", "restore", str(target)).code == 0
