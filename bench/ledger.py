@@ -2,8 +2,9 @@
 
 `python -m bench.ledger [PART...]` prints a table and writes results/ledger.json. The large ledger is written
 once to build/ledger (12 GB, 10 to 20 minutes) and used again; `make clean` removes it. With
-TIDEMILL_LEDGER_EVENTS=100000 a smaller one is tried. What is measured are CPU seconds of processes, with
-those of the kernel: the time that people wait also depends on whether the file is in memory.
+TIDEMILL_LEDGER_EVENTS=100000 a smaller one is tried. Commands believe that it is a minute after the last
+event. What is measured are CPU seconds of processes, with those of the kernel: the time that people wait
+also depends on whether the file is in memory.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from bench.common import PYTHON, Row, Used, alternate, cpu, drive, inside, measure
 from bench.ledger_files import write_history
 from bench.ledger_history import PER_RUN, run_name
+from tidemill.project.clock import VARIABLE, set_clock
 
 EVENTS = int(os.environ.get("TIDEMILL_LEDGER_EVENTS", "10_000_000"))
 SMALL = 20_000
@@ -95,7 +97,8 @@ def _project(events: int) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         measure([PYTHON, "-m", "tidemill", "init", folder], folder.parent)
-        write_history(folder / ".tidemill" / "ledger.db", events)
+        last = write_history(folder / ".tidemill" / "ledger.db", events)
+        set_clock(folder / "clock", last + 60)
         # Rules may keep back a model that replaces one of the history.
         _measured(folder, ["run"], (0, 1))
         (folder / "ready").touch()
@@ -115,7 +118,12 @@ def _measured(folder: Path, words: Sequence[str], codes: Sequence[int]) -> Used:
     problem: RuntimeError | None = None
     for code in codes:
         try:
-            return measure([PYTHON, "-m", "tidemill", *words], folder, code=code)
+            return measure(
+                [PYTHON, "-m", "tidemill", *words],
+                folder,
+                code=code,
+                variables={VARIABLE: str(folder / "clock")},
+            )
         except RuntimeError as error:
             problem = error
     assert problem is not None

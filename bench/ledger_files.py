@@ -20,17 +20,21 @@ from tidemill.adapters.sqlite.state_reader import read_last_seq
 _TOGETHER = 5_000
 
 
-def write_history(path: Path, events: int) -> None:
-    """Write a ledger of so many events and a few more, by what `SqliteLedger.append` consists of."""
-    connections, people = Connections(path, BUSY_TIMEOUT_S), KnownPeople()
+def write_history(path: Path, events: int) -> float:
+    """Write a ledger of so many events and a few more, by what `SqliteLedger.append` consists of.
+
+    Returns the time of the last one.
+    """
+    connections, people, last = Connections(path, BUSY_TIMEOUT_S), KnownPeople(), 0.0
     for done, appends in enumerate(_groups(history(events))):
         with connections.write_transaction() as connection:
             # The size of the cache changes nothing that is written.
             connection.execute("PRAGMA cache_size = -200000")
-        written = _write(connections, people, appends)
+        written, last = _write(connections, people, appends), appends[-1][0]
         if done % 10 == 0:
             print(f"... {written:,} of {events:,} events", file=sys.stderr, flush=True)
     connections.close()
+    return last
 
 
 def _write(connections: Connections, people: KnownPeople, appends: Iterable[Batch]) -> int:
