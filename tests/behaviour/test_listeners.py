@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 # Where the package listens, and why nobody else can ask there.
 KNOWN = {
     "src/tidemill/operations/io/metrics_server.py": "metrics: a token beyond loopback",
+    "src/tidemill/project/listen_worker.py": "nothing: it has a database tell it what changed",
     "src/tidemill/project/logins.py": "a login's callback, on 127.0.0.1",
     "src/tidemill/serving/io/http_server.py": "the server: authentication beyond loopback",
     "src/tidemill/serving/io/status_socket.py": "a Unix socket in the private home",

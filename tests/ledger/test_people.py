@@ -97,11 +97,11 @@ columns content contract contracts counts currency curves days decision declared
 endpoints entities entity environment errors evaluations events evidence fate figures fixed format functions
 gate goals golden gone hardware heads id importances incident incumbent inputs investigate key kind label
 left metric metrics missing missing_since model name newest object objects output packages page params
-parent part partition partitions parts path pin profile quarantine reading reads recipe reference removed
-replaced replaces review roots rows rowset rule rules run sample schedule scope seen severity sha256
-signature silence snapshot source stage stages state stopped subject sweep table target threshold thresholds
-through tick token touched trained_on trigger unit value version waiver waivers without worker workflow
-workflows
+parent part partition partitions parts path pin place profile quarantine reading reads recipe reference
+removed replaced replaces review roots rows rowset rule rules run sample schedule scope seen severity
+sha256 signature silence snapshot source stage stages state stopped subject sweep table target threshold
+thresholds through tick token touched trained_on trigger unit value version waiver waivers without worker
+workflow workflows
 """
 NO_PEOPLE = frozenset(_NO_PEOPLE.split())
 _TEXTS = "advice command detail error message messages note reason reasons text title trace why"
