@@ -38,7 +38,7 @@ def on(tides: Tides, environment: str) -> Project:
 @pytest.fixture
 def from_before(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Until it is undone, runs record environments without a workflow."""
-    unscoped: Any = lambda shared, workflow, stages: shared  # noqa: E731
+    unscoped: Any = lambda shared, *_: shared  # noqa: E731
     monkeypatch.setattr(composition, "WorkflowLedger", unscoped)
     return monkeypatch
 

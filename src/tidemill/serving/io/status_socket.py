@@ -36,7 +36,7 @@ class StatusSocket:
     async def start(self) -> None:
         """Begin to reply; a folder that can't have sockets is logged, and stops nothing."""
         try:
-            make_private_folder(self._folder, below=self._folder.parent)
+            make_private_folder(self._folder, below=self._folder.parent.parent)
             with _socket_in(self._folder, self._name) as (sock, place):
                 sock.bind(place)
                 os.chmod(self._folder / self._name, 0o600)
