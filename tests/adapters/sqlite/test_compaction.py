@@ -239,6 +239,14 @@ def test_one_that_goes_on_looks_at_newer_events_only(history: Path) -> None:
     assert damage(history) == []
 
 
+def test_one_that_goes_on_looks_at_all_if_the_last_one_cannot_be_read(history: Path) -> None:
+    compact(history)
+    with unlocked(history) as connection:
+        connection.execute("UPDATE events SET body = 'spoiled' WHERE kind = 'Compacted'")
+    found = SqliteCompaction(history).compact(CompactionTerms(after_s=0.0, goes_on=True), now=FAR)
+    assert found.events == {}
+
+
 def test_a_dry_run_changes_nothing(history: Path) -> None:
     before = tables(history)
     found = compact(history, dry_run=True)

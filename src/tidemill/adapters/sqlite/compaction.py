@@ -179,10 +179,13 @@ def _pages(
 
 
 def _last_compacted(connection: sqlite3.Connection) -> int:
-    """The number of the last event that the newest compaction replaced; 0 if there was none."""
+    """The last event that the newest compaction replaced; 0 if there is no compaction that can be read."""
     row = connection.execute(queries()["last_seq_of_kind"], (Compacted.__name__,)).fetchone()
     found = connection.execute(queries()["stored_event"], (row[0],)).fetchone()
-    event = decode_event(unstamp(found[-1])) if found is not None else None
+    try:
+        event = decode_event(unstamp(found[-1])) if found is not None else None
+    except StorageError:
+        return 0
     return event.last if isinstance(event, Compacted) else 0
 
 
