@@ -18,6 +18,7 @@ from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.ledger.event import Published
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.retention_events import StagesUndeclared, SweepConfirmed, SweepMarked
+from tidemill.operations.io.sweeper import Sweeper
 from tidemill.ports.ledger import Guard
 from tidemill.project.project import Project
 from tidemill.project.workflow_ledger import shared_ledger
@@ -204,6 +205,20 @@ def test_pins_and_holds_keep_what_policies_would_not(built: Path, clock: Clock) 
     for words in (["unpin", "p7"], ["pin", "nothing", "--reason", "so"], ["why", "0" * 20],
                   ["why", "nothing"], ["pin", "labels@2001-01-01", "--reason", "so"]):  # fmt: skip
         assert tidemill("sweep", *words).code == 2, words
+
+
+def test_pins_are_found_without_the_rest_of_the_policy(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def policy(_: Sweeper) -> None:
+        raise AssertionError
+
+    with opened(built) as project:
+        monkeypatch.setattr(Sweeper, "policy", policy)
+        pin = project.retention.pin("labels", reason="the auditor asks")
+        assert project.retention.pins() == (pin,)
+        assert project.retention.unpin(pin.id, reason="the audit is over") == pin
+        assert project.retention.pins() == ()
 
 
 def test_only_one_sweep_works_at_a_time(built: Path, clock: Clock) -> None:

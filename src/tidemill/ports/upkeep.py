@@ -35,8 +35,10 @@ Discard: TypeAlias = Callable[[Sequence[str]], Discarded]
 class GarbageFacts(Protocol):
     """What the ledger knows about objects that may not be needed any more."""
 
-    def superseded_results(self, before: float) -> Iterator[SupersededResult]:
-        """Yield the results that nothing has been bound to since a time, by key."""
+    def superseded_results(
+        self, before: float, stage: str = "", partition: str = ""
+    ) -> Iterator[SupersededResult]:
+        """Yield the results that nothing has been bound to since a time, by key; "" means all of them."""
 
     def newest_superseded(self, count: int) -> Iterator[tuple[str, str, str, int]]:
         """Yield the newest `count` superseded results of each partition of each environment.

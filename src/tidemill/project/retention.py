@@ -180,8 +180,10 @@ class Retention:
     def pins(self) -> tuple[Pin, ...]:
         """The pins in force, oldest first."""
         self._workspace.require(Permission.READ)
-        policy, _ = self._sweeper("").policy()
-        return tuple(policy.facts.pins.values())
+        facts = RetentionFacts()
+        for fact in self._ledger().events(kinds=(DataPinned.__name__, DataUnpinned.__name__)):
+            facts.add(fact)
+        return tuple(facts.pins.values())
 
     def _sweep(self, sweeper: Sweeper) -> SweepReport:
         space, actor = self._workspace, sweeper.actor
@@ -370,20 +372,18 @@ class Retention:
                     yield Keeper(what=what, kept_by=f"published in {place}")
 
     def _superseded(self, stage: str, partition: str, policy: RetentionPolicy) -> Iterator[Keeper]:
-        for result in self._ledger().garbage.superseded_results(policy.now):
-            places = {(use.stage, use.partition) for use in result.uses}
-            if any(own == stage and key == (partition or key) for own, key in places):
-                yield _keeper_of(result, policy)
+        garbage = self._ledger().garbage
+        for result in garbage.superseded_results(policy.now, stage, partition):
+            yield _keeper_of(result, policy)
 
     def _keepers_of_object(self, name: str, policy: RetentionPolicy) -> Iterator[Keeper]:
         garbage = self._ledger().garbage
         uses = garbage.uses(name)
-        superseded = {use.event for use in uses if use.since is not None}
         results = {
             each.event: result
-            for result in (garbage.superseded_results(policy.now) if superseded else ())
+            for stage in {use.stage for use in uses if use.since is not None}
+            for result in garbage.superseded_results(policy.now, stage)
             for each in result.uses
-            if each.event in superseded
         }
         for use in uses:
             if use.event in results:

@@ -41,11 +41,13 @@ class SqliteGarbage:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    def superseded_results(self, before: float) -> Iterator[SupersededResult]:
+    def superseded_results(
+        self, before: float, stage: str = "", partition: str = ""
+    ) -> Iterator[SupersededResult]:
         after = ""
         while True:
             with self._connections.read_transaction() as connection:
-                where = {"after": after, "limit": _PAGE}
+                where = {"after": after, "stage": stage, "partition": partition, "limit": _PAGE}
                 rows = connection.execute(queries()["superseded_results"], where).fetchall()
             # An event needs more time to be read than its key.
             for (key, since), same in groupby(rows, key=itemgetter(0, 1)):

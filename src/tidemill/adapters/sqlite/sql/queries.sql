@@ -769,13 +769,17 @@ WHERE NOT EXISTS (SELECT 1 FROM compacted WHERE compacted.seq = traces.seq);
 
 -- name: superseded_results
 -- The next page of keys whose results are neither bound nor read by a branch: since when, and their facts in
--- order. What was only computed is in the environment of its run.
+-- order. What was only computed is in the environment of its run. A stage and a partition may be asked for.
 SELECT page.key, page.since, event.seq, ifnull(event.environment, runs.environment), event.stage, event.partition,
     event.run, event.body
 FROM (
     SELECT key, max(since) AS since
     FROM results AS old
-    WHERE key > :after AND since IS NOT NULL AND NOT EXISTS (
+    WHERE key > :after AND since IS NOT NULL AND (:stage = '' OR key IN (
+        SELECT own.key FROM events JOIN results AS own ON own.seq = events.seq
+        WHERE events.stage = :stage AND events.kind != 'Attempted'
+            AND (:partition = '' OR events.partition = :partition)
+    )) AND NOT EXISTS (
         SELECT 1 FROM results AS used WHERE used.key = old.key AND (
             used.since IS NULL
             OR EXISTS (SELECT 1 FROM past_bindings WHERE past_bindings.seq = used.seq AND gone = 0)
