@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import closing
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 from tests.support.tides import CHAIN, Tides
@@ -94,6 +96,82 @@ def test_each_workflow_keeps_what_it_says(tmp_path: Path) -> None:
     assert {"raw", "doubled", "daily"} <= removed(two.sweep())
     assert declared(one)[-1] == ("other", NOTHING)
     assert why(one, "doubled") == set()
+
+
+def orphan(owner: Owner) -> Path:
+    """An object that was stored long ago, and never recorded."""
+    with closing(owner.open()) as project:
+        [name] = project.tools.artifacts.put_all([(b"nobody's", ".parquet")])
+        [path] = project.home.rglob(name)
+    long_ago = owner.now - 100 * DAY_S
+    os.utime(path, (long_ago, long_ago))
+    return path
+
+
+def compactions(owner: Owner) -> int:
+    with closing(owner.open()) as project:
+        return len([*shared_ledger(project.tools.ledger).events(kinds=("Compacted",))])
+
+
+def test_what_may_be_of_a_workflow_that_is_not_known_stays(tmp_path: Path) -> None:
+    one = Owner(tmp_path, CHAIN, replace(NOTHING, hold=True))
+    two = Owner(tmp_path, OTHER, NOTHING)
+    one.publish([1.0])
+    for number in range(3):
+        two.publish([float(number)])
+    path = orphan(two)
+    one.now = two.now = one.now + 100 * DAY_S
+    found = two.sweep()
+    # Its settings aren't recorded, and may be a hold.
+    assert (found.orphans, compactions(two)) == (0, 0)
+    [note] = found.notes
+    assert "the workflow tides" in note
+    with closing(two.open()) as project:
+        assert project.retention.preview().notes == found.notes
+    one.sweep()
+    assert ["the workflow tides has hold" in note for note in two.sweep().notes] == [True]
+    assert path.exists()
+    one.settings = NOTHING
+    one.sweep()
+    assert not path.exists()
+    assert two.sweep().notes == ()
+    assert compactions(two) > 0
+
+
+def test_a_former_name_follows_the_new_one(tmp_path: Path) -> None:
+    names = ("tides", "second", "third")
+    text = {name: CHAIN.replace('Workflow("tides")', f'Workflow("{name}")') for name in names}
+    other = Owner(tmp_path, OTHER, NOTHING)
+    first = Owner(tmp_path, text["tides"], replace(NOTHING, hold=True))
+    other.publish([1.0])
+    first.publish([1.0])
+    assert declared(other) == [("tides", first.settings)]
+    for former, name in pairwise(names):
+        new = Owner(tmp_path, text[name], NOTHING)
+        with closing(new.open()) as project:
+            project.environments.adopt(former)
+        assert declared(new)[-1] == (name, NOTHING)
+    for owner in (new, other):
+        owner.publish([2.0])
+    path = orphan(other)
+    other.now = new.now = other.now + 100 * DAY_S
+    found = other.sweep()
+    assert found.notes == ()
+    assert not path.exists()
+    assert removed(found) == {"doubled"}
+    # The first name goes on after all.
+    first.publish([3.0])
+    assert declared(first)[-1] == ("tides", first.settings)
+
+
+def test_one_that_had_the_home_to_itself_says_what_it_keeps_when_it_sweeps(tmp_path: Path) -> None:
+    one, two = Owner(tmp_path, CHAIN, NOTHING), Owner(tmp_path, OTHER, NOTHING)
+    with closing(one.open()) as project:
+        one.tides.send(0, [1.0])
+        project.run()
+        two.publish([1.0])
+        project.retention.sweep()
+    assert declared(one) == [("other", NOTHING), ("tides", NOTHING)]
 
 
 def test_a_sweep_by_itself_leaves_those_who_do_not_want_that(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tidemill.ledger.event import EnvironmentDropped, Event, RecordedEvent
+from tidemill.ledger.event import EnvironmentCreated, EnvironmentDropped, Event, RecordedEvent
 from tidemill.ledger.garbage import MarkedUse, RecordedUse, SupersededEffect, SupersededResult
 from tidemill.ledger.governance_events import ReviewClosed, ReviewOpened, ReviewPageStored
 from tidemill.ledger.policy import SubjectKind
@@ -326,6 +326,46 @@ def test_since_when_stages_are_not_declared() -> None:
     ]
     assert undeclared_since(facts, "prod") == {"a": 5.0, "b": 2.0}
     assert undeclared_since(facts, "dev") == {"b": 3.0}
+
+
+def renamed(days: float) -> tuple[float, Event]:
+    return days, EnvironmentCreated(environment="new/prod", parent="prod")
+
+
+def test_reviews_go_on_under_the_new_name_of_a_workflow() -> None:
+    before = opened(9.0, held=HeldRows(partition="p", object="o")), page(9.0)
+    at = {"environment": "new/prod", "review": "r1"}
+    stored = (8.0, ReviewPageStored(**at, page=samples.object_name("page 2")))
+    ended = (7.0, ReviewClosed(**at, outcome=ReviewOutcome.APPROVED))
+    facts = facts_of(*before, renamed(8.5), stored, ended)
+    assert not facts.reviews
+    assert [*facts.pages] == [("prod", "r1")]
+    found = policy(*before, renamed(8.5), stored, ended)
+    assert [each.event for each in found.garbage_reviews()] == [2, 4, 1]
+    assert facts_of(*before, stored, ended).reviews
+
+
+def test_rollouts_go_on_under_the_new_name_of_a_workflow() -> None:
+    begun = samples.rollout_event(samples.rollout_step(RolloutAction.STARTED))
+    ended = samples.rollout_event(samples.rollout_step(RolloutAction.COMPLETED))
+    later = (1.0, replace(ended, environment="new/prod"))
+    assert facts_of((3.0, begun), renamed(2.0), later).needed_versions == {}
+    assert {*facts_of((3.0, begun), later).needed_versions} == {"new", "old"}
+
+
+def test_needed_versions_are_found_once() -> None:
+    facts = facts_of(opened(1.0))
+    assert facts.needed_versions is facts.needed_versions
+    facts.add(
+        RecordedEvent(
+            seq=2,
+            at=NOW,
+            event=ReviewOpened(
+                environment="prod", review=replace(samples.review("r2"), artifact="v")
+            ),
+        )
+    )
+    assert facts.needed_versions == {"v": "open review r2"}
 
 
 def test_every_kind_that_is_read_is_taken_into_account() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tidemill.ledger.event import EnvironmentCreated
+from tidemill.ledger.retention_events import RetentionDeclared
 from tidemill.ledger.retention_settings import RetentionSettings, StageRetention
-from tidemill.operations.shared_retention import SharedRetention
+from tidemill.operations.shared_retention import RecordedSettings, SharedRetention
 from tidemill.workflow.environment import Environment
 
 OWN = RetentionSettings(keep_for=1.0, grace=2.0, keep_last=1, logs=5.0)
@@ -21,7 +23,8 @@ THEIRS = RetentionSettings(
 
 
 def shared(**changes: Any) -> SharedRetention:
-    given: dict[str, Any] = {"own": OWN, "prefix": "a/", "recorded": {"b/": THEIRS, "a/": THEIRS}}
+    recorded = RecordedSettings(settings={"b/": THEIRS, "a/": THEIRS})
+    given: dict[str, Any] = {"own": OWN, "prefix": "a/", "recorded": recorded}
     return SharedRetention(**(given | changes))
 
 
@@ -59,12 +62,88 @@ def test_nothing_goes_of_a_workflow_that_recorded_nothing() -> None:
     found = shared(environments=environments(a_prod="", c_prod=""))
     (theirs,) = found.of("c/prod")
     assert theirs.hold("t") == "how long it keeps data isn't recorded yet (workflow c)"
-    # What belongs to nobody is known not to be its own.
-    assert not found.keeps_all
+    # What belongs to nobody may be its own.
+    assert found.keeps_all
     assert found.longest(lambda each: each.memos) is None
-    # Unless another one continues there.
-    found = shared(environments=environments(c_prod="", b_prod="c/prod"))
-    assert [each.settings for each in found.of("c/prod")] == [THEIRS]
+    (note,) = found.notes
+    assert note.startswith("how long the workflow c keeps data isn't recorded yet")
+    assert "run `tidemill sweep` in its project" in note
+    # Nobody else is waited for.
+    assert shared().notes == []
+    assert SharedRetention(own=RetentionSettings(hold=True)).notes == []
+
+
+def test_notes_name_who_holds_everything() -> None:
+    held = RecordedSettings(settings={"b/": RetentionSettings(hold=True)})
+    (note,) = shared(recorded=held).notes
+    assert note.startswith("the workflow b has hold = true")
+    assert "`tidemill env adopt b`" in note
+
+
+def declared(workflow: str, settings: RetentionSettings) -> RetentionDeclared:
+    return RetentionDeclared(workflow=workflow, settings=settings)
+
+
+def created(environment: str, parent: str = "") -> EnvironmentCreated:
+    return EnvironmentCreated(environment=environment, parent=parent)
+
+
+def recorded(*events: RetentionDeclared | EnvironmentCreated) -> RecordedSettings:
+    found = RecordedSettings()
+    for event in events:
+        found.add(event)
+    return found
+
+
+def settings_of(found: RecordedSettings, environment: str) -> list[RetentionSettings]:
+    each = shared(recorded=found, prefix="me/").of(environment)
+    return [one.settings for one in each if not one.obstacle]
+
+
+HELD = RetentionSettings(hold=True)
+
+
+def test_a_former_name_follows_the_workflow_that_continues_it() -> None:
+    renamed = created("b/prod", "a/prod")
+    found = recorded(declared("a", HELD), renamed, declared("b", THEIRS))
+    assert settings_of(found, "a/prod") == settings_of(found, "b/prod") == [THEIRS]
+    # Through names that recorded nothing, and also to the one that sweeps.
+    found = recorded(
+        declared("a", HELD), renamed, created("c/prod", "b/prod"), created("me/prod", "c/prod")
+    )
+    assert settings_of(found, "a/prod") == [OWN]
+    places = environments(a_prod="", b_prod="a/prod", c_prod="b/prod", me_prod="c/prod")
+    assert not shared(recorded=found, prefix="me/", environments=places).keeps_all
+    # The last one recorded nothing.
+    found = recorded(declared("a", THEIRS), renamed, created("c/prod", "b/prod"))
+    (theirs,) = shared(recorded=found, prefix="me/").of("a/prod")
+    assert theirs.hold("t") == "how long it keeps data isn't recorded yet (workflow c)"
+    # Two continue it.
+    found = recorded(renamed, created("c/prod", "a/prod"), *(declared(n, THEIRS) for n in "bc"))
+    assert settings_of(found, "a/prod") == [THEIRS, THEIRS]
+
+
+def test_a_workflow_that_goes_on_after_it_was_continued_counts_itself() -> None:
+    found = recorded(
+        *(declared("a", THEIRS), created("b/prod", "a/prod"), declared("b", OWN)),
+        declared("a", HELD),
+    )
+    assert settings_of(found, "a/prod") == [HELD]
+    assert found.continued("b/prod") == ["b/prod"]
+    # A branch of its own changes nothing.
+    found = recorded(declared("a", HELD), created("a/dev", "a/prod"))
+    assert settings_of(found, "a/dev") == [HELD]
+
+
+def test_the_environments_that_one_continues() -> None:
+    found = recorded(created("b/prod", "prod"), created("c/prod", "b/prod"))
+    assert found.continued("c/prod") == ["c/prod", "b/prod", "prod"]
+    # Names can be used again.
+    found.add(created("b/prod", "c/prod"))
+    assert found.continued("c/prod") == ["c/prod", "b/prod"]
+    assert len(shared(recorded=found, prefix="me/").of("c/prod")) == 1
+    found.add(created("c/prod"))
+    assert found.continued("c/prod") == ["c/prod"]
 
 
 def test_the_longest_span_counts_for_what_is_shared() -> None:

@@ -10,6 +10,7 @@ from itertools import pairwise
 from tidemill.ledger.event import (
     Delivered,
     EffectQueued,
+    EnvironmentCreated,
     EnvironmentDropped,
     RecordedEvent,
     RolloutStepped,
@@ -25,7 +26,7 @@ from tidemill.ledger.retention_events import (
 from tidemill.ledger.retention_settings import RetentionSettings
 from tidemill.ledger.review import Review
 from tidemill.ledger.rollout import RolloutStep
-from tidemill.operations.shared_retention import SharedRetention
+from tidemill.operations.shared_retention import RecordedSettings, SharedRetention
 from tidemill.workflow.environment import Environment, history_filter
 
 # Why events are marked.
@@ -39,6 +40,7 @@ KINDS = tuple(
     kind.__name__
     for kind in (
         Delivered,
+        EnvironmentCreated,
         EnvironmentDropped,
         RolloutStepped,
         ReviewOpened,
@@ -92,6 +94,7 @@ class RetentionFacts:
     `reviews` are the open ones by environment and id, `pages` the events of stored pages by review, oldest
     first, with their times; `closed` says when a review ended. `deliveries` are the events of each model in
     each environment, oldest first. `parents` are the step keys of versions that published models continue.
+    A review stays at the environment in which it was opened when another workflow continues that.
     """
 
     pins: dict[str, Pin] = field(default_factory=dict)
@@ -102,12 +105,13 @@ class RetentionFacts:
     rollouts: dict[tuple[str, str], RolloutStep] = field(default_factory=dict)
     deliveries: list[tuple[int, float, str, str, str]] = field(default_factory=list)
     parents: frozenset[str] = frozenset()
-    # The settings of other workflows, by what the names of their environments begin with.
-    declared: dict[str, RetentionSettings] = field(default_factory=dict)
+    declared: RecordedSettings = field(default_factory=RecordedSettings)
+    _needed_versions: dict[str, str] | None = field(default=None, init=False, repr=False)
 
     def add(self, fact: RecordedEvent) -> None:
         """Take an event of `KINDS` into account; they must come in order."""
         event = fact.event
+        self._needed_versions = None
         if isinstance(event, DataPinned):
             self.pins[event.pin] = Pin(
                 id=event.pin,
@@ -124,11 +128,13 @@ class RetentionFacts:
                 (fact.seq, fact.at, event.environment, delivery.name, delivery.artifact.id)
             )
         elif isinstance(event, RolloutStepped):
+            for name in self.declared.continued(event.environment):
+                self.rollouts.pop((name, event.endpoint), None)
             self.rollouts[event.environment, event.endpoint] = event.step
         elif isinstance(event, EnvironmentDropped):
             self._drop(event.environment, fact.at)
-        elif isinstance(event, RetentionDeclared):
-            self.declared[f"{event.workflow}/"] = event.settings
+        elif isinstance(event, RetentionDeclared | EnvironmentCreated):
+            self.declared.add(event)
         else:
             self._add_review(fact)
 
@@ -140,12 +146,17 @@ class RetentionFacts:
             if event.review.held is not None:
                 self.held_rows.append((place, fact.seq, event.review.name))
         elif isinstance(event, ReviewPageStored):
-            place = (event.environment, event.review)
+            place = self._place(event.environment, event.review)
             name = self.reviews[place][1].name if place in self.reviews else ""
             self.pages.setdefault(place, []).append((fact.seq, fact.at, name))
         else:
             assert isinstance(event, ReviewClosed)
-            self._close((event.environment, event.review), fact.at)
+            self._close(self._place(event.environment, event.review), fact.at)
+
+    def _place(self, environment: str, review: str) -> tuple[str, str]:
+        """Where a review was opened: in this environment, or in one that it continues."""
+        places = [(name, review) for name in self.declared.continued(environment)]
+        return next((place for place in places if place in self.reviews), places[0])
 
     def _close(self, place: tuple[str, str], at: float) -> None:
         if self.reviews.pop(place, None) is not None:
@@ -160,6 +171,11 @@ class RetentionFacts:
     @property
     def needed_versions(self) -> dict[str, str]:
         """The versions of models that open reviews and rollouts need, each with what needs it."""
+        if self._needed_versions is None:
+            self._needed_versions = self._find_needed_versions()
+        return self._needed_versions
+
+    def _find_needed_versions(self) -> dict[str, str]:
         found = {
             review.artifact: f"open review {review.id}"
             for _, review in self.reviews.values()

@@ -5,12 +5,53 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from tidemill.ledger.event import EnvironmentCreated, Event
+from tidemill.ledger.retention_events import RetentionDeclared
 from tidemill.ledger.retention_settings import RetentionSettings
 from tidemill.ledger.workflow_scope import split_name
 from tidemill.workflow.environment import Environment
 
+# The kinds of events that tell whose settings count.
+SETTLING = (RetentionDeclared.__name__, EnvironmentCreated.__name__)
 _NOT_RECORDED = "how long it keeps data isn't recorded yet"
 _NOT_BY_ITSELF = "automatic = false"
+_UNKNOWN = RetentionSettings(hold=True, logs=None, memos=None)
+_STAYS = "what may be of any workflow stays (objects never recorded, logs, memos, old events)"
+
+
+@dataclass(slots=True, kw_only=True)
+class RecordedSettings:
+    """The settings that workflows recorded, by what the names of their environments begin with.
+
+    `heirs` are the workflows that continue the environments of one, such as under its new name, and `former`
+    the environments that others continue. What a workflow recorded counts until another one continues it,
+    and again if it records something afterwards.
+    """
+
+    settings: dict[str, RetentionSettings] = field(default_factory=dict)
+    heirs: dict[str, list[str]] = field(default_factory=dict)
+    former: dict[str, str] = field(default_factory=dict)
+
+    def add(self, event: Event) -> None:
+        """Take an event of `SETTLING` into account; they must come in order."""
+        if isinstance(event, RetentionDeclared):
+            self.settings[f"{event.workflow}/"] = event.settings
+        elif isinstance(event, EnvironmentCreated):
+            self.former.pop(event.environment, None)
+            heir, before = split_name(event.environment)[0], split_name(event.parent)[0]
+            if event.parent and before != heir:
+                self.former[event.environment] = event.parent
+                self.heirs.setdefault(before, []).append(heir)
+                self.settings.pop(before, None)
+
+    def continued(self, environment: str) -> list[str]:
+        """An environment and those that it continues, but for those of workflows that go on."""
+        found = [environment]
+        while (before := self.former.get(found[-1], "")) and before not in found:
+            if split_name(before)[0] in self.settings:
+                break
+            found.append(before)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +75,28 @@ class WorkflowRetention:
             return self.told(self.obstacle or "legal hold")
         return ""
 
+    @property
+    def keeps_all(self) -> bool:
+        """Whether nothing of the workflow may be removed."""
+        return bool(self.obstacle) or self.settings.hold
+
+    @property
+    def advice(self) -> str:
+        """What to do so that something of another workflow may be removed; "" if nothing needs to be done."""
+        name = self.workflow
+        if name and self.obstacle == _NOT_RECORDED:
+            return (
+                f"how long the workflow {name} keeps data isn't recorded yet, so nothing of it is removed, "
+                f"and {_STAYS}: run `tidemill sweep` in its project once"
+            )
+        if name and self.settings.hold:
+            return (
+                f"the workflow {name} has hold = true, so {_STAYS}: a change counts after the next "
+                f"`tidemill sweep` in its project; if it has another name now, `tidemill env adopt {name}` "
+                "continues it there"
+            )
+        return ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedRetention:
@@ -47,7 +110,7 @@ class SharedRetention:
 
     own: RetentionSettings
     prefix: str = ""
-    recorded: Mapping[str, RetentionSettings] = field(default_factory=dict)
+    recorded: RecordedSettings = field(default_factory=RecordedSettings)
     environments: Mapping[str, Environment] = field(default_factory=dict)
     by_itself: bool = False
     _found: dict[str, tuple[WorkflowRetention, ...]] = field(default_factory=dict, repr=False)
@@ -59,55 +122,55 @@ class SharedRetention:
         """
         prefix = split_name(environment)[0]
         if prefix not in self._found:
-            self._found[prefix] = (*self._of(prefix),)
+            prefixes = [prefix] if prefix else self._prefixes()
+            counting = (each for name in prefixes for each in self._counting(name, ()))
+            self._found[prefix] = (*map(self._of, dict.fromkeys(counting)),)
         return self._found[prefix]
 
-    def _of(self, prefix: str) -> Iterator[WorkflowRetention]:
-        known = [self.prefix, *sorted({*self.recorded} - {self.prefix})]
-        if prefix:
-            heirs = {split_name(name)[0] for name in self._branches_of(prefix)}
-            known = [prefix] if prefix in known else [each for each in known if each in heirs]
-        yield from map(self._of_known, known)
-        if not known:
-            yield WorkflowRetention(
-                settings=RetentionSettings(hold=True),
-                workflow=prefix.removesuffix("/"),
-                obstacle=_NOT_RECORDED,
-            )
+    def _prefixes(self) -> list[str]:
+        """Those of all workflows, first of the one that sweeps."""
+        others = {*self.recorded.settings, *(split_name(name)[0] for name in self.environments)}
+        return [self.prefix, *sorted(others - {self.prefix, ""})]
 
-    def _branches_of(self, prefix: str) -> Iterator[str]:
-        for name, each in self.environments.items():
-            if each.parent and split_name(each.parent)[0] == prefix:
-                yield name
+    def _counting(self, prefix: str, before: tuple[str, ...]) -> Iterator[str]:
+        """The workflows whose settings count for one: itself, or those that continue it."""
+        heirs = {*self.recorded.heirs.get(prefix, ())}.difference(before)
+        if heirs and prefix != self.prefix and prefix not in self.recorded.settings:
+            for heir in sorted(heirs):
+                yield from self._counting(heir, (*before, prefix))
+        else:
+            yield prefix
 
-    def _of_known(self, prefix: str) -> WorkflowRetention:
+    def _of(self, prefix: str) -> WorkflowRetention:
         if prefix == self.prefix:
             return WorkflowRetention(settings=self.own)
-        settings = self.recorded[prefix]
+        settings, obstacle = self.recorded.settings.get(prefix), ""
+        if settings is None:
+            settings, obstacle = _UNKNOWN, _NOT_RECORDED
+        elif self.by_itself and not settings.automatic:
+            obstacle = _NOT_BY_ITSELF
         return WorkflowRetention(
-            settings=settings,
-            workflow=prefix.removesuffix("/"),
-            obstacle=_NOT_BY_ITSELF if self.by_itself and not settings.automatic else "",
+            settings=settings, workflow=prefix.removesuffix("/"), obstacle=obstacle
         )
 
     @property
-    def every(self) -> list[WorkflowRetention]:
+    def every(self) -> tuple[WorkflowRetention, ...]:
         """The settings of all workflows of the home."""
-        names = [self.prefix, *self.recorded, *self.environments]
-        prefixes = dict.fromkeys(split_name(name)[0] for name in names)
-        return [each for prefix in prefixes for each in self.of(prefix)]
+        return self.of("")
 
     @property
     def keeps_all(self) -> bool:
         """Whether a workflow keeps everything, and so also what can't be told to be another's."""
-        kept = (each for each in self.every if each.obstacle != _NOT_RECORDED)
-        return any(each.obstacle or each.settings.hold for each in kept)
+        return any(each.keeps_all for each in self.every)
+
+    @property
+    def notes(self) -> list[str]:
+        """Which other workflows keep everything, and what to do about that."""
+        return [each.advice for each in self.every if each.advice]
 
     def longest(self, span: Callable[[RetentionSettings], float | None]) -> float | None:
         """The longest of a span in all settings; None if one keeps for ever, or isn't known."""
-        spans = [
-            span(each.settings) if each.obstacle != _NOT_RECORDED else None for each in self.every
-        ]
+        spans = [span(each.settings) for each in self.every]
         known = [length for length in spans if length is not None]
         return max(known) if len(known) == len(spans) else None
 

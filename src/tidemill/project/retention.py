@@ -21,13 +21,13 @@ from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.retention_events import (
     DataPinned,
     DataUnpinned,
-    RetentionDeclared,
     StagesUndeclared,
     SweepMarked,
 )
 from tidemill.ledger.workflow_scope import split_name
 from tidemill.operations.io.sweeper import Sweeper, SweepTools
 from tidemill.operations.retention import Pin, RetentionFacts, RetentionPolicy, undeclared_since
+from tidemill.operations.shared_retention import SETTLING, RecordedSettings, SharedRetention
 from tidemill.operations.swept import SweepReport
 from tidemill.ports.ledger import Ledger, State
 from tidemill.project.composition import run_id
@@ -223,13 +223,15 @@ class Retention:
 
     def _is_held(self) -> bool:
         """Whether any workflow of the home keeps everything."""
-        facts = RetentionFacts()
-        for fact in self._ledger().events(kinds=(RetentionDeclared.__name__,)):
-            facts.add(fact)
-        own = self._workspace.settings.retention
-        prefix = self._prefix
-        others = (each for name, each in facts.declared.items() if name != prefix)
-        return any(each.hold for each in (own, *others))
+        recorded, ledger = RecordedSettings(), self._ledger()
+        for fact in ledger.events(kinds=SETTLING):
+            recorded.add(fact.event)
+        return SharedRetention(
+            own=self._workspace.settings.retention,
+            prefix=self._prefix,
+            recorded=recorded,
+            environments=ledger.state("").environments,
+        ).keeps_all
 
     def _undeclared_too_long(self) -> Iterator[str]:
         """The stages of the environment that weren't declared for as long as results are kept."""

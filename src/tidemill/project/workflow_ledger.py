@@ -34,6 +34,7 @@ from tidemill.ledger.workflow_scope import (
     workflow_prefix,
     workflow_scope,
 )
+from tidemill.operations.shared_retention import SETTLING, RecordedSettings
 from tidemill.ports.ledger import Guard, Lease, Ledger, State
 from tidemill.workflow.environment import PRODUCTION, Environment
 from tidemill.workflow.stage import Flow
@@ -61,8 +62,9 @@ class WorkflowLedger:
         self.shared = shared
         self.prefix = workflow_prefix(workflow)
         self._stages = stages
-        # What is still to be recorded.
         self._retention = retention
+        # Whether nothing of the settings is left to be recorded with the next event.
+        self._is_declared = False
         self._origins_of_effects: dict[str, str] = {}
         # Whether anything was appended that no checkpoint was considered for yet.
         self.has_appended = False
@@ -74,7 +76,8 @@ class WorkflowLedger:
         recorded = [self._recorded(event) for event in events]
         if guard is not None and guard.lease is not None:
             guard = replace(guard, lease=self._recorded_lease(guard.lease))
-        recorded = [*self._declaration(), *recorded]
+        if not self._is_declared:
+            recorded = [*self._declaration(), *recorded]
         adopted = self._adoption() if any(hasattr(event, "environment") for event in events) else []
         with self._own_names():
             try:
@@ -84,19 +87,20 @@ class WorkflowLedger:
                 if not adopted or self._adoption():
                     raise
                 seq = self.shared.append(recorded, now=now, guard=guard)
-        self._retention = None
+        self._is_declared = True
         return seq
 
     def declare_retention(self, *, now: float) -> None:
         """Record how long the workflow keeps data, if others share the home and it isn't recorded yet."""
         if declared := self._declaration():
             self.shared.append(declared, now=now)
-        self._retention = None
+        self._is_declared = True
 
     def adopt(self, workflow: str, acted: Acted, *, now: float) -> tuple[str, ...]:
         """Continue the environments of another workflow in branches of them, and return their names.
 
-        Who did it is recorded with it. Raises ConflictError if this workflow has environments already.
+        Who did it is recorded with it, and how long this one keeps data, which counts for both from now on.
+        Raises ConflictError if this workflow has environments already.
         """
         every = self._environments()
         if not self._is_new(every):
@@ -107,7 +111,8 @@ class WorkflowLedger:
         if scope.origins:
             told = replace(acted, environment=scope.recorded(acted.environment))
             events = [replace(event, actor=acted.actor) for event in adoption_events(every, scope)]
-            self.shared.append([*events, told], now=now)
+            self.shared.append([*events, *self._declaration(), told], now=now)
+            self._is_declared = True
         return tuple(name for name, _ in scope.origins.values())
 
     def others(self) -> list[str]:
@@ -245,13 +250,12 @@ class WorkflowLedger:
         settings = self._retention
         if settings is None or not other_prefixes(self._environments(), self.prefix):
             return ()
-        mine = RetentionDeclared(workflow=self.prefix.removesuffix("/"), settings=settings)
-        known = (
-            fact.event
-            for fact in self.shared.events(kinds=(RetentionDeclared.__name__,), newest=True)
-        )
-        last = next((e for e in known if getattr(e, "workflow", "") == mine.workflow), None)
-        return () if last == mine else (mine,)
+        recorded = RecordedSettings()
+        for fact in self.shared.events(kinds=SETTLING):
+            recorded.add(fact.event)
+        if recorded.settings.get(self.prefix) == settings:
+            return ()
+        return (RetentionDeclared(workflow=self.prefix.removesuffix("/"), settings=settings),)
 
     def _adoption(self) -> Sequence[EnvironmentCreated]:
         """What takes a home from before over, until that is done or there is nothing to take over."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tidemill.ledger.event import Published
 from tidemill.ledger.governance_events import ReviewOpened
 from tidemill.ledger.policy import SubjectKind
 from tidemill.ledger.retention_events import SweepMarked
-from tidemill.ledger.retention_settings import StageRetention
+from tidemill.ledger.retention_settings import RetentionSettings, StageRetention
 from tidemill.ports.upkeep import StoredObject
 from tidemill.testing import records as samples
 
@@ -150,6 +151,41 @@ def test_an_orphan_that_is_pinned_before_it_is_deleted_stays(
     home.sweep()
     assert is_stored(home, pinned)
     assert not is_stored(home, max(orphans))
+
+
+@pytest.mark.parametrize(
+    "settings", [replace(SETTINGS, hold=True), replace(SETTINGS, grace=10 * DAY)]
+)
+def test_an_orphan_stays_if_a_workflow_wants_that_before_it_is_deleted(
+    home: SweptHome, monkeypatch: pytest.MonkeyPatch, settings: RetentionSettings
+) -> None:
+    home.orphan(0)
+    home.now += DAY
+    orphans, list_stored = {*home.stored()} - {*home.needed()}, home.objects.stored
+
+    def stored() -> Iterator[StoredObject]:
+        yield from list_stored()
+        home.declare(OTHER, settings)
+
+    monkeypatch.setattr(home.objects, "stored", stored)
+    report = home.sweep()
+    assert report is not None
+    assert report.orphans == 0
+    assert all(is_stored(home, name) for name in orphans)
+
+
+def test_superseded_results_of_one_place(home: SweptHome) -> None:
+    for stage, partition, version in product("ab", "pq", range(2)):
+        home.publish("shop/prod", stage, partition, version)
+    garbage = home.ledger.garbage
+
+    def keys(*place: str) -> list[str]:
+        return [each.key for each in garbage.superseded_results(home.now, *place)]
+
+    assert keys() == ["a p 0", "a q 0", "b p 0", "b q 0"]
+    assert keys("a") == ["a p 0", "a q 0"]
+    assert keys("a", "q") == ["a q 0"]
+    assert keys("c") == []
 
 
 def test_a_ledger_that_cannot_be_written_loses_nothing(

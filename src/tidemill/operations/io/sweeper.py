@@ -189,6 +189,7 @@ class Sweeper:
             orphans=len(orphans),
             orphan_bytes=sum(size for _, size in orphans),
             files=self._files(policy, dry_run=True),
+            notes=tuple(policy.settings.notes),
         )
 
     def sweep(self, sweep: str) -> SweepReport:
@@ -220,7 +221,7 @@ class Sweeper:
             files=files,
             waits=tuple(dict.fromkeys(work.waits)),
             failed={**work.failed, **orphans.failed},
-            notes=tuple(work.notes()),
+            notes=(*work.notes(), *work.policy.settings.notes),
         )
 
     def _plan(self, policy: RetentionPolicy, as_of: Mapping[str, int]) -> _Plan:
@@ -359,8 +360,7 @@ class _Deletion:
         self.lease = lease
         self._tally = tally
         self._find_policy = find_policy
-        self.policy, self._as_of = find_policy()
-        self._cutoff = _cutoff(tools, self.policy)
+        self.decide()
         self._renewed = tools.clock()
         self._done: list[int] = []
         self._kept: dict[str, str] = {}
@@ -370,6 +370,7 @@ class _Deletion:
     def decide(self) -> tuple[RetentionPolicy, Mapping[str, int]]:
         """Find the policy anew."""
         self.policy, self._as_of = self._find_policy()
+        self._cutoff = _cutoff(self._tools, self.policy)
         return self.policy, self._as_of
 
     def renew(self, *, always: bool = False) -> None:
@@ -422,14 +423,15 @@ class _Deletion:
         self._kept.update(kept)
 
     def remove_unneeded(self, names: Sequence[str]) -> Discarded:
-        """Delete objects that were never recorded."""
-        while True:
+        """Delete objects that were never recorded, unless a workflow keeps everything by now."""
+        while not self.policy.settings.keeps_all:
             self.renew()
             discard = partial(self._discard, self.policy.needed)
             try:
                 return self._tools.removal.remove_unneeded(names, discard, guard=self._guard)
             except ConflictError:
                 self._decide_again()
+        return Discarded(sizes={})
 
     @property
     def _guard(self) -> Guard:
