@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,20 @@ def test_a_renamed_workflow_goes_on_when_it_is_asked_to(tmp_path: Path) -> None:
         assert len(project.runs()) == 2
         with pytest.raises(ConflictError, match="has state of its own already"):
             project.environments.adopt("tides")
+
+
+def test_a_workflow_that_was_renamed_twice_has_one_history_of_contracts(tmp_path: Path) -> None:
+    tides = Tides(tmp_path)
+    names = ["tides", "ebb", "flood", "spring"]
+    for number, (former, name) in enumerate(pairwise(names)):
+        tides.send(number)
+        tides.ok()
+        tides.edit(f'tm.Workflow("{former}")', f'tm.Workflow("{name}")')
+        with on(tides, "prod") as project:
+            project.environments.adopt(former)
+            [version] = project.contracts.history("raw").versions
+        assert (version.first.partition, version.last.partition) == (day(0), day(number))
+        assert (version.published, version.held) == (number + 1, number + 1)
 
 
 def note(seen: list[object], fact: object) -> object:

@@ -14,6 +14,7 @@ from tidemill.history.io.runs import list_contract_versions
 from tidemill.lineage.impact import consumers_of
 from tidemill.lineage.io.git_ref import stages_at
 from tidemill.lineage.version_review import ContractReview, review_contract
+from tidemill.project.workflow_ledger import shared_ledger
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.stage import UNDECLARED
 
@@ -65,9 +66,9 @@ class Contracts:
         space = self._workspace
         declared = space.known_stage(stage).is_declared
         spec = self.of_stage(stage) if declared else None
-        versions = space.read_state(
-            lambda state: list_contract_versions(space.tools.ledger, state, stage)
-        )
+        # What was published under a former name of the workflow counts as well.
+        ledger = shared_ledger(space.tools.ledger)
+        versions = space.read_state(lambda state: list_contract_versions(ledger, state, stage))
         return ContractHistory(spec=spec, versions=versions)
 
     def compare(self, stage: str, old: ContractSpec, new: ContractSpec) -> ContractReview:

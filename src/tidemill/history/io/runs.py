@@ -239,7 +239,7 @@ class ContractVersion:
 
 
 def list_contract_versions(ledger: Ledger, state: State, stage: str) -> list[ContractVersion]:
-    """The versions of a stage's contract in a state, oldest first."""
+    """The versions of a stage's contract in a state, oldest first; `ledger` is that of the whole home."""
     head = state.heads.get(stage)
     held = Counter(bound.contract for bound in head.partitions.values()) if head else Counter()
     return [
@@ -258,6 +258,7 @@ def _publication(ledger: Ledger, stage: str, seq: int) -> PublishedPartition:
     """The publication that an event recorded."""
     [fact] = ledger.events(kinds=(Published.__name__,), stage=stage, after=seq - 1, limit=1)
     assert isinstance(fact.event, Published)
+    assert fact.seq == seq
     return PublishedPartition(
         partition=fact.event.partition, run=fact.event.binding.run, at=fact.at
     )
