@@ -352,11 +352,13 @@ def test_logs_orphans_and_leftovers_go(built: Path, clock: Clock) -> None:
     logs = home / "logs" / "20200101-000000-abcdef"
     logs.mkdir(parents=True)
     (logs / "1.jsonl").write_text("{}\n")
+    (home / "ledger.db.verify-left").mkdir()
     (home / "tmp" / "left").write_text("half")
     with opened(built) as project:
         [name] = project.tools.artifacts.put_all([(b"never bound", ".bin")])
     found = report()
     assert (found["orphans"], found["files"]["logs"], logs.exists()) == (0, 3, False)
+    assert not (home / "ledger.db.verify-left").exists()
     clock.ahead = 2 * 3_600.0
     assert report("--dry-run")["files"]["temporary"] == 4
     found = report()

@@ -11,6 +11,7 @@ from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.adapters.files.memos import FileMemos
 from tidemill.adapters.sqlite.compaction import SqliteCompaction
 from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.adapters.sqlite.scratch_folder import clear_scratch_folders
 from tidemill.core.errors import ConflictError, TidemillError, UsageError
 from tidemill.core.recorded_reason import checked_note, checked_reason
 from tidemill.environments.io.environments import Environments, forget_stages
@@ -195,6 +196,7 @@ class Retention:
         dropped = Environments(space.tools, space.options).drop(expired=True, actor=actor)
         removed = self._forget_undeclared(notes)
         report = sweeper.sweep(run_id())
+        clear_scratch_folders(space.home / LEDGER)
         if isinstance(space.tools.ledger, WorkflowLedger):
             space.tools.ledger.has_appended = True
         saved, more = self._compact(actor, goes_on=goes_on and sweeper.by_itself)

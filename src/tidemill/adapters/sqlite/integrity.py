@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import tempfile
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
@@ -28,6 +27,7 @@ from tidemill.adapters.sqlite.ledger import BUSY_TIMEOUT_S
 from tidemill.adapters.sqlite.packed_text import is_packed
 from tidemill.adapters.sqlite.people import damaged_names
 from tidemill.adapters.sqlite.projections import Projector
+from tidemill.adapters.sqlite.scratch_folder import scratch_folder
 from tidemill.adapters.sqlite.stamps import read_text, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.counts import are, listed
@@ -267,8 +267,8 @@ def _projection_faults(path: Path, connection: sqlite3.Connection) -> Iterator[s
     """Compare the tables that are derived from events with those that the events give."""
     # All of them can be read. They are read again, one by one, because they may be many.
     events = (event for seq in _numbers(connection) if (event := _event(connection, seq)))
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        copy = Path(folder) / "rebuilt.db"
+    with scratch_folder(path) as folder:
+        copy = folder / "rebuilt.db"
         try:
             rebuild_from(events, copy, is_complete=True)
         except TidemillError as error:
