@@ -34,6 +34,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     sys.modules.pop("flow", None)
 
 
+def test_its_ledger_is_not_damaged(project: Project) -> None:
+    assert project.stored_state.verify().problems == ()
+
+
 @pytest.mark.filterwarnings("ignore::polars.exceptions.PolarsInefficientMapWarning")
 def test_only_what_reads_text_or_is_judged_by_its_code_runs_once_more(project: Project) -> None:
     plan = project.plan()

@@ -15,13 +15,15 @@ import pytest
 
 from tests.behaviour.test_damage import sea
 from tests.support.damage import copy_home, cut, flip, object_files
-from tests.support.tables import execute
-from tests.support.tides import Tides, day, rebuilt
+from tests.support.tables import WITHOUT_LISTINGS, execute
+from tests.support.tides import Tides, day, flow_of, rebuilt
 from tidemill.adapters.sqlite import integrity
 from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION
 from tidemill.core.errors import ConflictError, StorageError, TidemillError
 from tidemill.ledger.event import EffectDone, EffectQueued
 from tidemill.ledger.io.lease_holder import this_process
+from tidemill.project.project import Project, open_project
 from tidemill.project.verification import Verification
 from tidemill.runs.io.lease import take_lease
 from tidemill.testing.records import published_event
@@ -53,6 +55,22 @@ def verify(tides: Tides, *, deep: bool = False, repair: bool = False) -> Verific
         return project.stored_state.verify(deep=deep, repair=repair)
     finally:
         project.close()
+
+
+def unopened(tides: Tides) -> Project:
+    """The project as a command has it, which opens the ledger on first use."""
+    return open_project(tides.root, workflow=flow_of(tides.root, tides.text))
+
+
+def first_verify(tides: Tides, *, repair: bool = False) -> Verification:
+    """Verify by a command that nothing was done before."""
+    with closing(unopened(tides)) as project:
+        return project.stored_state.verify(repair=repair)
+
+
+def first_rebuild(tides: Tides) -> None:
+    with closing(unopened(tides)) as project:
+        project.stored_state.rebuild()
 
 
 def ledger(tides: Tides) -> Path:
@@ -364,3 +382,61 @@ def test_a_ledger_that_a_run_or_a_notebook_uses_is_not_rebuilt(
         # A project that is used again opens the new ledger.
         assert other.state().heads.keys() == project.state().heads.keys()
     assert tides.ok() == {}
+
+
+def test_a_ledger_of_an_earlier_version_is_upgraded_first(tides: Tides) -> None:
+    execute(ledger(tides), *WITHOUT_LISTINGS)
+    assert first_verify(tides).problems == ()
+    execute(ledger(tides), "SELECT * FROM contract_versions")
+
+
+def test_a_damaged_ledger_of_an_earlier_version_is_repaired(tides: Tides) -> None:
+    path = ledger(tides)
+    # It can't be upgraded.
+    execute(
+        path,
+        *WITHOUT_LISTINGS,
+        "CREATE TABLE quarantined (seq INTEGER PRIMARY KEY REFERENCES events (seq))",
+    )
+    with pytest.raises(StorageError, match="already exists"):
+        first_verify(tides)
+    execute(path, "INSERT INTO quarantined VALUES (99999)")
+    [problem] = first_verify(tides).problems
+    assert problem.message == "row 99999 of quarantined refers to a missing row of events"
+    assert first_verify(tides, repair=True).is_sound
+    assert first_verify(tides).problems == ()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        first_verify,
+        partial(first_verify, repair=True),
+        first_rebuild,
+    ],
+)
+def test_a_ledger_of_a_newer_version_is_left_alone(
+    tides: Tides, act: Callable[[Tides], object]
+) -> None:
+    newer = SCHEMA_VERSION + 1
+    execute(
+        ledger(tides),
+        "ALTER TABLE runs ADD COLUMN extra",
+        f"INSERT INTO migrations VALUES ({newer}, '3.2.1')",
+        f"PRAGMA user_version = {newer}",
+    )
+    before = at_rest(tides)
+    with pytest.raises(
+        StorageError, match=f"has schema version {newer}, written by Tidemill 3.2.1"
+    ):
+        act(tides)
+    assert at_rest(tides) == before
+    assert [*ledger(tides).parent.glob("ledger.db.*")] == []
+
+
+def test_what_a_killed_verification_left_is_removed(tides: Tides) -> None:
+    left = ledger(tides).with_name("ledger.db.verify-left")
+    left.mkdir()
+    (left / "rebuilt.db").write_bytes(b"a copy")
+    assert verify(tides).problems == ()
+    assert not left.exists()

@@ -146,7 +146,7 @@ class StoredState:
         return self.ledger
 
     def _ledger_problems(self, *, repair: bool) -> list[StorageFault]:
-        found = integrity.find_damage(self.ledger)
+        found = self._find_damage()
         problems = [StorageFault(kind="ledger", place=LEDGER, message=text) for text in found]
         # A rebuilt ledger has a new chain, which would hide that events were changed.
         if problems and repair and not integrity.find_chain_fault(self.ledger):
@@ -159,6 +159,17 @@ class StoredState:
                 left = {*integrity.find_damage(self.ledger)}
                 problems = [replace(each, repaired=each.message not in left) for each in problems]
         return problems
+
+    def _find_damage(self) -> list[str]:
+        """Describe what is wrong with the ledger, which is upgraded before, as by any command."""
+        try:
+            integrity.upgrade(self.ledger)
+        except StorageError:
+            # It may be damaged.
+            if found := integrity.find_damage(self.ledger):
+                return found
+            raise
+        return integrity.find_damage(self.ledger)
 
     def _people_problems(self) -> Iterator[StorageFault]:
         if self.ledger.exists():

@@ -129,7 +129,7 @@ class Connections:
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute(f"PRAGMA foreign_keys = {self._foreign_keys}")
                 allow_appends(connection)
-                version = _read_pragma(connection, "user_version")
+                version = read_schema_version(connection)
                 # The file may have been replaced while this waited for it. From now on it can't be.
                 if self._identity() == created:
                     self._prepare(connection, version)
@@ -188,7 +188,7 @@ class Connections:
 
         What this one writes might contradict what the newer schema derives from events.
         """
-        version = _read_pragma(connection, "user_version")
+        version = read_schema_version(connection)
         if version <= SCHEMA_VERSION:
             return
         raise StorageError(
@@ -220,13 +220,7 @@ class Connections:
                 f"{self.path} is an SQLite file of another program, not a Tidemill ledger: move it "
                 "away, or keep the project's state in another folder"
             )
-        if version <= SCHEMA_VERSION:
-            return
-        raise StorageError(
-            f"the ledger {self.path} has schema version {version}, written by "
-            f"{_written_by(connection, version)}; Tidemill "
-            f"{_tidemill_version()} supports versions up to {SCHEMA_VERSION}: pip install -U tidemill"
-        )
+        refuse_newer_schema(connection, version, self.path)
 
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
@@ -271,6 +265,22 @@ class Connections:
             f"{describe_holder(decode(dict, holder))} (lease {name!r})" for name, holder in rows
         )
         return "; ".join(held) or "another process"
+
+
+def read_schema_version(connection: sqlite3.Connection) -> int:
+    """The version of the schema that a ledger's file has."""
+    return _read_pragma(connection, "user_version")
+
+
+def refuse_newer_schema(connection: sqlite3.Connection, version: int, path: str) -> None:
+    """Raise StorageError for a schema version that only a newer Tidemill knows."""
+    if version <= SCHEMA_VERSION:
+        return
+    raise StorageError(
+        f"the ledger {path} has schema version {version}, written by "
+        f"{_written_by(connection, version)}; Tidemill "
+        f"{_tidemill_version()} supports versions up to {SCHEMA_VERSION}: pip install -U tidemill"
+    )
 
 
 def damaged_ledger(path: str, cause: BaseException) -> StorageError:

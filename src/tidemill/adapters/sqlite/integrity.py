@@ -20,10 +20,13 @@ from tidemill.adapters.sqlite.connections import (
     READ_ERRORS,
     Connections,
     is_busy,
+    read_schema_version,
+    refuse_newer_schema,
     unreadable_ledger,
 )
 from tidemill.adapters.sqlite.event_chain import EventWriter, chain_faults, event_place
 from tidemill.adapters.sqlite.ledger import BUSY_TIMEOUT_S
+from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION
 from tidemill.adapters.sqlite.packed_text import is_packed
 from tidemill.adapters.sqlite.people import damaged_names
 from tidemill.adapters.sqlite.projections import Projector
@@ -71,23 +74,37 @@ class StoredEvent:
 
 
 def find_damage(path: Path) -> list[str]:
-    """Describe everything that is wrong with a ledger's file; an intact one gives an empty list."""
+    """Describe everything that is wrong with a ledger's file; an intact one gives an empty list.
+
+    Of one of an earlier schema only the file and the events are looked at. StorageError for a newer schema.
+    """
     if not path.exists():
         return []
     try:
         with closing(open_survivor(path)) as connection:
             # What is recorded meanwhile would be in some tables, and not in others.
             connection.execute("BEGIN")
-            found = [
-                *_structure_faults(connection),
-                *_event_faults(connection),
-                *damaged_names(connection),
-            ]
+            found = [*_structure_faults(connection), *_event_faults(connection)]
+            if read_schema_version(connection) < SCHEMA_VERSION:
+                # What its other tables have isn't what the events give now.
+                return found
+            found += damaged_names(connection)
             return found or [*chain_faults(connection), *_projection_faults(path, connection)]
     except READ_ERRORS as error:
         if is_busy(error):
             raise unreadable_ledger(str(path), error) from error
         return [_plain(error)]
+
+
+def upgrade(path: Path) -> None:
+    """Upgrade a ledger of an earlier schema, as whatever opens it does; StorageError if that fails."""
+    if not path.exists():
+        return
+    version = 0
+    with suppress(*READ_ERRORS), closing(open_survivor(path)) as connection:
+        version = read_schema_version(connection)
+    if 0 < version < SCHEMA_VERSION:
+        Connections(path, BUSY_TIMEOUT_S).close()
 
 
 def find_chain_fault(path: Path) -> str:
@@ -234,13 +251,18 @@ def _add(
 
 
 def open_survivor(path: Path) -> sqlite3.Connection:
-    """Open a ledger's file that may be damaged; texts are read as bytes."""
+    """Open a ledger's file that may be damaged; texts are read as bytes. StorageError for a newer schema."""
     connection = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)
+    try:
+        with suppress(*READ_ERRORS):
+            refuse_newer_schema(connection, read_schema_version(connection), str(path))
+            # A ledger from before has no such table; where there is one, this is not used.
+            if connection.execute(queries()["has_compacted"]).fetchone() is None:
+                connection.execute(queries()["no_compacted"])
+    except StorageError:
+        connection.close()
+        raise
     connection.text_factory = bytes
-    with suppress(*READ_ERRORS):
-        # A ledger from before has no such table; where there is one, this is not used.
-        if connection.execute(queries()["has_compacted"]).fetchone() is None:
-            connection.execute(queries()["no_compacted"])
     return connection
 
 
@@ -302,10 +324,11 @@ def _comparable_value(value: Any) -> Any:
         # A mean that a migration computed may differ in its last digits.
         return float(f"{value:.9g}")
     if isinstance(value, bytes) and value.startswith(b"{"):
-        # A number may be written as 0 or as 0.0.
+        # A number may be written as 0 or as 0.0, and an earlier version didn't write all empty fields.
         text, _, mark = value.partition(b"\n")
         with suppress(ValueError):
-            return json.dumps(json.loads(text, parse_int=float)), bool(mark)
+            fields = json.loads(text, parse_int=float)
+            return json.dumps({key: each for key, each in fields.items() if each}), bool(mark)
     return value
 
 
