@@ -20,14 +20,18 @@ from tests.support.tampering import unlocked
 from tests.support.tides import Tides, day, flow_of, rows_of
 from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.adapters.sqlite.scratch_folder import scratch_folder
 from tidemill.core.errors import ConflictError, StorageError, UsageError
-from tidemill.ledger.event import RunEnded, RunStarted
+from tidemill.ledger.event import Published, RunEnded, RunStarted
+from tidemill.ledger.garbage import MarkedEvents
 from tidemill.ledger.governance_events import Acted
+from tidemill.ledger.retention_events import SweepMarked
 from tidemill.ledger.run import Status
 from tidemill.operations.io.backup_folder import BackupFolder, copy_file
 from tidemill.project import home_backup
 from tidemill.project.home_backup import BackupReport, HomeBackups, RestoredHome
 from tidemill.project.project import open_project
+from tidemill.project.workflow_ledger import shared_ledger
 from tidemill.testing.suites.ledger import nobody_is_dead
 
 
@@ -126,6 +130,45 @@ def test_what_the_home_does_not_need_leaves_the_backup(tides: Tides, target: Pat
     assert back_up(tides, target).manifest.object_count == made.manifest.object_count - 1
     count = len(list((target / "objects").rglob("*.parquet")))
     assert count == made.manifest.object_count - 1
+
+
+def test_what_is_kept_although_nothing_needs_it_is_backed_up(tides: Tides, target: Path) -> None:
+    tides.edit("value * 2", "value * 3")
+    tides.ok()
+    with closing(tides.open()) as project:
+        tools = project.tools
+        [orphan] = tools.artifacts.put_all([(b"an example", ".parquet")])
+        ledger = shared_ledger(tools.ledger)
+        pin = project.retention.pin(orphan, reason="an example")
+        old = next(iter(ledger.events(kinds=("Published",), stage="doubled")))
+        assert isinstance(old.event, Published)
+        [name] = old.event.binding.product.all_objects
+        # A sweep marked it, and didn't delete it yet; a hold may keep it from now on.
+        mark = MarkedEvents(stage="doubled", reason="superseded", events=(old.seq,))
+        ledger.append([SweepMarked(sweep="s", marks=(mark,))], now=tools.clock())
+    made = back_up(tides, target)
+    assert (made.manifest.missing, made.notes, faults(tides, target)) == ((), (), ())
+    assert BackupFolder(target).read_objects(made.manifest).keys() >= {orphan, name}
+    home = tides.root / ".tidemill" / "objects"
+    kept = {each: (home / each[:2] / each).read_bytes() for each in (orphan, name)}
+    lose_home(tides)
+    restore(tides, target)
+    assert {each: (home / each[:2] / each).read_bytes() for each in kept} == kept
+    with closing(tides.open()) as project:
+        project.retention.unpin(pin.id)
+    # It may be deleted already.
+    (home / name[:2] / name).unlink()
+    again = back_up(tides, target)
+    assert (again.manifest.missing, again.notes) == ((), ())
+    assert orphan not in BackupFolder(target).read_objects(again.manifest)
+
+
+def test_what_a_killed_verification_left_is_not_backed_up(tides: Tides, target: Path) -> None:
+    home = tides.root / ".tidemill"
+    with scratch_folder(home / "ledger.db") as folder:
+        (folder / "rebuilt.db").write_bytes(b"a copy")
+        files = back_up(tides, target).manifest.files
+    assert [file.path for file in files if "rebuilt" in file.path] == []
 
 
 def test_a_backup_of_a_sweeping_home_is_consistent(

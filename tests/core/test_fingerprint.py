@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.core.fingerprint import fingerprint, object_name
+from tidemill.core.fingerprint import fingerprint, is_object_name, object_name
 
 GOLDEN: list[tuple[tuple[Any, ...], str]] = [
     ((), "5be108bba87e666a11fcfadacb3bf806"),
@@ -42,6 +42,10 @@ def test_golden_digests_are_all_different() -> None:
 def test_object_name() -> None:
     name = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert object_name(b"abc", ".parquet") == f"{name}.parquet"
+    assert is_object_name(f"{name}.parquet")
+    assert is_object_name(name)
+    assert not is_object_name(f"../{name}")
+    assert not is_object_name("features")
 
 
 scalars = (

@@ -8,12 +8,15 @@ changing it makes every recorded result unreachable.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from tidemill.core.payload import Payload
 
 Part: TypeAlias = "str | bytes | int | float | bool | Sequence[Part] | Mapping[str, Part] | None"
+
+_OBJECT_NAME = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]+)*")
 
 
 def fingerprint(tag: str, *parts: Part) -> str:
@@ -25,6 +28,11 @@ def fingerprint(tag: str, *parts: Part) -> str:
 def object_name(payload: Payload, suffix: str) -> str:
     """Name a stored object by the SHA-256 of its bytes, and a suffix for the format."""
     return hashlib.sha256(payload).hexdigest() + suffix
+
+
+def is_object_name(name: str) -> bool:
+    """Whether a name is that of a stored object."""
+    return _OBJECT_NAME.fullmatch(name) is not None
 
 
 def _encode(part: Part) -> bytes:

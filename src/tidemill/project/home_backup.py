@@ -149,7 +149,7 @@ class HomeBackups:
             for number in range(_MOST_COPIES):
                 copy = Path(temporary) / f"{number}.db"
                 copied = snapshot.copy_ledger(home / LEDGER, copy)
-                sizes = folder.add_objects(sorted(copied.objects), home)
+                sizes = folder.add_objects(sorted(copied.objects | copied.kept), home)
                 missing = copied.objects - sizes.keys()
                 # What a newer ledger needs as well isn't swept: it is missing or damaged.
                 if missing <= gone:

@@ -1,5 +1,6 @@
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from tests.support.tampering import unlocked
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.adapters.sqlite.snapshot import copy_ledger, needed_objects, release_leases
 from tidemill.core.errors import ConflictError, StorageError
+from tidemill.ledger.garbage import MarkedEvents
+from tidemill.ledger.retention_events import DataPinned, DataUnpinned, SweepMarked
 from tidemill.testing import records as samples
 from tidemill.testing.suites.ledger import nobody_is_dead
 
@@ -47,6 +50,37 @@ def test_pulled_rows_are_needed(path: Path) -> None:
         connection.execute("UPDATE sources SET body = 'x' WHERE path = 'batch 1'")
     # A damaged record is found when the ledger is verified.
     assert name not in needed_objects(path)
+
+
+def test_what_is_kept_although_no_event_needs_it_is_known(path: Path, tmp_path: Path) -> None:
+    pinned, former = f"{1:064x}.parquet", f"{2:064x}.parquet"
+    ledger = SqliteLedger(path)
+    seq = ledger.append([samples.published_event("old", stage="marked")], now=2.0)
+    ledger.append([samples.removed_event("old", stage="marked")], now=3.0)
+    marks = (MarkedEvents(stage="marked", reason="superseded", events=(seq,)),)
+    pins = {"p1": pinned, "p2": former, "p3": "features"}
+    ledger.append(
+        [
+            SweepMarked(sweep="s", marks=marks),
+            *(
+                DataPinned(environment=samples.PROD, pin=pin, target=what, actor="a", reason="so")
+                for pin, what in pins.items()
+            ),
+            DataUnpinned(environment=samples.PROD, pin="p2", actor="a"),
+        ],
+        now=4.0,
+    )
+    ledger.close()
+    with closing(sqlite3.connect(path)) as connection:
+        marked = {name for (name,) in connection.execute("SELECT object FROM garbage")}
+    assert marked
+    found = copy_ledger(path, tmp_path / "copy.db")
+    assert found.kept >= {*marked, pinned}
+    assert not found.kept & {former, "features", *found.objects}
+    with unlocked(path) as connection:
+        connection.execute("UPDATE events SET body = 'x' WHERE kind = 'DataPinned'")
+    # A damaged record is found when the ledger is verified.
+    assert pinned not in copy_ledger(path, tmp_path / "other.db").kept
 
 
 def test_nobody_holds_a_lease_of_a_copy(path: Path, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
 import stat
 import threading
 import time
@@ -30,12 +29,11 @@ from tidemill.adapters.files.disk import (
     translate_os_errors,
 )
 from tidemill.core.errors import DamagedObjectError, StorageError
-from tidemill.core.fingerprint import object_name
+from tidemill.core.fingerprint import is_object_name, object_name
 from tidemill.core.payload import Payload, byte_count
 from tidemill.ledger.io.home_files import make_private_folder, open_private
 from tidemill.ports.upkeep import Discarded, StoredObject
 
-_NAME_PATTERN = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]+)*")
 _DAY_S = 86_400.0
 # Files open at once; some systems allow a process only 256.
 _MAX_OPEN_FILES = 64
@@ -129,7 +127,7 @@ class FileArtifacts:
 
     def uri(self, name: str) -> str:
         """The absolute path of an object, stored or not."""
-        if not _NAME_PATTERN.fullmatch(name):
+        if not is_object_name(name):
             raise StorageError(
                 f"{name!r} isn't an object name: expected 64 hex digits and a suffix like .parquet"
             )
@@ -276,7 +274,7 @@ class FileArtifacts:
 
     def _list_damaged(self) -> frozenset[str]:
         try:
-            return frozenset(filter(_NAME_PATTERN.fullmatch, os.listdir(self._damaged)))
+            return frozenset(filter(is_object_name, os.listdir(self._damaged)))
         except FileNotFoundError:
             return frozenset()
         except OSError as error:
@@ -324,9 +322,7 @@ class FileArtifacts:
                 # What people put there isn't ours: a link, a folder, or a file in another place.
                 found = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
             begin = os.path.basename(folder)
-            yield from (
-                name for name in found if name.startswith(begin) and _NAME_PATTERN.fullmatch(name)
-            )
+            yield from (name for name in found if name.startswith(begin) and is_object_name(name))
 
     def _clear_leftovers(self) -> None:
         """Remove what crashed writers left a day ago; a write takes seconds."""

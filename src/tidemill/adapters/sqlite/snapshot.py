@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidemill.adapters.codec.events import decode
+from tidemill.adapters.codec.events import decode, decode_event
 from tidemill.adapters.sqlite.connections import unreadable_ledger
 from tidemill.adapters.sqlite.stamps import unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import StorageError
+from tidemill.core.fingerprint import is_object_name
+from tidemill.ledger.retention_events import DataPinned, DataUnpinned
 from tidemill.workflow.source import SourceFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerSnapshot:
-    """A copy of a ledger: its number of events, the link of the last one, and the objects that it needs."""
+    """A copy of a ledger: its number of events, the link of the last one, and the objects that it needs.
+
+    `kept` are objects that may be stored although no event needs them: those that people pinned, and marked
+    ones, which a pin, hold, review or rollout may keep.
+    """
 
     events: int
     link: str
     objects: frozenset[str]
+    kept: frozenset[str] = frozenset()
 
 
 def copy_ledger(path: Path, target: Path) -> LedgerSnapshot:
@@ -41,7 +49,8 @@ def copy_ledger(path: Path, target: Path) -> LedgerSnapshot:
             return LedgerSnapshot(
                 events=int(copy.execute(queries()["last_seq"]).fetchone()[0]),
                 link="" if row is None else bytes(row[0]).hex(),
-                objects=_needed_objects(copy),
+                objects=(needed := _needed_objects(copy)),
+                kept=frozenset(_kept_objects(copy)) - needed,
             )
     except sqlite3.Error as error:
         raise unreadable_ledger(str(path), error) from error
@@ -81,3 +90,20 @@ def _needed_objects(connection: sqlite3.Connection) -> frozenset[str]:
         if file.digest.endswith(".parquet"):
             found.add(file.digest)
     return frozenset(found)
+
+
+def _kept_objects(connection: sqlite3.Connection) -> Iterator[str]:
+    """The objects that are marked and not deleted yet, and those that people pinned."""
+    for (name,) in connection.execute(queries()["marked_and_stored"]):
+        yield str(name)
+    pins: dict[str, str] = {}
+    for (stored,) in connection.execute(queries()["pins_by_people"]):
+        try:
+            event = decode_event(unstamp(stored))
+        except StorageError:
+            continue
+        if isinstance(event, DataPinned):
+            pins[event.pin] = event.target
+        elif isinstance(event, DataUnpinned):
+            pins.pop(event.pin, None)
+    yield from filter(is_object_name, pins.values())

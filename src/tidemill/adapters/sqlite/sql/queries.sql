@@ -134,6 +134,13 @@ DELETE FROM temp.aside;
 -- name: pinned_objects
 SELECT DISTINCT object FROM pins;
 
+-- name: marked_and_stored
+-- What sweeps marked, and didn't confirm to be deleted.
+SELECT object FROM garbage;
+
+-- name: pins_by_people
+SELECT body FROM events WHERE kind IN ('DataPinned', 'DataUnpinned') ORDER BY seq;
+
 -- name: known_sources
 SELECT body FROM sources WHERE gone = 0 UNION ALL SELECT body FROM past_sources WHERE gone = 0;
 
