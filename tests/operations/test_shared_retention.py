@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tidemill.ledger.event import EnvironmentCreated
 from tidemill.ledger.retention_events import RetentionDeclared
@@ -133,6 +136,35 @@ def test_a_workflow_that_goes_on_after_it_was_continued_counts_itself() -> None:
     # A branch of its own changes nothing.
     found = recorded(declared("a", HELD), created("a/dev", "a/prod"))
     assert settings_of(found, "a/dev") == [HELD]
+
+
+# A workflow records settings, or the second continues the first.
+STEPS = st.sampled_from("abcd") | st.sampled_from(["ab", "ac", "ad", "bc", "bd", "cd"])
+
+
+def expected(steps: Sequence[str], name: str) -> Iterator[int | None]:
+    """By which of the steps what a workflow left is kept; None if nobody says how long."""
+    said = max((at for at, step in enumerate(steps) if step == name), default=-1)
+    continued = {at: step[1] for at, step in enumerate(steps) if step[0] == name and step[1:]}
+    if said > max(continued, default=-1):
+        yield said
+    elif continued:
+        for heir in {*continued.values()}:
+            yield from expected(steps, heir)
+    else:
+        yield None
+
+
+@given(st.lists(STEPS, max_size=12))
+def test_what_a_workflow_left_is_kept_by_whoever_spoke_for_it_last(steps: list[str]) -> None:
+    found = RecordedSettings()
+    for at, step in enumerate(steps):
+        heir = created(f"{step[-1]}/prod", f"{step[0]}/prod")
+        found.add(heir if step[1:] else declared(step, RetentionSettings(models=at)))
+    for name in "abcd":
+        each = shared(recorded=found, prefix="me/").of(f"{name}/prod")
+        counts = [None if one.obstacle else one.settings.models for one in each]
+        assert {*counts} == {*expected(steps, name)}
 
 
 def test_the_environments_that_one_continues() -> None:

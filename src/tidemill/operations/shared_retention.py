@@ -36,13 +36,14 @@ class RecordedSettings:
         """Take an event of `SETTLING` into account; they must come in order."""
         if isinstance(event, RetentionDeclared):
             self.settings[f"{event.workflow}/"] = event.settings
-        elif isinstance(event, EnvironmentCreated):
-            self.former.pop(event.environment, None)
-            heir, before = split_name(event.environment)[0], split_name(event.parent)[0]
-            if event.parent and before != heir:
-                self.former[event.environment] = event.parent
-                self.heirs.setdefault(before, []).append(heir)
-                self.settings.pop(before, None)
+            return
+        assert isinstance(event, EnvironmentCreated)
+        self.former.pop(event.environment, None)
+        heir, before = split_name(event.environment)[0], split_name(event.parent)[0]
+        if event.parent and before != heir:
+            self.former[event.environment] = event.parent
+            self.heirs.setdefault(before, []).append(heir)
+            self.settings.pop(before, None)
 
     def continued(self, environment: str) -> list[str]:
         """An environment and those that it continues, but for those of workflows that go on."""
