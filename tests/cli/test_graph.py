@@ -67,6 +67,17 @@ def test_states_follow_the_ledger(project: Path) -> None:
     assert "failed" in text
 
 
+def test_a_stage_fails_until_a_run_finds_its_source_sound(project: Path) -> None:
+    assert call(project, "run").exit_code == 0
+    empty = project / "data" / "empty.csv"
+    empty.touch()
+    assert call(project, "run").exit_code != 0
+    empty.unlink()
+    assert states(project)["items"] == "failed"
+    assert call(project, "run").exit_code == 0
+    assert {*states(project).values()} == {"up to date"}
+
+
 def test_parts_and_forms(project: Path) -> None:
     assert [*states(project, "--stage", "doubled", "--upstream", "1")] == ["items", "doubled"]
     assert [*states(project, "--stage", "doubled", "--downstream", "0")] == ["doubled"]

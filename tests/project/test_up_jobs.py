@@ -126,6 +126,18 @@ def test_what_is_up_to_date_is_not_run(built: Path) -> None:
         assert len(project.runs()) == before
 
 
+def test_a_failure_ends_with_the_file_that_could_not_be_read(built: Path) -> None:
+    empty = built / "data" / "sales" / "empty.csv"
+    empty.touch()
+    assert done(built).ending is Ending.FAILED
+    empty.unlink()
+    answer = done(built)
+    assert (answer.ending, bool(answer.run)) == (Ending.OK, True)
+    with opened(built) as project:
+        assert project.metrics.read().failing == {}
+    assert done(built).summary == "nothing to do"
+
+
 def test_new_data_is_run(built: Path) -> None:
     add_days(built, 1)
     answer = done(built, RUN)

@@ -19,22 +19,21 @@ from tidemill.operations.stage_states import (
 )
 from tidemill.planning.request import Request
 from tidemill.ports.ledger import State
+from tidemill.project.metrics import Metrics
 from tidemill.project.plans import Plans
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.seal import dependencies
 from tidemill.workflow.stage import Stage
 
-_FAILED = (Outcome.FAILED, Outcome.REFUSED)
-# The last attempts are looked for in so many runs.
+# What gates refused is looked for in so many runs.
 _RUNS = 20
 
 
 class StageGraphs:
     """Reads the graph of a workspace's stages in its environment."""
 
-    def __init__(self, workspace: Workspace, plans: Plans) -> None:
-        self._workspace = workspace
-        self._plans = plans
+    def __init__(self, workspace: Workspace, plans: Plans, metrics: Metrics) -> None:
+        self._workspace, self._plans, self._metrics = workspace, plans, metrics
 
     def read(self, around: Surroundings | None = None) -> StageGraph:
         """The graph of all stages, or around one; nothing is changed.
@@ -49,7 +48,7 @@ class StageGraphs:
             raise UsageError(f"there is no stage {around.stage!r} ({advice})")
         state = space.preview_state()
         due, note = self._due()
-        failed = self._failures()
+        failed = {**self._refusals(), **self._failures()}
         facts = [self._facts(stage, state, due, failed) for stage in space.flow.stages]
         found = stage_graph(
             facts,
@@ -73,7 +72,12 @@ class StageGraphs:
         return due, ""
 
     def _failures(self) -> Mapping[str, str]:
-        """Why the last attempt at each stage failed, where it did, in one of the last runs."""
+        """Why stages fail, which metrics and incidents tell, too."""
+        failing = self._metrics.read().failing
+        return {stage: _first_line(each.message) or "failed" for stage, each in failing.items()}
+
+    def _refusals(self) -> Mapping[str, str]:
+        """Why gates refused the last attempt at each stage, where they did, in one of the last runs."""
         space, found = self._workspace, dict[str, str]()
         ledger, name = space.tools.ledger, space.environment
         own = (run for run in iter_runs(ledger) if run.environment == name)
@@ -82,9 +86,9 @@ class StageGraphs:
             for fact in ledger.events(kinds=(Attempted.__name__,), run=run.id):
                 if isinstance(fact.event, Attempted):
                     attempt = fact.event.attempt
-                    why = attempt.message.partition("\n")[0] or str(attempt.outcome)
-                    bad = attempt.outcome in _FAILED
-                    # A stage failed in a run if any of its partitions did.
+                    why = _first_line(attempt.message) or str(attempt.outcome)
+                    bad = attempt.outcome is Outcome.REFUSED
+                    # A stage was refused in a run if any of its partitions was.
                     last[attempt.stage] = why if bad else last.get(attempt.stage, "")
             found |= {stage: why for stage, why in last.items() if stage not in found}
         return {stage: why for stage, why in found.items() if why}
@@ -112,3 +116,7 @@ class StageGraphs:
         for fact in self._workspace.tools.ledger.events(after=seq - 1, limit=1):
             return fact.at
         return None
+
+
+def _first_line(message: str) -> str:
+    return message.partition("\n")[0]

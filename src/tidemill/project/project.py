@@ -453,7 +453,9 @@ class Project(OperationServices):
 
     def graph(self, around: Surroundings | None = None) -> StageGraph:
         """The stages, who reads whom, and the state of each: of all, or around one."""
-        found: StageGraph = self._service("graph", "StageGraphs", self.plans).read(around)
+        found: StageGraph = self._service("graph", "StageGraphs", self.plans, self.metrics).read(
+            around
+        )
         return found
 
     def runs(self, limit: int = 20) -> list[RunInfo]:

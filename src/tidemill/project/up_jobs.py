@@ -18,6 +18,7 @@ from tidemill.core.errors import (
     TidemillError,
     UsageError,
 )
+from tidemill.core.partition import WHOLE
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.ledger.run import Receipt, Status
 from tidemill.operations.duty import Due, DutyTask
@@ -176,11 +177,15 @@ def _joined(ticks: Sequence[JobAnswer], last: JobAnswer) -> JobAnswer:
 
 
 def _has_work(project: Project, plan: Plan) -> bool:
-    """Whether a run would do anything: steps, sources that can't be read, or what a dead run left."""
+    """Whether a run would do anything: steps, sources that can't be read, or what an earlier run left."""
     if not plan.empty or plan.broken or plan.missing:
         return True
     state = project.tools.ledger.state(project.environment)
-    return bool(state.open_runs or state.pending_effects or not state.heads)
+    if state.open_runs or state.pending_effects or not state.heads:
+        return True
+    # A run records that sources can be read again, even if there is nothing else to do.
+    failing = project.metrics.read().failing
+    return any(WHOLE in failing[name].partitions for name in plan.current if name in failing)
 
 
 def _unaccepted_code(project: Project) -> str:
