@@ -65,7 +65,8 @@ def make_private_folder(path: str | Path, *, below: str | Path | None = None) ->
 
 def require_restored(home: Path) -> None:
     """Raise StorageError for a home that was restored only partly."""
-    if (home / RESTORING).exists() and not (home / LEDGER_NAME).exists():
+    # In a home that this user may not enter neither is there: what opens it says so.
+    if os.path.exists(home / RESTORING) and not os.path.exists(home / LEDGER_NAME):
         raise StorageError(
             f"{home} is being restored, or that was interrupted: wait for `tidemill home restore` to end, or "
             "call it again"
