@@ -11,7 +11,7 @@ _BYTES = {
     "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
     "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40,
 }  # fmt: skip
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+)")
+_AMOUNT = re.compile(r"(-?\d+(?:\.\d+)?)\s*([a-zA-Z]+)")
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
@@ -24,13 +24,15 @@ def is_finite(value: object) -> TypeGuard[int | float]:
     return is_number(value) and abs(value) <= sys.float_info.max
 
 
-def parse_seconds(length: str | float) -> float:
+def parse_seconds(length: object) -> float:
     """Parse `"90s"`, `"10m"`, `"2h"`, `"1d"` or a number of seconds; ValueError for anything else."""
     found = _parse_number(length, _SECONDS)
-    if found is None or not found > 0:
+    if found is None:
         raise ValueError(
             f"{length!r} is not a duration; write seconds, or text such as '90s' or '10m'"
         )
+    if not found > 0:
+        raise ValueError(f"{length!r} is not a duration: it has to be more than 0")
     return found
 
 

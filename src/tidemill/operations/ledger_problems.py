@@ -232,14 +232,14 @@ def disk_problems(free: int, least: int, environment: str, now: float) -> Iterat
 
 
 def supervisor_problems(killed: float | None, environment: str) -> Iterator[Problem]:
-    """The supervisor, if it was killed, and last heard of at a time."""
+    """The supervisor, if it was killed or stopped, and last heard of at a time."""
     if killed is not None:
         yield Problem(
             kind=ProblemKind.SUPERVISOR_DOWN,
             key=problem_key(ProblemKind.SUPERVISOR_DOWN, environment),
             since=killed,
             severity=ProblemSeverity.PAGE,
-            title="the supervisor was killed",
+            title="the supervisor was killed, or stopped showing signs of life",
             environment=environment,
             command="tidemill status",
         )

@@ -60,8 +60,12 @@ def parse_up_settings(table: Mapping[str, Any], place: str) -> UpSettings:
                 f"{place} {name} = {getattr(found, name)!r} is not one of {', '.join(map(repr, choices))}"
             )
     for low, high in (("settle", "max_wait"), ("retry", "retry_max")):
-        if getattr(found, low) > getattr(found, high):
-            raise UsageError(f"{place} {low} is longer than {high}: make it shorter")
+        shorter, longer = getattr(found, low), getattr(found, high)
+        if shorter > longer:
+            raise UsageError(
+                f"{place} {low} = {shorter:g} s is longer than {high} = {longer:g} s: make it shorter, or "
+                f"{high} longer"
+            )
     return found
 
 
@@ -84,6 +88,6 @@ def _seconds(name: str, value: object, place: str) -> float:
     if is_finite(value) and value == 0 and name in ("settle", "write_wait", "idle", "drain"):
         return 0.0
     try:
-        return parse_seconds(value if isinstance(value, str) or is_finite(value) else str(value))
+        return parse_seconds(value)
     except ValueError as error:
         raise UsageError(f"{place} {name} = {error}") from error

@@ -99,3 +99,8 @@ def test_settings_that_make_no_sense_are_named(fresh: Path) -> None:
     ended = tidemill("incidents")
     assert ended.code == 2
     assert "[tool.tidemill.alerts] repeet: did you mean 'repeat'" in ended.err
+
+
+def test_a_title_is_shown_in_one_line(fresh: Path) -> None:
+    opened = tidemill("incidents", "open", "evil\nSubject: x")
+    assert "is open: evil\\nSubject: x; close it with" in opened.out

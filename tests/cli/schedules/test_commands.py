@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -141,9 +142,13 @@ def test_faults_are_shown_beside_the_schedules_without_any(clock: Clock, built: 
     document = tidemill("schedules", "--json").document
     assert [each["name"] for each in document["schedules"]] == ["quick"]
     assert len(document["faults"]) == 1
+    zone = datetime.fromtimestamp(document["schedules"][0]["next_due"]).astimezone().tzname()
+    assert f" {zone} " in tidemill("schedules").out
     checked = tidemill("check")
     assert checked.code == 3
     assert "is never due" in checked.err + checked.out
+    edit(built / "pyproject.toml", 'every = "', 'every = "x')
+    assert tidemill("schedules").out == "no schedule runs: correct the faults\n"
 
 
 def test_an_error_keeps_no_other_schedule_from_running(clock: Clock) -> None:

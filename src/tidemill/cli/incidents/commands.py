@@ -12,6 +12,7 @@ from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import local_time, plural
 from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.core.printable import printable
 from tidemill.core.text_table import text_table
 from tidemill.core.units import parse_seconds
 from tidemill.operations.alert_notice import duration, look_command
@@ -147,7 +148,8 @@ def open_(title: str, severity: str, stage: str, reason: str, as_json: bool) -> 
         made = project.incidents.report(title, severity=severity, stage=stage, reason=reason)
         owners = project.incidents.owners()
     print_result(
-        f"{made.id} is open: {made.cause.title}; close it with `tidemill incidents resolve {made.id}`",
+        f"{made.id} is open: {printable(made.cause.title)}; close it with `tidemill incidents resolve "
+        f"{made.id}`",
         as_json,
         "tidemill.incident/1",
         lambda: incident_document(made, owners),

@@ -46,7 +46,8 @@ def _due_cells(status: ScheduleStatus, now: float) -> tuple[str, str]:
     due = status.upcoming.due
     if due is None:
         return "-", "-"
-    return local_time(due), approximate_seconds(max(0.0, due - now))
+    zone = datetime.fromtimestamp(due).astimezone().tzname()
+    return f"{local_time(due)} {zone}", approximate_seconds(max(0.0, due - now))
 
 
 def _ended(status: ScheduleStatus) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tidemill.ledger.run import Receipt
     from tidemill.operations.schedule import DueTick
 
+_ALL_BROKEN = "no schedule runs: correct the faults"
 _reason = click.option("--reason", default="", metavar="TEXT", help="Record why.")
 
 
@@ -40,7 +41,7 @@ def list_(as_json: bool) -> None:
         now = project.tools.clock()
         found, faults = project.schedules.statuses(now), project.schedules.faults
     print_result(
-        schedules_text(found, now),
+        schedules_text(found, now) if found or not faults else _ALL_BROKEN,
         as_json,
         "tidemill.schedules/1",
         lambda: {
