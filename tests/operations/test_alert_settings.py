@@ -90,3 +90,10 @@ def test_a_heartbeat() -> None:
 def test_what_makes_no_sense_is_refused(table: Any, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         parse(**table)
+
+
+@pytest.mark.parametrize("name", ["", "\x1b[31m"])
+def test_a_channel_has_a_name(name: str) -> None:
+    table = {"channels": {name: {"kind": "command", "command": ["page"]}}}
+    with pytest.raises(UsageError, match="is not a name"):
+        parse_alert_settings(table, "[tool.tidemill.alerts]")

@@ -157,11 +157,18 @@ def test_the_project() -> None:
     assert texts(judge_project(good)) == "workflow bakery: 7 stages, imported in 0.2 s"
     assert bad(judge_project(replace(good, import_s=9.0)))[0][1] is NOTE
     broken = Declared(
-        problem="no", unset=["TOKEN"], is_alone=True, outputs={"out": "permission denied"}
+        problem="no",
+        unset=["TOKEN"],
+        is_alone=True,
+        outputs={"out": "permission denied"},
+        settings=["schedules.n: cron is empty"],
+        programs={"page": "/usr/bin/page"},
     )
     assert [(area, level) for area, level, _ in bad(judge_project(broken))] == [
         ("project", FAULT),
         ("secrets", NOTE),
+        ("settings", FAULT),
+        ("alerts", FAULT),
         ("alerts", NOTE),
         ("outputs", FAULT),
     ]

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tidemill.core.errors import UsageError
-from tidemill.operations.objective_settings import DAY, Objective, ObjectiveKind, parse_objectives
+from tidemill.operations.objective_settings import (
+    DAY,
+    Objective,
+    ObjectiveKind,
+    parse_objectives,
+    subject_faults,
+)
 
 PLACE = "pyproject.toml: [tool.tidemill.slo]"
 
@@ -59,3 +65,22 @@ def test_faults(entry: object, message: str) -> None:
         parse_objectives({"x": entry}, PLACE)
     assert str(caught.value).startswith("pyproject.toml: [tool.tidemill.slo.x] ")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "\x1b[31m", "a\nb"])
+def test_an_objective_has_a_name(name: str) -> None:
+    with pytest.raises(UsageError, match="is not a name") as caught:
+        parse_objectives({name: GOOD}, "[tool.tidemill.slo]")
+    assert str(caught.value).isprintable()
+
+
+def test_what_an_objective_is_about_has_to_exist() -> None:
+    endpoint = {"endpoint": "askk", "availability": True, "target": 0.9}
+    found = parse_objectives({"a": GOOD, "b": endpoint}, "[tool.tidemill.slo]")
+    known = found[0].subject
+    assert [*map(str, subject_faults(found, [known], ["ask"], "[slo"))] == [
+        "[slo.b]: there is no endpoint 'askk' (did you mean 'ask'?)"
+    ]
+    assert [fault.message for fault in subject_faults(found, ["other"], [], "[slo")] == [
+        f"there is no stage {known!r}", "there is no endpoint 'askk'",
+    ]  # fmt: skip

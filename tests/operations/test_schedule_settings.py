@@ -14,8 +14,8 @@ from tidemill.operations.cron import parse_cron
 from tidemill.operations.schedule import CatchUp, Schedule, TickInterval
 from tidemill.operations.schedule_settings import (
     DeclaredSchedules,
+    fitting_schedules,
     parse_schedules,
-    stage_faults,
 )
 
 PLACE = "pyproject.toml: [tool.tidemill.schedules"
@@ -113,6 +113,9 @@ def test_zero_is_a_time_to_wait() -> None:
             'cron and every can\'t be combined (write cron = "0 6 * * *" or every = "15m")',
         ),
         ("cron = 5", "cron = 5 is not text ()"),
+        ('cron = ""', "cron is empty (write a value, or leave it out)"),
+        ('every = ""', "every is empty (write a value, or leave it out)"),
+        ('cron = "@daily"\ntimezone = ""', "timezone is empty (write a value, or leave it out)"),
         ('every = "90s"', "every = '90s' is not in whole minutes (seconds aren't supported)"),
         (
             'every = "often"',
@@ -187,7 +190,9 @@ def test_stages_and_models_have_to_exist() -> None:
     declared = read(
         '[nightly]\ncron = "@daily"\nstages = ["sales", "sale"]\ntrain = ["sales", "demand"]'
     )
-    assert [*stage_faults(declared, ["sales"], ["demand"], PLACE)] == [
+    found = fitting_schedules(declared, ["sales"], ["demand"], PLACE)
+    assert found.schedules == ()
+    assert [*found.faults] == [
         Fault(
             message="stages: there is no stage 'sale'",
             where=f"{PLACE}.nightly]",

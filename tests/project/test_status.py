@@ -182,6 +182,19 @@ def test_schedules_are_due_without_a_supervisor(built: Path) -> None:
     assert duty.because.startswith("schedule often: ")
 
 
+def test_schedules_that_never_run_are_wrong(built: Path) -> None:
+    with (built / "pyproject.toml").open("a") as file:
+        file.write(
+            '\n[tool.tidemill.up]\non_data = "schedule"\n[tool.tidemill.schedules.n]\ncron = ""\n'
+        )
+    wrong = [fact.text for fact in read_status(built).wrong if fact.command == "tidemill check"]
+    assert [text.partition("[tool.tidemill.")[2] for text in wrong] == [
+        "schedules.n]: cron is empty (write a value, or leave it out)",
+        'up]: on_data = "schedule", but no schedule runs: new data would wait for ever (declare one in '
+        "[tool.tidemill.schedules], or leave out on_data)",
+    ]
+
+
 def test_a_table_that_became_stale_is_wrong(built: Path) -> None:
     edit(
         built / "bakery.py",

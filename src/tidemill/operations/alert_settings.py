@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.setting_name import name_fault
 from tidemill.core.units import parse_bytes, parse_seconds
 from tidemill.notices.channel_settings import (
     Channel,
@@ -80,9 +81,13 @@ class AlertSettings:
 def parse_alert_settings(table: Mapping[str, Any], place: str) -> AlertSettings:
     """Read the table `alerts`; `place` names it in messages. UsageError names the entry and what fits."""
     require_known(table, _KEYS, place)
+    named = _tables(table, "channels", place)
+    for name in named:
+        if fault := name_fault(name):
+            raise UsageError(f"{place} channels: {fault}")
     channels = {
         name: parse_channel(name, each, f"{place[:-1]}.channels.{name}]")
-        for name, each in _tables(table, "channels", place).items()
+        for name, each in named.items()
     }
     owners, resolved = table.get("owners", {}), table.get("resolved", True)
     if not isinstance(owners, dict):

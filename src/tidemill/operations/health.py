@@ -125,7 +125,8 @@ class Declared:
     """What the project declares; `problem` says why its settings or its workflow can't be read.
 
     `unset` are the environment variables of secrets that aren't set, `outputs` the folders of sinks that
-    can't be written to, with the reason. With `is_alone` people are alerted, but nothing elsewhere notices
+    can't be written to, with the reason. `programs` are those of channels that can't be started, `settings`
+    the faults of settings. With `is_alone` people are alerted, but nothing elsewhere notices
     when that ends.
     """
 
@@ -135,6 +136,8 @@ class Declared:
     stages: int = 0
     unset: Sequence[str] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
+    programs: Mapping[str, str] = field(default_factory=dict)
+    settings: Sequence[str] = ()
     is_alone: bool = False
 
 
@@ -319,6 +322,14 @@ def judge_project(found: Declared) -> Iterator[HealthFinding]:
     for name in found.unset:
         yield _note(
             "secrets", f"{name} isn't set", "set it where Tidemill runs, or remove its name"
+        )
+    for fault in found.settings:
+        yield _found("settings", fault, "correct it: `tidemill check` says whether it fits")
+    for name, program in sorted(found.programs.items()):
+        yield _found(
+            "alerts",
+            f"channel {name} can't start {program!r}",
+            "install it, or write its whole path",
         )
     if found.is_alone:
         yield _note(

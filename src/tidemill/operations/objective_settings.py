@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.errors import Fault, UsageError, did_you_mean
+from tidemill.core.setting_name import name_fault, shown_name
 from tidemill.core.units import is_finite, parse_seconds
 
 DAY = 86_400.0
@@ -54,11 +55,30 @@ def parse_objectives(table: Mapping[str, Any], place: str) -> tuple[Objective, .
     """Read the table `slo`; `place` names it in messages. UsageError names the entry and what fits."""
     found = []
     for name, entry in table.items():
-        own = f"{place[:-1]}.{name}]"
+        own = f"{place[:-1]}.{shown_name(name)}]"
+        if fault := name_fault(name):
+            raise UsageError(f"{place} {fault}")
         if not isinstance(entry, dict):
             raise UsageError(f"{own} = {entry!r} is not a table")
         found.append(_objective(name, entry, own))
     return tuple(found)
+
+
+def subject_faults(
+    objectives: Collection[Objective],
+    stages: Collection[str],
+    endpoints: Collection[str],
+    place: str,
+) -> Iterator[Fault]:
+    """Faults for stages and endpoints that objectives name and that the workflow doesn't have."""
+    for each in objectives:
+        kind, known = ("stage", stages) if each.stage else ("endpoint", endpoints)
+        if each.subject not in known:
+            yield Fault(
+                message=f"there is no {kind} {each.subject!r}",
+                where=f"{place}.{each.name}]",
+                hint=did_you_mean(each.subject, known) if known else "",
+            )
 
 
 def _objective(name: str, table: Mapping[str, Any], place: str) -> Objective:

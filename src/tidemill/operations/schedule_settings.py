@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from tidemill.core.errors import Fault, UsageError, did_you_mean
+from tidemill.core.setting_name import name_fault, shown_name
 from tidemill.core.units import parse_seconds
 from tidemill.operations.cron import Cron, CronError, first_time, parse_cron
 from tidemill.operations.schedule import CatchUp, Schedule, TickInterval
 from tidemill.workflow.environment import PRODUCTION, check_environment_name
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _KEYS = (
     "cron", "every", "timezone", "stages", "environment", "catch_up", "catch_up_limit", "grace", "jitter",
     "start", "end", "again", "train",
@@ -38,7 +37,7 @@ def parse_schedules(table: Mapping[str, Any], place: str) -> DeclaredSchedules:
     """Read the tables of schedules by name; `place` names the file and the table in faults."""
     found, faults = [], list[Fault]()
     for name, entry in table.items():
-        reader = _ScheduleReader(name, entry, f"{place}.{name}]")
+        reader = _ScheduleReader(name, entry, f"{place}.{shown_name(name)}]")
         schedule = reader.schedule()
         faults += reader.faults
         if schedule is not None:
@@ -46,18 +45,30 @@ def parse_schedules(table: Mapping[str, Any], place: str) -> DeclaredSchedules:
     return DeclaredSchedules(schedules=tuple(found), faults=tuple(faults), names=tuple(table))
 
 
-def stage_faults(
+def fitting_schedules(
     declared: DeclaredSchedules, stages: Collection[str], models: Collection[str], place: str
+) -> DeclaredSchedules:
+    """The schedules without those that name stages and models that the workflow doesn't have."""
+    found = {
+        each.name: [*_stage_faults(each, stages, models, place)] for each in declared.schedules
+    }
+    return replace(
+        declared,
+        schedules=tuple(each for each in declared.schedules if not found[each.name]),
+        faults=(*declared.faults, *(fault for faults in found.values() for fault in faults)),
+    )
+
+
+def _stage_faults(
+    schedule: Schedule, stages: Collection[str], models: Collection[str], place: str
 ) -> Iterator[Fault]:
-    """Faults for stages and models that schedules name and that the workflow doesn't have."""
-    for schedule in declared.schedules:
-        where = f"{place}.{schedule.name}]"
-        for name in schedule.stages:
-            if name not in stages:
-                yield _unknown(where, "stages", f"there is no stage {name!r}", name, stages)
-        for name in schedule.train:
-            if name not in models:
-                yield _unknown(where, "train", f"{name!r} is not a model", name, models)
+    where = f"{place}.{schedule.name}]"
+    for name in schedule.stages:
+        if name not in stages:
+            yield _unknown(where, "stages", f"there is no stage {name!r}", name, stages)
+    for name in schedule.train:
+        if name not in models:
+            yield _unknown(where, "train", f"{name!r} is not a model", name, models)
 
 
 def _unknown(where: str, key: str, message: str, name: str, known: Collection[str]) -> Fault:
@@ -78,8 +89,8 @@ class _ScheduleReader:
         """The schedule; None if anything is wrong with it."""
         if self.faults:
             return None
-        if not _NAME.fullmatch(self._name):
-            self._fault(f"{self._name!r} is not a name", "use letters, digits, `_`, `.` and `-`")
+        if fault := name_fault(self._name):
+            self._fault(fault)
         for key in self._table:
             if key not in _KEYS:
                 self._fault(f"{key}: {did_you_mean(key, _KEYS)}")
@@ -218,9 +229,10 @@ class _ScheduleReader:
         return found
 
     def _text(self, key: str, default: str) -> str:
-        return str(
-            self._checked(key, default, lambda value: isinstance(value, str) and value, "text")
-        )
+        if self._table.get(key) == "":
+            self._fault(f"{key} is empty", "write a value, or leave it out")
+            return default
+        return str(self._checked(key, default, lambda value: isinstance(value, str), "text"))
 
     def _flag(self, key: str) -> bool:
         return bool(

@@ -30,7 +30,8 @@ class SourcePlace:
 class WorkflowDescription:
     """What the supervisor has to know of a workflow, of which it imports nothing.
 
-    `code` are the files that the workflow was imported from, `dues` the times at which something is due.
+    `code` are the files that the workflow was imported from, `dues` the times at which something is due, and
+    `notes` say what won't be done, such as a schedule with a fault.
     """
 
     workflow: str
@@ -38,6 +39,7 @@ class WorkflowDescription:
     code: tuple[str, ...] = ()
     has_endpoints: bool = False
     dues: tuple[Due, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

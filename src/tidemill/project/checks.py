@@ -27,7 +27,7 @@ from tidemill.lineage.version_review import review_contract
 from tidemill.project.composition import compile_rules, probe, this_platform
 from tidemill.project.external_sources import OpenedSources
 from tidemill.project.masked_output import masked_output
-from tidemill.project.schedules import schedule_faults
+from tidemill.project.setting_faults import setting_faults
 from tidemill.project.settings import configured_secrets, find_settings, load_workflow
 from tidemill.project.sink_obstacles import obstacle_faults
 from tidemill.project.workflow_ledger import shared_home_notes
@@ -86,7 +86,7 @@ class Checks:
         unfit += _feature_faults(
             space.flow.endpoints, {each.name: each for each in space.flow.stages}
         )
-        unfit += schedule_faults(space.settings, space.flow)
+        unfit += setting_faults(space.settings, space.flow)
         space.refuse_faults(space.flow.names, unfit)
         missing = space.missing_libraries(space.flow.names)
         gone = space.undeclared(space.preview_state())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -37,6 +38,7 @@ from tidemill.operations.io.probes import (
     unwritable,
 )
 from tidemill.project.external_sources import OpenedSources
+from tidemill.project.setting_faults import setting_faults
 from tidemill.project.settings import Settings, find_settings, load_workflow
 from tidemill.workflow.seal import seal
 from tidemill.workflow.source import Query
@@ -119,6 +121,8 @@ def _declared(found: _Found) -> Declared:
     alerts = settings.alerts
     beat = [alerts.heartbeat] if alerts.heartbeat is not None else []
     named = [*settings.secrets, *sorted(channel_variables([*alerts.channels.values(), *beat]))]
+    if settings.metrics.port and settings.metrics.token:
+        named.append(settings.metrics.token)
     unset = [name for name in dict.fromkeys(named) if not os.environ.get(name)]
     outputs = {}
     for stage in flow.stages if flow is not None else ():
@@ -131,9 +135,20 @@ def _declared(found: _Found) -> Declared:
         import_s=found.import_s,
         stages=len(flow.stages) if flow is not None else 0,
         unset=unset,
+        programs=_missing_programs(settings),
+        settings=[str(fault) for fault in setting_faults(settings, flow)] if flow else [],
         outputs=outputs,
         is_alone=bool(alerts.channels) and not beat,
     )
+
+
+def _missing_programs(settings: Settings) -> dict[str, str]:
+    """The programs of channels that can't be started."""
+    return {
+        name: channel.command.arguments[0]
+        for name, channel in settings.alerts.channels.items()
+        if channel.command is not None and shutil.which(channel.command.arguments[0]) is None
+    }
 
 
 def _ledger_file(path: Path, facts: LedgerFacts) -> LedgerFile:

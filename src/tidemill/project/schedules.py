@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from math import isfinite
@@ -36,8 +36,8 @@ from tidemill.operations.schedule import (
 )
 from tidemill.operations.schedule_settings import (
     DeclaredSchedules,
+    fitting_schedules,
     parse_schedules,
-    stage_faults,
 )
 from tidemill.planning.request import Request
 from tidemill.ports.ledger import Ledger
@@ -64,24 +64,24 @@ class ScheduleStatus:
     last_status: Status | None = None
 
 
-def declared_schedules(settings: Settings) -> DeclaredSchedules:
-    """The schedules in the settings of a project; those with faults are left out, and their faults listed."""
-    return parse_schedules(settings.schedules, schedules_place(settings))
+def declared_schedules(settings: Settings, flow: Flow | None = None) -> DeclaredSchedules:
+    """The schedules in the settings of a project; those with faults are left out, and their faults listed.
 
-
-def schedules_place(settings: Settings) -> str:
-    """The place of the schedules in the settings, for messages."""
-    return f"{settings.root / 'pyproject.toml'}: [tool.tidemill.schedules"
-
-
-def schedule_faults(settings: Settings, flow: Flow) -> list[Fault]:
-    """All faults of the schedules of a project, also those about stages of its workflow."""
-    if not settings.schedules:
-        return []
-    declared = declared_schedules(settings)
-    models = [stage.name for stage in flow.stages if stage.kind is Kind.MODEL]
-    unknown = stage_faults(declared, flow.names, models, schedules_place(settings))
-    return [*declared.faults, *unknown]
+    With the workflow, schedules that name stages which it doesn't have are such, too.
+    """
+    place = f"{settings.root / 'pyproject.toml'}: [tool.tidemill"
+    found = parse_schedules(settings.schedules, f"{place}.schedules")
+    if flow is not None:
+        models = [stage.name for stage in flow.stages if stage.kind is Kind.MODEL]
+        found = fitting_schedules(found, flow.names, models, f"{place}.schedules")
+    if settings.up.on_data != "schedule" or found.schedules:
+        return found
+    idle = Fault(
+        message='on_data = "schedule", but no schedule runs: new data would wait for ever',
+        where=f"{place}.up]",
+        hint="declare one in [tool.tidemill.schedules], or leave out on_data",
+    )
+    return replace(found, faults=(*found.faults, idle))
 
 
 class Schedules:
@@ -220,17 +220,17 @@ class ProjectSchedules(Schedules):
     def __init__(self, workspace: Workspace, runs: Runs) -> None:
         super().__init__(
             str(workspace.settings.root),
-            declared_schedules(workspace.settings),
+            declared_schedules(workspace.settings, workspace.declared),
             workspace.tools.ledger,
             workspace.tools.clock,
             workspace.require,
         )
-        self._runs, self._workspace = runs, workspace
+        self._runs = runs
 
     @property
     def faults(self) -> list[Fault]:
         """What is wrong with schedules in the settings."""
-        return schedule_faults(self._workspace.settings, self._workspace.declared)
+        return [*self.declared.faults]
 
     def run(
         self,

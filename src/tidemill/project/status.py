@@ -98,6 +98,7 @@ def _report(
     disk = shutil.disk_usage(home)
     lost = [run for run in state.open_runs if is_dead(run.holder)]
     working = [one for one in alive if one.role is UpRole.WORKING]
+    idle = tuple(str(fault) for fault in declared_schedules(settings).faults)
     return StatusReport(
         workflow=workflow,
         environment=environment,
@@ -112,6 +113,7 @@ def _report(
             *(fact for fact in _stale_tables(state) if fact.stage not in told),
             *(_open_run(ledger, run, now, lost=True) for run in lost),
             *disk_fault(disk.free, str(home)),
+            *(Fact(text=text, command="tidemill check") for text in idle),
         ),
         waiting=(*_held_code(working), *_reviews(ledger, environment), *_waivers(ledger, environment, now)),
         running=tuple(
@@ -119,7 +121,11 @@ def _report(
         ),
         due=tuple(duty for one in working for duty in one.duties)
         or tuple(_schedule_duties(settings, ledger, environment, now)),
-        notes=(*_backlogs(working), *_deliveries(state), *(n for one in working for n in one.notes)),
+        notes=(
+            *_backlogs(working),
+            *_deliveries(state),
+            *(note for one in working for note in one.notes if note not in idle),
+        ),
         free=disk.free,
         size=os.stat(home / "ledger.db").st_size,
     )  # fmt: skip

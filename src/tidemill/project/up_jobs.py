@@ -36,6 +36,7 @@ from tidemill.planning.plan import Plan
 from tidemill.project.enforcement import end_overdue_reviews
 from tidemill.project.project import Project
 from tidemill.project.review_upkeep import announce_reviews
+from tidemill.project.setting_faults import setting_faults
 from tidemill.sources.io.file_listing import call_ingest
 from tidemill.workflow.source import Delta, Files, Query
 from tidemill.workflow.stage import Kind, Stage
@@ -59,6 +60,7 @@ def describe_project(project: Project) -> WorkflowDescription:
         code=tuple(sorted(_code_files(project.root))),
         has_endpoints=bool(flow.endpoints),
         dues=_dues(project),
+        notes=tuple(map(str, setting_faults(project.settings, project.workspace.declared))),
     )
 
 

@@ -327,6 +327,11 @@ class UpLoop:
 
     def _follow(self, number: int, found: WorkflowDescription, now: float) -> None:
         """Work on a workflow that was imported, unless another one does."""
+        known = self._supervisor.description
+        for note in found.notes:
+            # Each process that imports the workflow finds them.
+            if known is None or note not in known.notes:
+                self._say(note)
         self._supervisor.note_description(number, found, now)
         if self._take_over(found.workflow):
             self._watched.follow(found, self._watch_files)
@@ -424,6 +429,7 @@ class UpLoop:
                 backlog=str(known.backlog or ""),
                 last="" if known.last is None else known.last.summary,
                 notes=(
+                    *(known.description.notes if known.description is not None else ()),
                     *self._watched.notes,
                     *filter(None, (describe_writing(known.writing),)),
                     *notes,
