@@ -40,6 +40,7 @@ def test_the_workflow_that_is_watched(ledger: SqliteLedger, tmp_path: Path) -> N
     ledger.append([EnvironmentCreated(environment=name) for name in names], now=NOW)
     ledger.append([attempted(environment=name) for name in names], now=NOW)
     assert page.text() == ""
+    (tmp_path / ".tidemill").mkdir()
     file = ReportFile(tmp_path / ".tidemill")
     report = UpReport(
         environment="prod",

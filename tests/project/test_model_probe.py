@@ -71,6 +71,7 @@ def test_a_model_that_loads_is_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probing: Opener
 ) -> None:
     form, model = lightgbm()
+    (tmp_path / "home").mkdir()
     probe = probing(options(tmp_path))
     payload, golden = form.dump(model), golden_of(form, model)
     probe.confirm(KNOWN, form, payload, golden)
