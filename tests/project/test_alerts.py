@@ -529,6 +529,15 @@ def test_a_test_of_a_channel(sea: Sea) -> None:
         project.alerts.test_channel("oncall")
 
 
+def test_a_test_of_a_channel_that_never_answers_ends(sea: Sea) -> None:
+    with hook(opened=False) as server, sea.opened() as project:
+        channel = Channel(name="oncall", kind=ChannelKind.WEBHOOK, address=server.address)
+        space = project.workspace
+        space.settings = replace(space.settings, alerts=AlertSettings(channels={"oncall": channel}))
+        with pytest.raises(SendError, match="oncall accepted nothing: it didn't answer in time"):
+            project.alerts.test_channel("oncall", budget_s=0.0)
+
+
 def test_who_may_check(sea: Sea) -> None:
     with sea.opened() as project:
         space = project.workspace

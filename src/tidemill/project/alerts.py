@@ -12,7 +12,8 @@ from tidemill.core.errors import ConflictError, SendError, UsageError, did_you_m
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.io.lease_holder import is_dead
-from tidemill.notices.io.channels import NoticeRefused, channel_secrets, send_notice
+from tidemill.notices.io.channels import channel_secrets, send_notice
+from tidemill.notices.io.dispatch import dispatch
 from tidemill.notices.io.heartbeat import send_heartbeat
 from tidemill.notices.notice import Notice
 from tidemill.operations.alert_notice import alert_notice
@@ -26,7 +27,7 @@ from tidemill.operations.incidents import (
     next_incidents,
 )
 from tidemill.operations.io.activity_reader import ActivityReader
-from tidemill.operations.io.notify import AlertMessage, send_alerts
+from tidemill.operations.io.notify import LATE, AlertMessage, send_alerts
 from tidemill.operations.io.up_files import killed_at
 from tidemill.operations.ledger_problems import (
     StageActivity,
@@ -96,8 +97,11 @@ class Alerts:
         log, now = self._incidents.log, self._workspace.tools.clock()
         return next_check(log.incidents, log.channels, self.settings, now)
 
-    def test_channel(self, name: str) -> None:
-        """Send a test by a channel; UsageError for an unknown one, SendError if it isn't accepted."""
+    def test_channel(self, name: str, *, budget_s: float = BUDGET_S) -> None:
+        """Send a test by a channel, for at most `budget_s` seconds.
+
+        UsageError for an unknown one, SendError if it isn't accepted.
+        """
         space = self._workspace
         space.require(Permission.MANAGE_INCIDENTS)
         channels = self.settings.channels
@@ -116,10 +120,9 @@ class Alerts:
             id=id, title=f"{space.declared.name}: a test", command="tidemill incidents",
             lines=("Alerts of this project arrive here.",), document=document,
         )  # fmt: skip
-        try:
-            send_notice(channels[name], notice, now)
-        except NoticeRefused as error:
-            raise SendError(f"{name} accepted nothing: {error}") from None
+        sent = dispatch([(channels[name], notice)], send_notice, now=now, budget_s=budget_s)
+        if problem := dict(sent).get(0, LATE):
+            raise SendError(f"{name} accepted nothing: {problem}")
 
     def _record(self, problems: Sequence[Problem]) -> tuple[IncidentEvent, ...]:
         """Record what opened, changed and closed, unless another process did it meanwhile."""

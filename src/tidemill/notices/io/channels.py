@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import smtplib
+import socket
 import ssl
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from email.message import EmailMessage
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import (
+    HTTPConnection,
+    HTTPException,
+    HTTPSConnection,
+    InvalidURL,
+    RemoteDisconnected,
+)
 from urllib.parse import urlsplit
 
 from tidemill.notices.channel_settings import (
@@ -54,13 +62,43 @@ def _refusing(act: Callable[[], None]) -> None:
         act()
     except (OSError, HTTPException, smtplib.SMTPException, ValueError) as error:
         # Messages of libraries may have addresses, which are secrets.
-        raise NoticeRefused(f"{type(error).__name__}{_reason(error)}") from None
+        raise NoticeRefused(_reason(error)) from None
 
 
 def _reason(error: Exception) -> str:
+    # smtplib says of a server that doesn't answer that it closed the connection.
+    if any(isinstance(each, TimeoutError) for each in (error, error.__context__)):
+        return f"it didn't answer within {TIMEOUT_S:g} s"
+    text = next((text for kinds, text in _REASONS if isinstance(error, kinds)), "")
+    if text:
+        return text
     if isinstance(error, smtplib.SMTPResponseException):
-        return f" {error.smtp_code}"
-    return f": {os.strerror(error.errno)}" if isinstance(error, OSError) and error.errno else ""
+        return f"it answered with code {error.smtp_code}"
+    if isinstance(error, OSError) and error.errno:
+        return f"it can't be reached: {os.strerror(error.errno)}"
+    return "it can't be used"
+
+
+_CLOSED = (
+    smtplib.SMTPServerDisconnected,
+    RemoteDisconnected,
+    ConnectionResetError,
+    BrokenPipeError,
+)
+# The first kind that fits counts.
+_REASONS: Sequence[tuple[type[Exception] | tuple[type[Exception], ...], str]] = (
+    (_CLOSED, "it closed the connection"),
+    (ConnectionRefusedError, "it refused the connection"),
+    (socket.gaierror, "its host name is unknown"),
+    (ssl.SSLCertVerificationError, "its certificate isn't valid here"),
+    (ssl.SSLError, "it can't be reached by TLS"),
+    (smtplib.SMTPAuthenticationError, "it refused the user or the password"),
+    (smtplib.SMTPRecipientsRefused, "it refused the recipients"),
+    (smtplib.SMTPSenderRefused, "it refused the sender"),
+    (smtplib.SMTPNotSupportedError, "it doesn't offer what the settings need: TLS, or a login"),
+    ((InvalidURL, ValueError), "its address, or another setting, can't be used"),
+    (HTTPException, "its answer isn't HTTP"),
+)
 
 
 def _send_webhook(channel: Channel, notice: Notice, now: float) -> None:
@@ -134,14 +172,18 @@ def _run_command(channel: Channel, notice: Notice, now: float) -> None:
     found = channel.command
     assert found is not None
     names = (*_HARMLESS, *found.env)
-    process = subprocess.Popen(
-        found.arguments,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={name: os.environ[name] for name in names if name in os.environ},
-        start_new_session=True,
-    )
+    try:
+        process = subprocess.Popen(
+            found.arguments,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={name: os.environ[name] for name in names if name in os.environ},
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        why = os.strerror(getattr(error, "errno", errno.EINVAL))
+        raise NoticeRefused(f"the command can't be started: {why}") from None
     try:
         process.communicate(webhook_body(notice) + b"\n", timeout=found.timeout_s)
     except subprocess.TimeoutExpired:
@@ -150,8 +192,15 @@ def _run_command(channel: Channel, notice: Notice, now: float) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    if process.returncode < 0:
+        raise NoticeRefused(f"the command was killed by {_signal_name(-process.returncode)}")
     if process.returncode:
         raise NoticeRefused(f"the command ended with exit code {process.returncode}")
+
+
+def _signal_name(number: int) -> str:
+    known = number in {*signal.Signals}
+    return signal.Signals(number).name if known else f"signal {number}"
 
 
 def _address(channel: Channel) -> str:
