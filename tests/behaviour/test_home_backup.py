@@ -342,6 +342,17 @@ def test_odd_places_are_refused(tides: Tides, target: Path, tmp_path: Path) -> N
     assert faults(tides, target) == ()
 
 
+def test_a_place_may_be_written_with_dots(
+    tides: Tides, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(tides, target)
+    monkeypatch.chdir(tides.root)
+    for number, into in enumerate((Path("../above/0"), tides.root / ".." / "above" / "1")):
+        found = restore(tides, target, into)
+        assert found.home == tides.root.parent / "above" / str(number)
+        assert (found.home / "ledger.db").exists()
+
+
 def test_a_link_to_a_folder_becomes_a_home(tides: Tides, target: Path, tmp_path: Path) -> None:
     back_up(tides, target)
     lose_home(tides)
@@ -658,10 +669,11 @@ def test_keys_are_left_out_unless_they_are_wanted(tides: Tides, target: Path) ->
     assert key.read_text() == "secret"
 
 
-def test_a_file_outside_of_the_home_is_refused(tides: Tides, target: Path) -> None:
+@pytest.mark.parametrize("path", ["../../evil", "logs/../../../evil", "/evil"])
+def test_a_file_outside_of_the_home_is_refused(tides: Tides, target: Path, path: str) -> None:
     manifest = back_up(tides, target).manifest
     folder = BackupFolder(target)
-    file = folder.add_text("../../evil", "text")
+    file = replace(folder.add_text("../../evil", "text"), path=path)
     bad = replace(manifest, files=(*manifest.files, file))
     (target / "backup.json").write_text(bad.text)
     lose_home(tides)

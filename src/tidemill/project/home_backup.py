@@ -205,7 +205,8 @@ class HomeBackups:
         StorageError if the backup is damaged.
         """
         space = self._workspace
-        home = (space.home if into is None else into).absolute()
+        # Without `..`, so that what lies in it can be told from what doesn't.
+        home = Path(os.path.abspath(space.home if into is None else into))
         place = HomeRestoration(home)
         with _translate("nothing was restored"):
             place.require_empty()
