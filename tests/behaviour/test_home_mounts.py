@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -40,7 +41,10 @@ root, action, target = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
 project = open_project(root, workflow=flow_of(root, (root / "tides.py").read_text()))
 backups = HomeBackups(project.workspace)
 try:
-    backups.back_up(target) if action == "backup" else backups.restore(target)
+    if action == "verify":
+        print(project.stored_state.verify().problems)
+    else:
+        backups.back_up(target) if action == "backup" else backups.restore(target)
     if action == "restore":
         assert project.stored_state.verify(deep=True).problems == ()
 except TidemillError as error:
@@ -108,6 +112,23 @@ def test_a_read_only_folder_is_named(tides: Tides) -> None:
     assert said.startswith(f"StorageError: {tides.root.parent / 'target'}")
     assert "Read-only file system" in said
     assert "what the backup had before is kept" in said
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_a_ledger_on_a_read_only_disk_is_not_damaged(tides: Tides, is_open: bool) -> None:
+    ledger = sqlite3.connect(tides.root / ".tidemill" / "ledger.db")
+    if is_open:
+        # Then there are the files that SQLite needs to read it.
+        ledger.execute("SELECT count(*) FROM events").fetchone()
+    said = call(
+        tides,
+        'mount --bind "$home" "$home"; mount -o remount,bind,ro "$home"; call verify "$target"',
+    )
+    ledger.close()
+    assert said.startswith(
+        f"StorageError: the ledger {tides.root / '.tidemill' / 'ledger.db'} can't"
+    )
+    assert "damaged" not in said
 
 
 def test_a_home_on_a_full_disk_is_named(tides: Tides) -> None:

@@ -13,6 +13,7 @@ from tests.support.tables import execute, rebuild, tables
 from tidemill.adapters.sqlite import integrity
 from tidemill.adapters.sqlite.integrity import find_damage
 from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.core.errors import StorageError
 from tidemill.testing.records import events_of_every_kind, published_event
 
 
@@ -37,6 +38,12 @@ def test_what_is_recorded_meanwhile_is_no_damage(
     monkeypatch.setattr(integrity, "_projection_faults", after_another_event)
     assert find_damage(path) == []
     ledger.close()
+
+
+def test_what_cannot_be_opened_is_not_damaged(tmp_path: Path) -> None:
+    for act in (integrity.find_damage, integrity.read_events):
+        with pytest.raises(StorageError, match=r"can't be used \(unable to open database file\)"):
+            act(tmp_path)
 
 
 @pytest.mark.parametrize(

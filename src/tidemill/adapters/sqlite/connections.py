@@ -247,7 +247,7 @@ class Connections:
         if code == sqlite3.SQLITE_FULL:
             return StorageError(f"no space left for the ledger {path} ({error}): {FULL_ADVICE}")
         if code in _FORBIDDEN_CODES:
-            return StorageError(f"the ledger {path} can't be used ({error}): {FORBIDDEN_ADVICE}")
+            return _forbidden_ledger(path, error)
         if code in _DAMAGED_CODES or str(error).startswith("Could not decode to UTF-8"):
             return damaged_ledger(path, error)
         return StorageError(f"the ledger {path} failed ({error}): check the disk, then run again")
@@ -294,12 +294,23 @@ def damaged_ledger(path: str, cause: BaseException) -> StorageError:
 
 
 def unreadable_ledger(path: str, error: Exception) -> TidemillError:
-    """The error that a ledger's file can't be read: another process has it for itself, or it is damaged."""
+    """The error that a ledger's file can't be read: it is busy, may not be opened, or is damaged."""
     if is_busy(error):
         return ConflictError(
             f"the ledger {path} is busy: another process rebuilds it; try again later"
         )
+    if is_forbidden(error):
+        return _forbidden_ledger(path, error)
     return damaged_ledger(path, error)
+
+
+def _forbidden_ledger(path: str, error: Exception) -> StorageError:
+    return StorageError(f"the ledger {path} can't be used ({error}): {FORBIDDEN_ADVICE}")
+
+
+def is_forbidden(error: Exception) -> bool:
+    """Whether the file, or one that SQLite needs beside it, can't be opened or written."""
+    return _error_code(error) in _FORBIDDEN_CODES
 
 
 def is_busy(error: Exception) -> bool:

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from tidemill.adapters.codec.events import decode_event, encode_event, event_scope
+from tidemill.adapters.files.disk import storage_error
 from tidemill.adapters.sqlite.connections import (
     READ_ERRORS,
     Connections,
     is_busy,
+    is_forbidden,
     read_schema_version,
     refuse_newer_schema,
     unreadable_ledger,
@@ -91,9 +93,12 @@ def find_damage(path: Path) -> list[str]:
             found += damaged_names(connection)
             return found or [*chain_faults(connection), *_projection_faults(path, connection)]
     except READ_ERRORS as error:
-        if is_busy(error):
+        if is_busy(error) or is_forbidden(error):
             raise unreadable_ledger(str(path), error) from error
         return [_plain(error)]
+    except OSError as error:
+        # There is no place for the tables that are compared.
+        raise storage_error(error, f"the ledger {path}") from error
 
 
 def upgrade(path: Path) -> None:
