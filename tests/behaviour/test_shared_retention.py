@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.support.tides import CHAIN, Tides
 from tidemill.ledger.retention_events import RetentionDeclared
-from tidemill.ledger.retention_settings import RetentionSettings
+from tidemill.ledger.retention_settings import RetentionSettings, StageRetention
 from tidemill.operations.swept import SweepReport
 from tidemill.project.project import Project
 from tidemill.project.workflow_ledger import shared_ledger
@@ -172,6 +172,17 @@ def test_one_that_had_the_home_to_itself_says_what_it_keeps_when_it_sweeps(tmp_p
         two.publish([1.0])
         project.retention.sweep()
     assert declared(one) == [("other", NOTHING), ("tides", NOTHING)]
+
+
+def test_a_hold_on_an_unknown_stage_counts_for_others(tmp_path: Path) -> None:
+    one = Owner(tmp_path, CHAIN, NOTHING)
+    two = Owner(tmp_path, OTHER, replace(NOTHING, stages={"dayly": StageRetention(hold=True)}))
+    for values in ([1.0], [2.0]):
+        one.publish(values)
+        two.publish(values)
+    assert ("other", replace(two.settings, hold=True)) in declared(one)
+    one.now = two.now = one.now + DAY_S
+    assert why(one, "raw") == {"legal hold (workflow other)"}
 
 
 def test_a_sweep_by_itself_leaves_those_who_do_not_want_that(tmp_path: Path) -> None:

@@ -221,6 +221,57 @@ def test_pins_are_found_without_the_rest_of_the_policy(
         assert project.retention.pins() == ()
 
 
+def test_a_pin_names_something(built: Path) -> None:
+    for target in ("", "labels@"):
+        ended = tidemill("sweep", "pin", target, "--reason", "so")
+        assert (ended.code, f"{target!r} names nothing" in ended.err) == (2, True), ended
+    ended = tidemill("sweep", "pin", "f" * 40, "--reason", "so")
+    assert (ended.code, ended.err.strip()) == (2, f"error: no stored object begins with {'f' * 40}")
+    assert ok("sweep", "pins").out.strip() == "nothing is pinned"
+
+
+def test_a_hold_on_an_unknown_stage_holds_everything(built: Path, clock: Clock) -> None:
+    hold = "[tool.tidemill.retention.stages.{}]\nhold = true"
+    keep(built, NOTHING + hold.format("label"))
+    count = superseded(built)
+    for words in (["--dry-run"], []):
+        found = report(*words)
+        assert (found["stages"], found.get("objects", 0)) == ([], 0)
+        assert "retention.stages.label]: there is no stage 'label'; nothing at all" in str(
+            found["notes"]
+        )
+    with opened(built) as project:
+        assert project.retention.is_due(clock() + 2 * DAY) is None
+    ended = tidemill("check")
+    assert (ended.code, "there is no stage 'label'" in ended.err) == (3, True), ended
+    assert "'labels'" in ended.err
+    # A stage that isn't declared any more is known as long as the ledger knows it.
+    file = built / "bakery.py"
+    text = file.read_text()
+    file.write_text(text.replace("forecast", "outlook"))
+    keep(built, NOTHING + hold.format("forecast"))
+    assert report("--dry-run")["notes"] == []
+    ok("check")
+    file.write_text(text)
+    # What is no hold keeps nothing else.
+    keep(built, NOTHING + '[tool.tidemill.retention.stages.label]\nkeep_for = "9d"')
+    found = report()
+    assert ("nothing at all" in str(found["notes"]), len(found["notes"])) == (False, 1)
+    assert [(each["stage"], each["results"]) for each in found["stages"]] == [("labels", count)]
+
+
+def test_results_whose_objects_others_need_are_counted(built: Path, clock: Clock) -> None:
+    keep(built, NOTHING)
+    # The code is another one, and its rows are the same.
+    change_labels(built, after=" * 1.0")
+    ok("run", "labels")
+    for words, verb in ((["--dry-run"], "would remove"), ([], "removed")):
+        shown = ok("sweep", *words).out
+        assert f"{verb} 28 results, and no object: others need theirs" in shown, shown
+        assert "nothing to remove" not in shown
+    assert "nothing to remove" in ok("sweep").out
+
+
 def test_only_one_sweep_works_at_a_time(built: Path, clock: Clock) -> None:
     keep(built, NOTHING)
     with opened(built) as project:

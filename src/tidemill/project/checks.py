@@ -30,7 +30,7 @@ from tidemill.project.masked_output import masked_output
 from tidemill.project.setting_faults import setting_faults
 from tidemill.project.settings import configured_secrets, find_settings, load_workflow
 from tidemill.project.sink_obstacles import obstacle_faults
-from tidemill.project.workflow_ledger import shared_home_notes
+from tidemill.project.workflow_ledger import retention_faults, shared_home_notes
 from tidemill.project.workspace import RULES_FILE, Workspace
 from tidemill.reuse.check_notes import opaque_notes, reuse_notes
 from tidemill.reuse.io.evidence import Compiler, Learner, Prober, gather_evidence, list_faults
@@ -87,6 +87,7 @@ class Checks:
             space.flow.endpoints, {each.name: each for each in space.flow.stages}
         )
         unfit += setting_faults(space.settings, space.flow)
+        unfit += retention_faults(space.settings, space.flow.names, space.tools.ledger)
         space.refuse_faults(space.flow.names, unfit)
         missing = space.missing_libraries(space.flow.names)
         gone = space.undeclared(space.preview_state())

@@ -25,6 +25,7 @@ from tidemill.ledger.retention_events import (
     StagesUndeclared,
     SweepMarked,
 )
+from tidemill.ledger.retention_settings import RetentionSettings
 from tidemill.ledger.workflow_scope import split_name
 from tidemill.operations.io.sweeper import Sweeper, SweepTools
 from tidemill.operations.retention import Pin, RetentionFacts, RetentionPolicy, undeclared_since
@@ -34,7 +35,12 @@ from tidemill.ports.ledger import Ledger, State
 from tidemill.project.composition import run_id
 from tidemill.project.removals import removal_text
 from tidemill.project.verification import LEDGER
-from tidemill.project.workflow_ledger import WorkflowLedger, shared_ledger
+from tidemill.project.workflow_ledger import (
+    WorkflowLedger,
+    effective_retention,
+    retention_faults,
+    shared_ledger,
+)
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.environment import PRODUCTION
 from tidemill.workflow.model import Artifact
@@ -80,11 +86,13 @@ class Retention:
             for name, each in space.tools.ledger.state(PRODUCTION).environments.items()
             if each.has_expired(now)
         )
+        found = self._sweeper("").preview()
         return replace(
-            self._sweeper("").preview(),
+            found,
             environments_dropped=tuple(expired),
             stages_removed=tuple(self._undeclared_too_long()),
             ledger=self._compact("", dry_run=True)[0],
+            notes=(*self._faults(), *found.notes),
         )
 
     def is_due(self, now: float, *, nightly: bool = True) -> str | None:
@@ -92,7 +100,7 @@ class Retention:
 
         With `nightly=False` only garbage counts. This is quick.
         """
-        settings = self._workspace.settings.retention
+        settings = self._settings
         ledger = shared_ledger(self._workspace.tools.ledger)
         # A ledger that is wrapped, such as to follow what is recorded, is swept by whoever opened it.
         if settings.hold or not settings.automatic or not isinstance(ledger, SqliteLedger):
@@ -186,11 +194,24 @@ class Retention:
             facts.add(fact)
         return tuple(facts.pins.values())
 
+    @property
+    def _settings(self) -> RetentionSettings:
+        space = self._workspace
+        return effective_retention(
+            space.settings.retention, space.declared.names, space.tools.ledger
+        )
+
+    def _faults(self) -> list[str]:
+        space = self._workspace
+        return [
+            *map(str, retention_faults(space.settings, space.declared.names, space.tools.ledger))
+        ]
+
     def _sweep(self, sweeper: Sweeper) -> SweepReport:
         space, actor = self._workspace, sweeper.actor
         # Each day, the first sweep looks at the whole ledger.
         goes_on = self._last_sweep() // _DAY == space.tools.clock() // _DAY
-        notes: list[str] = []
+        notes = self._faults()
         if isinstance(space.tools.ledger, WorkflowLedger):
             space.tools.ledger.declare_retention(now=space.tools.clock())
         dropped = Environments(space.tools, space.options).drop(expired=True, actor=actor)
@@ -229,7 +250,7 @@ class Retention:
         for fact in ledger.events(kinds=SETTLING):
             recorded.add(fact.event)
         return SharedRetention(
-            own=self._workspace.settings.retention,
+            own=self._settings,
             prefix=self._prefix,
             recorded=recorded,
             environments=ledger.state("").environments,
@@ -237,7 +258,7 @@ class Retention:
 
     def _undeclared_too_long(self) -> Iterator[str]:
         """The stages of the environment that weren't declared for as long as results are kept."""
-        space, settings = self._workspace, self._workspace.settings.retention
+        space, settings = self._workspace, self._settings
         state, now = space.preview_state(), space.tools.clock()
         since = self._undeclared_since()
         pins = {pin.place[0] for pin in self.pins()}
@@ -256,7 +277,7 @@ class Retention:
     def _forget_undeclared(self, notes: list[str]) -> list[str]:
         """Remove what stages published that aren't declared for long, and note the others."""
         space = self._workspace
-        if space.settings.retention.hold:
+        if self._settings.hold:
             return []
         found = [*self._undeclared_too_long()]
         if found:
@@ -296,7 +317,7 @@ class Retention:
                 clock=tools.clock,
                 parents=lambda: frozenset(_parents(ledger)),
             ),
-            space.settings.retention,
+            self._settings,
             this_process("sweep"),
             actor,
             prefix=self._prefix,
@@ -317,14 +338,21 @@ class Retention:
         if _OBJECT.fullmatch(name) and len(name) > 64:
             return name
         found = [each for each in self._workspace.tools.artifacts.names() if each.startswith(name)]
-        if len(found) != 1:
+        if not found:
+            raise UsageError(f"no stored object begins with {name}")
+        if len(found) > 1:
             raise UsageError(
-                f"{len(found) or 'no'} stored objects begin with {name}: name one of them by more digits"
+                f"{len(found)} stored objects begin with {name}: name one of them by more digits"
             )
         return found[0]
 
     def _checked_target(self, target: str) -> str:
         space = self._workspace
+        # Text of a script whose variable isn't set.
+        if not target or target.endswith("@"):
+            raise UsageError(
+                f"{target!r} names nothing: pin an object, a run, a STAGE or a STAGE@PARTITION"
+            )
         if _PREFIX.fullmatch(target):
             name = self._object(target)
             if space.tools.artifacts.find_missing([name]):

@@ -9,13 +9,14 @@ from dataclasses import replace
 from itertools import islice
 
 from tidemill.adapters.codec.ledger_errors import describe_holder
-from tidemill.core.errors import ConflictError
+from tidemill.core.errors import ConflictError, Fault, did_you_mean
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import (
     EffectDone,
     EffectQueued,
     EnvironmentCreated,
     Event,
+    Published,
     RecordedEvent,
 )
 from tidemill.ledger.event_filter import EVERYTHING, EventFilter
@@ -36,6 +37,7 @@ from tidemill.ledger.workflow_scope import (
 )
 from tidemill.operations.shared_retention import SETTLING, RecordedSettings
 from tidemill.ports.ledger import Guard, Lease, Ledger, State
+from tidemill.project.settings import Settings
 from tidemill.workflow.environment import PRODUCTION, Environment
 from tidemill.workflow.stage import Flow
 
@@ -247,9 +249,9 @@ class WorkflowLedger:
 
     def _declaration(self) -> Sequence[RetentionDeclared]:
         """What tells the other workflows of the home how long this one keeps data, if they don't know it."""
-        settings = self._retention
-        if settings is None or not other_prefixes(self._environments(), self.prefix):
+        if self._retention is None or not other_prefixes(self._environments(), self.prefix):
             return ()
+        settings = effective_retention(self._retention, self._stages, self)
         recorded = RecordedSettings()
         for fact in self.shared.events(kinds=SETTLING):
             recorded.add(fact.event)
@@ -298,6 +300,40 @@ class WorkflowLedger:
 def shared_ledger(ledger: Ledger) -> Ledger:
     """The ledger of all workflows of a home, with the names of environments as they are recorded."""
     return ledger.shared if isinstance(ledger, WorkflowLedger) else ledger
+
+
+def unknown_stages(
+    settings: RetentionSettings, stages: Collection[str], ledger: Ledger
+) -> list[str]:
+    """The stages with a retention of their own that neither are among `stages` nor were ever published."""
+    return [
+        name
+        for name in settings.stages
+        if name not in stages
+        and not [*ledger.events(kinds=(Published.__name__,), stage=name, limit=1)]
+    ]
+
+
+def retention_faults(
+    settings: Settings, stages: Collection[str], ledger: Ledger
+) -> Iterator[Fault]:
+    """Faults for the unknown stages that the settings of `retention` name."""
+    for name in unknown_stages(settings.retention, stages, ledger):
+        is_hold = settings.retention.stages[name].hold
+        yield Fault(
+            message=f"there is no stage {name!r}{'; nothing at all is removed' if is_hold else ''}",
+            where=f"{settings.root / 'pyproject.toml'}: [tool.tidemill.retention.stages.{name}]",
+            hint=did_you_mean(name, stages),
+        )
+
+
+def effective_retention(
+    settings: RetentionSettings, stages: Collection[str], ledger: Ledger
+) -> RetentionSettings:
+    """The settings; if they hold an unknown stage, everything is held: a mistyped hold loses nothing."""
+    if any(settings.stages[name].hold for name in unknown_stages(settings, stages, ledger)):
+        return replace(settings, hold=True)
+    return settings
 
 
 def shared_home_notes(ledger: Ledger, flow: Flow) -> list[str]:

@@ -111,8 +111,11 @@ def _summary(found: SweepReport) -> Iterator[str]:
         yield f"{verb} expired environments: {', '.join(found.environments_dropped)}"
     if found.stages_removed:
         yield f"{verb} stages that aren't declared any more: {', '.join(found.stages_removed)}"
+    results = sum(each.results for each in found.stages)
     if found.objects or found.bytes:
         yield f"{verb} {plural(found.objects, 'object')}, {size(found.bytes)}"
+    elif results:
+        yield f"{verb} {plural(results, 'result')}, and no object: others need theirs"
     else:
         yield "nothing to remove"
     if found.ledger:
