@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-import tracemalloc
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from tidemill.adapters.sqlite import integrity
 from tidemill.adapters.sqlite.integrity import find_damage
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import StorageError
+from tidemill.core.python_command import python_code
 from tidemill.testing.records import events_of_every_kind, published_event
 
 
@@ -92,10 +92,13 @@ def _peak(path: Path, count: int) -> int:
     for start in range(0, count, 100):
         ledger.append([published_event(str(start + number)) for number in range(100)], now=1.0)
     ledger.close()
-    gc.collect()
-    tracemalloc.start()
-    try:
-        assert find_damage(path) == []
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    # In a process of its own: threads of other tests may still be at work here.
+    measure = (
+        "import sys, tracemalloc; from pathlib import Path\n"
+        "from tidemill.adapters.sqlite.integrity import find_damage\n"
+        "tracemalloc.start()\n"
+        "assert find_damage(Path(sys.argv[1])) == []\n"
+        "print(tracemalloc.get_traced_memory()[1])"
+    )
+    command = python_code(measure, str(path))
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
