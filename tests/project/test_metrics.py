@@ -29,6 +29,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Ledger:
 
 
 def opened(ledger: Ledger, root: Path, now: float = NOW) -> Metrics:
+    (root / ".tidemill").mkdir(exist_ok=True)
     settings = Settings(
         root=root,
         workflow="m:flow",
