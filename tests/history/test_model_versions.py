@@ -155,6 +155,15 @@ def test_a_version_is_scored_by_what_read_its_bytes() -> None:
     assert second.evaluations == ()
 
 
+def test_an_evaluation_may_have_been_recorded_without_scores() -> None:
+    event = scored("a")
+    assert isinstance(event, Published)
+    without = replace(event.binding, product=replace(event.binding.product, scores=None))
+    found = facts(trained("a", at=1.0), replace(event, binding=without))
+    [version] = found.versions(None, None)
+    assert version.evaluations == ()
+
+
 def test_figures_of_one_day_are_none_of_a_version() -> None:
     day = scored("a", mae=9.0, rows="features 2", partition="live 2013-03-07")
     [version] = facts(trained("a", at=1.0), scored("a"), day).versions(None, None)

@@ -475,6 +475,15 @@ def test_generators_that_are_imported_by_the_stage(body: str, names: list[str]) 
     assert (done.stdout.strip(), done.stderr) == (str(names), "")
 
 
+def test_generators_that_came_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("random", "numpy.random"):
+        monkeypatch.delitem(sys.modules, name)
+    with CallWatch() as watch:
+        monkeypatch.undo()
+        np.random.rand()
+    assert [touch.name for touch in watch.hidden_inputs] == ["numpy.random"]
+
+
 @pytest.mark.parametrize("now", ["", "(" * 60, " " * 11 + "np.random.other(7) # more of it"])
 def test_seeds_in_a_file_that_has_changed_since(seen: Seen, project: Project, now: str) -> None:
     function = stage(project, "np.random.RandomState(7)")

@@ -24,3 +24,7 @@ def test_printed() -> None:
     )
     assert [change.about for change in found.for_consumers] == ["weight"]
     assert [change.words for change in found.for_producers] == ["min none -> 0"]
+    shown = found._repr_html_()
+    assert "Orders 1.0.0 -&gt; Sales 2.0.0" in shown
+    assert "type Int32 -&gt; Int64" in shown
+    assert "no reader is affected" in shown
