@@ -13,6 +13,7 @@ from tidemill.adapters.sqlite.compaction import SqliteCompaction
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.adapters.sqlite.scratch_folder import clear_scratch_folders
 from tidemill.core.errors import ConflictError, TidemillError, UsageError
+from tidemill.core.fingerprint import is_object_name
 from tidemill.core.recorded_reason import checked_note, checked_reason
 from tidemill.environments.io.environments import Environments, forget_stages
 from tidemill.governance.permissions import Permission
@@ -48,7 +49,6 @@ from tidemill.workflow.model import Artifact
 _HOUR, _DAY = 3_600.0, 86_400.0
 # After so many superseded results a run sweeps, at most once an hour.
 ENOUGH = 500
-_OBJECT = re.compile(r"[0-9a-f]{64}(\.[a-z0-9]+)*")
 _PREFIX = re.compile(r"[0-9a-f]{8,64}(\.[a-z0-9]+)*")
 _GOES = "nothing: the next sweep removes it"
 _MARKED = "nothing: it is marked, and the next sweep deletes it"
@@ -203,9 +203,8 @@ class Retention:
 
     def _faults(self) -> list[str]:
         space = self._workspace
-        return [
-            *map(str, retention_faults(space.settings, space.declared.names, space.tools.ledger))
-        ]
+        found = retention_faults(space.settings, space.declared.names, space.tools.ledger)
+        return [str(fault) for fault in found]
 
     def _sweep(self, sweeper: Sweeper) -> SweepReport:
         space, actor = self._workspace, sweeper.actor
@@ -335,7 +334,7 @@ class Retention:
 
     def _object(self, name: str) -> str:
         """The full name of an object that a unique prefix names."""
-        if _OBJECT.fullmatch(name) and len(name) > 64:
+        if is_object_name(name) and len(name) > 64:
             return name
         found = [each for each in self._workspace.tools.artifacts.names() if each.startswith(name)]
         if not found:
