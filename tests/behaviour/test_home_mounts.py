@@ -125,10 +125,11 @@ def test_a_ledger_on_a_read_only_disk_is_not_damaged(tides: Tides, is_open: bool
         'mount --bind "$home" "$home"; mount -o remount,bind,ro "$home"; call verify "$target"',
     )
     ledger.close()
-    assert said.startswith(
-        f"StorageError: the ledger {tides.root / '.tidemill' / 'ledger.db'} can't"
-    )
-    assert "damaged" not in said
+    # Without the files of SQLite it can't be read; with them, there is no room for what verifying notes.
+    home = tides.root / ".tidemill"
+    where = str(home) if is_open else f"the ledger {home / 'ledger.db'}"
+    assert said.startswith(f"StorageError: {where} can't be used (")
+    assert "make it writable for this user" in said
 
 
 def test_a_home_on_a_full_disk_is_named(tides: Tides) -> None:

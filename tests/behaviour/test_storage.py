@@ -19,8 +19,10 @@ from tests.behaviour.test_models import WINDOW, Sea
 from tests.support.tides import STAGES, Tides, day, everything, rebuilt
 from tidemill.adapters.files import artifacts as files
 from tidemill.adapters.sqlite.ledger import SqliteLedger
-from tidemill.core.errors import StorageError
+from tidemill.core.errors import ConflictError, StorageError
+from tidemill.ledger.io.lease_holder import is_dead, this_process
 from tidemill.ledger.run import Status
+from tidemill.ports.ledger import Lease
 
 
 @pytest.fixture
@@ -150,6 +152,35 @@ def test_a_disk_that_is_really_full(tides: Tides, tmp_path: Path) -> None:
         assert tides.run().exit_code == 0
         assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
         assert all(run.status != Status.RUNNING for run in tides.open().runs())
+
+
+def test_a_lease_that_cannot_be_released_does_not_stop_the_next_run(
+    tides: Tides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(ledger: SqliteLedger, lease: Lease) -> None:
+        raise StorageError("no space left for the ledger")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteLedger, "release", full)
+        assert tides.run().exit_code == 0
+        assert tides.run().exit_code == 0
+        # Another process can't know that it has ended; for it the lease expires.
+        with pytest.raises(ConflictError, match="'run:prod' is held by"):
+            elsewhere(tides)
+    assert tides.run().exit_code == 0
+    elsewhere(tides)
+
+
+def elsewhere(tides: Tides) -> None:
+    """Take the lease of a run as another process does."""
+    project = tides.open()
+    try:
+        ledger, now = project.tools.ledger, project.tools.clock()
+        ledger.release(
+            ledger.acquire("run:prod", this_process("elsewhere"), now=now, ttl=30.0, dead=is_dead)
+        )
+    finally:
+        project.close()
 
 
 def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:

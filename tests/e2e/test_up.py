@@ -45,7 +45,8 @@ def days_of(folder: Path, stage: str) -> set[str]:
     if not (folder / ".tidemill" / "ledger.db").exists():
         return set()
     with forgotten_imports(), tm.open(folder) as project:
-        head = project.tools.ledger.state("prod").heads.get(stage)
+        # Read at once, since `up` may publish meanwhile.
+        head = project.tools.ledger.state("prod", whole=True).heads.get(stage)
         return set(head.partitions) if head is not None else set()
 
 

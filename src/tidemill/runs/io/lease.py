@@ -14,6 +14,8 @@ from tidemill.ports.runtime import Runtime
 # A holder that hasn't renewed for this long counts as dead; on the same host that is seen at once.
 LEASE_SECONDS = 30.0
 
+# Leases of this process that have ended though the ledger couldn't be written: on a full disk.
+_UNRELEASED: set[tuple[str, frozenset[tuple[str, str]]]] = set()
 
 _ADVICE = ("use --wait 5m to run after it (in Python: wait_s=300)", "try again when it has ended")
 
@@ -40,10 +42,16 @@ class Heartbeat:
                 continue
 
     def close(self) -> None:
-        """Stop renewing and release the lease."""
+        """Stop renewing and release the lease.
+
+        When the ledger can't be written, this process counts as having released it; for others it expires.
+        """
         self._stop.set()
         self._thread.join()
-        self._tools.ledger.release(self.lease)
+        try:
+            self._tools.ledger.release(self.lease)
+        except StorageError:
+            _UNRELEASED.add((self.lease.name, frozenset(self.lease.holder.items())))
 
 
 def take_lease(
@@ -53,11 +61,16 @@ def take_lease(
 
     Its advice names the option for waiting, unless `wait_s` is None: the caller can't wait.
     """
+    name = f"run:{environment}"
+
+    def is_over(held: Mapping[str, str]) -> bool:
+        return (name, frozenset(held.items())) in _UNRELEASED or is_dead(held)
+
     deadline = time.monotonic() + (wait_s or 0.0)
     while True:
         try:
             lease = tools.ledger.acquire(
-                f"run:{environment}", holder, now=tools.clock(), ttl=LEASE_SECONDS, dead=is_dead
+                name, holder, now=tools.clock(), ttl=LEASE_SECONDS, dead=is_over
             )
         except ConflictError as error:
             if time.monotonic() >= deadline:
@@ -67,4 +80,5 @@ def take_lease(
                 raise ConflictError(message, holder=error.holder) from error
             time.sleep(0.1)
         else:
+            _UNRELEASED.discard((name, frozenset(holder.items())))
             return Heartbeat(tools, lease)
