@@ -37,7 +37,7 @@ def counted(*events: tuple[float, int, int]) -> LedgerMetrics:
 
 def test_nothing_is_known_yet() -> None:
     for status in judge_objectives(metrics(STEPS, FRESH), NOW):
-        assert (status.achieved, status.budget_left, status.burns) == (None, 1, ())
+        assert (status.achieved, status.budget_left, status.burns) == (None, None, ())
     assert [*find_breaches(metrics(STEPS, FRESH), NOW)] == []
 
 

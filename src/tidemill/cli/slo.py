@@ -73,7 +73,7 @@ def _row(status: ObjectiveStatus) -> list[str]:
         what,
         f"{objective.target:.6g}",
         "-" if status.achieved is None else f"{status.achieved:.5f}",
-        f"{status.budget_left:.0%}",
+        "-" if status.budget_left is None else f"{status.budget_left:.0%}",
         _burns(status.burns),
     ]
 

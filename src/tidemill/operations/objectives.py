@@ -21,8 +21,8 @@ _WHOLE = 1 - 1e-6
 class ObjectiveStatus:
     """How an objective is met.
 
-    `achieved` is the share of good events, or of good seconds, and None without any; `budget_left` is the
-    share of the allowed bad ones that is left, which is negative if there were more. `evidence` is that of
+    `achieved` is the share of good events, or of good seconds; `budget_left` is the share of the allowed bad
+    ones that is left, which is negative if there were more. Both are None without any. `evidence` is that of
     the detector of failures as a share of its threshold, for objectives with too few events for `burns`.
     """
 
@@ -39,10 +39,10 @@ class ObjectiveStatus:
         return self.good / total if total else None
 
     @property
-    def budget_left(self) -> float:
+    def budget_left(self) -> float | None:
         """The share of what may be bad that is left."""
         total = self.good + self.bad
-        return 1 - self.bad / total / self.objective.allowed if total else 1.0
+        return 1 - self.bad / total / self.objective.allowed if total else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,6 +125,7 @@ def _stale_problem(found: StaleStage, environment: str, now: float) -> Problem:
 
 def _breach_problem(found: ObjectiveBreach, environment: str) -> Problem:
     status, objective = found.status, found.status.objective
+    left = status.budget_left
     achieved = "unknown" if status.achieved is None else f"{status.achieved:.3%}"
     return Problem(
         kind=ProblemKind.OBJECTIVE_BREACH,
@@ -139,7 +140,7 @@ def _breach_problem(found: ObjectiveBreach, environment: str) -> Problem:
         evidence={
             "target": f"{objective.target:.3%} {objective.kind} in {format_age(objective.window)}",
             "achieved": achieved,
-            "budget left": f"{status.budget_left:.0%}",
+            "budget left": "unknown" if left is None else f"{left:.0%}",
         },
         command=f"tidemill slo{environment_option(environment)}",
     )

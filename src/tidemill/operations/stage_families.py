@@ -145,7 +145,7 @@ def _objectives(statuses: Sequence[ObjectiveStatus], label: Labels) -> list[Fami
         family("achieved", "Share that was good in the window of the objective.",
                ((labels, each.achieved) for labels, each in named if each.achieved is not None)),
         family("budget_left", "Share of the allowed errors that is left.",
-               ((labels, each.budget_left) for labels, each in named)),
+               ((labels, each.budget_left) for labels, each in named if each.budget_left is not None)),
         family("burn_rate", "How many times as fast as allowed errors come.", _distinct(burns)),
     ]  # fmt: skip
 

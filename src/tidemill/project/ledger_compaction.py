@@ -6,6 +6,7 @@ from tidemill.adapters.sqlite.compaction import SqliteCompaction
 from tidemill.core.errors import UsageError
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.compaction_report import CompactionReport, CompactionTerms
+from tidemill.project.retention import Retention
 from tidemill.project.verification import LEDGER
 from tidemill.project.workspace import Workspace
 
@@ -20,7 +21,7 @@ class LedgerCompaction:
         """Compact the events that are old enough by the settings; with `dry_run` only say what that does.
 
         The events that it appends say who had it done. Raises AccessError if the actor may not, UsageError
-        without a ledger, StorageError if the disk is full; what was compacted before stays so.
+        without a ledger, or while a legal hold keeps everything, StorageError if the disk is full; what was compacted before stays so.
         """
         space = self._workspace
         path = space.home / LEDGER
@@ -28,6 +29,11 @@ class LedgerCompaction:
             raise UsageError(f"there is no ledger {path}: nothing was ever run here")
         permission = Permission.READ if dry_run else Permission.MANAGE_LEDGER
         actor = space.require(permission).name
+        if Retention(space).keeps_all():
+            raise UsageError(
+                "nothing is compacted while a workflow of this home keeps everything, by hold = true or "
+                "because it recorded no settings yet; `tidemill sweep` names it"
+            )
         terms = CompactionTerms(after_s=space.settings.ledger.compact_after_s)
         return SqliteCompaction(path).compact(
             terms, now=space.tools.clock(), actor=actor, dry_run=dry_run

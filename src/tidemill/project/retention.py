@@ -194,6 +194,18 @@ class Retention:
             facts.add(fact)
         return tuple(facts.pins.values())
 
+    def keeps_all(self) -> bool:
+        """Whether any workflow of the home keeps everything, so that nothing may be compacted either."""
+        recorded, ledger = RecordedSettings(), self._ledger()
+        for fact in ledger.events(kinds=SETTLING):
+            recorded.add(fact.event)
+        return SharedRetention(
+            own=self._settings,
+            prefix=self._prefix,
+            recorded=recorded,
+            environments=ledger.state("").environments,
+        ).keeps_all
+
     @property
     def _settings(self) -> RetentionSettings:
         space = self._workspace
@@ -233,7 +245,7 @@ class Retention:
     ) -> tuple[int, tuple[str, ...]]:
         """Compact the ledger, whose old events may need less now; return the bytes saved, and notes."""
         space, path = self._workspace, self._workspace.home / LEDGER
-        if self._is_held() or not path.exists():
+        if self.keeps_all() or not path.exists():
             return 0, ()
         terms = CompactionTerms(after_s=space.settings.ledger.compact_after_s, goes_on=goes_on)
         found = SqliteCompaction(path).compact(
@@ -242,18 +254,6 @@ class Retention:
         if dry_run:
             return max(found.bytes_before - found.bytes_after, 0), ()
         return max(found.file_before - found.file_after, 0), found.notes
-
-    def _is_held(self) -> bool:
-        """Whether any workflow of the home keeps everything."""
-        recorded, ledger = RecordedSettings(), self._ledger()
-        for fact in ledger.events(kinds=SETTLING):
-            recorded.add(fact.event)
-        return SharedRetention(
-            own=self._settings,
-            prefix=self._prefix,
-            recorded=recorded,
-            environments=ledger.state("").environments,
-        ).keeps_all
 
     def _undeclared_too_long(self) -> Iterator[str]:
         """The stages of the environment that weren't declared for as long as results are kept."""

@@ -107,3 +107,12 @@ def test_a_file_of_an_earlier_version_is_copied_once(built: Path) -> None:
     assert (ended.code, first) == (0, "no event is old enough to be compacted")
     assert second.startswith("the file: ")
     assert tidemill("ledger", "compact").out == f"{first}\n"
+
+
+def test_nothing_is_compacted_under_a_legal_hold(built: Path) -> None:
+    project = built / "pyproject.toml"
+    project.write_text(f"{project.read_text()}\n[tool.tidemill.retention]\nhold = true\n")
+    for options in ((), ("--dry-run",)):
+        ended = tidemill("ledger", "compact", *options)
+        assert ended.code == 2
+        assert "nothing is compacted while a workflow of this home keeps everything" in ended.err
