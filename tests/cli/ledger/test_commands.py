@@ -111,7 +111,9 @@ def test_a_file_of_an_earlier_version_is_copied_once(built: Path) -> None:
 
 def test_nothing_is_compacted_under_a_legal_hold(built: Path) -> None:
     project = built / "pyproject.toml"
-    project.write_text(f"{project.read_text()}\n[tool.tidemill.retention]\nhold = true\n")
+    table = "[tool.tidemill.retention]\n"
+    assert table in project.read_text()
+    project.write_text(project.read_text().replace(table, f"{table}hold = true\n"))
     for options in ((), ("--dry-run",)):
         ended = tidemill("ledger", "compact", *options)
         assert ended.code == 2
