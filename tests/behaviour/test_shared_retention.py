@@ -8,8 +8,13 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.support.tides import CHAIN, Tides
+from tidemill.adapters.sqlite.compaction import SqliteCompaction
+from tidemill.ledger.compaction_report import CompactionReport, CompactionTerms
 from tidemill.ledger.retention_events import RetentionDeclared
 from tidemill.ledger.retention_settings import RetentionSettings, StageRetention
 from tidemill.operations.swept import SweepReport
@@ -195,3 +200,26 @@ def test_a_sweep_by_itself_leaves_those_who_do_not_want_that(tmp_path: Path) -> 
     assert removed(one.sweep(by_itself=True)) == {"doubled", "daily"}
     left = one.sweep()
     assert {"raw", "doubled", "daily"} <= removed(left)
+
+
+def test_the_first_sweep_of_a_day_looks_at_the_whole_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compact, went_on = SqliteCompaction.compact, []
+
+    def noted(self: SqliteCompaction, terms: CompactionTerms, **options: Any) -> CompactionReport:
+        went_on.append(terms.goes_on)
+        return compact(self, terms, **options)
+
+    monkeypatch.setattr(SqliteCompaction, "compact", noted)
+    owner = Owner(tmp_path, CHAIN, NOTHING)
+    owner.publish([1.0])
+    # Tomorrow, in the night.
+    owner.now += DAY_S - owner.now % DAY_S + 3_600
+    for by_itself in (True, True, False):
+        owner.sweep(by_itself=by_itself)
+        owner.now += 3_600
+    owner.now += DAY_S
+    owner.sweep(by_itself=True)
+    # Who asks for a sweep has it look at everything, too.
+    assert went_on == [False, True, False, False]
