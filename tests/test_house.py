@@ -342,10 +342,11 @@ class TestUnit:
         assert not unit.MARKED["test-full"].search("the slowest of all")
         assert unit.MARKED["test-full"].search("@pytest.mark.slow\ndef test_all() -> None:\n")
 
-    @pytest.mark.parametrize("part", unit.SELECTED)
-    def test_only_files_that_exist_are_recorded(self, part: str) -> None:
-        seconds = json.loads(unit.SECONDS.read_text(encoding="utf-8"))[part]
-        assert [file for file in seconds if not (ROOT / file).exists()] == []
+    def test_only_files_that_exist_are_recorded(self) -> None:
+        recorded = json.loads(unit.SECONDS.read_text(encoding="utf-8"))
+        assert {*recorded} <= {*unit.SELECTED}
+        files = {file for seconds in recorded.values() for file in seconds}
+        assert [file for file in files if not (ROOT / file).exists()] == []
 
     @pytest.mark.parametrize(("failing", "code"), [((), 0), ((1,), 1), ((2,), 1)])
     def test_any_failing_process_fails_and_both_show_their_output(
@@ -356,8 +357,9 @@ class TestUnit:
         failing: tuple[int, ...],
         code: int,
     ) -> None:
-        (tmp_path / "tests" / "e2e").mkdir(parents=True)
-        for number, folder in enumerate(("tests/e2e", "tests"), 1):
+        for name in ("core", "e2e"):
+            (tmp_path / "tests" / name).mkdir(parents=True)
+        for number, folder in enumerate(("tests/e2e", "tests/core"), 1):
             text = f"def test_{number}():\n    assert {number not in failing}\n"
             (tmp_path / folder / f"test_{number}.py").write_text(text)
         (tmp_path / "seconds.json").write_text('{"test": {}}')
@@ -373,15 +375,18 @@ class TestUnit:
         for number in failing:
             assert re.search(rf"FAILED \S+/test_{number}.py::test_{number}", shown)
         reports = {path.name for path in tmp_path.glob("*.xml")}
-        assert reports == {"test-1-untraced.xml", "test-2.xml"}
+        assert reports == {"test-1.xml", "test-2-untraced.xml"}
 
-    def test_whole_programs_run_without_coverage(self) -> None:
-        files = ["tests/core/test_a.py", "tests/e2e/test_b.py"]
+    def test_own_tests_of_pure_code_run_with_coverage(self) -> None:
+        files = ["tests/core/test_a.py", "tests/runs/io/test_b.py"]
         traced, untraced = unit.commands("test", 1, files)
         assert "coverage" in traced
         assert traced[-1:] == files[:1]
         assert "coverage" not in untraced
         assert untraced[-1:] == files[1:]
+        (every,) = unit.commands("coverage", 1, files)
+        assert "coverage" in every
+        assert every[-2:] == files
         (slow,) = unit.commands("test-full", 1, files)
         assert "coverage" not in slow
         assert slow[-2:] == files
@@ -390,7 +395,7 @@ class TestUnit:
         ends = [[sys.executable, "-c", f"raise SystemExit({code})"] for code in (1, 2)]
         mark = tmp_path / "mark"
         touch = [sys.executable, "-c", f"open({str(mark)!r}, 'w')"]
-        assert unit.run_in_turn([*ends, touch], tmp_path / "running", None) == 1
+        assert unit.run_in_turn([*ends, touch], {}, None) == 1
         assert not mark.exists()
 
 

@@ -1,7 +1,8 @@
 """Run the tests in two processes side by side, which take equally long by what was measured before.
 
-`unit.py` runs all tests but the slow ones, with the coverage of most; `unit.py --full` runs the slow ones,
-and costly properties with all their examples. Only one of the two processes writes to the terminal; the
+`unit.py` runs all tests but the slow ones, with the coverage of pure code by its own tests; `unit.py
+--coverage` runs the same tests with the coverage of most; `unit.py --full` runs the slow ones, and costly
+properties with all their examples. Only one of the two processes writes to the terminal; the
 output of the other follows. Reports go to build/tests, for `tools/test_times.py`.
 """
 
@@ -23,14 +24,25 @@ ROOT = Path(__file__).parents[1]
 SECONDS = ROOT / "tools" / "test_seconds.json"
 REPORTS = ROOT / "build" / "tests"
 # What a file has to say for a part to have tests in it; collecting the others would take a while.
-MARKED = {"test": re.compile(""), "test-full": re.compile(r"\b(slow|thorough)\b")}
-OTHERS = {"test": 0.3, "test-full": 0.1}
+MARKED = {"test-full": re.compile(r"\b(slow|thorough)\b")}
+OTHERS = {"test": 0.3, "coverage": 0.3, "test-full": 0.1}
 SELECTED = {
     "test": ["-m", "not slow"],
+    "coverage": ["-m", "not slow"],
     "test-full": ["-m", "slow or thorough", "--thorough"],
 }
-# Tests of whole programs. Tracing takes a quarter of their time, and they reach what others have covered.
-UNTRACED = ("tests/docs/", "tests/e2e/", "tests/soundness/")
+# The files that run with coverage. Tracing takes half as long again as a test of behaviour, and twice as long
+# as one of pure code. Tests of whole programs reach what others have covered.
+TRACED = {
+    "test": re.compile(
+        r"tests/(?!(adapters|behaviour|cli|docs|e2e|ports|project|seams|soundness|store|testing)/)"
+        r"(?!.*/io/)\w+/"
+    ),
+    "coverage": re.compile(r"tests/(?!(docs|e2e|soundness)/)"),
+    "test-full": re.compile(r"$^"),
+}
+# How many examples of a property run with coverage; without a number, all.
+EXAMPLES = {"test": {"TRACED_EXAMPLES": "20"}}
 
 # Threads of BLAS and OpenMP wait for each other in busy loops, which take the CPU from the other process.
 # Worker processes have numbers of their own.
@@ -54,8 +66,8 @@ def in_halves(files: Sequence[str], seconds: Mapping[str, float], other: float) 
 
 def commands(part: str, number: int, half: Sequence[str]) -> list[list[str]]:
     """The processes that run the files of a half one after the other: those with coverage first."""
-    untraced = [file for file in half if part != "test" or file.startswith(UNTRACED)]
-    traced = [file for file in half if file not in untraced]
+    traced = [file for file in half if TRACED[part].match(file)]
+    untraced = [file for file in half if file not in traced]
     found = []
     for suffix, program, files in (
         ("", ["-m", "coverage", "run", "-m", "pytest"], traced),
@@ -68,9 +80,11 @@ def commands(part: str, number: int, half: Sequence[str]) -> list[list[str]]:
     return found
 
 
-def run_in_turn(commands: Sequence[Sequence[str]], running: Path, output: IO[bytes] | None) -> int:
+def run_in_turn(
+    commands: Sequence[Sequence[str]], environment: Mapping[str, str], output: IO[bytes] | None
+) -> int:
     """Run commands one after the other; return the exit code of the first that failed, or 0."""
-    env = {**os.environ, **ONE_THREAD, "TEST_RUNNING": str(running)}
+    env = {**os.environ, **ONE_THREAD, **environment}
     failed = 0
     for command in commands:
         code = subprocess.call(
@@ -91,14 +105,15 @@ def main(part: str) -> int:
     files = [
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "tests").rglob("test_*.py")
-        if MARKED[part].search(path.read_text(encoding="utf-8"))
+        if part not in MARKED or MARKED[part].search(path.read_text(encoding="utf-8"))
     ]
-    seconds = json.loads(SECONDS.read_text(encoding="utf-8"))[part]
-    halves = in_halves(files, seconds, OTHERS[part])
+    recorded = json.loads(SECONDS.read_text(encoding="utf-8"))
+    halves = in_halves(files, recorded.get(part, recorded["test"]), OTHERS[part])
     running = [REPORTS / f"{part}-{number}.running" for number in (1, 2)]
     with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as pool:
-        beside = pool.submit(run_in_turn, commands(part, 2, halves[1]), running[1], output)
-        code = run_in_turn(commands(part, 1, halves[0]), running[0], None)
+        first, second = ({"TEST_RUNNING": str(file), **EXAMPLES.get(part, {})} for file in running)
+        beside = pool.submit(run_in_turn, commands(part, 2, halves[1]), second, output)
+        code = run_in_turn(commands(part, 1, halves[0]), first, None)
         code = beside.result() or code
         output.seek(0)
         sys.stdout.flush()
@@ -111,4 +126,5 @@ def main(part: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main("test-full" if "--full" in sys.argv[1:] else "test"))
+    PARTS = {"--full": "test-full", "--coverage": "coverage"}
+    sys.exit(main(PARTS[sys.argv[1]] if sys.argv[1:] else "test"))

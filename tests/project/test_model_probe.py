@@ -22,6 +22,7 @@ from tidemill.core.errors import StorageError
 from tidemill.models.golden_rows import with_predictions
 from tidemill.ports.formats import GoldenCheck, ModelFormat
 from tidemill.project.model_formats import open_formats
+from tidemill.project import model_probe
 from tidemill.project.model_probe import ProbedFile, SubprocessProbe, installed_version
 from tidemill.project.model_probe_server import FormatOptions
 from tidemill.store.frames import encode
@@ -49,6 +50,12 @@ def probing() -> Iterator[Opener]:
     """Opens probes whose processes end with the test."""
     with ExitStack() as opened:
         yield lambda opts: opened.enter_context(closing(SubprocessProbe(opts)))
+
+
+@pytest.fixture
+def unshared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Formats of Tidemill have processes of each project, like a project's own."""
+    monkeypatch.setattr(model_probe, "_OF_NO_PROJECT", frozenset())
 
 
 def lightgbm() -> tuple[ModelFormat, Any]:
@@ -158,6 +165,7 @@ def test_every_way_to_fail_is_reported_and_ends_no_other_file(
     assert faults[5] == "it wasn't loaded after 20 s"
 
 
+@pytest.mark.usefixtures("unshared")
 def test_a_process_that_cant_even_start_is_explained(tmp_path: Path) -> None:
     form, model = lightgbm()
     opts = options(tmp_path, "no_such_module:Form")
@@ -286,6 +294,24 @@ def test_damaged_files_of_no_format_end_this_process(
     assert sum(map(bool, faults)) > DAMAGED // 4
 
 
+def test_projects_share_a_process_for_models_that_import_nothing_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probing: Opener
+) -> None:
+    monkeypatch.setattr(model_probe, "_shared", {})
+    form, model = lightgbm()
+    file = ProbedFile(artifact=KNOWN, payload=form.dump(model), golden=golden_of(form, model))
+    for name in ("one", "other"):
+        probe = probing(options(tmp_path / name))
+        assert [found.fault for found in probe.check(form, [file])] == [""]
+        probe.close()
+    [server] = model_probe._shared.values()
+    process = server._running_process()
+    [found] = probing(options(tmp_path / "third")).check(form, [file])
+    assert (found.fault, server._running_process()) == ("", process)
+    server.close()
+
+
+@pytest.mark.usefixtures("unshared")
 def test_one_process_serves_many_files_and_is_replaced_when_it_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probing: Opener
 ) -> None:

@@ -27,6 +27,10 @@ from tidemill.workflow.model import Artifact
 _SECONDS, _BYTES_PER_S = 20.0, 10_000_000
 _MEMORY, _MEMORY_PER_BYTE = 1 << 30, 8
 
+# Loading these imports nothing of a project. All projects that this process opens share their processes.
+_OF_NO_PROJECT = frozenset({"lightgbm", "onnx", "xgboost"})
+_shared: dict[str, ProbeServer] = {}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbedFile:
@@ -78,13 +82,18 @@ class SubprocessProbe:
 
     def check(self, form: ModelFormat, files: Sequence[ProbedFile]) -> list[GoldenCheck]:
         """Load files of one format in another process, each in a fork of it."""
-        server = self._servers.setdefault(form.name, ProbeServer(self._options, form.name))
+        server = self._server(form.name)
         return [server.check(_request(file)) for file in files]
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes but those that others share, which end when they are idle."""
         while self._servers:
             self._servers.popitem()[1].close()
+
+    def _server(self, form: str) -> ProbeServer:
+        if form in _OF_NO_PROJECT:
+            return _shared.setdefault(form, ProbeServer(FormatOptions(home="", root=""), form))
+        return self._servers.setdefault(form, ProbeServer(self._options, form))
 
     def _mark(self, artifact: Artifact, form: ModelFormat) -> Path:
         versions = [[module, installed_version(module)] for module in form.modules]
