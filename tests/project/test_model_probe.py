@@ -21,8 +21,8 @@ from tidemill.adapters.model_formats.lightgbm import LightGBMText
 from tidemill.core.errors import StorageError
 from tidemill.models.golden_rows import with_predictions
 from tidemill.ports.formats import GoldenCheck, ModelFormat
-from tidemill.project.model_formats import open_formats
 from tidemill.project import model_probe
+from tidemill.project.model_formats import open_formats
 from tidemill.project.model_probe import ProbedFile, SubprocessProbe, installed_version
 from tidemill.project.model_probe_server import FormatOptions
 from tidemill.store.frames import encode

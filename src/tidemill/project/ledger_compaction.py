@@ -21,7 +21,8 @@ class LedgerCompaction:
         """Compact the events that are old enough by the settings; with `dry_run` only say what that does.
 
         The events that it appends say who had it done. Raises AccessError if the actor may not, UsageError
-        without a ledger, or while a legal hold keeps everything, StorageError if the disk is full; what was compacted before stays so.
+        without a ledger, or while a legal hold keeps everything, StorageError if the disk is full; what was
+        compacted before stays so.
         """
         space = self._workspace
         path = space.home / LEDGER

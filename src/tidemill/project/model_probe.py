@@ -28,7 +28,7 @@ _SECONDS, _BYTES_PER_S = 20.0, 10_000_000
 _MEMORY, _MEMORY_PER_BYTE = 1 << 30, 8
 
 # Loading these imports nothing of a project. All projects that this process opens share their processes.
-_OF_NO_PROJECT = frozenset({"lightgbm", "onnx", "xgboost"})
+_OF_NO_PROJECT = frozenset({"lightgbm", "onnx", "sklearn", "xgboost"})
 _shared: dict[str, ProbeServer] = {}
 
 

@@ -34,12 +34,7 @@ def loaded_packages() -> dict[str, str]:
     }
     found = {"python": platform.python_version()}
     for name in sorted(names, key=str.lower):
-        try:
-            number = version(name)
-        except PackageNotFoundError:  # uninstalled since this process began
-            continue
-        # Metadata may be without one.
-        if number:
+        if number := _version(name):
             found[name] = number
     return found
 
@@ -61,6 +56,15 @@ def hardware() -> dict[str, str]:
 def _distributions() -> dict[str, list[str]]:
     # Reading all metadata takes a tenth of a second, and packages don't change under a process.
     return {name: list(known) for name, known in packages_distributions().items()}
+
+
+@cache
+def _version(name: str) -> str:
+    """The version of a package; "" for metadata without one, and if it was uninstalled meanwhile."""
+    try:
+        return version(name) or ""
+    except PackageNotFoundError:
+        return ""
 
 
 @cache
