@@ -36,15 +36,16 @@ class Ended:
 
 @contextmanager
 def forgotten_imports() -> Iterator[None]:
-    """Each project has its own module `bakery`: drop what a command imported from the user's folder."""
-    path, modules, here = list(sys.path), set(sys.modules), Path.cwd()
+    """Each project has its own module `bakery`: drop what was imported from the folders of users."""
+    path, modules, here = list(sys.path), set(sys.modules), str(Path.cwd())
     try:
         yield
     finally:
+        folders = {here, *({*sys.path} - {*path})}
         sys.path[:] = path
         for name in set(sys.modules) - modules:
             file = getattr(sys.modules[name], "__file__", None)
-            if file and Path(file).parent == here:
+            if file and str(Path(file).parent) in folders:
                 del sys.modules[name]
 
 
