@@ -162,8 +162,10 @@ def test_a_decision_is_found_by_the_start_of_its_id(shop: Path, policy: Policy) 
     found = policy.explain("aa1")
     assert [each.values for each in found.rules] == ["True"]
     assert found.current
+    record_decision(shop, "aa11", {"sampled": True})
+    assert policy.explain("aa1").decision.id == "aa1"
     for id, message in (
-        ("aa", "2 decisions begin with 'aa': aa1, aa2"),
+        ("aa", "3 decisions begin with 'aa': aa1, aa2, aa11"),
         ("b", "there is no decision 'b'"),
         ("orders", "'orders' is not the id of a decision; say `latest orders`"),
     ):

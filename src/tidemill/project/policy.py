@@ -247,6 +247,8 @@ class Policy:
                 f"no decision is recorded in {self._workspace.environment}"
             )  # fmt: skip
         found = [*self._decisions(EventFilter(about_prefix=decision_subject(decision)))]
+        # A whole id names one, also where others begin with it.
+        found = [each for each in found if each.id == decision] or found
         if len(found) == 1:
             return found[0]
         if not found:
