@@ -123,11 +123,11 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
     from tidemill.core.fingerprint import object_name
     from tidemill.history.io.log_recorder import LogRecorder
     from tidemill.ledger.binding import Product, content_of
+    from tidemill.ledger.price import Price
     from tidemill.runs.io.job import EngineOptions, Job, NoProgress
     from tidemill.runs.io.published_view import PublishedView
     from tidemill.runs.io.step_lifecycle import StepInProgress, StepLifecycle
     from tidemill.runs.io.table_checks import TableChecker
-    from tidemill.runs.totals import Price
     from tidemill.steps.io.step_runner import StepRunner
     from tidemill.steps.step_messages import StepCost, StepOutput
 

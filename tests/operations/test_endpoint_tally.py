@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tidemill.ledger.event import Served
+from tidemill.ledger.price import Price
 from tidemill.ledger.usage import ServedUsage
 from tidemill.operations.endpoint_tally import (
     EndpointTally,
@@ -11,7 +12,6 @@ from tidemill.operations.endpoint_tally import (
     served_price,
     slow_requests,
 )
-from tidemill.runs.totals import Price
 from tidemill.serving.buckets import latency_ends
 
 USAGE = ServedUsage(

@@ -6,12 +6,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.operations.test_ledger_metrics import NOW, OBJECTIVES, attempted, folded, recorded
 from tidemill.ledger.event import Event, RunEnded
+from tidemill.ledger.price import Price
 from tidemill.ledger.run import Outcome, Status
 from tidemill.operations.ledger_metrics import LedgerMetrics
 from tidemill.operations.problem import Problem
 from tidemill.operations.problems import find_problems
 from tidemill.operations.stage_families import limit_series, stage_families
-from tidemill.runs.totals import Price
 from tidemill.serving.metric_families import Family
 from tidemill.serving.metrics_text import metrics_text
 from tidemill.testing import records

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.operations.test_ledger_metrics import NOW, attempted, empty, folded, recorded
 from tidemill.ledger.event import RecordedEvent, Served
 from tidemill.ledger.performance import Percentiles
+from tidemill.ledger.price import Price
 from tidemill.ledger.usage import ServedUsage
 from tidemill.operations.objective_settings import DAY
 from tidemill.operations.stage_figures import (
@@ -14,7 +15,6 @@ from tidemill.operations.stage_figures import (
     figures_of,
     tally_attempts,
 )
-from tidemill.runs.totals import Price
 from tidemill.testing import records
 
 PRICE = Price(cpu_hour=3600.0, currency="EUR")

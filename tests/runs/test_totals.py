@@ -6,7 +6,7 @@ from typing import Any
 
 from tidemill.ledger.run import Action, Attempt, Outcome, StageTotals
 from tidemill.planning.plan import Plan, Step
-from tidemill.runs.totals import Price, memo_usage, sum_stages
+from tidemill.runs.totals import memo_usage, sum_stages
 from tidemill.workflow.memo import MemoUsage
 
 
@@ -69,8 +69,3 @@ def test_what_memos_took_is_that_of_all_attempts() -> None:
 
 def test_a_stage_that_was_never_planned_is_empty() -> None:
     assert sum_stages(["a"], [], plan({})) == (StageTotals(stage="a"),)
-
-
-def test_price() -> None:
-    assert Price().of(3600) == 0.0
-    assert Price(cpu_hour=0.5, currency="EUR").of(7200) == 1.0

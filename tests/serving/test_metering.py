@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.runs.totals import Price
+from tidemill.ledger.price import Price
 from tidemill.serving.counters import SeriesTotals, Snapshot
 from tidemill.serving.metering import (
     Baseline,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidemill.runs.totals import Price
+from tidemill.ledger.price import Price
 from tidemill.serving.counters import Series, Snapshot
 from tidemill.serving.load_report import ServerUsage
 from tidemill.serving.metric_families import metric_families

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from tidemill.runs.totals import Price
+from tidemill.ledger.price import Price
 from tidemill.serving.counters import Series, SeriesTotals, Snapshot, merge
 from tidemill.serving.metric_families import LiveVersion, metric_families
 from tidemill.serving.metrics_text import metrics_text

@@ -13,9 +13,9 @@ from tidemill.cli.render.plan_and_receipt import render_plan, render_plan_markdo
 from tidemill.cli.render.stage_reasons import render_why
 from tidemill.cli.request_options import request_options
 from tidemill.ledger.cost import Estimate
+from tidemill.ledger.price import Price
 from tidemill.planning.plan import Plan
 from tidemill.planning.stage_reasons import StageReasons
-from tidemill.runs.totals import Price
 
 
 @click.command()

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from tidemill.history.stage_performance import whole_units
 from tidemill.ledger.event import Served
+from tidemill.ledger.price import Price
 from tidemill.ledger.usage import ServedUsage
-from tidemill.runs.totals import Price
 from tidemill.serving.buckets import LATENCY_BUCKETS, latency_ends
 
 _NANO = 1_000_000_000

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tidemill.history.stage_performance import AttemptTally
+from tidemill.ledger.price import Price
 from tidemill.operations.ledger_metrics import LedgerMetrics
 from tidemill.operations.objectives import ObjectiveStatus, judge_objectives
 from tidemill.operations.problem import Problem
-from tidemill.runs.totals import Price
 from tidemill.serving.metric_families import BucketCounts, Family, Kind, Labels
 
 DURATION_ENDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from tidemill.history.stage_performance import AttemptTally, percentiles
 from tidemill.ledger.event import Attempted, RecordedEvent
 from tidemill.ledger.performance import Percentiles, Performance
+from tidemill.ledger.price import Price
 from tidemill.operations.endpoint_tally import EndpointTally, merged_endpoints
 from tidemill.operations.ledger_metrics import LedgerMetrics
 from tidemill.operations.stage_families import tally_cost
-from tidemill.runs.totals import Price
 from tidemill.serving.buckets import quantile
 
 

@@ -10,6 +10,7 @@ from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import parse_span
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import Attempted
+from tidemill.ledger.price import Price
 from tidemill.ledger.workflow_scope import workflow_prefix
 from tidemill.operations.io.metrics_reader import MetricsReader, find_window
 from tidemill.operations.ledger_metrics import DAYS_KEPT, LedgerMetrics
@@ -32,7 +33,6 @@ from tidemill.planning.freshness import freshness_rules
 from tidemill.ports.ledger import Ledger
 from tidemill.project.settings import Settings
 from tidemill.project.workspace import Workspace
-from tidemill.runs.totals import Price
 from tidemill.serving.metric_families import Family
 from tidemill.serving.metrics_text import metrics_text
 from tidemill.workflow.stage import Flow

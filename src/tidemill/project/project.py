@@ -15,6 +15,7 @@ from tidemill.core.partition import WHOLE
 from tidemill.core.text_table import html_table
 from tidemill.governance.identity_summary import Identity, describe_identity
 from tidemill.governance.permissions import Permission
+from tidemill.ledger.price import Price
 from tidemill.ledger.run import Receipt, RunFailed, RunInfo
 from tidemill.planning.plan import Plan
 from tidemill.planning.request import Request, request_of
@@ -24,7 +25,6 @@ from tidemill.project.operation_services import OperationServices
 from tidemill.project.settings import Settings, find_settings, load_workflow
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.recipe import Recipe
-from tidemill.runs.totals import Price
 from tidemill.workflow.environment import PRODUCTION, check_environment_name
 from tidemill.workflow.seal import dependencies
 from tidemill.workflow.stage import Flow, Stage

@@ -27,6 +27,7 @@ from tidemill.governance.permissions import Actor, Permission, find_refusal
 from tidemill.governance.roles import Grants
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.governance_events import Acted
+from tidemill.ledger.price import Price
 from tidemill.lineage.io.origins import ProvenanceFacts
 from tidemill.models.library_faults import library_faults
 from tidemill.ports.ledger import State
@@ -42,7 +43,6 @@ from tidemill.reuse.format_code import link_formats
 from tidemill.reuse.io.evidence import StageEvidence, gather_evidence, list_faults
 from tidemill.reuse.recipe import Recipe, recipe_of
 from tidemill.reuse.trial_key import link_scoring
-from tidemill.runs.totals import Price
 from tidemill.workflow.environment import PRODUCTION
 from tidemill.workflow.model_gates import Golden
 from tidemill.workflow.param_overrides import checked_overrides, parse_overrides

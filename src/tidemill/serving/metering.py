@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 from tidemill.ledger.event import Served
+from tidemill.ledger.price import Price
 from tidemill.ledger.usage import ServedUsage
-from tidemill.runs.totals import Price
 from tidemill.serving.counters import SeriesTotals, Snapshot
 
 # The weight of the newest window in what is known of windows.

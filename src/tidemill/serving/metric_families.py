@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from tidemill.runs.totals import Price
+from tidemill.ledger.price import Price
 from tidemill.serving.buckets import batch_ends, latency_ends
 from tidemill.serving.counters import SeriesTotals, Snapshot
 from tidemill.serving.metering import serving_costs

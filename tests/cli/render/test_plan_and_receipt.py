@@ -13,9 +13,9 @@ from tidemill.cli.render.plan_and_receipt import (
     render_receipt,
 )
 from tidemill.core.partition import WHOLE
+from tidemill.ledger.price import Price
 from tidemill.ledger.run import Action, Failure, Receipt, StageTotals, Status
 from tidemill.planning.plan import MissingRows, ModelState, Plan, Removals, Step, Waiting
-from tidemill.runs.totals import Price
 from tidemill.sources.missing import Missing
 from tidemill.workflow.memo import MemoUsage
 

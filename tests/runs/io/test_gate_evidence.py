@@ -11,10 +11,10 @@ import pytest
 
 import tidemill as tm
 from tidemill.ledger.binding import Binding, Product
+from tidemill.ledger.price import Price
 from tidemill.runs.io.gate_evidence import EvidenceGatherer
 from tidemill.runs.io.gate_step import ScoredModels
 from tidemill.runs.io.job import EngineOptions
-from tidemill.runs.totals import Price
 from tidemill.testing.doubles import MemoryArtifacts
 from tidemill.testing.records import model_artifact, scores
 from tidemill.workflow.stage import Approval, Flow, Kind, Stage

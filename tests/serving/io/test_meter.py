@@ -9,8 +9,8 @@ import pytest
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import StorageError
 from tidemill.ledger.event import Event, Served
+from tidemill.ledger.price import Price
 from tidemill.ports.ledger import Ledger
-from tidemill.runs.totals import Price
 from tidemill.serving.io.meter import Meter, UsageRecorder, resident_memory
 
 MS = 1_000_000

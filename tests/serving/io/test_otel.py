@@ -27,7 +27,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from tests.support.serving import ROW, sales_project, served
 from tests.support.waiting import until
 from tidemill.core.errors import UsageError
-from tidemill.runs.totals import Price
+from tidemill.ledger.price import Price
 from tidemill.serving.counters import Series, Snapshot
 from tidemill.serving.io.access_log import AccessLine
 from tidemill.serving.io.otel import Telemetry

@@ -15,7 +15,7 @@ from tidemill.cli.show import artifact_lines
 from tidemill.core.signature import signature
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.ledger.model_version import LivePeriod, ModelVersion
-from tidemill.runs.totals import Price
+from tidemill.ledger.price import Price
 
 _LIST = ("model", "version", "state", "format", "trained", ">rows", "metrics", ">size", ">CPU s")
 _HISTORY = ("environment", "live since", "until", "version", "in place of", "by", "reason")

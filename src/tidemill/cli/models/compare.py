@@ -12,7 +12,7 @@ from tidemill.cli.render.figures import count, money, seconds, size
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.ledger.model_version import MetricComparison, ModelVersion, VersionComparison
-from tidemill.runs.totals import Price
+from tidemill.ledger.price import Price
 
 
 @click.command("compare")

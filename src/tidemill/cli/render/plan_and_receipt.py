@@ -17,6 +17,7 @@ from tidemill.cli.render.figures import (
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.printable import printable
 from tidemill.core.text_table import drop_empty_columns, markdown_table, text_table
+from tidemill.ledger.price import Price
 from tidemill.ledger.run import Action, Receipt, StageTotals
 from tidemill.planning.missing_rows import kept_lines, missing_lines
 from tidemill.planning.plan import ModelState, Plan, Step, estimate_of
@@ -25,7 +26,6 @@ from tidemill.planning.stage_reasons import (
     reasons_without_partition,
     unlikely_condition,
 )
-from tidemill.runs.totals import Price
 from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.memo import MemoUsage
 from tidemill.workflow.trigger import TriggerEvidence

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tidemill.delivery.io.outbox import Undelivered
 from tidemill.ledger.event import Event
+from tidemill.ledger.price import Price
 from tidemill.ledger.run import Attempt
 from tidemill.ledger.schedule_events import Ticked
 from tidemill.planning.plan import Plan, Step
@@ -19,7 +20,6 @@ from tidemill.ports.execution import Executor, TaskFunctions
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.reuse.recipe import Recipe
-from tidemill.runs.totals import Price
 from tidemill.steps.step_messages import ProjectContext
 from tidemill.workflow.stage import Flow
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tidemill.core.errors import StepError, UsageError
 from tidemill.core.partition import WHOLE
+from tidemill.ledger.price import Price
 from tidemill.models.search import (
     COMPLETE,
     FAILED,
@@ -21,7 +22,6 @@ from tidemill.models.search import (
     visible_trials,
 )
 from tidemill.ports.search import TrialSampler
-from tidemill.runs.totals import Price
 from tidemill.workflow.search import Search, Study, StudyTrial, TrialResult
 from tidemill.workflow.stage import Stage
 

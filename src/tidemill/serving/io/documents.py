@@ -6,7 +6,7 @@ import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tidemill.runs.totals import Price
+from tidemill.ledger.price import Price
 from tidemill.serving import oip
 from tidemill.serving.access import DocumentReader
 from tidemill.serving.counters import Snapshot

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tidemill.ledger.price import Price
 from tidemill.ports.ledger import Ledger
-from tidemill.runs.totals import Price
 from tidemill.serving.counters import Series, Snapshot, difference
 from tidemill.serving.metering import Baseline, MeteredWindow, charge, served_event
 

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 from tidemill.core.errors import UsageError
 from tidemill.governance.roles import Grants
 from tidemill.ledger.event import Delivered, RolloutStepped
+from tidemill.ledger.price import Price
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
-from tidemill.runs.totals import Price
 from tidemill.serving.access import Access, AccessRules, DocumentReader
 from tidemill.serving.counters import Snapshot
 from tidemill.serving.io.access_log import AccessLine, AccessLog
