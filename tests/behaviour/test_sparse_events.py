@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tidemill.adapters.codec.events import _SPARSE_STRUCTS, decode_event, encode_event
 from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.ledger.event import EVENTS, Event
+from tidemill.ledger.price import Price, PriceBook
 from tidemill.testing.records import events_of_every_kind
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
@@ -46,6 +47,13 @@ RULINGS = st.builds(
     actor=SAID,
     reason=SAID,
     at=PLAIN[float],
+)
+
+# Prices follow each other.
+BOOKS = st.lists(st.floats(1, 1e9), min_size=1, max_size=3, unique=True).map(
+    lambda starts: PriceBook(
+        prices=tuple(Price(cpu_hour=start, since=start) for start in sorted(starts))
+    )
 )
 
 # What a field that isn't there is read as. It is a part of the format: who changes a default gives events
@@ -95,6 +103,10 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "GateResult": {"gate": "", "unknown": False, "difference": None},
     "MemoUsage": {
         "known": 0, "asked": 0, "calls": 0, "tokens": 0, "tokens_saved": 0, "spent": 0.0, "saved": 0.0,
+    },
+    "Price": {
+        "cpu_hour": 0.0, "currency": "USD", "memory_gb_hour": 0.0, "gpu_hour": 0.0, "storage_gb_month": 0.0,
+        "egress_gb": 0.0, "units": {}, "since": None,
     },
     "RaisedAlarm": {"columns": {}},
     "Receipt": {
@@ -198,6 +210,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.dictionaries(values(given_types[0]), values(given_types[1]), max_size=3)
     if hint is Ruling:
         return RULINGS
+    if hint is PriceBook:
+        return BOOKS
     if is_dataclass(hint):
         return records(hint)
     return st.sampled_from(hint) if issubclass(hint, StrEnum) else PLAIN[hint]

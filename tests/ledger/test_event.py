@@ -28,7 +28,7 @@ NAMES = [
     "Silenced", "SilenceEnded",
     "ScheduleChanged", "SchedulePaused", "ScheduleResumed",
     "SweepMarked", "SweepConfirmed", "DataPinned", "DataUnpinned", "StagesUndeclared",
-    "RetentionDeclared",
+    "RetentionDeclared", "PricesSet",
 ]  # fmt: skip
 
 

@@ -100,8 +100,8 @@ left metric metrics missing missing_since model name newest object objects outpu
 parent part partition partitions parts path pin place profile quarantine reading reads recipe reference
 removed replaced replaces review roots rows rowset rule rules run sample schedule scope seen severity
 sha256 signature silence snapshot source stage stages state stopped subject sweep table target threshold
-thresholds through tick token touched trained_on trigger unit value version waiver waivers without worker
-workflow workflows
+thresholds through tick token touched trained_on trigger unit units value version waiver waivers without
+worker workflow workflows
 """
 NO_PEOPLE = frozenset(_NO_PEOPLE.split())
 _TEXTS = "advice command detail error message messages note reason reasons text title trace why"

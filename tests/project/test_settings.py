@@ -7,12 +7,31 @@ from pathlib import Path
 import pytest
 
 from tidemill.core.errors import UsageError
+from tidemill.ledger.price import Price, PriceBook
 from tidemill.project.settings import Settings, configured_secrets, find_settings
 from tidemill.serving.serve_settings import ServeSettings
 from tidemill.workflow.environment import RunProfile
 
 PROJECT = '[tool.tidemill]\nworkflow = "flights:flow"\n'
 QUICK = PROJECT + "[tool.tidemill.profiles.quick]\n"
+
+
+def test_prices_are_a_list_or_a_few_numbers(tmp_path: Path) -> None:
+    text = (
+        '[metrics]\nzone = "Asia/Tokyo"\n[[prices]]\ncpu_hour = 1\n[[prices]]\nfrom = 2026-01-01\n'
+    )
+    tables = text.replace("[metrics]", "[tool.tidemill.metrics]").replace(
+        "[[prices]]", "[[tool.tidemill.prices]]"
+    )
+    (tmp_path / "pyproject.toml").write_text(PROJECT + tables)
+    prices = (Price(cpu_hour=1.0), Price(since=1_767_225_600.0 - 9 * 3600))
+    assert find_settings(tmp_path).price_book == PriceBook(prices=prices)
+    (tmp_path / "pyproject.toml").write_text(PROJECT + "cpu_hour = 1\nmemory_gb_hour = 2\n")
+    short = Price(cpu_hour=1.0, memory_gb_hour=2.0)
+    assert find_settings(tmp_path).price_book == PriceBook(prices=(short,))
+    (tmp_path / "pyproject.toml").write_text(PROJECT + 'currency = "EUR"\n' + tables)
+    with pytest.raises(UsageError, match=r"\[tool.tidemill\] currency: the prices are in"):
+        find_settings(tmp_path)
 
 
 def test_a_table_that_is_left_out_has_its_defaults(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tidemill.contracts.finding import TableFindings
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, Mark
 from tidemill.ledger.compaction_events import Compacted
+from tidemill.ledger.cost_events import PricesSet
 from tidemill.ledger.delivery import Decision, Delivery, Effect
 from tidemill.ledger.drift import DriftVerdict, RaisedAlarm
 from tidemill.ledger.governance_events import (
@@ -346,6 +347,7 @@ Event: TypeAlias = (
     | DataUnpinned
     | StagesUndeclared
     | RetentionDeclared
+    | PricesSet
 )
 EVENTS: tuple[type[Event], ...] = get_args(Event)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tidemill.core.local_day import local_day
 from tidemill.history.stage_performance import AttemptTally, is_computation
 from tidemill.ledger.event import (
     Attempted,
@@ -35,7 +36,6 @@ from tidemill.operations.endpoint_tally import (
     slow_requests,
 )
 from tidemill.operations.failure_detector import FailureDetector
-from tidemill.operations.local_day import local_day
 from tidemill.operations.objective_settings import DAY, Objective, ObjectiveKind
 from tidemill.operations.outcome_counts import OutcomeCounts
 from tidemill.operations.run_series import RunSeries, is_comparable

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
-from tidemill.operations.local_day import time_zone
+from tidemill.core.local_day import time_zone
 
 _KEYS = ("zone", "port", "host", "token", "telemetry")
 _LAST_PORT = 65_535

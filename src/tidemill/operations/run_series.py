@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
 
+from tidemill.core.local_day import local_day, weekday
 from tidemill.history.stage_performance import is_computation
 from tidemill.ledger.run import Attempt, Outcome
-from tidemill.operations.local_day import local_day, weekday
 from tidemill.operations.rolling_median import RollingMedian
 
 BASELINE_RUNS = 28

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tidemill.core.errors import UsageError
+from tidemill.core.local_day import time_zone
 from tidemill.core.partition import time_bounds
 from tidemill.ledger.binding import Binding
-from tidemill.operations.local_day import time_zone
 
 # The partitions of a stage whose watermarks are known: the newest ones.
 _KEPT = 64

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill.core.fingerprint import fingerprint
+from tidemill.core.local_day import day_start, local_day
 from tidemill.core.partition import parse_span
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import Attempted
@@ -14,7 +15,6 @@ from tidemill.ledger.price import Price
 from tidemill.ledger.workflow_scope import workflow_prefix
 from tidemill.operations.io.metrics_reader import MetricsReader, find_window
 from tidemill.operations.ledger_metrics import DAYS_KEPT, LedgerMetrics
-from tidemill.operations.local_day import day_start, local_day
 from tidemill.operations.objective_settings import DAY
 from tidemill.operations.objectives import ObjectiveStatus, judge_objectives
 from tidemill.operations.problem import Problem

@@ -279,6 +279,7 @@ class Runs:
             run=run,
             command=options.command,
             price=space.price,
+            prices=space.settings.price_book,
             progress=options.progress,
             engines=EngineOptions() if options.inline else engines,
             at_once=bool(source),

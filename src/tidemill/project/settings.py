@@ -21,11 +21,13 @@ from tidemill.governance.oidc_settings import OidcSettings, parse_oidc_settings
 from tidemill.governance.role_settings import parse_grants
 from tidemill.governance.roles import Grants
 from tidemill.ledger.access_token import TOKEN_VARIABLE
+from tidemill.ledger.price import Price, PriceBook
 from tidemill.ledger.retention_settings import RetentionSettings
 from tidemill.operations.alert_settings import AlertSettings, parse_alert_settings
 from tidemill.operations.ledger_settings import LedgerSettings, parse_ledger_settings
 from tidemill.operations.metrics_settings import MetricsSettings, parse_metrics_settings
 from tidemill.operations.objective_settings import Objective, parse_objectives
+from tidemill.operations.price_settings import parse_prices, require_one_form
 from tidemill.operations.retention_settings import parse_retention
 from tidemill.operations.up_settings import UpSettings, parse_up_settings
 from tidemill.project.declarations import check_declarations
@@ -37,7 +39,7 @@ from tidemill.workflow.workflow import Workflow
 # The characters of the shortest secret that is masked.
 _LEAST_SECRET = 5
 # Tables of the settings, and what reads those that stand for themselves.
-_TABLES = ("profiles", "roles", "groups", "budget", "schedules")
+_TABLES = ("profiles", "roles", "groups", "budget", "schedules", "prices")
 _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
     "serve": parse_serve_settings,
     "metrics": parse_metrics_settings,
@@ -58,9 +60,10 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
 class Settings:
     """`workflow` is `module:name`; `home` holds the state; a CPU hour costs `cpu_hour` of `currency`.
 
-    An hour of a gigabyte of memory costs `memory_gb_hour`, which counts where models are served. `serve` are
-    the settings of servers, `attest` those of attestations, `openlineage` those of events of lineage,
-    `metrics` those of metrics; `slo` are the objectives of stages and endpoints.
+    An hour of a gigabyte of memory costs `memory_gb_hour`. `prices`, if there are any, take the place of
+    these: ask `price_book`. `serve` are the settings of servers, `attest` those of attestations,
+    `openlineage` those of events of lineage, `metrics` those of metrics; `slo` are the objectives of stages
+    and endpoints.
 
     Runs use up to `workers` processes (0: one per CPU), which end after `idle` seconds without work, and
     `gpus` devices. The memory caps of active stages add up to at most `memory`, such as "16GB". Results
@@ -93,6 +96,7 @@ class Settings:
     model_formats: Sequence[str] = ()
     allow_pickle: bool = False
     memory_gb_hour: float = 0.0
+    prices: tuple[Price, ...] = ()
     budget: Mapping[str, float] = field(default_factory=dict)
     schedules: Mapping[str, Any] = field(default_factory=dict)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
@@ -109,6 +113,16 @@ class Settings:
     alerts: AlertSettings = field(default_factory=AlertSettings)
     oidc: OidcSettings | None = None
     up: UpSettings = field(default_factory=UpSettings)
+
+    @property
+    def price_book(self) -> PriceBook:
+        """The prices, in whichever form they are set."""
+        short = Price(
+            cpu_hour=self.cpu_hour,
+            currency=self.currency,
+            memory_gb_hour=self.memory_gb_hour,
+        )
+        return PriceBook(prices=self.prices or (short,))
 
     @property
     def profiles_place(self) -> str:
@@ -215,6 +229,7 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
             if not isinstance(table[name], dict):
                 raise UsageError(f"{place}] {name} = {table[name]!r} is not a table")
             given[name] = read(table[name], f"{place}.{name}]")
+    given["prices"] = _prices(file, table, given.get("metrics", MetricsSettings()).zone)
     oidc, proxy = given.get("oidc"), given.get("serve", ServeSettings()).proxy
     given["grants"] = parse_grants(
         table.get("roles"),
@@ -226,6 +241,13 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
     apart = (*_TABLES, *_READERS)
     plain = {name: value for name, value in table.items() if name not in apart}
     return Settings(**{**plain, **given})
+
+
+def _prices(file: Path, table: Mapping[str, Any], zone: str) -> tuple[Price, ...]:
+    if "prices" not in table:
+        return ()
+    require_one_form(table, f"{file}: [tool.tidemill]")
+    return parse_prices(table["prices"], f"{file}: [[tool.tidemill.prices]]", zone)
 
 
 def _profiles(file: Path, said: object) -> dict[str, RunProfile]:

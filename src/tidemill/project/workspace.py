@@ -288,12 +288,8 @@ class Workspace:
 
     @property
     def price(self) -> Price:
-        """The prices in the settings."""
-        return Price(
-            cpu_hour=self.settings.cpu_hour,
-            currency=self.settings.currency,
-            memory_gb_hour=self.settings.memory_gb_hour,
-        )
+        """The prices in the settings that count now."""
+        return self.settings.price_book.at(self.tools.clock())
 
     def stage(self, name: str) -> Stage:
         """The stage of that name; UsageError suggests the nearest one."""

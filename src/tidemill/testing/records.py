@@ -45,6 +45,7 @@ from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
 from tidemill.ledger.run import Attempt, Outcome, Receipt, Status
 from tidemill.ledger.schedule_events import Ticked
 from tidemill.ledger.usage import ServedUsage
+from tidemill.testing.cost_records import cost_events as cost_events
 from tidemill.testing.governance_records import (
     governance_events as governance_events,
 )
@@ -463,6 +464,7 @@ def events_of_every_kind() -> list[Event]:
         *incident_events(),
         *retention_events(),
         *schedule_events(),
+        *cost_events(),
         RunEnded(run="run-1", status=Status.OK, receipt=receipt),
         LineageDropped(run="run-1", environment=PROD, events=2, total=12, reason="refused"),
         Compacted(

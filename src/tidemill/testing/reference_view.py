@@ -13,6 +13,7 @@ from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, ContractUse, Head, Mark
 from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.cost import Cost
+from tidemill.ledger.cost_events import PricesSet
 from tidemill.ledger.delivery import Decision, Delivery, Effect
 from tidemill.ledger.event import (
     Attempted,
@@ -448,4 +449,5 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     DataUnpinned: _ignore,
     StagesUndeclared: _ignore,
     RetentionDeclared: _ignore,
+    PricesSet: _ignore,
 }

@@ -13,6 +13,7 @@ from tidemill.adapters.sqlite.listing_tables import note_for_listings
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.compaction_events import Compacted
+from tidemill.ledger.cost_events import PricesSet
 from tidemill.ledger.event import (
     Attempted,
     Computed,
@@ -460,4 +461,5 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     DataUnpinned: _ignore,
     StagesUndeclared: _ignore,
     RetentionDeclared: _ignore,
+    PricesSet: _ignore,
 }

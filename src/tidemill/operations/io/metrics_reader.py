@@ -16,10 +16,10 @@ from pathlib import Path
 
 import msgspec
 
+from tidemill.core.local_day import time_zone
 from tidemill.ledger.event import RecordedEvent
 from tidemill.ledger.io.home_files import make_private_folder, open_private
 from tidemill.operations.ledger_metrics import HORIZON_S, KINDS, LedgerMetrics
-from tidemill.operations.local_day import time_zone
 from tidemill.operations.objective_settings import Objective
 from tidemill.operations.watermarks import seed_watermarks
 from tidemill.ports.ledger import Ledger

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tidemill.delivery.io.outbox import Undelivered
 from tidemill.ledger.event import Event
-from tidemill.ledger.price import Price
+from tidemill.ledger.price import Price, PriceBook
 from tidemill.ledger.run import Attempt
 from tidemill.ledger.schedule_events import Ticked
 from tidemill.planning.plan import Plan, Step
@@ -109,6 +109,7 @@ class Job:
     `undelivered` are effects that were left queued, and that their sinks couldn't carry out now either.
     Without rules and terms of reviews there is no `governance`.
     `attest` is called at the end with the run and the last event before it, and returns messages.
+    The run costs what `price` says, which is that of the book `prices` when it begins.
     `actor` started the run, or a schedule did for a `tick`. With `fail_fast` the first step that fails stops
     what hasn't begun.
     """
@@ -123,6 +124,7 @@ class Job:
     price: Price
     progress: Progress
     engines: EngineOptions
+    prices: PriceBook = field(default_factory=PriceBook)
     at_once: bool = False
     undelivered: tuple[Undelivered, ...] = ()
     governance: Governance | None = None

@@ -12,6 +12,7 @@ from tidemill.contracts.finding import TableFindings
 from tidemill.core.counts import plural
 from tidemill.core.errors import ContractError
 from tidemill.core.partition import WHOLE
+from tidemill.costs.io.recorded_prices import price_events
 from tidemill.delivery.io.outbox import Undelivered
 from tidemill.governance.io.upheld_append import append_upheld
 from tidemill.ledger.binding import Binding
@@ -43,7 +44,7 @@ from tidemill.workflow.stage import Kind
 def start_events(job: Job, lease: Lease) -> list[Event]:
     """Return the events of a run's start, and of files in its sources that are new, changed or gone.
 
-    Also what was decided before it, unless all is published at its end.
+    Also new prices, and what was decided before it, unless all is published at its end.
     """
     environment = job.plan.environment
     events: list[Event] = [
@@ -57,7 +58,8 @@ def start_events(job: Job, lease: Lease) -> list[Event]:
         )
     ]
     decided = () if job.governance is None or job.at_once else job.governance.first
-    return [*events, *_source_events(job), *decided]
+    prices = price_events(job.tools.ledger, environment, job.prices)
+    return [*prices, *events, *_source_events(job), *decided]
 
 
 def tick_events(job: Job, receipt: Receipt) -> list[Event]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tidemill.core.errors import UsageError
-from tidemill.operations.local_day import day_start, local_day, time_zone, weekday
+from tidemill.core.local_day import day_start, local_day, time_zone, weekday
 
 HOUR = 3600
 
