@@ -32,6 +32,7 @@ from tidemill.operations.retention_settings import parse_retention
 from tidemill.operations.up_settings import UpSettings, parse_up_settings
 from tidemill.project.declarations import check_declarations
 from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage
+from tidemill.scorecard.scorecard_settings import ScorecardSettings, parse_scorecard_settings
 from tidemill.serving.serve_settings import ServeSettings, parse_serve_settings
 from tidemill.workflow.environment import RunProfile
 from tidemill.workflow.workflow import Workflow
@@ -53,6 +54,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
     "oidc": parse_oidc_settings,
     "openlineage": parse_openlineage,
     "up": parse_up_settings,
+    "scorecard": parse_scorecard_settings,
 }
 
 
@@ -77,8 +79,8 @@ class Settings:
     `budget` declares how much may be spent a month (`monthly`); rules see that it is declared, and nothing is
     stopped by it yet. `retention` says how long data is kept.
     `audit` says which checkpoints of the ledger are made, `ledger` when its events are compacted, `up` what
-    `tidemill up` does and when. `schedules` are the tables of schedules as they are: who uses them finds all
-    faults at once, and others aren't disturbed.
+    `tidemill up` does and when, `scorecard` which targets the four numbers have. `schedules` are the tables
+    of schedules as they are: who uses them finds all faults at once, and others aren't disturbed.
     """
 
     root: Path
@@ -113,6 +115,7 @@ class Settings:
     alerts: AlertSettings = field(default_factory=AlertSettings)
     oidc: OidcSettings | None = None
     up: UpSettings = field(default_factory=UpSettings)
+    scorecard: ScorecardSettings = field(default_factory=ScorecardSettings)
 
     @property
     def price_book(self) -> PriceBook:
