@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.local_day import time_zone
 from tidemill.core.units import is_finite, parse_seconds
-from tidemill.operations.local_day import time_zone
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _KEYS = (

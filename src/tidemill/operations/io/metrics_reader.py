@@ -5,20 +5,14 @@ Losing the file in which they are kept costs only the time to read the events ag
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
-from hashlib import blake2b
 from pathlib import Path
-
-import msgspec
 
 from tidemill.core.local_day import time_zone
 from tidemill.ledger.event import RecordedEvent
-from tidemill.ledger.io.home_files import make_private_folder, open_private
+from tidemill.operations.io.kept_state import read_kept, write_kept
 from tidemill.operations.ledger_metrics import HORIZON_S, KINDS, LedgerMetrics
 from tidemill.operations.objective_settings import Objective
 from tidemill.operations.watermarks import seed_watermarks
@@ -28,7 +22,6 @@ from tidemill.ports.ledger import Ledger
 _FORMAT = 3
 # New events that are worth writing the file, and after how many it is written while more are read.
 _WORTH_KEEPING, _SAVED_AT = 200, 100_000
-_DIGEST_BYTES = 16
 # Partitions of a stage that its watermark is looked for in, if they were published long ago.
 _SEEDED = 3
 
@@ -99,18 +92,10 @@ class MetricsReader:
 
     def _load(self) -> LedgerMetrics | None:
         """What was kept, if it is of this ledger and these settings."""
-        if self._kept is None:
+        found = read_kept(self._kept, _FORMAT, LedgerMetrics)
+        if found is None or _settings_of(found) != _settings_of(self._empty):
             return None
-        try:
-            stored = self._kept.read_bytes()
-            digest, body = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
-            if digest != _digest(body):
-                return None
-            version, found = msgspec.msgpack.decode(body, type=tuple[int, LedgerMetrics])
-        except (OSError, msgspec.DecodeError):
-            return None
-        is_ours = version == _FORMAT and _settings_of(found) == _settings_of(self._empty)
-        return found if is_ours and self._is_recorded(found) else None
+        return found if self._is_recorded(found) else None
 
     def _is_recorded(self, found: LedgerMetrics) -> bool:
         """Whether the last event that was read is in the ledger: it may be another, or an older copy."""
@@ -119,19 +104,7 @@ class MetricsReader:
         return last is not None and (last.seq, last.at) == (found.seq, found.at)
 
     def _save(self, found: LedgerMetrics) -> None:
-        if self._kept is None:
-            return
-        body = msgspec.msgpack.encode((_FORMAT, found))
-        beside = self._kept.with_name(f"{self._kept.name}.{uuid.uuid4().hex}")
-        try:
-            make_private_folder(self._kept.parent, below=self._kept.parent.parent)
-            with open(beside, "xb", opener=open_private) as file:
-                file.write(_digest(body) + body)
-            os.replace(beside, self._kept)
-        except OSError:
-            # Who may only read the home reads the events.
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
+        write_kept(self._kept, _FORMAT, found)
 
 
 def _settings_of(metrics: LedgerMetrics) -> tuple[object, ...]:
@@ -190,7 +163,3 @@ def _event_after(ledger: Ledger, number: int) -> RecordedEvent | None:
 def _last_number(ledger: Ledger) -> int:
     last = next(iter(ledger.events(newest=True, limit=1)), None)
     return 0 if last is None else last.seq
-
-
-def _digest(body: bytes) -> bytes:
-    return blake2b(body, digest_size=_DIGEST_BYTES).digest()

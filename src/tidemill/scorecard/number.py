@@ -1,0 +1,92 @@
+"""One of the four numbers of a scorecard: its value, how sure it is, where it goes, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from math import isfinite
+
+# Changes by less than this share aren't called a trend.
+_STEADY = 0.05
+
+
+class NumberUnit(StrEnum):
+    """What a number counts: a length of time, money, or a share of the time."""
+
+    SECONDS = "seconds"
+    MONEY = "money"
+    SHARE = "share"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberPoint:
+    """The value in a week, which begins on the day `first`; None where there are no data."""
+
+    first: str
+    value: float | None = None
+    n: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreNumber:
+    """A number over a window; money is in `currency`.
+
+    `value` is None where data are `missing`, which says why. `high` is its 90th percentile, or what
+    `high_name` says. It is of `n` cases, which are `counted`. `previous` is the value in the window before,
+    `points` those of the last weeks. `cause` says what made it change most, `facts` what belongs beside it.
+    """
+
+    name: str
+    title: str
+    unit: NumberUnit
+    counted: str
+    n: int = 0
+    value: float | None = None
+    high: float | None = None
+    high_name: str = "p90"
+    currency: str = ""
+    missing: str = ""
+    previous: float | None = None
+    points: tuple[NumberPoint, ...] = ()
+    target: float | None = None
+    cause: str = ""
+    action: str = ""
+    command: str = ""
+    facts: tuple[str, ...] = ()
+
+    @property
+    def is_met(self) -> bool | None:
+        """Whether the target is met; None without a target or a value."""
+        if self.target is None or self.value is None:
+            return None
+        if self.unit is NumberUnit.SHARE:
+            return self.value >= self.target
+        return self.value <= self.target
+
+    @property
+    def change(self) -> float | None:
+        """The relative change since the window before; None where one of the values is unknown, or 0."""
+        if self.value is None or not self.previous:
+            return None
+        found = self.value / self.previous - 1
+        return found if isfinite(found) else None
+
+    @property
+    def trend(self) -> str:
+        """Whether it is better or worse than in the window before, or steady; "" if that isn't known."""
+        change = self._difference
+        if change is None:
+            return ""
+        if abs(change) < _STEADY:
+            return "steady"
+        better = change > 0 if self.unit is NumberUnit.SHARE else change < 0
+        return "better" if better else "worse"
+
+    @property
+    def _difference(self) -> float | None:
+        """The change; of a share by percentage points, in units of a tenth of what may be missed."""
+        if self.unit is not NumberUnit.SHARE:
+            return self.change
+        if self.value is None or self.previous is None:
+            return None
+        return 10 * (self.value - self.previous)

@@ -1,0 +1,86 @@
+"""The values of a scorecard in words: durations, money, shares, and a sparkline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tidemill.scorecard.number import NumberUnit, ScoreNumber
+
+NOT_AVAILABLE = "n/a"
+_BARS = "▁▂▃▄▅▆▇█"
+_UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"))
+# Below this, money keeps two significant digits.
+_CENT = 0.01
+
+
+def duration_text(seconds: float) -> str:
+    """A duration in at most two units: `2 d 3 h`, `45 min`, `0.4 s`."""
+    if seconds < 10:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    for place, (length, unit) in enumerate(_UNITS):
+        if seconds < length:
+            continue
+        if place + 1 == len(_UNITS):
+            return f"{seconds:.0f} {unit}"
+        smaller, name = _UNITS[place + 1]
+        whole, rest = divmod(round(seconds / smaller), round(length / smaller))
+        return f"{whole:,} {unit} {rest} {name}" if rest and whole < 10 else f"{whole:,} {unit}"
+    raise AssertionError(seconds)
+
+
+def money_text(amount: float, currency: str) -> str:
+    """`1.25 USD`; amounts below 0.01 keep two significant digits."""
+    if abs(amount) >= _CENT or not amount:
+        return f"{amount:,.2f} {currency}".rstrip()
+    return f"{float(f'{amount:.2g}'):.12f}".rstrip("0").rstrip(".") + f" {currency}".rstrip()
+
+
+def share_text(share: float) -> str:
+    """A share in percent, which is 100 % only if nothing is missing: `99.96 %`."""
+    percent = f"{100 * share:.1f}"
+    if percent == "100.0" and share < 1:
+        percent = f"{min(100 * share, 99.99):.2f}"
+    return percent.removesuffix(".0") + " %"
+
+
+def value_text(number: ScoreNumber, value: float | None) -> str:
+    """A value of a number, such as its target, in its unit; "n/a" if it isn't known."""
+    if value is None:
+        return NOT_AVAILABLE
+    if number.unit is NumberUnit.SECONDS:
+        return duration_text(value)
+    if number.unit is NumberUnit.MONEY:
+        return money_text(value, number.currency)
+    return share_text(value)
+
+
+def target_text(number: ScoreNumber) -> str:
+    """The target and whether it is met; "" without one."""
+    if number.target is None:
+        return ""
+    side = ">=" if number.unit is NumberUnit.SHARE else "<="
+    verdict = {True: ", met", False: ", missed", None: ""}[number.is_met]
+    return f"{side} {value_text(number, number.target)}{verdict}"
+
+
+def trend_text(number: ScoreNumber) -> str:
+    """The value in the window before, and which way it went; "" if that isn't known."""
+    if number.previous is None:
+        return ""
+    before = value_text(number, number.previous)
+    return f"{before}, {number.trend}" if number.trend else before
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """Values as bars from 0 to the largest one; a dot where there is none, "" if there are none at all."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    top = max(known)
+    return "".join("·" if value is None else _BARS[_level(value, top)] for value in values)
+
+
+def _level(value: float, top: float) -> int:
+    if top <= 0:
+        return 0
+    return min(len(_BARS) - 1, max(0, int(value / top * len(_BARS))))

@@ -1,0 +1,58 @@
+"""Whether targets are met, and where numbers go."""
+
+from __future__ import annotations
+
+import pytest
+
+from tidemill.scorecard.number import NumberUnit, ScoreNumber
+
+
+def number(
+    unit: NumberUnit = NumberUnit.SECONDS,
+    value: float | None = None,
+    previous: float | None = None,
+    target: float | None = None,
+) -> ScoreNumber:
+    return ScoreNumber(
+        name="n", title="N", unit=unit, counted="cases", value=value, previous=previous, target=target
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "target", "met"),
+    [
+        (NumberUnit.SECONDS, 10.0, 10.0, True),
+        (NumberUnit.SECONDS, 11.0, 10.0, False),
+        (NumberUnit.MONEY, 0.0, 0.0, True),
+        (NumberUnit.SHARE, 0.99, 0.99, True),
+        (NumberUnit.SHARE, 0.98, 0.99, False),
+        (NumberUnit.SHARE, None, 0.99, None),
+        (NumberUnit.SHARE, 0.98, None, None),
+    ],
+)
+def test_targets(
+    unit: NumberUnit, value: float | None, target: float | None, met: bool | None
+) -> None:
+    assert number(unit, value, target=target).is_met is met
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "previous", "trend"),
+    [
+        (NumberUnit.SECONDS, 10.0, 20.0, "better"),
+        (NumberUnit.SECONDS, 20.0, 10.0, "worse"),
+        (NumberUnit.SECONDS, 10.2, 10.0, "steady"),
+        (NumberUnit.SECONDS, 10.0, 0.0, ""),  # times infinity
+        (NumberUnit.SECONDS, 1e300, 1e-300, ""),
+        (NumberUnit.MONEY, None, 1.0, ""),
+        (NumberUnit.MONEY, 1.0, None, ""),
+        (NumberUnit.SHARE, 0.999, 0.9, "better"),
+        (NumberUnit.SHARE, 0.9, 0.999, "worse"),
+        (NumberUnit.SHARE, 0.0, 0.9, "worse"),
+        (NumberUnit.SHARE, 0.9, 0.0, "better"),
+        (NumberUnit.SHARE, 0.99, 0.991, "steady"),
+        (NumberUnit.SHARE, 0.99, None, ""),
+    ],
+)
+def test_trends(unit: NumberUnit, value: float | None, previous: float | None, trend: str) -> None:
+    assert number(unit, value, previous).trend == trend
