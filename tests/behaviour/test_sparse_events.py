@@ -140,6 +140,11 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "RuleHit": {
         "approvers": (), "people": 1, "error": "", "waiver": "", "author_may_approve": True, "missing": (),
     },
+    "Commit": {"authored": None},
+    "ChangesSeen": {
+        "commits": (), "stages": (), "delivers": (), "recipes": {}, "gone": (), "omitted": 0, "edited": False,
+        "problem": "",
+    },
     "LineageDropped": {"total": 0, "reason": ""},
     "RulesLoaded": {"functions": {}},
     "Vote": {"counts_as": (), "note": "", "vouched_by": (), "stands_in": None},

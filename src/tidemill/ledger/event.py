@@ -13,6 +13,7 @@ from typing import TypeAlias, get_args
 from tidemill.contracts.finding import TableFindings
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, Mark
+from tidemill.ledger.change_events import ChangesSeen
 from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.cost_events import PricesSet
 from tidemill.ledger.delivery import Decision, Delivery, Effect
@@ -348,6 +349,7 @@ Event: TypeAlias = (
     | StagesUndeclared
     | RetentionDeclared
     | PricesSet
+    | ChangesSeen
 )
 EVENTS: tuple[type[Event], ...] = get_args(Event)
 

@@ -26,6 +26,7 @@ from tidemill.operations.io.schedule_reader import require_new_tick
 from tidemill.planning.request import Request
 from tidemill.ports.runtime import Runtime
 from tidemill.project.attest_hooks import attest_run
+from tidemill.project.code_changes import note_code_changes
 from tidemill.project.composition import engine_options, run_id
 from tidemill.project.enforcement import (
     end_overdue_reviews,
@@ -243,6 +244,7 @@ class Runs:
         recovered, undelivered = recover_dead_runs(tools, space.flow, state, lease)
         if recovered:
             messages, state = [*messages, *recovered], space.state()
+        note_code_changes(space, state, lease.lease)
         if source:
             # What is live in the source is judged here, whatever gates said of it before.
             theirs = {held.artifact.id for held in load_state(tools.ledger, source).live.values()}

@@ -45,6 +45,7 @@ from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
 from tidemill.ledger.run import Attempt, Outcome, Receipt, Status
 from tidemill.ledger.schedule_events import Ticked
 from tidemill.ledger.usage import ServedUsage
+from tidemill.testing.change_records import changes_seen_event
 from tidemill.testing.cost_records import cost_events as cost_events
 from tidemill.testing.governance_records import (
     governance_events as governance_events,
@@ -467,6 +468,7 @@ def events_of_every_kind() -> list[Event]:
         *cost_events(),
         RunEnded(run="run-1", status=Status.OK, receipt=receipt),
         LineageDropped(run="run-1", environment=PROD, events=2, total=12, reason="refused"),
+        changes_seen_event(),
         Compacted(
             first=1,
             last=9,

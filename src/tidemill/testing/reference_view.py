@@ -11,6 +11,7 @@ from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.contracts.finding import TableFindings
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, ContractUse, Head, Mark
+from tidemill.ledger.change_events import ChangesSeen
 from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.cost import Cost
 from tidemill.ledger.cost_events import PricesSet
@@ -450,4 +451,5 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     StagesUndeclared: _ignore,
     RetentionDeclared: _ignore,
     PricesSet: _ignore,
+    ChangesSeen: _ignore,
 }

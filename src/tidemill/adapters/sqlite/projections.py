@@ -12,6 +12,7 @@ from tidemill.adapters.codec.events import decode_event, encode, encode_sparse
 from tidemill.adapters.sqlite.listing_tables import note_for_listings
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import queries
+from tidemill.ledger.change_events import ChangesSeen
 from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.cost_events import PricesSet
 from tidemill.ledger.event import (
@@ -462,4 +463,5 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     StagesUndeclared: _ignore,
     RetentionDeclared: _ignore,
     PricesSet: _ignore,
+    ChangesSeen: _ignore,
 }

@@ -102,6 +102,7 @@ class AppendSuite:
             *governed,
             "RunEnded",
             "LineageDropped",
+            "ChangesSeen",
             "Compacted",
         ]
         assert kinds(limit=2) == ["EnvironmentCreated", "RunStarted"]

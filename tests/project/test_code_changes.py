@@ -1,0 +1,166 @@
+"""A run records which commits it executes for the first time, and nothing about that fails it."""
+
+from __future__ import annotations
+
+import subprocess
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.repository import git
+from tests.support.tides import Tides, flow_of
+from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.ledger.change_events import ChangesSeen
+from tidemill.project.project import open_project
+
+
+class Harbour(Tides):
+    """A project whose text is committed."""
+
+    def commit(self, text: str = "", *, name: str = "flow.py") -> str:
+        (self.root / name).write_text(text or self.text)
+        git("add", name)
+        git("commit", "--quiet", "-m", "secret words")
+        return git("rev-parse", "HEAD").strip()
+
+    def seen(self) -> list[ChangesSeen]:
+        return [event for event in self.events("ChangesSeen") if isinstance(event, ChangesSeen)]
+
+
+@pytest.fixture
+def harbour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Harbour:
+    found = Harbour(tmp_path)
+    found.send(0)
+    monkeypatch.chdir(tmp_path)
+    git("init", "--quiet")
+    return found
+
+
+def test_what_each_commit_changes_is_recorded_once(harbour: Harbour) -> None:
+    first = harbour.commit()
+    harbour.ok()
+    (seen,) = harbour.seen()
+    assert (seen.environment, seen.head, seen.problem) == ("prod", first, "")
+    assert [commit.id for commit in seen.commits] == [first]
+    assert (seen.stages, seen.delivers) == (("raw", "doubled", "daily"), ())
+    assert not seen.edited
+    harbour.ok()
+    assert len(harbour.seen()) == 1
+
+    # What touches no file of the workflow is seen, and is no change.
+    second = harbour.commit("words", name="README.md")
+    third = harbour.commit(harbour.text + "\n# a remark\n")
+    harbour.ok()
+    (_, seen) = harbour.seen()
+    assert (seen.head, seen.commits, seen.stages) == (third, (), ())
+    assert second != third
+
+    harbour.edit("value * 2", "value * 3")
+    fourth = harbour.commit()
+    harbour.ok()
+    (_, _, seen) = harbour.seen()
+    assert [commit.id for commit in seen.commits] == [fourth]
+    assert seen.stages == ("doubled",)
+
+
+def test_what_ran_before_it_was_committed_counts_when_it_is(harbour: Harbour) -> None:
+    harbour.commit()
+    harbour.ok()
+    harbour.edit("value * 2", "value * 3")
+    harbour.ok()
+    commit = harbour.commit()
+    harbour.ok()
+    (_, seen) = harbour.seen()
+    assert ([each.id for each in seen.commits], seen.stages) == ([commit], ("doubled",))
+
+
+def test_code_from_elsewhere_counts_with_the_commit_that_is_checked_out(harbour: Harbour) -> None:
+    harbour.commit("", name="flow.py")
+    harbour.ok()
+    harbour.edit("value * 2", "value * 3")
+    head = harbour.commit("words", name="README.md")
+    harbour.ok()
+    assert [each.id for each in harbour.seen()[-1].commits] == [head]
+
+
+def test_a_home_from_before_has_only_changes_since(harbour: Harbour) -> None:
+    harbour.ok()
+    harbour.edit("value * 2", "value * 3")
+    commit = harbour.commit()
+    harbour.ok()
+    (seen,) = harbour.seen()
+    assert ([each.id for each in seen.commits], seen.stages) == ([commit], ("doubled",))
+
+
+def test_a_branch_of_the_environment_goes_on_from_production(harbour: Harbour) -> None:
+    first = harbour.commit()
+    harbour.ok()
+    harbour.edit("value * 2", "value * 3")
+    second = harbour.commit()
+    branch = run_in(harbour, "dev")
+    assert branch.environment == "tides/dev"
+    assert [each.id for each in branch.commits] == [second]
+    git("checkout", "--quiet", "--detach", first)
+    harbour.edit("value * 3", "value * 2")
+    branch = run_in(harbour, "dev")
+    assert (branch.head, branch.gone) == (first, (second,))
+
+
+def run_in(harbour: Harbour, environment: str) -> ChangesSeen:
+    """Run in an environment, and return what was recorded last."""
+    flow = flow_of(harbour.root, harbour.text)
+    project = open_project(harbour.root, workflow=flow, env=environment)
+    try:
+        project.run()
+    finally:
+        project.close()
+    with closing(SqliteLedger(harbour.root / ".tidemill" / "ledger.db")) as ledger:
+        *_, last = ledger.events(kinds=("ChangesSeen",))
+    assert isinstance(last.event, ChangesSeen)
+    return last.event
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("git"), subprocess.TimeoutExpired("git", 1)])
+def test_a_git_that_fails_leaves_commits_unknown(
+    harbour: Harbour, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    head = harbour.commit()
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    harbour.ok()
+    (seen,) = harbour.seen()
+    assert (seen.head, seen.commits) == (head, ())
+    assert seen.problem.startswith("git ")
+    harbour.ok()
+    assert len(harbour.seen()) == 1
+
+
+def test_a_run_without_anything_to_do_starts_no_git(
+    harbour: Harbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harbour.commit()
+    harbour.ok()
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise AssertionError("git was asked")
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    harbour.ok()
+    assert len(harbour.seen()) == 1
+
+
+@pytest.mark.parametrize("state", ["no commit", "no repository", "nonsense"])
+def test_without_a_commit_nothing_is_recorded(harbour: Harbour, state: str) -> None:
+    if state == "nonsense":
+        harbour.commit()
+        (harbour.root / ".git" / "HEAD").write_text("nonsense")
+    elif state == "no repository":
+        (harbour.root / ".git" / "HEAD").rename(harbour.root / "HEAD")
+        (harbour.root / ".git" / "refs").rename(harbour.root / "refs")
+    harbour.ok()
+    assert harbour.seen() == []
