@@ -70,7 +70,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "reasons": (), "message": "", "trace": "", "exit_code": 0, "wall_s": 0.0, "cpu_s": 0.0,
         "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0, "quarantined": 0, "number": 1,
         "fate": "", "queued_s": 0.0, "peak_rss": 0, "worker": "", "memo": None, "fold": None, "columns": (),
-        "findings": (), "evidence": None,
+        "findings": (), "evidence": None, "gpus": 0, "egress_bytes": 0, "units": {},
     },
     "AccessToken": {"endpoints": (), "expires": None, "rate": 0.0, "actor": "",
         "scopes": ("predict",), "workflows": (), "note": "", "user": "", "vouched_by": ()},
@@ -108,10 +108,11 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "cpu_hour": 0.0, "currency": "USD", "memory_gb_hour": 0.0, "gpu_hour": 0.0, "storage_gb_month": 0.0,
         "egress_gb": 0.0, "units": {}, "since": None,
     },
+    "PriceBook": {"prices": (Price(),)},
     "RaisedAlarm": {"columns": {}},
     "Receipt": {
         "stages": (), "wall_s": 0.0, "cpu_s": 0.0, "peak_rss": 0, "cost": 0.0, "currency": "",
-        "exit_code": 0, "messages": (), "failures": (),
+        "exit_code": 0, "messages": (), "failures": (), "memory_gb_s": 0.0,
     },
     "Ruling": {"rows": (), "fixed": "", "note": ""},
     "RolloutStep": {

@@ -57,8 +57,9 @@ class Attempt:
     `number` counts the attempts at a step in a run from 1. `fate` is how a failed one ended: "error",
     "lost", "oom", "timeout" or "cancelled". It waited `queued_s` seconds for the process `worker` (empty:
     the run's own), whose memory reached `peak_rss` bytes (0: not measured). If it recomputed only some
-    columns, they are in `columns`. `memo` and `fold` are the use of memos and folds. If too many rows were
-    bad, `findings` are the rules that these break. `evidence` is what the trigger of a training saw.
+    columns, they are in `columns`. `memo` and `fold` are the use of memos and folds. It had `gpus` devices,
+    sent `egress_bytes` to others, and used so many of each of the named `units`. If too many rows were bad,
+    `findings` are the rules that these break. `evidence` is what the trigger of a training saw.
     """
 
     stage: str
@@ -86,6 +87,9 @@ class Attempt:
     columns: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     evidence: TriggerEvidence | None = None
+    gpus: int = 0
+    egress_bytes: int = 0
+    units: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +138,9 @@ class StageTotals:
 class Receipt:
     """The summary of a run: what it did, reused and cost.
 
-    `cost` is money in the project's currency: CPU seconds at the configured price (0 if none is set)
-    plus the spending of memos, over all attempts.
+    `cost` is money in the project's currency: what all attempts and the run beside them used, at the prices
+    when it began (0 if none is set), plus the spending of memos. `memory_gb_s` is the memory that its
+    processes held, in gigabytes (10^9 bytes) times seconds.
     """
 
     run: str
@@ -149,6 +154,7 @@ class Receipt:
     exit_code: int = 0
     messages: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
+    memory_gb_s: float = 0.0
 
     def __repr__(self) -> str:
         return f"<Receipt {self._headline}>"

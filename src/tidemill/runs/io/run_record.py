@@ -13,6 +13,7 @@ from tidemill.core.counts import plural
 from tidemill.core.errors import ContractError
 from tidemill.core.partition import WHOLE
 from tidemill.costs.io.recorded_prices import price_events
+from tidemill.costs.quantities import Quantities, total_quantities
 from tidemill.delivery.io.outbox import Undelivered
 from tidemill.governance.io.upheld_append import append_upheld
 from tidemill.ledger.binding import Binding
@@ -27,6 +28,7 @@ from tidemill.ledger.event import (
     SourceSeen,
 )
 from tidemill.ledger.io.process_usage import Stopwatch, peak_memory
+from tidemill.ledger.price import GB
 from tidemill.ledger.redacted import redacted_attempt, redacted_receipt
 from tidemill.ledger.run import Action, Attempt, Outcome, Receipt, Status
 from tidemill.planning.completion import completion_marks
@@ -199,19 +201,23 @@ def receipt_of(
     if status is Status.OK and (bad or code):
         status = Status.FAILED
     stages = sum_stages(tuple(job.plan.current), attempts, job.plan)
+    steps, held = total_quantities(attempts), peak_memory()
+    memory = steps.memory_gb_s + held / GB * wall
+    beside = Quantities(cpu_s=cpu, memory_gb_s=memory).beyond(steps)
     return Receipt(
         run=job.run,
         status=status,
         stages=stages,
         wall_s=wall,
         cpu_s=cpu,
-        peak_rss=max([peak_memory(), *(attempt.peak_rss for attempt in attempts)]),
-        cost=job.price.of(cpu) + sum(stage.memo.spent for stage in stages if stage.memo),
+        peak_rss=max([held, *(attempt.peak_rss for attempt in attempts)]),
+        cost=steps.cost(job.price) + beside.cost(job.price),
         currency=job.price.currency,
         exit_code=130 if status is Status.INTERRUPTED else code,
         # A sink that fails says the same of each partition.
         messages=(*messages, *dict.fromkeys(_messages(attempts)), *age.messages, *lost),
         failures=group_failures(attempts, job.plan.steps),
+        memory_gb_s=memory,
     )
 
 

@@ -173,6 +173,7 @@ class StepLifecycle:
             queued_s=cost.queued_s,
             peak_rss=cost.peak_rss,
             worker=cost.worker,
+            gpus=self._flow[result.attempt.stage].resources.gpus if cost.worker else 0,
         )
         attempt = redacted_attempt(attempt, self._redact)
         if attempt.outcome in (Outcome.FAILED, Outcome.SKIPPED):
