@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tidemill.core.errors import UsageError
+from tidemill.core.time_zone import time_zone as time_zone
 
 # Offsets from UTC, and their changes, are multiples of a quarter of an hour.
 _QUARTER_S = 900
@@ -25,17 +24,6 @@ def weekday(day: str) -> int:
 def day_start(day: str, zone: str) -> float:
     """The Unix time at which a day begins in a time zone."""
     return datetime.fromisoformat(day).replace(tzinfo=time_zone(zone)).timestamp()
-
-
-@lru_cache
-def time_zone(name: str) -> ZoneInfo:
-    """The time zone of that name; UsageError for an unknown one."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise UsageError(
-            f"{name!r} is not a time zone that this machine knows, such as 'Europe/Berlin' or 'UTC'"
-        ) from error
 
 
 @lru_cache(maxsize=50_000)
