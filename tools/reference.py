@@ -49,6 +49,7 @@ GROUPS: Mapping[str, str] = {
     "Workflow": "Workflow impure log memo prediction_log resources retries rollout",
     "Contracts": "Contract rule Rows Budget Freshness Unique References Drift DriftAlarm diff validate "
     "Validated",
+    "Tests": "case",
     "Columns": COLUMNS,
     "Exchange with other tools": "read_odcs write_odcs",
     "Sources": "files sql output pull delta iceberg Source",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from tidemill.cases.python_case import case
     from tidemill.contracts.column_types import (
         Array,
         Binary,
@@ -178,6 +179,7 @@ __all__ = [
     "calibrated",
     "calibration",
     "call",
+    "case",
     "choices",
     "contract_changed",
     "contract_ok",
@@ -245,6 +247,7 @@ _COLUMNS = (
 # Where each public name lives. They are imported when they are first used, so that the command line
 # and workflows start quickly.
 _HOMES = {
+    "tidemill.cases.python_case": "case",
     "tidemill.models.io.batches": "Batches batches",
     "tidemill.memos.io.decorator": "memo",
     "tidemill.contracts.io.validate": "Validated validate",

@@ -96,9 +96,24 @@ effect = "review"
 approvers = ["ana"]
 """
 
+CASES = f"""
+[[case]]
+name = {json.dumps(EVIL)}
+stage = "raw"
+given.raw = [{{id = -1, place = {json.dumps(KEY)}, {json.dumps(COLUMN)} = {json.dumps(EVIL)}}}]
+expect.rows = [{{place = {json.dumps(EVIL)}, note = "x"}}]
+
+[[case]]
+name = "passes"
+stage = "clean"
+given.raw = [{{note = {json.dumps(EVIL)}}}]
+expect.rows = [{{note = {json.dumps(KEY)}}}]
+"""
+
 # For each command its arguments, in the order in which they are called; `data` changes the source before.
 COMMANDS: dict[str, list[list[str]]] = {
     "check": [["--twice"]],
+    "test": [[], ["-v", "clean"], [KEY], ["-k", KEY]],
     "plan": [[], ["--why"], ["clean", "--why"], ["--markdown"]],
     "run": [[], ["clean", KEY, "--debug"], ["nothing" + KEY]],
     "show": [["raw"], ["raw", KEY], ["raw", "--bad"], ["clean"], [KEY], ["raw", KEY + "x"]],
@@ -256,6 +271,8 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "evil.py").write_text(WORKFLOW, encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text('[tool.tidemill]\nworkflow = "evil:flow"\n')
     (tmp_path / "tidemill.rules.toml").write_text(RULES, encoding="utf-8")
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / "evil.toml").write_text(CASES, encoding="utf-8")
     write(tmp_path, 1.0)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "evil", raising=False)

@@ -33,7 +33,7 @@ def test_writes_a_project_and_says_what_is_next(here: Path) -> None:
     ]
     folder = here / "My Bakery"
     assert {path.name for path in folder.iterdir()} == {
-        ".gitignore", "README.md", "bakery.py", "data", "new_day.py", "pyproject.toml",
+        ".gitignore", "README.md", "bakery.py", "cases", "data", "new_day.py", "pyproject.toml",
         "tidemill.rules.test.toml", "tidemill.rules.toml",
     }  # fmt: skip
     settings = tomllib.loads((folder / "pyproject.toml").read_text())

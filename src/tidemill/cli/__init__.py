@@ -35,6 +35,10 @@ INTERRUPTED = 130
             "Show, infer, compare, sample, document and exchange contracts.",
         ),
         "check": ("tidemill.cli.check:check", "Check contracts and wiring without data."),
+        "test": (
+            "tidemill.cli.test:test",
+            "Run the cases of stages: given rows, expected rows.",
+        ),
         "plan": ("tidemill.cli.plan:plan", "Show what would run and why, and change nothing."),
         "run": (
             "tidemill.cli.run:run",

@@ -6,7 +6,9 @@ import importlib.util
 import re
 import runpy
 import shlex
+from collections.abc import Iterator
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import click
@@ -55,6 +57,7 @@ def create_project(folder: Path) -> list[str]:
         )
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     # The project's own script, so that later days continue from here.
     runpy.run_path(str(folder / "new_day.py"))["add_days"](folder / "data", _DAYS)
@@ -62,12 +65,23 @@ def create_project(folder: Path) -> list[str]:
 
 
 def _texts(name: str) -> dict[str, str]:
+    """The texts of the template's files, by their paths below the project."""
     template = files("tidemill") / "templates" / _TEMPLATE
     return {
-        _RENAMED.get(item.name, item.name): item.read_text(encoding="utf-8").replace("@NAME@", name)
-        for item in template.iterdir()
-        if item.name not in _SKIPPED
+        path: item.read_text(encoding="utf-8").replace("@NAME@", name)
+        for path, item in _files_below(template)
     }
+
+
+def _files_below(folder: Traversable, path: str = "") -> Iterator[tuple[str, Traversable]]:
+    for item in folder.iterdir():
+        if item.name in _SKIPPED:
+            continue
+        name = f"{path}{_RENAMED.get(item.name, item.name)}"
+        if item.is_dir():
+            yield from _files_below(item, f"{name}/")
+        else:
+            yield name, item
 
 
 def _name(folder: Path) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tidemill.project.retention import Retention
     from tidemill.project.runs import Runs
     from tidemill.project.schedules import ProjectSchedules
+    from tidemill.project.stage_cases import StageCases
 
 
 class OperationServices:
@@ -35,6 +36,11 @@ class OperationServices:
     def schedules(self) -> ProjectSchedules:
         """When stages run by themselves: what is due and what comes next, pause and resume."""
         return cast("ProjectSchedules", self._service("schedules", "ProjectSchedules", self._runs))
+
+    @property
+    def stage_cases(self) -> StageCases:
+        """Tests stages on the cases of the project."""
+        return cast("StageCases", self._service("stage_cases", "StageCases"))
 
     @cached_property
     def alerts(self) -> Alerts:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tidemill.contracts.io.safe_yaml import parse_yaml
 from tidemill.core.errors import SourceError, UsageError
 
-# Aliases can expand to any size; documents written by people have some thousand values.
-_VALUES = 1_000_000
 _SHOWN = 20
 
 
@@ -40,16 +39,7 @@ def read_file(file: Path) -> OdcsFile:
 def parse_text(text: str, name: str) -> OdcsFile:
     """Parse a document; `name` identifies it in errors."""
     yaml = _package("yaml")
-    lines: dict[str, int] = {}
-    try:
-        # The loader in C is ten times as fast, but not available everywhere.
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
-        tree = loader.get_single_node()
-        _refuse_expansion(tree, name)
-        _collect_lines(tree, "", lines, name)
-        raw = loader.construct_document(tree) if tree is not None else None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise SourceError(f"{name}{_yaml_problem(error)}") from None
+    raw, lines = parse_yaml(text, name, yaml)
     if not isinstance(raw, Mapping):
         raise SourceError(
             f"{name} is not a document: it has no fields such as apiVersion and schema"
@@ -87,53 +77,6 @@ def _package(module: str) -> Any:
             f"documents of the Open Data Contract Standard need the package of {error.name}: "
             "pip install 'tidemill[odcs]'"
         ) from None
-
-
-def _yaml_problem(error: Exception) -> str:
-    """`:3:7: mapping values are not allowed here`."""
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    place = f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
-    return f"{place}: {problem}"
-
-
-def _refuse_expansion(tree: Any, name: str) -> None:
-    """Raise SourceError for a value that contains itself, or that aliases expand too far."""
-    sizes: dict[int, int] = {}
-
-    def size(node: Any) -> int:
-        if id(node) not in sizes:
-            # Until its size is known; a value that contains itself adds this, and is over the limit.
-            sizes[id(node)] = _VALUES
-            sizes[id(node)] = 1 + sum(map(size, _children(node)))
-        return sizes[id(node)]
-
-    if tree is not None and size(tree) > _VALUES:
-        raise SourceError(f"{name}: its aliases (& and *) expand to more than {_VALUES:,} values")
-
-
-def _children(node: Any) -> Iterator[Any]:
-    if node.id == "sequence":
-        yield from node.value
-    elif node.id == "mapping":
-        for key, value in node.value:
-            yield from (key, value)
-
-
-def _collect_lines(node: Any, path: str, lines: dict[str, int], name: str) -> None:
-    """Collect the line of every value by its path; SourceError for a duplicate field."""
-    if node is None:
-        return
-    lines[path] = node.start_mark.line + 1
-    if node.id == "sequence":
-        for i, item in enumerate(node.value):
-            _collect_lines(item, f"{path}[{i}]", lines, name)
-    elif node.id == "mapping":
-        for key, value in node.value:
-            at = f"{path}.{key.value}" if path else str(key.value)
-            if at in lines:
-                raise SourceError(f"{name}:{key.start_mark.line + 1}: duplicate field {at}")
-            _collect_lines(value, at, lines, name)
 
 
 def _validation_problems(error: Any, name: str, lines: Mapping[str, int]) -> Iterator[str]:

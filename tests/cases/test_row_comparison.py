@@ -1,0 +1,160 @@
+"""Compared rows: what is equal passes, whatever its order; what differs is named."""
+
+from __future__ import annotations
+
+import math
+import random
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidemill.cases.row_comparison import compare_rows, pair_rows, same_values
+from tidemill.cases.stage_case import CellPair, RowDifference
+
+
+def frame(*rows: tuple[Any, ...], names: str = "id x") -> pl.DataFrame:
+    return pl.DataFrame(
+        rows, schema=dict(zip(names.split(), (pl.Int64, pl.Float64), strict=True)), orient="row"
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "tolerance", "same"),
+    [
+        (None, None, 0, True),
+        (None, 0, 0, False),
+        (math.nan, math.nan, 0, True),
+        (math.nan, None, 0, False),
+        (math.nan, 1.0, 9, False),
+        (math.inf, math.inf, 0, True),
+        (math.inf, 1e308, 1e300, False),
+        (0.0, -0.0, 0, True),
+        (0.1 + 0.2, 0.3, 0, True),
+        (1.0, 1.001, 0, False),
+        (1.0, 1.001, 0.01, True),
+        ([1.0, None], [1.0, None], 0, True),
+        ([1.0], [1.0, 2.0], 0, False),
+        ({"a": 1.0}, {"a": 1.0}, 0, True),
+        ({"a": 1.0}, {"a": 2.0}, 0, False),
+        ({"a": 1.0}, {"b": 1.0}, 0, False),
+        ("a", "a", 0, True),
+        ("a", "b", 0, False),
+    ],
+)
+def test_values(one: Any, other: Any, tolerance: float, same: bool) -> None:
+    assert same_values(one, other, tolerance) is same
+
+
+def test_rows_are_paired_by_their_key() -> None:
+    expected, actual = frame((1, 1.0), (2, 2.0), (3, 3.0)), frame((4, 4.0), (2, 2.5), (1, 1.0))
+    assert compare_rows(expected, actual, key=["id"]) == (
+        RowDifference(
+            kind="changed",
+            row={"id": "2"},
+            changes=(CellPair(column="x", expected="2", actual="2.5"),),
+        ),
+        RowDifference(kind="missing", row={"id": "3", "x": "3"}),
+        RowDifference(kind="unexpected", row={"id": "4", "x": "4"}),
+    )
+    assert [d.kind for d in compare_rows(expected, actual, key=["id"], partial=True)] == [
+        "changed",
+        "missing",
+    ]
+
+
+def test_a_key_that_repeats_or_is_missing_pairs_nothing() -> None:
+    expected = frame((1, 1.0), (1, 2.0), (None, 3.0))
+    assert compare_rows(expected, frame((None, 3.0), (1, 2.0), (1, 1.0)), key=["id"]) == ()
+    [found] = compare_rows(expected, frame((None, 3.0), (1, 2.0)), key=["id"])
+    assert found.kind == "missing"
+
+
+def test_rows_in_their_order() -> None:
+    expected, actual = frame((1, 1.0), (2, 2.0)), frame((2, 2.0), (1, 1.0))
+    assert compare_rows(expected, actual) == ()
+    assert [d.kind for d in compare_rows(expected, actual, ordered=True)] == ["changed"] * 2
+    more = frame((1, 1.0), (2, 2.0), (3, 3.0))
+    assert [d.kind for d in compare_rows(expected, more, ordered=True)] == ["unexpected"]
+    assert [d.kind for d in compare_rows(more, expected, ordered=True)] == ["missing"]
+
+
+def test_only_the_columns_that_are_expected() -> None:
+    assert compare_rows(frame((1, 1.0)).select("id"), frame((1, 9.0))) == ()
+
+
+def test_rows_that_differ_little_are_shown_together() -> None:
+    [found] = compare_rows(frame((1, 1.0), (2, 2.0)), frame((1, 1.0), (2, 9.0)))
+    assert (found.kind, found.row) == ("changed", {"id": "2"})
+    kinds = [d.kind for d in compare_rows(frame((1, 1.0)), frame((5, 9.0)))]
+    assert kinds == ["missing", "unexpected"]
+    assert compare_rows(frame((1, 1.0)), frame((5, 9.0)), partial=True) == (
+        RowDifference(kind="missing", row={"id": "1", "x": "1"}),
+    )
+
+
+def test_many_rows_are_not_paired() -> None:
+    expected = frame(*((n, 0.0) for n in range(100)))
+    kinds = {d.kind for d in compare_rows(expected, frame(*((n, 1.0) for n in range(100))))}
+    assert kinds == {"missing", "unexpected"}
+
+
+def test_each_row_is_used_once() -> None:
+    assert len(compare_rows(frame((1, 1.0), (1, 1.0)), frame((1, 1.0)))) == 1
+    assert compare_rows(frame((1, 1.0), (1, 1.0)), frame((1, 1.0), (1, 1.0))) == ()
+
+
+def test_tolerances_that_overlap_find_all_pairs() -> None:
+    # 1.5 fits both, 1.0 only the first: taking the first that fits would leave one alone.
+    expected, actual = frame((1, 1.5), (1, 1.0)), frame((1, 1.0), (1, 2.0))
+    assert compare_rows(expected, actual, tolerance=0.5) == ()
+    assert pair_rows([0], [5], lambda a, b: False) == {}
+
+
+def test_nested_values_and_nanoseconds() -> None:
+    rows = pl.DataFrame(
+        {
+            "list": [[1.0, None], []],
+            "struct": [{"a": 1, "b": [1]}, {"a": 2, "b": None}],
+            "at": pl.Series([1, 2]).cast(pl.Datetime("ns")),
+            "kind": pl.Series(["a", "b"], dtype=pl.Categorical()),
+        }
+    )
+    assert compare_rows(rows, rows.reverse()) == ()
+    assert compare_rows(rows, rows.reverse(), key=["struct", "list"]) == ()
+    later = rows.with_columns(at=pl.Series([1, 3]).cast(pl.Datetime("ns")))
+    assert len(compare_rows(rows, later)) == 1
+    assert datetime(1970, 1, 1) in rows["at"].dt.truncate("1s")
+
+
+def test_tables_without_rows_or_columns() -> None:
+    assert compare_rows(frame(), frame()) == ()
+    assert len(compare_rows(frame(), frame((1, 1.0)))) == 1
+    assert compare_rows(pl.DataFrame(height=2), pl.DataFrame({"a": [1, 2]})) == ()
+
+
+VALUES = st.tuples(
+    st.one_of(st.none(), st.integers(-5, 5)),
+    st.one_of(st.none(), st.floats(allow_nan=True, width=32)),
+)
+
+
+@given(st.lists(VALUES, max_size=12), st.randoms(use_true_random=False))
+def test_shuffled_rows_are_equal(rows: list[tuple[Any, ...]], chance: random.Random) -> None:
+    shuffled = [*rows]
+    chance.shuffle(shuffled)
+    assert compare_rows(frame(*rows), frame(*shuffled)) == ()
+    assert compare_rows(frame(*rows), frame(*shuffled), key=["id"]) == ()
+
+
+@given(st.lists(VALUES, min_size=1, max_size=8), st.data())
+def test_a_changed_row_is_found(rows: list[tuple[Any, ...]], data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(rows) - 1))
+    changed = [*rows]
+    changed[at] = (100, rows[at][1])
+    for key in ([], ["id"]):
+        assert compare_rows(frame(*rows), frame(*changed), key=key)
+        assert compare_rows(frame(*changed), frame(*rows), key=key)
