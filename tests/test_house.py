@@ -372,6 +372,7 @@ class TestUnit:
         assert unit.main("test") == code
         shown = capfd.readouterr().out
         assert len(re.findall(r"=+ 1 (?:passed|failed) in ", shown)) == 2
+        assert ("until the next run" in shown) == (code == 1 and unit.has_room(unit.MEMORY))
         for number in failing:
             assert re.search(rf"FAILED \S+/test_{number}.py::test_{number}", shown)
         reports = {path.name for path in tmp_path.glob("*.xml")}
@@ -390,6 +391,21 @@ class TestUnit:
         (slow,) = unit.commands("test-full", 1, files)
         assert "coverage" not in slow
         assert slow[-2:] == files
+
+    def test_files_are_written_into_memory_where_it_has_room(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(unit, "MEMORY", tmp_path)
+        monkeypatch.setattr(unit, "ROOM_BYTES", 1)
+        folder = unit.folder_in_memory()
+        assert folder is not None
+        (folder / "left").touch()
+        assert unit.folder_in_memory() == folder
+        assert [*folder.iterdir()] == []
+        monkeypatch.setattr(unit, "ROOM_BYTES", 1 << 60)
+        assert unit.folder_in_memory() is None
+        monkeypatch.setattr(unit, "MEMORY", tmp_path / "missing")
+        assert unit.folder_in_memory() is None
 
     def test_nothing_follows_after_an_interrupt(self, tmp_path: Path) -> None:
         ends = [[sys.executable, "-c", f"raise SystemExit({code})"] for code in (1, 2)]

@@ -10,10 +10,12 @@ import compileall
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -48,6 +50,12 @@ EXAMPLES = {"test": {"TRACED_EXAMPLES": "20"}}
 # Worker processes have numbers of their own.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
+# Where files live in memory. A disk takes milliseconds to keep a file for certain, and tests ask it to
+# tens of thousands of times. Folders of tests that passed don't stay there.
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 4 << 30
+KEPT = ["-o", "tmp_path_retention_policy=failed"]
+
 
 # What pytest returns after Ctrl-C.
 INTERRUPTED = 2
@@ -76,7 +84,7 @@ def commands(part: str, number: int, half: Sequence[str]) -> list[list[str]]:
         report = REPORTS / f"{part}-{number}{suffix}.xml"
         options = ["-o", "junit_family=xunit1", f"--junit-xml={report}"]
         if files:
-            found.append([sys.executable, *program, *SELECTED[part], *options, *files])
+            found.append([sys.executable, *program, *SELECTED[part], *KEPT, *options, *files])
     return found
 
 
@@ -96,6 +104,24 @@ def run_in_turn(
     return failed
 
 
+def folder_in_memory() -> Path | None:
+    """An empty folder for temporary files, the same each time; None where memory has no room for one."""
+    if not has_room(MEMORY):
+        return None
+    folder = MEMORY / f"tidemill-tests-{os.getuid()}-{zlib.crc32(bytes(ROOT)):08x}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+def has_room(folder: Path) -> bool:
+    """Whether a folder takes what tests write, and runs the programs among it."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize >= ROOM_BYTES and not found.f_flag & os.ST_NOEXEC
+
+
 def main(part: str) -> int:
     """The exit code of a process that failed, if one did."""
     # Jobs in the background of a shell ignore Ctrl-C, and so would the commands on which tests press it.
@@ -109,9 +135,22 @@ def main(part: str) -> int:
     ]
     recorded = json.loads(SECONDS.read_text(encoding="utf-8"))
     halves = in_halves(files, recorded.get(part, recorded["test"]), OTHERS[part])
+    folder = folder_in_memory()
+    code = run_beside(part, halves, {"TMPDIR": str(folder)} if folder else {})
+    if folder and code:
+        print(f"{folder} has the files of tests that failed, until the next run", flush=True)
+    elif folder:
+        shutil.rmtree(folder, ignore_errors=True)
+    return code
+
+
+def run_beside(part: str, halves: Sequence[Sequence[str]], environment: Mapping[str, str]) -> int:
+    """Run the files of both halves side by side; the exit code of a process that failed, or 0."""
     running = [REPORTS / f"{part}-{number}.running" for number in (1, 2)]
     with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as pool:
-        first, second = ({"TEST_RUNNING": str(file), **EXAMPLES.get(part, {})} for file in running)
+        first, second = (
+            {"TEST_RUNNING": str(file), **EXAMPLES.get(part, {}), **environment} for file in running
+        )
         beside = pool.submit(run_in_turn, commands(part, 2, halves[1]), second, output)
         code = run_in_turn(commands(part, 1, halves[0]), first, None)
         code = beside.result() or code

@@ -682,12 +682,13 @@ def test_a_file_outside_of_the_home_is_refused(tides: Tides, target: Path, path:
     assert not (tides.root.parent / "evil").exists()
 
 
-@pytest.mark.skipif(
-    not Path("/dev/shm").is_dir() or os.stat("/dev/shm").st_dev == os.stat("/tmp").st_dev,
-    reason="there is no second file system at /dev/shm",
-)
 def test_another_file_system(tides: Tides) -> None:
-    target = Path("/dev/shm") / f"tidemill-{os.getpid()}"
+    here = tides.root.stat().st_dev
+    others = [Path("/dev/shm"), Path("/var/tmp"), Path.cwd()]
+    places = [place for place in others if place.is_dir() and place.stat().st_dev != here]
+    if not places:
+        pytest.skip("there is no second file system")
+    target = places[0] / f"tidemill-{os.getpid()}"
     try:
         back_up(tides, target)
         assert faults(tides, target) == ()
