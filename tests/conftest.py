@@ -35,6 +35,14 @@ for name in ("NO_COLOR", "FORCE_COLOR", "JPY_PARENT_PID", "TIDEMILL_TOKEN"):
 # Two processes test side by side, and threads of OpenMP would take the CPUs from each other.
 os.environ.update(spin_limit(os.environ))
 
+# Most processes that tests start train a booster or load one. What needs the interface of LightGBM that
+# is scikit-learn's unsets QUICK_BOOSTERS.
+BOOSTERS = Path(__file__).parent / "support" / "quick_boosters"
+os.environ["QUICK_BOOSTERS"] = "1"
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(BOOSTERS), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+
 # Nothing here is timed (a deadline and the check for slow data are clocks in disguise), and `make
 # test` draws the same examples each time: red means that the code changed. The search for new
 # examples is `make soak`.

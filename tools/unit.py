@@ -1,8 +1,7 @@
 """Run the tests in two processes side by side, which take equally long by what was measured before.
 
 `unit.py` runs all tests but the slow ones, with the coverage of pure code by its own tests; `unit.py
---coverage` runs the same tests with the coverage of most; `unit.py --full` runs the slow ones, and costly
-properties with all their examples. Only one of the two processes writes to the terminal; the
+--coverage` runs the same tests with the coverage of most; `unit.py --full` runs the slow ones. Only one of the two processes writes to the terminal; the
 output of the other follows. Reports go to build/tests, for `tools/test_times.py`.
 """
 
@@ -26,12 +25,12 @@ ROOT = Path(__file__).parents[1]
 SECONDS = ROOT / "tools" / "test_seconds.json"
 REPORTS = ROOT / "build" / "tests"
 # What a file has to say for a part to have tests in it; collecting the others would take a while.
-MARKED = {"test-full": re.compile(r"\b(slow|thorough)\b")}
+MARKED = {"test-full": re.compile(r"\bmark\.slow\b")}
 OTHERS = {"test": 0.3, "coverage": 0.3, "test-full": 0.1}
 SELECTED = {
     "test": ["-m", "not slow"],
     "coverage": ["-m", "not slow"],
-    "test-full": ["-m", "slow or thorough", "--thorough"],
+    "test-full": ["-m", "slow"],
 }
 # The files that run with coverage. Python 3.11 traces every line of every library, which makes tests of
 # behaviour take twice to ten times as long. Tests of whole programs reach what others have covered.

@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.damage import copy_home, flip
 from tests.support.tampering import unlocked
+from tests.support.thoroughness import examples, thorough
 from tests.support.tides import Tides, day, flow_of, rows_of
 from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.adapters.sqlite.ledger import SqliteLedger
@@ -389,6 +390,7 @@ print(left)
 """
 
 
+@thorough
 def test_a_killed_restore_leaves_no_home_or_all_of_it(tides: Tides, target: Path) -> None:
     """It is killed before each thing that it does to the folders of the home."""
     back_up(tides, target)
@@ -404,7 +406,8 @@ def test_a_killed_restore_leaves_no_home_or_all_of_it(tides: Tides, target: Path
     assert steps > 10
     told = set[str]()
     # Of those that are alike, the making of folders, some.
-    for moment in sorted({1, 2, 3, 4, steps // 3, *range(steps - 12, steps + 1)}):
+    stride = 14 // examples(7, 14)
+    for moment in sorted({1, steps // 3, *range(steps - 12, steps + 1, stride)}):
         shutil.rmtree(home, ignore_errors=True)
         assert run(moment).returncode == -signal.SIGKILL
         if (home / "ledger.db").exists():

@@ -68,8 +68,8 @@ def clean(raw: tm.Frame[Raw]) -> tm.Frame[Clean]:
 def choice(clean: tm.Frame[Clean]) -> tm.Fitted:
     table = clean.collect()
     encoder = tm.encoder(table, inputs=Clean.reads("place", "note"))
-    model = lgb.LGBMRegressor(n_estimators=1, min_child_samples=1, verbosity=-1)
-    model.fit(encoder.transform(table), table["id"].to_numpy())
+    data = lgb.Dataset(encoder.transform(table), table["id"].to_numpy())
+    model = lgb.train({{"min_data_in_leaf": 1, "verbosity": -1}}, data, 1)
     return tm.fitted(model, inputs=encoder, output="id")
 
 

@@ -143,9 +143,10 @@ return tm.fitted(model, inputs=Features.reads(*INPUTS), output="y")
     ids=["sklearn", "lightgbm", "xgboost"],
 )
 def test_two_classes_are_predicted_as_the_probability_of_true(
-    tmp_path: Path, train: str, form: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, train: str, form: str
 ) -> None:
     pytest.importorskip(form)
+    monkeypatch.delenv("QUICK_BOOSTERS")
     project = Trained(tmp_path, cancer(), CANCER, train, BRIER)
     project.ok()
     artifact = project.artifact()

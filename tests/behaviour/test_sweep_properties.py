@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.support.swept_home import DAY, HOUR, LONG, OTHER, SHOP, THEIRS, SweptHome
 from tests.support.tables import rebuild, tables
+from tests.support.thoroughness import examples, thorough
 from tidemill.adapters.sqlite.compaction import SqliteCompaction
 from tidemill.adapters.sqlite.integrity import find_damage, read_events, rebuild_from
 from tidemill.adapters.sqlite.ledger import SqliteLedger
@@ -258,10 +259,10 @@ def traces(path: Path, home: SweptHome) -> Mapping[str, Binding]:
         return ledger.traces(home.every_key())
 
 
-TestHistories = Histories.TestCase
+TestHistories = thorough(Histories.TestCase)
 TestHistories.settings = settings(
     settings.get_profile("steady"),
-    max_examples=40,
+    max_examples=examples(15, 40),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import tidemill as tm
+from tests.support.thoroughness import examples, thorough
 from tidemill.core.errors import UsageError
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Receipt
@@ -631,8 +632,9 @@ def verdicts(root: Path, files: Mapping[str, str]) -> tuple[list[str], list[str]
 
 
 # Each example is several runs, so a failing one isn't made smaller.
+@thorough
 @settings(
-    max_examples=12,
+    max_examples=examples(6, 12),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     phases=(Phase.explicit, Phase.reuse, Phase.generate),

@@ -16,10 +16,11 @@ import pytest
 
 import tidemill as tm
 from tests.support.commands import edit, forgotten_imports
+from tests.support.thoroughness import examples, thorough
 from tidemill.project.project import Project
 
-# A soak kills more of them.
-KILLS = 30 if "SOAK_SECONDS" in os.environ else 4
+# The first, the last, and some between; a soak kills more of them.
+KILLS = examples(3, 30)
 KEEP_NOTHING = 'keep_for = "0s"\ngrace = "0s"\nrestore_for = "0s"\nmodels = 0\n'
 
 # The command line, killed before its n-th change of a file below a folder; says how many there were.
@@ -121,6 +122,7 @@ def changed(built: Path) -> Path:
     return built
 
 
+@thorough
 def test_a_killed_sweep_removes_nothing_that_is_needed(changed: Path, tmp_path: Path) -> None:
     before = objects(changed)
     done = copied(changed, tmp_path / "done")
@@ -138,6 +140,7 @@ def test_a_killed_sweep_removes_nothing_that_is_needed(changed: Path, tmp_path: 
         assert objects(folder) == left
 
 
+@thorough
 def test_a_killed_backup_leaves_the_one_before(built: Path, changed: Path, tmp_path: Path) -> None:
     first, target = tmp_path / "first", tmp_path / "target"
     Killed(changed, first, "home", "backup", str(first)).whole()
@@ -154,6 +157,7 @@ def test_a_killed_backup_leaves_the_one_before(built: Path, changed: Path, tmp_p
         verify.whole()
 
 
+@thorough
 def test_a_killed_restore_is_begun_anew(changed: Path, tmp_path: Path) -> None:
     home, target = changed / ".tidemill", tmp_path / "target"
     Killed(changed, target, "home", "backup", str(target)).whole()

@@ -23,7 +23,7 @@ from tidemill.ledger.event import EffectDone, EffectQueued
 REPOSITORY = Path(__file__).parents[2]
 DAYS = 3
 # A soak kills more runs.
-KILLS = 30 if "SOAK_SECONDS" in os.environ else 9
+KILLS = 30 if "SOAK_SECONDS" in os.environ else 6
 FLOW = """
 import polars as pl
 import tidemill as tm

@@ -15,6 +15,7 @@ import tidemill as tm
 from tests.support.commands import HOLD, edit, forgotten_imports, in_labels, process
 from tests.support.servers import PostgresShop, fill, postgres_server, put
 from tests.support.supervised import is_alive, running_up
+from tests.support.thoroughness import examples, thorough
 from tests.support.waiting import until
 from tidemill.ledger.event import Published, RunEnded
 from tidemill.operations.io.up_files import read_reports
@@ -149,9 +150,10 @@ def test_once_ends_with_what_failed(built: Path) -> None:
     assert "nowhere" in done.stdout
 
 
+@thorough
 def test_killed_at_any_moment_it_loses_and_repeats_nothing(built: Path) -> None:
     random = Random(5)
-    for _ in range(20):
+    for _ in range(examples(7, 20)):
         with running_up(built) as up:
             up.says("working")
             if random.random() < 0.7:

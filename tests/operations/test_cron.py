@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.thoroughness import examples, thorough
 from tidemill.operations.cron import Cron, CronError, clock_times, first_time, parse_cron
 
 MINUTE = timedelta(minutes=1)
@@ -215,8 +216,8 @@ def moments(draw: st.DrawFn) -> tuple[str, int]:
     return zone, int(start.timestamp())
 
 
-@pytest.mark.thorough
-@settings(max_examples=200, deadline=None)
+@thorough
+@settings(max_examples=examples(60, 200), deadline=None)
 @given(text=expressions(), moment=moments())
 @example(text="*/15 0-2 * * *", moment=("Australia/Lord_Howe", 1_775_260_800))
 def test_times_are_those_of_a_clock_that_is_watched(text: str, moment: tuple[str, int]) -> None:

@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.support.thoroughness import examples, thorough
 from tidemill.operations.duty import Due, DutyTask
 from tidemill.operations.supervision import (
     ChildPhase,
@@ -631,5 +632,5 @@ class Histories(RuleBasedStateMachine):
         assert self.up.is_idle
 
 
-Histories.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
-TestHistories = Histories.TestCase
+Histories.TestCase.settings = settings(max_examples=examples(25, 60), stateful_step_count=30)
+TestHistories = thorough(Histories.TestCase)

@@ -22,6 +22,7 @@ from tests.support.planning import (
     shown,
     transform,
 )
+from tests.support.thoroughness import examples, thorough
 from tests.support.worlds import WINDOWS, change, requests, worlds
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.binding import Binding
@@ -31,11 +32,12 @@ from tidemill.workflow.trigger import NewData
 from tidemill.workflow.window import last
 
 # Each example is a history that is planned twice at every turn.
-HISTORIES = settings(max_examples=settings.get_profile("steady").max_examples // 3)
+HISTORIES = settings(max_examples=examples(14, 33))
 
 DAYS = ["2013-03-01", "2013-03-02", "2013-03-03", "2013-03-04"]
 
 
+@thorough
 @settings(HISTORIES)
 @given(data=st.data(), world=worlds())
 def test_marks_change_no_plan(data: st.DataObject, world: World) -> None:
@@ -74,6 +76,7 @@ def chains(draw: st.DrawFn) -> World:
     return world
 
 
+@thorough
 @settings(HISTORIES)
 @given(data=st.data(), world=chains())
 def test_marks_change_no_plan_of_a_chain(data: st.DataObject, world: World) -> None:

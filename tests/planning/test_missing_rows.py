@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.planning import World, flow_of, ingest, reads, transform
 from tests.support.rebuild import rebuild
+from tests.support.thoroughness import examples, thorough
 from tests.support.worlds import change, requests, worlds
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action
@@ -57,6 +58,8 @@ def vanished(world: World) -> dict[tuple[str, str], str]:
     return found
 
 
+@thorough
+@settings(max_examples=examples(35))
 @given(data=st.data(), world=worlds())
 def test_nothing_that_vanished_is_removed_without_consent(
     data: st.DataObject, world: World

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.planning import (
@@ -19,6 +19,7 @@ from tests.support.planning import (
     shown,
     transform,
 )
+from tests.support.thoroughness import examples, thorough
 from tests.support.worlds import moments, windows
 from tidemill.core.partition import WHOLE, Grain, partition_key
 from tidemill.workflow.gate import beats_baseline, beats_live
@@ -263,6 +264,8 @@ def test_without_such_a_trigger_no_day_is_evaluated() -> None:
     assert sorted(world.heads["ev"]) == ["baseline", "candidate", "live"]
 
 
+@thorough
+@settings(max_examples=examples(30))
 @given(st.permutations(range(9, 16)), st.lists(st.booleans(), min_size=7, max_size=7))
 def test_evidence_does_not_depend_on_the_order_of_runs_and_data(
     order: list[int], runs: list[bool]

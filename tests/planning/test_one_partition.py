@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.planning.test_model_stages import DAYS, FIRST, GATE, harbour
 from tests.planning.test_planner import holds_together
 from tests.support.planning import World, flow_of, ingest, reads, shown, transform
 from tests.support.rebuild import rebuild
+from tests.support.thoroughness import examples, thorough
 from tests.support.worlds import change, worlds
 from tidemill.core.errors import UsageError
 from tidemill.ledger.run import Action
 
 
+@thorough
+@settings(max_examples=examples(35))
 @given(data=st.data(), world=worlds())
 def test_one_partition_is_brought_up_to_date_with_what_it_reads(
     data: st.DataObject, world: World

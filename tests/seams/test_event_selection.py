@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.seams.test_ledger_properties import EVENTS
+from tests.support.thoroughness import examples, thorough
 from tidemill.adapters.codec.events import event_scope
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import TidemillError
@@ -79,6 +80,8 @@ def plain_search(
     return (found[::-1] if selection.get("newest") else found)[: selection.get("limit")]
 
 
+@thorough
+@settings(max_examples=examples(30))
 @given(st.lists(EVENTS, max_size=30), st.lists(SELECTIONS, min_size=1, max_size=8))
 def test_ledgers_select_what_a_plain_search_does(
     events: list[Event], selections: list[dict[str, Any]]

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.tables import earlier, rebuild, tables
+from tests.support.thoroughness import examples, thorough
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import TidemillError
 from tidemill.ledger.event import (
@@ -183,6 +184,8 @@ def _look(ledger: Ledger) -> object:
     )
 
 
+@thorough
+@settings(max_examples=examples(40))
 @given(st.lists(ACTS, max_size=12))
 def test_ledgers_agree_and_tables_follow_from_facts(acts: list[Act]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -222,6 +225,8 @@ MOVES: st.SearchStrategy[Event] = st.one_of(
 )
 
 
+@thorough
+@settings(max_examples=examples(30))
 @given(st.lists(MOVES, min_size=10, max_size=20))
 def test_bindings_of_an_earlier_schema_are_derived_from_the_facts(events: list[Event]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -1,11 +1,11 @@
-"""How many examples a property draws: few in `make test`, all in `make test-full`."""
+"""How many examples a property draws: few in `make test`, all in `make soak`."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import settings
 
-# A test with this mark runs in both: `make test-full` selects it, and passes `--thorough`.
+# A test with this mark runs in both: `make soak` selects it, and passes `--thorough`.
 thorough = pytest.mark.thorough
 
 _thorough = False

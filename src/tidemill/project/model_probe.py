@@ -25,6 +25,8 @@ from tidemill.project.model_probe_server import FormatOptions, ProbeRequest, Pro
 from tidemill.workflow.model import Artifact
 
 _SECONDS, _BYTES_PER_S = 20.0, 10_000_000
+# The limit is on CPU time; on a busy machine, or waiting, a load may take this many times as long.
+_IDLE = 20
 _MEMORY, _MEMORY_PER_BYTE = 1 << 30, 8
 
 # Loading these imports nothing of a project. All projects that this process opens share their processes.
@@ -121,8 +123,10 @@ def installed_version(module: str) -> str:
 
 def _request(file: ProbedFile) -> ProbeRequest:
     size = byte_count(file.payload)
+    seconds = int(_SECONDS + size / _BYTES_PER_S)
     return ProbeRequest(
         parts=(encode(file.artifact).encode(), file.payload, file.golden),
-        seconds=int(_SECONDS + size / _BYTES_PER_S),
+        seconds=seconds,
+        patience=_IDLE * seconds,
         memory=_MEMORY + _MEMORY_PER_BYTE * size,
     )

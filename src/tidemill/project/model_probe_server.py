@@ -26,7 +26,7 @@ WORKER = "tidemill.project.model_probe_worker"
 # The size of what a process needs to know first.
 SIZE = struct.Struct("=Q")
 # The sizes of the record, the model and its golden rows; the limits on seconds and bytes.
-SIZES = struct.Struct("=5Q")
+SIZES = struct.Struct("=6Q")
 # Until the worker has imported the library.
 _START_S = 120.0
 # A process that isn't asked for so long ends.
@@ -48,10 +48,14 @@ class FormatOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeRequest:
-    """A model to load: its record, its bytes and its golden rows; in so many seconds of CPU, and bytes."""
+    """A model to load: its record, its bytes and its golden rows; in so many seconds of CPU, and bytes.
+
+    A load that waits is given up after `patience` seconds.
+    """
 
     parts: tuple[bytes, Payload, bytes]
     seconds: int
+    patience: int
     memory: int
 
 
@@ -137,7 +141,9 @@ class _Process:
                 "or let TMPDIR name another folder"
             )
         self._socket.settimeout(_START_S + _PATIENCE * request.seconds)
-        sizes = SIZES.pack(*map(byte_count, request.parts), request.seconds, request.memory)
+        sizes = SIZES.pack(
+            *map(byte_count, request.parts), request.seconds, request.patience, request.memory
+        )
         try:
             with body:
                 socket.send_fds(self._socket, [sizes], [body.fileno()])

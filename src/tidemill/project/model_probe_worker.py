@@ -37,8 +37,6 @@ from tidemill.project.model_probe_server import SIZE, SIZES, FormatOptions
 from tidemill.workflow.model import Artifact
 
 _POLL_S = 0.005
-# The limit is on CPU time; on a busy machine, or waiting, a load may take this many times as long.
-_IDLE = 20
 _PAGE = resource.getpagesize()
 # What libraries import if it is installed, and don't need to load and predict: it takes seconds.
 _OPTIONAL = {
@@ -99,7 +97,7 @@ class _Absent(MetaPathFinder):
 
 def _check_in_fork(form: ModelFormat, file: int, sizes: tuple[int, ...]) -> GoldenCheck:
     """Load a file in a child of this process, which is killed when it exceeds a limit."""
-    seconds, memory = sizes[3:]
+    seconds, patience, memory = sizes[3:]
     ours, theirs = os.pipe()
     child = os.fork()
     if child == 0:
@@ -109,7 +107,7 @@ def _check_in_fork(form: ModelFormat, file: int, sizes: tuple[int, ...]) -> Gold
         os._exit(0)
     os.close(theirs)
     with os.fdopen(ours, "rb") as answer:
-        killed, status = _watch(child, seconds, memory)
+        killed, status = _watch(child, patience, memory)
         text = answer.read()
     code = os.waitstatus_to_exitcode(status)
     if not killed and code == -signal.SIGXCPU:
@@ -127,15 +125,15 @@ def _check(form: ModelFormat, file: int, sizes: tuple[int, ...]) -> GoldenCheck:
     return check_golden_rows(form, decode(Artifact, artifact.decode()), payload, golden)
 
 
-def _watch(child: int, seconds: float, memory: int) -> tuple[str, int]:
+def _watch(child: int, patience: float, memory: int) -> tuple[str, int]:
     """Wait for a child; return why it was killed, and its status."""
     begun, before, parent = time.monotonic(), _resident(child), os.getppid()
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return "", status
-        if time.monotonic() - begun > _IDLE * seconds:
-            why = f"it wasn't loaded after {_IDLE * seconds:.0f} s"
+        if time.monotonic() - begun > patience:
+            why = f"it wasn't loaded after {patience:.0f} s"
         elif _resident(child) - before > memory:
             why = f"it took more than {memory / 1e9:.1f} GB of memory"
         elif os.getppid() != parent:

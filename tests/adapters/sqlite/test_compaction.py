@@ -20,6 +20,7 @@ from tests.seams.test_ledger_properties import EVENTS, NAMES
 from tests.support.compaction import FAR, compact, damage, forget_superseded
 from tests.support.tables import execute, rebuild, tables
 from tests.support.tampering import unlocked
+from tests.support.thoroughness import examples, thorough
 from tidemill.adapters.sqlite import compaction
 from tidemill.adapters.sqlite.compaction import SqliteCompaction
 from tidemill.adapters.sqlite.connections import Connections
@@ -136,8 +137,9 @@ def test_all_that_is_derived_is_equal(
         assert (again.events, again.packed) == ({}, 0)
 
 
+@thorough
 @given(HISTORIES)
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(15, 50))
 def test_compacted_ledgers_are_rebuilt(history: list[list[Event]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ledger.db"

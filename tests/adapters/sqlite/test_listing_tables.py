@@ -8,10 +8,11 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.tables import WITHOUT_LISTINGS, execute, tables
+from tests.support.thoroughness import examples, thorough
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import TidemillError
 from tidemill.ledger.event import EnvironmentCreated, EnvironmentDropped, Event
@@ -39,6 +40,8 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
 )
 
 
+@thorough
+@settings(max_examples=examples(30))
 @given(st.lists(EVENTS, max_size=40))
 def test_an_earlier_ledger_gets_the_same_tables(events: list[Event]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -7,10 +7,11 @@ import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.tables import WITHOUT_LISTINGS, tables
+from tests.support.thoroughness import examples, thorough
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import TidemillError
 from tidemill.ledger.event import Computed, EnvironmentCreated, EnvironmentDropped, Event
@@ -50,6 +51,8 @@ BEFORE = (
 )
 
 
+@thorough
+@settings(max_examples=examples(30))
 @given(events=st.lists(EVENTS, max_size=40), begin=st.just(EnvironmentCreated(environment="prod")))
 def test_an_earlier_ledger_gets_the_same_tables(events: list[Event], begin: Event) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -86,7 +86,7 @@ def test_all_that_is_made_elsewhere_is_what_would_be_made_here(
 
 
 @thorough
-@settings(max_examples=examples(12, 60), deadline=None)
+@settings(max_examples=examples(8, 60), deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     text=st.sampled_from([CHAIN, SERIAL]),
@@ -383,7 +383,7 @@ def test_partitions_that_are_judged_in_order_are_made_side_by_side(
 
 
 @thorough
-@settings(max_examples=examples(15), deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(
     text=st.sampled_from((CHAIN, SERIAL, RETRIED)),
     seed=st.integers(0, 2**32),

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from polars.exceptions import ComputeError
 
+from tests.support.thoroughness import examples, thorough
 from tidemill.contracts.checks.casts import cast_column
 from tidemill.contracts.checks.schema import polars_type
 from tidemill.contracts.dtype import DType
@@ -95,8 +96,11 @@ def exact(series: pl.Series) -> list[str]:
     return [repr(value) for value in series]
 
 
+@thorough
 @settings(
-    max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=examples(120, 400),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
 )
 @given(st.lists(ANY, min_size=1, max_size=4), st.sampled_from(TYPES))
 @example(HOSTILE, pl.Int64())

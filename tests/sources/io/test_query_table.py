@@ -25,6 +25,7 @@ from tests.support.servers import (
     postgres_server,
     put,
 )
+from tests.support.thoroughness import examples, thorough
 from tests.support.tides import CHAIN, Before, Tides, day
 from tidemill.core.errors import DeclarationError
 from tidemill.ledger.event import SourceSeen
@@ -209,7 +210,8 @@ CHANGES = st.lists(
 )
 
 
-@settings(max_examples=30)
+@thorough
+@settings(max_examples=examples(12, 30))
 @given(CHANGES, st.sampled_from(["", "version"]))
 def test_whatever_happened_a_full_read_says_the_same(
     changes: list[tuple[str, int, int, int]], cursor: str
