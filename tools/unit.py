@@ -1,8 +1,9 @@
 """Run the tests in two processes side by side, which take equally long by what was measured before.
 
 `unit.py` runs all tests but the slow ones, with the coverage of pure code by its own tests; `unit.py
---coverage` runs the same tests with the coverage of most; `unit.py --full` runs the slow ones. Only one of the two processes writes to the terminal; the
-output of the other follows. Reports go to build/tests, for `tools/test_times.py`.
+--coverage` runs the same tests with the coverage of most; `unit.py --full` runs the slow ones. Only one of
+the two processes writes to the terminal; the output of the other follows. Reports go to build/tests, for
+`tools/test_times.py`.
 """
 
 import compileall

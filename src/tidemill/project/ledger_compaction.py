@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from tidemill.adapters.sqlite.compaction import SqliteCompaction
 from tidemill.core.errors import UsageError
 from tidemill.governance.permissions import Permission
-from tidemill.ledger.compaction_report import CompactionReport, CompactionTerms
-from tidemill.project.retention import Retention
+from tidemill.ledger.compaction_report import CompactionReport
+from tidemill.project.retention import Retention, compact_ledger
 from tidemill.project.verification import LEDGER
 from tidemill.project.workspace import Workspace
 
@@ -35,7 +34,4 @@ class LedgerCompaction:
                 "nothing is compacted while a workflow of this home keeps everything, by hold = true or "
                 "because it recorded no settings yet; `tidemill sweep` names it"
             )
-        terms = CompactionTerms(after_s=space.settings.ledger.compact_after_s)
-        return SqliteCompaction(path).compact(
-            terms, now=space.tools.clock(), actor=actor, dry_run=dry_run
-        )
+        return compact_ledger(space, actor, dry_run=dry_run)

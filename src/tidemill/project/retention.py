@@ -17,7 +17,7 @@ from tidemill.core.fingerprint import is_object_name
 from tidemill.core.recorded_reason import checked_note, checked_reason
 from tidemill.environments.io.environments import Environments, forget_stages
 from tidemill.governance.permissions import Permission
-from tidemill.ledger.compaction_report import CompactionTerms
+from tidemill.ledger.compaction_report import CompactionReport, CompactionTerms
 from tidemill.ledger.garbage import ObjectUse, SupersededResult
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.retention_events import (
@@ -244,13 +244,10 @@ class Retention:
         self, actor: str, *, goes_on: bool = False, dry_run: bool = False
     ) -> tuple[int, tuple[str, ...]]:
         """Compact the ledger, whose old events may need less now; return the bytes saved, and notes."""
-        space, path = self._workspace, self._workspace.home / LEDGER
-        if self.keeps_all() or not path.exists():
+        space = self._workspace
+        if self.keeps_all() or not (space.home / LEDGER).exists():
             return 0, ()
-        terms = CompactionTerms(after_s=space.settings.ledger.compact_after_s, goes_on=goes_on)
-        found = SqliteCompaction(path).compact(
-            terms, now=space.tools.clock(), actor=actor, dry_run=dry_run
-        )
+        found = compact_ledger(space, actor, goes_on=goes_on, dry_run=dry_run)
         if dry_run:
             return max(found.bytes_before - found.bytes_after, 0), ()
         return max(found.file_before - found.file_after, 0), found.notes
@@ -472,3 +469,12 @@ def _use_keeper(use: ObjectUse) -> str:
 
 def _own_name(recorded: str) -> str:
     return split_name(recorded)[1]
+
+
+def compact_ledger(
+    space: Workspace, actor: str, *, goes_on: bool = False, dry_run: bool = False
+) -> CompactionReport:
+    """Compact the events that are old enough by the settings; StorageError if the disk is full."""
+    terms = CompactionTerms(after_s=space.settings.ledger.compact_after_s, goes_on=goes_on)
+    compaction = SqliteCompaction(space.home / LEDGER)
+    return compaction.compact(terms, now=space.tools.clock(), actor=actor, dry_run=dry_run)
