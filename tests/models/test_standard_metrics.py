@@ -12,9 +12,10 @@ import numpy as np
 import polars as pl
 import pytest
 import sklearn.metrics as sk  # type: ignore[import-untyped]
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.thoroughness import examples, thorough
 from tidemill.core.errors import UsageError
 from tidemill.models import curves
 from tidemill.models import standard_metrics as tm_metrics
@@ -98,6 +99,8 @@ TWINS: dict[str, tuple[Callable[..., Metric], Reference]] = {
 }  # fmt: skip
 
 
+@thorough
+@settings(max_examples=examples(30))
 @pytest.mark.parametrize("weight", [None, "w"])
 @pytest.mark.parametrize("name", TWINS)
 @given(seed=st.integers(0, 10**6), rows=st.integers(2, 60), ties=st.booleans())
