@@ -28,10 +28,11 @@ REPORTS = ROOT / "build" / "tests"
 # What a file has to say for a part to have tests in it; collecting the others would take a while.
 MARKED = {"test-full": re.compile(r"\bmark\.slow\b")}
 OTHERS = {"test": 0.3, "coverage": 0.3, "test-full": 0.1}
-SELECTED = {
-    "test": ["-m", "not slow"],
-    "coverage": ["-m", "not slow"],
-    "test-full": ["-m", "slow"],
+NOT_SLOW = ("-m", "not slow")
+SELECTED: dict[str, Sequence[str]] = {
+    "test": NOT_SLOW,
+    "coverage": NOT_SLOW,
+    "test-full": ("-m", "slow"),
 }
 # The files that run with coverage. Python 3.11 traces every line of every library, which makes tests of
 # behaviour take twice to ten times as long. Tests of whole programs reach what others have covered.

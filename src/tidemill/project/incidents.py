@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.recorded_reason import checked_note, checked_reason
+from tidemill.core.short_id import ids_meant
 from tidemill.core.units import parse_seconds
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.incident import ClosingReason, Incident, IncidentCause, Silence
@@ -73,9 +74,9 @@ class Incidents:
     def incident(self, id: str) -> IncidentState:
         """The incident whose id begins so; UsageError if there is none, or several."""
         known = {state.id: state for state in self.every()}
-        found = [state for key, state in known.items() if key.startswith(id)]
-        if len(found) == 1 or id in known:
-            return known.get(id, found[0])
+        found = ids_meant(id, known)
+        if len(found) == 1:
+            return known[found[0]]
         if found:
             raise UsageError(f"several incidents begin with {id!r}: name more of the id")
         raise UsageError(f"there is no incident {id!r} ({did_you_mean(id, known)})")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tidemill.core.errors import DeclarationError, UsageError, did_you_mean
 from tidemill.core.recorded_reason import checked_note, checked_reason
+from tidemill.core.short_id import ids_meant
 from tidemill.core.units import parse_seconds
 from tidemill.governance.decision_explanation import ExplainedDecision as ExplainedDecision
 from tidemill.governance.decision_explanation import explain_decision
@@ -246,9 +247,9 @@ class Policy:
                 f"no decision on {name!r} is recorded ({advice})" if name and every else
                 f"no decision is recorded in {self._workspace.environment}"
             )  # fmt: skip
-        found = [*self._decisions(EventFilter(about_prefix=decision_subject(decision)))]
-        # A whole id names one, also where others begin with it.
-        found = [each for each in found if each.id == decision] or found
+        begun = [*self._decisions(EventFilter(about_prefix=decision_subject(decision)))]
+        meant = ids_meant(decision, {each.id for each in begun})
+        found = [each for each in begun if each.id in meant]
         if len(found) == 1:
             return found[0]
         if not found:

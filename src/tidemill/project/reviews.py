@@ -17,6 +17,7 @@ from tidemill.core.errors import (
 )
 from tidemill.core.partition import WHOLE
 from tidemill.core.recorded_reason import checked_note, checked_reason
+from tidemill.core.short_id import ids_meant
 from tidemill.governance.io.recorded_reviews import newest_reviews, open_reviews, reviews_named
 from tidemill.governance.page_values import PageSection, ReviewPage
 from tidemill.governance.permissions import Permission
@@ -398,9 +399,7 @@ def _due(state: ReviewState, seen: _Snapshot, now: float) -> tuple[Event, ...]:
 
 
 def _find(reviews: Mapping[str, ReviewState], id: str) -> ReviewState:
-    if id in reviews:
-        return reviews[id]
-    found = sorted(name for name in reviews if id and name.startswith(id))
+    found = ids_meant(id, reviews)
     if len(found) == 1:
         return reviews[found[0]]
     if found:
