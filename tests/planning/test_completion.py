@@ -32,7 +32,7 @@ from tidemill.workflow.trigger import NewData
 from tidemill.workflow.window import last
 
 # Each example is a history that is planned twice at every turn.
-HISTORIES = settings(max_examples=examples(14, 33))
+HISTORIES = settings(max_examples=examples(20, 33))
 
 DAYS = ["2013-03-01", "2013-03-02", "2013-03-03", "2013-03-04"]
 
