@@ -113,7 +113,7 @@ expect.rows = [{{note = {json.dumps(KEY)}}}]
 # For each command its arguments, in the order in which they are called; `data` changes the source before.
 COMMANDS: dict[str, list[list[str]]] = {
     "check": [["--twice"]],
-    "test": [[], ["-v", "clean"], [KEY], ["-k", KEY]],
+    "test": [[], ["-v", "clean"], [KEY], ["-k", KEY], ["--init", "raw"], ["--init", KEY]],
     "plan": [[], ["--why"], ["clean", "--why"], ["--markdown"]],
     "run": [[], ["clean", KEY, "--debug"], ["nothing" + KEY]],
     "show": [["raw"], ["raw", KEY], ["raw", "--bad"], ["clean"], [KEY], ["raw", KEY + "x"]],

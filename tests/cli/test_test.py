@@ -119,3 +119,10 @@ def test_bad_usage(fresh: Path) -> None:
     (fresh / "cases" / "a.toml").write_text("[")
     found = tidemill("test")
     assert (found.code, "cases has 1 fault" in found.err) == (3, True)
+
+
+def test_a_first_case_is_written(fresh: Path) -> None:
+    found = tidemill("test", "--init", "features")
+    assert (found.code, found.out) == (0, f"wrote {fresh / 'cases' / 'features.toml'}\n")
+    assert tidemill("test", "features").code == 0
+    assert tidemill("test", "--init", "features").code == 2

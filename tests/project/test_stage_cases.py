@@ -8,7 +8,7 @@ import pytest
 
 import tidemill as tm
 from tests.support.commands import forgotten_imports
-from tidemill.core.errors import DeclarationError, UsageError
+from tidemill.core.errors import DeclarationError, StorageError, UsageError
 from tidemill.project.project import Project
 
 
@@ -98,3 +98,41 @@ def test_no_cases(project: Project, fresh: Path) -> None:
     (fresh / "cases" / "bakery.toml").unlink()
     with pytest.raises(UsageError, match="there are no cases in"):
         project.stage_cases.run()
+
+
+@pytest.mark.parametrize("stage", ["sales", "features", "labels"])
+def test_a_case_that_is_written_passes(project: Project, fresh: Path, stage: str) -> None:
+    file = project.stage_cases.scaffold(stage)
+    assert file == fresh / "cases" / f"{stage}.toml"
+    [result] = project.stage_cases.run(pattern=f"{stage}.toml").results
+    assert result.problems == ()
+    assert result.case.given
+    with pytest.raises(UsageError, match="exists already"):
+        project.stage_cases.scaffold(stage)
+    assert not (fresh / ".tidemill").exists()
+
+
+def test_a_case_is_written_from_published_rows(built: Path) -> None:
+    file = built / "bakery.py"
+    text = file.read_text().replace(
+        'tm.Int64(min=0, unit="loaf",', 'tm.Int64(min=0, pii="till", unit="loaf",'
+    )
+    file.write_text(text)
+    with forgotten_imports(), tm.open(built) as project:
+        written = project.stage_cases.scaffold("labels").read_text()
+        [result] = project.stage_cases.run(pattern="labels.toml").results
+    assert result.problems == ()
+    assert "date = 2026-02-01" in written
+    assert "sold" not in written
+
+
+def test_stages_of_which_no_case_can_be_written(project: Project, fresh: Path) -> None:
+    with pytest.raises(UsageError, match="no stage 'x'"):
+        project.stage_cases.scaffold("x")
+    with pytest.raises(UsageError, match="demand is a model"):
+        project.stage_cases.scaffold("demand")
+    (fresh / "cases" / "bakery.toml").unlink()
+    (fresh / "cases").rmdir()
+    (fresh / "cases").write_text("a file")
+    with pytest.raises(StorageError, match="can't be written"):
+        project.stage_cases.scaffold("sales")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 
 import polars as pl
 
@@ -12,9 +13,10 @@ from tidemill.cases.cell_values import cell_text
 from tidemill.contracts.checks.checker import REASONS, checker_of
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.synthetic.random_source import RandomSource
-from tidemill.contracts.synthetic.rows import sample_rows, strict_contract
+from tidemill.contracts.synthetic.rows import numbering_contract, sample_rows
 from tidemill.contracts.table_rules import ReferenceRule
 from tidemill.core.errors import ContractError
+from tidemill.core.identity import ByIdentity
 
 _ROUNDS = 30
 _NUMBER = "\0number"
@@ -78,12 +80,13 @@ class _ColumnSource:
     ) -> None:
         self._chance = chance
         self._tables = tables
-        bare = _bare_contract(spec, names, tables)
+        referred = frozenset(name for name, table in tables.items() if table.height)
+        bare = _bare_contract(ByIdentity(spec), tuple(names), referred)
         self._place = None if bare.partitioning.is_whole else partition or None
         column = spec.partitioning.column
         keys = [name for name in spec.key if name in names and name != column]
         # Different values in a column of the key make keys different, if it has enough of them.
-        self._contracts = [*(_with_unique(bare, name) for name in keys), bare]
+        self._contracts = [*(_with_unique(ByIdentity(bare), name) for name in keys), bare]
 
     def rows(self, count: int) -> pl.DataFrame:
         """Draw so many rows."""
@@ -99,7 +102,10 @@ class _ColumnSource:
         return sample_rows(spec, count, self._chance, partition=self._place, given=self._tables)
 
 
-def _with_unique(spec: ContractSpec, name: str) -> ContractSpec:
+# The same object for the same columns, for which a checker is compiled once.
+@lru_cache(maxsize=256)
+def _with_unique(key: ByIdentity[ContractSpec], name: str) -> ContractSpec:
+    (spec,) = key.values
     columns = (
         replace(column, unique=True) if column.name == name else column for column in spec.columns
     )
@@ -117,7 +123,8 @@ def generate_rows(
 ) -> pl.DataFrame:
     """Rows that pass a contract; `fewer` if a partition can't have so many, such as one row per day."""
     known = tables or {}
-    spec = replace(spec, table_rules=_usable_rules(spec, known))
+    referred = frozenset(name for name, table in known.items() if table.height)
+    spec = _with_usable_rules(ByIdentity(spec), referred)
     counts = (rows, *(n for n in (rows // 2, 3, 1) if fewer and n < rows))
     for count in counts[:-1]:
         with suppress(ContractError):
@@ -148,10 +155,13 @@ def _filled(named: pl.Series, fresh: pl.Series, numbers: Set[int]) -> pl.Series:
     return fresh.zip_with(is_drawn, named)
 
 
+@lru_cache(maxsize=256)
 def _bare_contract(
-    spec: ContractSpec, names: Sequence[str], tables: Mapping[str, pl.DataFrame]
+    key: ByIdentity[ContractSpec], names: tuple[str, ...], referred: frozenset[str]
 ) -> ContractSpec:
     """The contract of some columns alone, without rules over several of them."""
+    (spec,) = key.values
+    usable = _with_usable_rules(key, referred).table_rules
     return replace(
         spec,
         columns=tuple(column for column in spec.columns if column.name in names),
@@ -161,24 +171,23 @@ def _bare_contract(
         budget=None,
         table_rules=tuple(
             rule
-            for rule in _usable_rules(spec, tables)
+            for rule in usable
             if isinstance(rule, ReferenceRule) and {*rule.columns} <= {*names}
         ),
         unknown_columns="fail",
     )
 
 
-def _usable_rules(
-    spec: ContractSpec, tables: Mapping[str, pl.DataFrame]
-) -> tuple[ReferenceRule, ...]:
-    """The references whose table has rows; others can't be met."""
-    return tuple(
+@lru_cache(maxsize=256)
+def _with_usable_rules(key: ByIdentity[ContractSpec], referred: frozenset[str]) -> ContractSpec:
+    """The contract with the references whose tables have rows; others can't be met."""
+    (spec,) = key.values
+    usable = (
         rule
         for rule in spec.table_rules
-        if isinstance(rule, ReferenceRule)
-        and (table := tables.get(rule.contract)) is not None
-        and table.height
+        if isinstance(rule, ReferenceRule) and rule.contract in referred
     )
+    return replace(spec, table_rules=tuple(usable))
 
 
 class _Judge:
@@ -187,8 +196,7 @@ class _Judge:
     def __init__(
         self, spec: ContractSpec, drawn: Sequence[str], holes: Mapping[str, Set[int]]
     ) -> None:
-        strict = replace(strict_contract(spec), unknown_columns="keep")
-        self._checker = checker_of(strict)
+        self._checker = checker_of(numbering_contract(spec))
         self._rules = frozenset(_rules_about(spec, [name for name in drawn if name not in holes]))
         self._in_holes = [
             (frozenset(_rules_about(spec, [name])), numbers) for name, numbers in holes.items()

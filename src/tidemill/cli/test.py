@@ -12,7 +12,7 @@ from tidemill.cli.lazy_group import place_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import plural, seconds
 from tidemill.cli.render.json_document import json_option, print_result
-from tidemill.cli.terminal.output import redactor
+from tidemill.cli.terminal.output import print_text, redactor
 from tidemill.core.errors import StorageError, UsageError
 from tidemill.core.printable import printable
 from tidemill.core.text_table import text_table
@@ -41,6 +41,8 @@ _LISTED = 12
               help="Stop a case that takes longer.")  # fmt: skip
 @click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Also write the results as JUnit XML.")  # fmt: skip
+@click.option("--init", "new", metavar="STAGE",
+              help="Write a case of STAGE from a few rows, and run nothing.")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Also list the cases that pass.")
 @json_option
 @place_options
@@ -51,6 +53,7 @@ def test(  # noqa: PLR0913 - the options of a command
     cover_min: float | None,
     timeout: str,
     junit: Path | None,
+    new: str | None,
     verbose: bool,
     as_json: bool,
 ) -> None:
@@ -60,6 +63,10 @@ def test(  # noqa: PLR0913 - the options of a command
     only their cases run. The exit code is 1 when a case fails, 2 when there is none, 3 when the file of
     one has faults.
     """
+    if new is not None:
+        with project_session() as project:
+            print_text(f"wrote {project.stage_cases.scaffold(new)}")
+        return
     with project_session() as project:
         report = project.stage_cases.run(
             stages, pattern=pattern, fail_fast=fail_fast, timeout_s=_length(timeout)

@@ -95,7 +95,9 @@ def test_no_folder_no_cases(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.toml", "[[case]", "a.toml is not TOML"),
+        ("a.toml", "[[case]", "a.toml: it is not TOML"),
+        ("a.toml", "a = " + "9" * 5000, "a number of more than 64 bits"),
+        ("a.toml", 'a = "\\u0000"', "has a NUL character"),
         ("a.yaml", "cases: [", "a.yaml:2:1: did not find"),
         ("a.yaml", "cases: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
         ("a.yaml", "a: &a [*a]", "expand to more than"),
@@ -103,7 +105,6 @@ def test_no_folder_no_cases(tmp_path: Path) -> None:
         ("a.toml", b"\xff\xfe", "isn't UTF-8"),
         ("a.toml", "#" * 5_000_001, "larger than 5 MB"),
         ("a.toml", TOML, "orders.csv can't be read: No such file"),
-        ("a.toml", TOML.replace("tables/orders.csv", "a\\u0000b"), "can't be read"),
         ("a.py", "raise ValueError('no')", "a.py raised ValueError: no"),
         ("a.py", "import tidemill as tm\n@tm.case('a')\ndef f(): return 3", "a.py raised TypeError"),
         ("a.py", "import tidemill as tm\n@tm.case('a')\ndef f(): return {}", "it expects nothing"),
@@ -116,7 +117,7 @@ def test_faults_of_files(tmp_path: Path, name: str, text: str | bytes, message: 
     assert found.cases == ()
     [fault] = found.faults
     assert message in str(fault)
-    assert f"cases/{name}" in str(fault) or "orders.csv" in str(fault) or "a\x00b" in str(fault)
+    assert f"cases/{name}" in str(fault) or "orders.csv" in str(fault)
 
 
 def test_yaml_needs_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

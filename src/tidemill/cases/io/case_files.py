@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -18,6 +17,7 @@ from tidemill.cases.stage_case import StageCase
 from tidemill.contracts.io.safe_yaml import parse_yaml
 from tidemill.core.errors import Fault, SourceError, TidemillError, UsageError, describe_error
 from tidemill.core.extras import install_command
+from tidemill.core.toml_text import TomlError, check_values, parse_toml
 
 FOLDER = "cases"
 _SUFFIXES = (".toml", ".yaml", ".yml", ".py")
@@ -98,9 +98,11 @@ def _read_text(path: Path, name: str) -> str:
 
 def _parse_toml(text: str, name: str) -> object:
     try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SourceError(f"{name} is not TOML: {error}") from None
+        document = parse_toml(text.encode())
+        check_values(document)
+    except TomlError as error:
+        raise SourceError(f"{name}: {error}") from None
+    return document
 
 
 def _parse_yaml(text: str, name: str) -> object:

@@ -16,6 +16,7 @@ from tidemill.cases.io.case_tables import CaseTables
 from tidemill.cases.io.model_cases import evaluate_model, predict_rows, predict_training_rows
 from tidemill.cases.io.time_limit import OutOfTime, time_limit
 from tidemill.cases.stage_case import StageCase, StageCaseResult
+from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import TidemillError
 from tidemill.ports.formats import ModelFormat
 from tidemill.workflow.stage import Flow, Kind, Stage
@@ -34,11 +35,12 @@ class CaseRunner:
         self._flow = flow
         self._formats = formats
         self._timeout_s = timeout_s
+        self._readers: dict[tuple[str, bool], ContractSpec] = {}
 
     def run(self, case: StageCase) -> StageCaseResult:
         """Run a case, and compare its outcome with what it expects; an error becomes a part of the result."""
         stage, printed = self._flow[case.stage], StringIO()
-        tables = CaseTables(self._flow, case)
+        tables = CaseTables(self._flow, case, self._readers)
         start = time.perf_counter()
         with redirect_stdout(printed), redirect_stderr(printed):
             outcome = self._outcome(case, stage, tables)
@@ -54,6 +56,16 @@ class CaseRunner:
             output=printed.getvalue()[:_MOST_OUTPUT],
             seconds=seconds,
         )
+
+    def rows(self, case: StageCase) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
+        """The rows of the tables that a case is computed from, by stage, and those that its stage gives.
+
+        Raises what the stage raises.
+        """
+        tables = CaseTables(self._flow, case, self._readers)
+        output = tables.rows(case.stage)
+        inputs = [item.name for item in self._flow[case.stage].frames] or [case.stage]
+        return {name: tables.rows(name) for name in inputs}, output
 
     def _outcome(self, case: StageCase, stage: Stage, tables: CaseTables) -> CaseOutcome:
         found = CaseOutcome()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Literal
 from zlib import crc32
 
@@ -27,6 +28,7 @@ from tidemill.contracts.finding import Finding
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import Budget
 from tidemill.core.errors import StepError
+from tidemill.core.identity import ByIdentity
 from tidemill.core.partition import UNPLACED, WHOLE, Grain, place_name
 from tidemill.folds.partials import partials_query, result_query
 from tidemill.memos.io.in_memory import InMemoryMemos
@@ -57,12 +59,15 @@ class CaseTables:
     """Computes the tables of one case when they are asked for, each once.
 
     `broken` has the rules that rows of each stage broke, `computed` the stages that were computed or whose
-    given rows were checked.
+    given rows were checked. `readers` are the contracts with which texts are read, which cases share.
     """
 
-    def __init__(self, flow: Flow, case: StageCase) -> None:
+    def __init__(
+        self, flow: Flow, case: StageCase, readers: dict[tuple[str, bool], ContractSpec]
+    ) -> None:
         self.flow = flow
         self.case = case
+        self._readers = readers
         self.broken: defaultdict[str, set[str]] = defaultdict(set)
         self.computed: list[str] = []
         self.notes: list[str] = []
@@ -138,10 +143,7 @@ class CaseTables:
     def _spec(self, name: str) -> ContractSpec:
         spec = self.flow[name].output
         assert spec is not None
-        if self.case.limits:
-            return spec
-        # These are about whole partitions: of two rows, one bad row is a half.
-        return replace(spec, budget=Budget(max_bad=1), rows=None)
+        return spec if self.case.limits else _without_limits(ByIdentity(spec))
 
     def _made(self, stage: Stage) -> Parts:
         case = self.case
@@ -201,12 +203,15 @@ class CaseTables:
     def _reading_contract(self, stage: Stage, table: GivenTable) -> ContractSpec:
         """The contract of given rows; cells of a CSV are read as the files of the source are."""
         spec = self._spec(stage.name)
-        if stage.kind is not Kind.INGEST:
+        if stage.kind is not Kind.INGEST or not table.is_text:
             return spec
-        source = call_stage(stage, WHOLE, {})
-        if isinstance(source, Files) and table.frame is None:
-            return text_contract(spec, source, "csv" if table.is_text else "")
-        return spec
+        # A source is another object each time, for which a checker would be compiled anew.
+        known = (stage.name, self.case.limits)
+        if known not in self._readers:
+            source = call_stage(stage, WHOLE, {})
+            reader = text_contract(spec, source, "csv") if isinstance(source, Files) else spec
+            self._readers[known] = reader
+        return self._readers[known]
 
     def _generated(self, stage: Stage, count: int = SYNTHETIC_ROWS) -> Parts:
         """Rows that pass the contract, in each partition of the case."""
@@ -348,3 +353,10 @@ class CaseTables:
         rows = source_table(table).select(self.cuts[stage.name].column)
         keys = rows.select(checker_of(spec).partition_keys()).to_series()
         return sorted(keys.drop_nulls().unique())
+
+
+@lru_cache(maxsize=256)
+def _without_limits(key: ByIdentity[ContractSpec]) -> ContractSpec:
+    """The contract without rules about whole partitions: of two rows, one bad row is a half."""
+    (spec,) = key.values
+    return replace(spec, budget=Budget(max_bad=1), rows=None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,6 +24,7 @@ from tidemill.contracts.synthetic.values import draw_values
 from tidemill.contracts.table_rules import ReferenceRule, UniqueRule
 from tidemill.core.counts import plural
 from tidemill.core.errors import ContractError, UsageError
+from tidemill.core.identity import ByIdentity
 from tidemill.core.partition import Grain, partition_end, partition_start
 
 # The number of partitions to spread rows over by default.
@@ -40,6 +42,13 @@ _Spoiler: TypeAlias = "Callable[[pl.DataFrame], pl.DataFrame | None]"
 
 def strict_contract(spec: ContractSpec) -> ContractSpec:
     """Return the contract with every rule set to quarantine, and without rules about a partition."""
+    # The same object each time, for which a checker is compiled once.
+    return _cached_strict(ByIdentity(spec))
+
+
+@lru_cache(maxsize=256)
+def _cached_strict(key: ByIdentity[ContractSpec]) -> ContractSpec:
+    (spec,) = key.values
     return replace(
         spec,
         columns=tuple(replace(column, on_fail="quarantine") for column in spec.columns),
@@ -76,6 +85,17 @@ def sample_rows(
     return pl.concat([good.head(rows - wrong), spoiled])
 
 
+def numbering_contract(spec: ContractSpec) -> ContractSpec:
+    """Return the strict contract that keeps unknown columns, such as the numbers of rows."""
+    return _cached_numbering(ByIdentity(spec))
+
+
+@lru_cache(maxsize=256)
+def _cached_numbering(key: ByIdentity[ContractSpec]) -> ContractSpec:
+    (spec,) = key.values
+    return replace(strict_contract(spec), unknown_columns="keep")
+
+
 class _RowGenerator:
     """Generates rows for one contract."""
 
@@ -92,7 +112,6 @@ class _RowGenerator:
         self._given = given
         self._strict = strict_contract(spec)
         self._checker = checker_of(self._strict)
-        self._numbering = checker_of(replace(self._strict, unknown_columns="keep"))
         self._places = self._draw_places()
 
     def draw_good(self, rows: int) -> pl.DataFrame:
@@ -217,7 +236,8 @@ class _RowGenerator:
     def _bad(self, parts: list[pl.DataFrame]) -> set[int]:
         """Return the numbers of the rows that break a rule."""
         numbered = pl.concat(parts).with_row_index(_NUMBER)
-        judged = self._numbering.check(numbered, partition=self._partition)
+        keeping = checker_of(numbering_contract(self._spec))
+        judged = keeping.check(numbered, partition=self._partition)
         return set() if judged.bad is None else set(judged.bad[_NUMBER])
 
     def _ways(self, good: pl.DataFrame) -> Iterator[_Spoiler]:
