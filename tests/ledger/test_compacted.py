@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from tidemill.contracts.finding import Finding
+from tidemill.contracts.finding import Finding, TableFindings
 from tidemill.ledger.compacted import (
     COMPACTED_KINDS,
     LIVE_DAY,
@@ -57,7 +57,7 @@ def test_bindings_keep_what_identifies_them(event: Published | Computed) -> None
     assert isinstance(short, Published | Computed)
     assert type(short) is type(event)
     left, product = short.binding, BOUND.product
-    assert (left.inputs, left.seen, left.product.columns) == ({}, {}, {})
+    assert (left.inputs, left.seen, left.product.columns) == ({"a": ""}, {}, {})
     assert (left.recipe, left.check, left.touched, left.product.rowset) == ("", "", (), "")
     kept = ("content", "objects", "rows", "bytes", "quarantine", "quarantined")
     assert [getattr(left.product, name) for name in kept] == [
@@ -65,6 +65,36 @@ def test_bindings_keep_what_identifies_them(event: Published | Computed) -> None
     ]
     same = ("key", "run", "at", "contract", "sample", "model")
     assert [getattr(left, name) for name in same] == [getattr(BOUND, name) for name in same]
+
+
+FAILS = Finding(rule="r", severity="fail", rows=2, sample="x", message="told at length")
+WARNS = replace(FAILS, severity="warn")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "left"),
+    [
+        (None, None),
+        (TableFindings(at=5.0, heads={"a": 1}, rules="r", findings=(WARNS,)), None),
+        (
+            TableFindings(at=5.0, heads={"a": 1}, findings=(WARNS, FAILS)),
+            TableFindings(at=5.0, findings=(replace(FAILS, sample="", message=""),)),
+        ),
+        (
+            TableFindings(at=5.0, rules="r", newest={"at": 4.0}),
+            TableFindings(at=5.0, newest={"at": 4.0}),
+        ),
+    ],
+)
+def test_the_age_of_data_stays_known(
+    verdict: TableFindings | None, left: TableFindings | None
+) -> None:
+    product = replace(BOUND.product, findings=(WARNS, FAILS))
+    bound = replace(BOUND, verdict=verdict, product=product)
+    short = compacted_event(samples.published_event(bound=bound))
+    assert isinstance(short, Published)
+    assert short.binding.verdict == left
+    assert short.binding.product.findings == (replace(FAILS, sample="", message=""),)
 
 
 def test_models_and_their_scores_stay() -> None:

@@ -52,6 +52,25 @@ def test_the_newest_time_in_the_rows_counts_more_than_the_key() -> None:
     assert Table().publish("a", "2013-01-01", END, binding(verdict=newest)) == END - 700
 
 
+def test_the_same_rows_of_today_are_no_newer_when_they_are_published_again() -> None:
+    table = Table()
+    table.publish("a", "2013-01-02", END + 3600, binding())
+    assert table.publish("a", "2013-01-02", END + 7200, binding()) == END + 3600
+    assert table.publish("a", "2013-01-02", END + 7300, binding("more")) == END + 7300
+    assert table.publish("a", "2013-01-02", END + 9 * DAY, binding("more")) == END + 7300
+    table.known["a"].remove("2013-01-02", END + 9 * DAY)
+    assert table.known["a"].contents == {}
+
+
+def test_what_holds_rows_back_may_come_later() -> None:
+    table = Table()
+    late = TableFindings(at=END, newest={"date": END - 500})
+    table.publish("raw", "x", END, binding(verdict=late))
+    assert table.publish("a", "2013-01-01", END + 10, binding(inputs=("raw",))) == END - 500
+    table.publish("raw", "x", END + 20, binding("two", verdict=replace(late, newest={"date": END})))
+    assert table.publish("a", "2013-01-01", END + 30, binding(inputs=("raw",))) == END
+
+
 def test_old_data_that_are_published_again_refresh_nothing() -> None:
     table = Table()
     table.publish("a", "2013-01-02", END + DAY, binding())

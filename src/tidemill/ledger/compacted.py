@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from tidemill.contracts.finding import Finding, TableFindings
 from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.event import Attempted, Computed, Event, Published, RunEnded, SourceSeen
 from tidemill.ledger.event_digest import ChainedEvent
@@ -29,8 +30,9 @@ def compacted_event(event: Event) -> Event:
     """The smaller form of an event that nothing refers to any more; the event itself if it has none.
 
     It has the same scope, and all figures of the whole one. A binding keeps what identifies its values and
-    its objects. Models, their scores and trials stay as they are, because they are compared with later ones;
-    of the scores of a live model on one day, the slices go.
+    its objects, and what the age of its data follows from: its inputs, their newest times, and whether it
+    broke its contract. Models, their scores and trials stay as they are, because they are compared with
+    later ones; of the scores of a live model on one day, the slices go.
     """
     make = _FORMS.get(type(event))
     return event if make is None else make(event)
@@ -57,18 +59,44 @@ def _of_binding(event: Any) -> Any:
         scores = Scores(rows=scores.rows, metrics=scores.metrics)
     elif scores is not None or product.artifact is not None or product.trial is not None:
         return event
-    short = replace(product, columns={}, rowset="", findings=(), parts=(), scores=scores)
+    short = replace(
+        product,
+        columns={},
+        rowset="",
+        findings=_failures(product.findings),
+        parts=(),
+        scores=scores,
+    )
     bare = replace(
         binding,
-        inputs={},
+        inputs=dict.fromkeys(binding.inputs, ""),
         seen={},
         touched=(),
         recipe="",
         check="",
-        verdict=None,
+        verdict=_of_verdict(binding.verdict),
         product=short,
     )
     return replace(event, binding=bare)
+
+
+def _of_verdict(verdict: TableFindings | None) -> TableFindings | None:
+    """What is left of the verdict on a table: how new its rows are, and by which rules it fails."""
+    if verdict is None:
+        return None
+    failures = _failures(verdict.findings)
+    if not (verdict.newest or failures):
+        return None
+    return TableFindings(at=verdict.at, newest=verdict.newest, findings=failures)
+
+
+def _failures(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """The findings that fail, without what explains them."""
+    return tuple(
+        replace(finding, sample="", message="")
+        for finding in findings
+        if finding.severity == "fail"
+    )
 
 
 def _of_end(event: RunEnded) -> RunEnded:

@@ -9,8 +9,11 @@ was computed without them.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from operator import itemgetter
 
 from tidemill.core.errors import UsageError
 from tidemill.core.local_day import time_zone
@@ -27,12 +30,14 @@ class StageWatermark:
     """The watermarks of a stage's newest partitions, and when the newest of them changed.
 
     `history` has pairs of the time of a change and the watermark from then on, in Unix seconds; UNKNOWN
-    while no partition with a known one is published. `content` is the last one of an output without times.
+    while no partition with a known one is published. `content` is the last one of an output without times;
+    `contents` has that of each partition with a time, and the time.
     """
 
     partitions: dict[str, float] = field(default_factory=dict)
     history: list[tuple[float, float]] = field(default_factory=list)
     content: str = ""
+    contents: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     @property
     def current(self) -> float | None:
@@ -43,12 +48,15 @@ class StageWatermark:
         """Record that a partition was published with a watermark."""
         self.partitions[partition] = watermark
         if len(self.partitions) > _KEPT:
-            del self.partitions[min(self.partitions, key=lambda key: (self.partitions[key], key))]
+            oldest = min(self.partitions, key=lambda key: (self.partitions[key], key))
+            del self.partitions[oldest]
+            self.contents.pop(oldest, None)
         self._note_change(at)
 
     def remove(self, partition: str, at: float) -> None:
         """Record that a partition was removed."""
         self.partitions.pop(partition, None)
+        self.contents.pop(partition, None)
         self._note_change(at)
 
     def _note_change(self, at: float) -> None:
@@ -67,13 +75,19 @@ class StageWatermark:
     def missed_seconds(self, within: float, start: float, end: float) -> tuple[float, float]:
         """Seconds between two times in which data were older than `within`, and in which that is known."""
         missed = known = 0.0
-        ends = [at for at, _ in self.history[1:]] + [end]
-        for (since, watermark), until in zip(self.history, ends, strict=False):
-            first, last = max(since, start), min(until, end)
+        history = self.history
+        place = max(0, bisect_right(history, start, key=itemgetter(0)) - 1)
+        ends = [at for at, _ in history[place + 1 :]] + [end]
+        for (since, watermark), until in zip(history[place:], ends, strict=False):
+            # Many changes are looked at, and functions take longer than comparisons.
+            first = since if since > start else start
+            last = until if until < end else end
             if watermark == UNKNOWN or last <= first:
                 continue
             known += last - first
-            missed += last - min(max(watermark + within, first), last)
+            late = watermark + within
+            if late < last:
+                missed += last - (late if late > first else first)
         return missed, known
 
 
@@ -96,7 +110,13 @@ def publish_partition(
         if own.content == binding.product.content and own.partitions:
             return
         event_time = at
-    own.content = binding.product.content
+    content = own.content = binding.product.content
+    if event_time is not None:
+        before, known_time = own.contents.get(partition, ("", event_time))
+        if content == before:
+            # The same rows again are no newer, though more of the partition's time is past.
+            event_time = min(event_time, known_time)
+        own.contents[partition] = content, event_time
     own.publish(partition, min([*inputs, *([] if event_time is None else [event_time])]), at)
 
 
@@ -121,8 +141,15 @@ def _event_time(partition: str, binding: Binding, at: float, zone: str) -> float
     """The newest time in the rows of a partition; None if neither rows nor key have one."""
     if binding.verdict is not None and binding.verdict.newest:
         return min(min(binding.verdict.newest.values()), at)
+    end = _partition_end(partition, zone)
+    return None if end is None else min(end, at)
+
+
+@lru_cache(maxsize=50_000)
+def _partition_end(partition: str, zone: str) -> float | None:
+    """The Unix time at which a partition ends; None if its key isn't a time."""
     try:
         end = time_bounds(partition)[1]
     except UsageError:
         return None
-    return min(end.replace(tzinfo=time_zone(zone)).timestamp(), at)
+    return end.replace(tzinfo=time_zone(zone)).timestamp()

@@ -100,7 +100,10 @@ class BuildReader:
     ) -> tuple[BuildRecord, tuple[AttestedPartition, ...]]:
         """How partitions of a table were made, and each of them."""
         last = max(bindings.values(), key=lambda held: held.at)
-        names = {name for held in bindings.values() for name in held.inputs}
+        # Of what was compacted, only the names of inputs are left.
+        names = {
+            name for held in bindings.values() for name, digest in held.inputs.items() if digest
+        }
         inputs = [self._table_input(name, bindings) for name in sorted(names)]
         reads = {name: tuple(bindings) if name == table else () for name in {*names, table}}
         sources = self._sources(reads, last.at, self.state.environment)
@@ -199,7 +202,7 @@ class BuildReader:
         files: dict[str, str] = {}
         columns: dict[str, None] = {}
         for key, held in sorted(bindings.items()):
-            if (digest := held.inputs.get(name)) is None:
+            if not (digest := held.inputs.get(name)):
                 continue
             seen = share_columns(held.seen.get(name, {}))
             columns.update(dict.fromkeys(seen or ()))
