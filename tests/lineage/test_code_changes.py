@@ -68,7 +68,10 @@ def test_of_very_many_the_newest_are_kept() -> None:
         (("raw",), ("page", "made", "out")),
         (("page",), ("page",)),
         (("tried",), ()),
-        (("made",), ("made", "out")),
+        # The table changes with the version of the model.
+        (("made",), ("made",)),
+        (("out",), ("out",)),
+        (("clean", "raw", "clean"), ("page", "made", "out")),
         # It isn't in the workflow any more.
         (("gone",), ()),
     ],

@@ -15,8 +15,9 @@ class ChangesSeen:
     `commits` touch the workflow and are new, oldest first; of a long range, the oldest `omitted` are left
     out. `gone` are commits that were recorded before and aren't part of `head`. `stages` are those whose
     results or checks are computed in another way than at the head before, `delivers` the models and delivered
-    tables among them and downstream of them. `recipes` identify by stage how they are computed, for the next
-    comparison. With `edited` the files differed from the commit. `problem` says why commits are unknown.
+    tables among them and downstream of them, as far as the next model. `recipes` identify by stage how they
+    are computed, for the next comparison. With `edited` the files differed from the commit. `problem` says
+    why commits are unknown.
     """
 
     environment: str

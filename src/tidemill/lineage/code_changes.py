@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tidemill.ledger.change_events import ChangesSeen
 from tidemill.ledger.commit import Commit
-from tidemill.workflow.stage import Flow, Kind
+from tidemill.workflow.stage import Flow, Kind, Stage
 
 # Of more commits, the oldest are left out.
 MOST_COMMITS = 200
@@ -100,22 +100,23 @@ def changed_stages(
 def delivering_stages(flow: Flow, changed: Iterable[str]) -> tuple[str, ...]:
     """The models and delivered tables among changed stages and downstream of them.
 
-    A model that nothing approves never goes live; it delivers nothing itself.
+    What only a model reads changes the tables that it scores when another version of it goes live, so that
+    these don't count. A model that nothing approves never goes live; it delivers nothing itself.
     """
     reached: dict[str, None] = {}
-    waiting = list(changed)
+    waiting = [name for name in changed if name in flow.names]
     while waiting:
         name = waiting.pop()
         if name not in reached:
             reached[name] = None
-            waiting += [stage.name for stage in flow.readers(name)]
+            if not _goes_live(flow[name]):
+                waiting += [stage.name for stage in flow.readers(name)]
     return tuple(
         stage.name
         for stage in flow.stages
-        if stage.name in reached
-        and (
-            stage.sink is not None
-            or (stage.kind is Kind.MODEL and stage.approval is not None)
-            or stage.kind is Kind.DELIVER
-        )
+        if stage.name in reached and (stage.sink is not None or _goes_live(stage))
     )
+
+
+def _goes_live(stage: Stage) -> bool:
+    return stage.kind is Kind.MODEL and stage.approval is not None

@@ -14,6 +14,9 @@ from tidemill.ports.ledger import Guard, Lease, State
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.environment import PRODUCTION
 
+# An environment that records nothing of its own runs the commits of production.
+_LOOKED_AT = 100
+
 
 def note_code_changes(space: Workspace, state: State, lease: Lease) -> None:
     """Record the commits that no run executed before; what fails in that is left out.
@@ -35,7 +38,8 @@ def note_code_changes(space: Workspace, state: State, lease: Lease) -> None:
 def _last_seen(space: Workspace) -> ChangesSeen | None:
     """What was recorded last in the environment, else in production, else in any."""
     found: dict[str, ChangesSeen] = {}
-    for fact in space.tools.ledger.events(kinds=(ChangesSeen.__name__,), newest=True):
+    kinds = (ChangesSeen.__name__,)
+    for fact in space.tools.ledger.events(kinds=kinds, newest=True, limit=_LOOKED_AT):
         assert isinstance(fact.event, ChangesSeen)
         found.setdefault(fact.event.environment, fact.event)
         if fact.event.environment == space.environment:
