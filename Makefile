@@ -40,7 +40,9 @@ wheels: $(VENV)/.ready
 test-times: $(VENV)/.ready ## list the longest 50 tests of the last `make test` and `make test-full`
 	@$(PY) tools/test_times.py
 
-check: lint layers types shape ## everything but the tests
+# The slowest first, beside the others.
+check: $(VENV)/.ready ## everything but the tests
+	@$(MAKE) --no-print-directory --jobs=2 mypy shape layers lint pyright
 
 lint: $(VENV)/.ready
 	@$(STEP) "ruff check" $(PY) -m ruff check $(CODE)
