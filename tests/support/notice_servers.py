@@ -94,8 +94,9 @@ class MailHandler(socketserver.StreamRequestHandler):
         while verb != "QUIT" and (line := self.rfile.readline().decode("utf-8", "replace").strip()):
             self.mail.commands.append(line)
             verb = line.split()[0].upper()
-            self.say(self.mail.answer(verb))
-            if verb == "DATA":
+            answer = self.mail.answer(verb)
+            self.say(answer)
+            if verb == "DATA" and answer.startswith("354"):
                 self.mail.messages.append(self.read_message())
                 self.say("250 taken")
 
