@@ -148,7 +148,7 @@ def test_only_what_the_branch_ran_is_promoted(sea: Sea) -> None:
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ({"env": PRODUCTION, "profile": QUICK}, "prod never runs with a profile: use --env NAME"),
+        ({"env": PRODUCTION, "profile": QUICK}, "which changes what is computed: use --env NAME"),
         ({"env": DEV, "profile": "qick"}, r"no profile 'qick' in \[tool.* \(did you mean 'quick'\?\)"),
         ({"env": DEV, "profile": QUICK, "name": "tides"}, "object: name it as module:name"),
         ({"env": DEV, "profile": QUICK, "profiles": SAMPLED, "sample": 0.1},

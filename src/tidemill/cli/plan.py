@@ -68,6 +68,7 @@ def plan_body(made: Plan, price: Price, reasons: StageReasons | None = None) -> 
         "missing": made.missing,
         "removals": made.removals,
         "notes": made.notes,
+        "budgets": [each.document() for each in made.budgets],
         "heads": made.heads,
         "recipes": made.recipes,
         "why": reasons,

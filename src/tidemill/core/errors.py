@@ -11,7 +11,7 @@ TidemillError                 a message with what, where, which values, and what
 ├── AttestationError          an attestation isn't valid: not signed, changed, about other bytes
 ├── SendError                 a receiver of events can't be reached, or refuses one
 ├── GateError                 a gate or a review is pending or was rejected
-├── BudgetError               a budget would be exceeded
+├── BudgetError               a budget is used up
 ├── ConflictError             another process holds it, or it changed after planning
 ├── AccessError               the actor may not do it
 └── UsageError                the caller asked for something that doesn't exist
@@ -132,7 +132,7 @@ class GateError(TidemillError):
 
 
 class BudgetError(TidemillError):
-    """A cost budget would be exceeded; nothing raises it yet."""
+    """A budget is used up, so that nothing of what was asked for can begin."""
 
     exit_code = 5
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from tidemill.contracts.finding import Finding
-from tidemill.core.errors import GateError, TidemillError
+from tidemill.core.errors import BudgetError, GateError, TidemillError
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.printable import html_text
 from tidemill.core.text_table import html_table
@@ -25,7 +25,8 @@ class Outcome(StrEnum):
 
     BOUND reused a result. CURRENT turned out to be up to date, and isn't recorded as an event. RETRIED
     failed and was retried: another attempt at the same step follows. PRUNED, GAVE_UP and STOPPED are ends of
-    trials of a search that don't fail it: it wasn't promising, it failed, or the budget was used.
+    trials of a search that don't fail it: it wasn't promising, it failed, or the budget was used. Any other
+    step that was STOPPED would have exceeded a budget.
     """
 
     OK = "ok"
@@ -55,11 +56,11 @@ class Attempt:
     """The outcome and cost of one attempt at a step; `message` says why it failed.
 
     `number` counts the attempts at a step in a run from 1. `fate` is how a failed one ended: "error",
-    "lost", "oom", "timeout" or "cancelled". It waited `queued_s` seconds for the process `worker` (empty:
-    the run's own), whose memory reached `peak_rss` bytes (0: not measured). If it recomputed only some
-    columns, they are in `columns`. `memo` and `fold` are the use of memos and folds. It had `gpus` devices,
-    sent `egress_bytes` to others, and used so many of each of the named `units`. If too many rows were bad,
-    `findings` are the rules that these break. `evidence` is what the trigger of a training saw.
+    "lost", "oom", "timeout", "cancelled" or "budget". It waited `queued_s` seconds for the process `worker`
+    (empty: the run's own), whose memory reached `peak_rss` bytes (0: not measured). If it recomputed only
+    some columns, they are in `columns`. `memo` and `fold` are the use of memos and folds. It had `gpus`
+    devices, sent `egress_bytes` to others, and used so many of each of the named `units`. If too many rows
+    were bad, `findings` are the rules that these break. `evidence` is what the trigger of a training saw.
     """
 
     stage: str
@@ -169,9 +170,9 @@ class Receipt:
     def has_failed(self) -> bool:
         """Whether it failed, and trying again may help.
 
-        That helps nothing where gates refused a model, or people have to decide.
+        That helps nothing where gates refused a model, people have to decide, or a budget is used up.
         """
-        waits = self.exit_code == GateError.exit_code and not any(
+        waits = self.exit_code in (GateError.exit_code, BudgetError.exit_code) and not any(
             failure.messages for failure in self.failures
         )
         return self.status is Status.FAILED and not waits

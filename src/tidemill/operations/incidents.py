@@ -40,7 +40,7 @@ _CAUSES = frozenset(_RANKS) - {ProblemKind.OBJECTIVE_BREACH}
 # Their beginning moves while they last, so that a later one doesn't show that they began once more.
 _MOVING = frozenset((
     ProblemKind.STALE_STAGE, ProblemKind.OBJECTIVE_BREACH, ProblemKind.ANOMALY,
-    ProblemKind.DISK_SPACE,
+    ProblemKind.DISK_SPACE, ProblemKind.BUDGET,
 ))  # fmt: skip
 _RETRIED = frozenset((
     ProblemKind.FAILED_STAGE, ProblemKind.BROKEN_CONTRACT, ProblemKind.FAILED_DELIVERY,

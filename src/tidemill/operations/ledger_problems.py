@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tidemill.core.partition import WHOLE
+from tidemill.costs.budget import BudgetStatus
 from tidemill.governance.review_state import ReviewState
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import (
@@ -228,6 +229,31 @@ def disk_problems(free: int, least: int, environment: str, now: float) -> Iterat
             environment=environment,
             evidence={"free": f"{free / 1e6:,.0f} MB"},
             command="tidemill sweep --dry-run",
+        )
+
+
+def budget_problems(
+    statuses: Iterable[BudgetStatus], environment: str, now: float
+) -> Iterator[Problem]:
+    """The budgets of which so much was spent that people should know."""
+    for status in statuses:
+        if not status.is_warning:
+            continue
+        setting = status.budget.setting
+        held = ": deferrable work waits" if status.is_used_up else ""
+        yield Problem(
+            kind=ProblemKind.BUDGET,
+            key=problem_key(ProblemKind.BUDGET, environment, setting),
+            since=now,
+            severity=ProblemSeverity.TICKET,
+            title=f"the budget of {status.budget.about} is {status.share:.0%} spent{held}",
+            environment=environment,
+            evidence={
+                "setting": setting,
+                "spent": status.show(status.spent),
+                "budget": status.show(status.budget.limit.amount),
+            },
+            command=f"tidemill plan{environment_option(environment)}",
         )
 
 

@@ -21,6 +21,7 @@ class ProblemKind(StrEnum):
     LOST_RUN = "lost run"
     FAILED_NOTIFIER = "failed notifier"
     DISK_SPACE = "disk space"
+    BUDGET = "budget"
     SUPERVISOR_DOWN = "supervisor down"
     REPORTED = "reported"
 

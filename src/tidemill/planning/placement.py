@@ -7,7 +7,7 @@ together are distributed: pure Polars queries to threads, which are cheaper, the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -70,7 +70,7 @@ class Placement:
     """The places of a plan's steps on a machine with `cpus`, and their order.
 
     `engines` are the places besides the run's own thread ("process", "thread"); without any, all steps
-    run there. With `isolated` all steps with user code go to processes.
+    run there. With `isolated` all steps with user code go to processes, else those that are `stoppable`.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class Placement:
         engines: Collection[str],
         traits: StageTraits = StageTraits(),
         isolated: bool = False,
+        stoppable: Callable[[Step], bool] | None = None,
     ) -> None:
         self._flow = flow
         self._cpus = cpus
@@ -96,6 +97,7 @@ class Placement:
         self._share = cpus > 1 and lasting > _LONG_S
         self._traits = traits
         self._careful = isolated
+        self._stoppable = stoppable or (lambda _: False)
         self._concurrency = _concurrency(flow, plan)
         self._stages: dict[str, Place] = {}
         # The most urgent steps go first. The inputs of a step are as urgent, and precede it in the plan.
@@ -142,6 +144,8 @@ class Placement:
         bound = stage.name in self._traits.in_process and not self._careful and asked == Resources()
         if bound or step.action in (Action.REMOVE, Action.GATE):
             return "here"
+        if self._stoppable(step):
+            return "process"
         if asked.lane == "thread":
             return "thread"
         if asked != Resources() or self._careful or not _is_quick(step) or self._may_wait(step):

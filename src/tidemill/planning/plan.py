@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from tidemill.core.counts import plural
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.text_table import html_table
+from tidemill.costs.forecast import BudgetForecast
 from tidemill.ledger.binding import Head, Mark
 from tidemill.ledger.cost import Cost, Estimate
 from tidemill.ledger.delivery import Decision, Delivery
@@ -156,6 +157,7 @@ class Plan:
     error, and `missing` what sources lost. `removals` are what has to be allowed before it is removed.
     `evaluated_through` is the newest partition that the gates of each model judge it on. `parents` are the
     versions that its trainings continue, by model. `reruns` are the stages that were requested to run again.
+    `budgets` say what the plan is expected to take of each budget, and what doesn't fit.
     """
 
     workflow: str
@@ -176,6 +178,7 @@ class Plan:
     evaluated_through: Mapping[str, str] = field(default_factory=dict)
     parents: Mapping[str, Artifact] = field(default_factory=dict)
     reruns: frozenset[str] = frozenset()
+    budgets: tuple[BudgetForecast, ...] = ()
 
     @property
     def unsettled(self) -> tuple[MissingRows, ...]:

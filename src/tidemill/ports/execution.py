@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
@@ -76,7 +76,7 @@ class Fate(StrEnum):
     """The state of a task; all but STARTED are final, and each task gets exactly one final state.
 
     ERROR: its function raised. LOST: its process died. OOM: it exceeded its memory cap, or the machine
-    ran out of memory.
+    ran out of memory. BUDGET: it would have exceeded a budget.
     """
 
     STARTED = "started"
@@ -86,6 +86,7 @@ class Fate(StrEnum):
     OOM = "oom"
     TIMEOUT = "timeout"
     CANCELLED = "cancelled"
+    BUDGET = "budget"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +116,26 @@ class TaskEvent:
     wall_s: float = 0.0
     cpu_s: float = 0.0
     peak_rss: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskUsage:
+    """What a task has used so far: seconds, CPU seconds of its process and those below it, peak bytes."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    peak_rss: int = 0
+
+
+class TaskMeter(Protocol):
+    """Watches what tasks use while they run."""
+
+    def find_over(self, tasks: Mapping[str, TaskUsage], workers_cpu_s: float) -> Collection[str]:
+        """Return the tasks that must end now; called several times a second by a thread of the engine.
+
+        `tasks` are the running ones. `workers_cpu_s` is the CPU time of all worker processes that haven't
+        ended, also of those that start or wait.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

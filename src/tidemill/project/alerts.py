@@ -6,6 +6,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from tidemill.core.errors import ConflictError, SendError, UsageError, did_you_mean
@@ -32,6 +33,7 @@ from tidemill.operations.io.up_files import killed_at
 from tidemill.operations.ledger_problems import (
     StageActivity,
     activity_problems,
+    budget_problems,
     delivery_problems,
     disk_problems,
     lost_run_problem,
@@ -179,6 +181,9 @@ class Alerts:
         killed = killed_at(space.home, space.declared.name, here)
         yield from supervisor_problems(killed, here)
         free = shutil.disk_usage(_existing(space.home)).free
+        if space.has_budgets(state):
+            statuses = import_module("tidemill.project.budgets").statuses_of(space, state)
+            yield from budget_problems(statuses, here, now)
         yield from disk_problems(free, settings.disk_free, here, now)
 
     def _send(self, budget_s: float) -> tuple[str, ...]:

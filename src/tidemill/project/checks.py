@@ -12,6 +12,7 @@ from pathlib import Path
 from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import Fault, TidemillError, UsageError
 from tidemill.core.redaction import Redactor
+from tidemill.costs.budget import limit_faults
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.governance_events import RulesLoaded
 from tidemill.lineage.impact import consumers_of
@@ -82,6 +83,12 @@ class Checks:
         # Who doesn't use a profile isn't disturbed by its faults.
         profiles = space.settings.profiles.values()
         unfit = [fault for each in profiles for fault in profile_faults(space.declared, each)]
+        unfit += [
+            fault
+            for each in profiles
+            if each.name != space.options.profile
+            for fault in limit_faults(each.budget, space.price, each.place, "budget")
+        ]
         unfit += obstacle_faults(space.flow.stages, space.tools, space.environment)
         unfit += _feature_faults(
             space.flow.endpoints, {each.name: each for each in space.flow.stages}

@@ -25,7 +25,7 @@ from tidemill.core.python_command import inherited_path
 from tidemill.core.redaction import Redactor
 from tidemill.core.units import parse_bytes
 from tidemill.ledger.io.home_files import make_home, open_private, require_restored
-from tidemill.ports.execution import Executor, TaskFunctions, WorkerClass
+from tidemill.ports.execution import Executor, TaskFunctions, TaskMeter, WorkerClass
 from tidemill.ports.ledger import Ledger
 from tidemill.ports.reuse import Memos
 from tidemill.ports.runtime import Runtime
@@ -41,6 +41,7 @@ from tidemill.reuse.recipe import Platform
 from tidemill.runs.io.job import EngineOptions
 from tidemill.sources.scan import FileRows
 from tidemill.steps.step_messages import ProjectContext
+from tidemill.workflow.environment import RunProfile
 from tidemill.workflow.sink import URL_SINKS
 from tidemill.workflow.source import Files, Source, SourceFile
 from tidemill.workflow.stage import Flow, Stage
@@ -52,6 +53,10 @@ if TYPE_CHECKING:
 _CLASSES = {
     "training": WorkerClass(niceness=10, deferrable=True),
     "deferrable": WorkerClass(niceness=15, deferrable=True),
+}
+# All workers of a run that may be preempted yield to all else on the machine.
+_PREEMPTIBLE = {
+    name: WorkerClass(niceness=19, deferrable=name != "default") for name in ("default", *_CLASSES)
 }
 
 
@@ -163,21 +168,40 @@ def logs_in(home: Path) -> Path:
 
 
 def engine_options(
-    settings: Settings, environment: str, run: str, *, careful: bool, secrets: Collection[str]
+    settings: Settings,
+    environment: str,
+    run: str,
+    *,
+    careful: bool,
+    secrets: Collection[str],
+    profile: RunProfile | None = None,
+    meter: TaskMeter | None = None,
 ) -> EngineOptions:
-    """The engines on which a run's steps can execute besides its own thread; they mask `secrets`."""
+    """The engines on which a run's steps can execute besides its own thread; they mask `secrets`.
+
+    The `profile` says how much of the machine they may use; the `meter` watches what steps use.
+    """
+    profile = profile or RunProfile(name="")
     cpus = settings.workers or machine_cpus()
+    share = float(cpus)
+    if profile.whole_machine:
+        share = max(share, machine_cpus())
+    elif profile.cpus:
+        share = min(profile.cpus, machine_cpus())
+    cpus = max(1, ceil(share))
+    memory = 0 if profile.whole_machine or not settings.memory else parse_bytes(settings.memory)
 
     def processes(_: TaskFunctions) -> Executor:
         from tidemill.adapters.lanes.process_lane import ProcessLane
 
         return ProcessLane(
             max_workers=cpus,
-            cpus=cpus,
+            cpus=share,
             idle_s=settings.idle,
             gpus=settings.gpus,
-            memory=parse_bytes(settings.memory) if settings.memory else 0,
-            classes=_CLASSES,
+            memory=memory,
+            classes=_PREEMPTIBLE if profile.preemptible else _CLASSES,
+            meter=meter,
             # Output that bypasses Python: of a subprocess, a C library, a crash.
             output=logs_in(settings.root / settings.home) / run,
         )
@@ -203,7 +227,14 @@ def engine_options(
         model_formats=tuple(settings.model_formats),
         allow_pickle=settings.allow_pickle,
     )
-    return EngineOptions(engines=engines, context=context, cpus=cpus, careful=careful)
+    return EngineOptions(
+        engines=engines,
+        context=context,
+        cpus=cpus,
+        careful=careful,
+        memory=profile.memory,
+        preemptible=profile.preemptible,
+    )
 
 
 def machine_cpus() -> int:

@@ -117,9 +117,9 @@ def context_of(space: Workspace, state: State) -> ChangeContext:
         environment=space.environment,
         author=space.actor.name,
         owner=space.declared.owner,
-        profile=here.profile,
+        profile=space.options.profile or here.profile,
         sample=here.sample,
         keeps=space.settings.retention.is_declared,
-        budget=bool(space.settings.budget),
+        budget=space.settings.budget.is_declared,
     )
     return found

@@ -56,12 +56,19 @@ class Plans:
             space.tools.external_sources.close()
 
     def make_governed(self, state: State, request: Request) -> Plan:
-        """The plan on a given state, with what rules and reviews will hold back, as far as that is known."""
-        plan = self.make_on(state, request)
+        """The plan on a given state, with what rules, reviews and budgets hold back, as far as is known."""
+        plan = self._with_budgets(state, self.make_on(state, request))
         if not is_governed(self._workspace):
             return plan
         foresee = import_module("tidemill.project.policy_preview").policy_notes
         return replace(plan, notes=(*plan.notes, *foresee(self._workspace, state, plan)))
+
+    def _with_budgets(self, state: State, plan: Plan) -> Plan:
+        if not self._workspace.has_budgets(state):
+            return plan
+        module = import_module("tidemill.project.budgets")
+        found = module.plan_forecast(self._workspace, state, plan)
+        return replace(plan, budgets=found, notes=(*plan.notes, *module.forecast_notes(found)))
 
     def make_on(self, state: State, request: Request) -> Plan:
         """Plan a request on a given state; the caller closes the sources that were opened for it."""

@@ -23,7 +23,9 @@ from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.run import Receipt, Status
 from tidemill.models.gates import lift_refusals
 from tidemill.operations.io.schedule_reader import require_new_tick
+from tidemill.planning.plan import Plan
 from tidemill.planning.request import Request
+from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.project.attest_hooks import attest_run
 from tidemill.project.code_changes import note_code_changes
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from tidemill.governance.change_verdict import Verdict
     from tidemill.governance.io.enforcement import Enforcement
     from tidemill.project.openlineage import FollowedRun
+    from tidemill.runs.io.run_budget import RunBudget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,7 +260,18 @@ class Runs:
         secrets = tools.redactor.secrets
         given = space.options.params
         messages += describe_overrides(given)
-        engines = engine_options(space.settings, name, run, careful=crashed, secrets=secrets)
+        budget = self._budget(state, plan)
+        engines = engine_options(
+            space.settings,
+            name,
+            run,
+            careful=crashed,
+            secrets=secrets,
+            profile=space.options.worker_profile(space.options.resolve_environment(state)),
+            meter=budget,
+        )
+        if budget is not None:
+            budget.workers = engines.cpus
         if given:
             engines = replace(engines, context=replace(engines.context, params=given))
         if enforcement is not None:
@@ -291,6 +305,7 @@ class Runs:
             actor=space.actor.name,
             tick=options.tick,
             fail_fast=options.fail_fast,
+            budget=budget,
         )
         if plan.empty and not plan.broken and not is_drift_unjudged(job):
             return record_idle_run(job, lease.lease, messages)
@@ -298,6 +313,14 @@ class Runs:
         from tidemill.runs.io.execute import execute
 
         return execute(job, lease, messages)
+
+    def _budget(self, state: State, plan: Plan) -> RunBudget | None:
+        """What a run may spend, if that is limited; BudgetError if nothing could begin."""
+        if not self._workspace.has_budgets(state):
+            return None
+        module = import_module("tidemill.project.budgets")
+        found: RunBudget = module.run_budget(self._workspace, state, plan)
+        return found
 
     def _holder(self, command: str) -> dict[str, str]:
         """This process; where deliveries are attested also the commit of its code."""

@@ -14,6 +14,8 @@ from typing import Any
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.toml_text import TomlError, check_values, parse_toml
 from tidemill.core.units import parse_bytes
+from tidemill.costs.budget import BudgetSettings
+from tidemill.costs.budget_settings import parse_budget_settings
 from tidemill.governance.attest_settings import AttestSettings, parse_attest_settings
 from tidemill.governance.audit_settings import AuditSettings, parse_audit_settings
 from tidemill.governance.notify_settings import NotifySettings, parse_notify_settings
@@ -30,20 +32,21 @@ from tidemill.operations.objective_settings import Objective, parse_objectives
 from tidemill.operations.price_settings import parse_prices, require_one_form
 from tidemill.operations.retention_settings import parse_retention
 from tidemill.operations.up_settings import UpSettings, parse_up_settings
-from tidemill.project.declarations import check_declarations
 from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage
 from tidemill.scorecard.scorecard_settings import ScorecardSettings, parse_scorecard_settings
 from tidemill.serving.serve_settings import ServeSettings, parse_serve_settings
 from tidemill.workflow.environment import RunProfile
+from tidemill.workflow.profile_settings import BUILT_IN, parse_profiles
 from tidemill.workflow.workflow import Workflow
 
 # The characters of the shortest secret that is masked.
 _LEAST_SECRET = 5
 # Tables of the settings, and what reads those that stand for themselves.
-_TABLES = ("profiles", "roles", "groups", "budget", "schedules", "prices")
+_TABLES = ("profiles", "roles", "groups", "schedules", "prices")
 _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
     "serve": parse_serve_settings,
     "metrics": parse_metrics_settings,
+    "budget": parse_budget_settings,
     "slo": parse_objectives,
     "audit": parse_audit_settings,
     "ledger": parse_ledger_settings,
@@ -76,8 +79,7 @@ class Settings:
     group `home_group` share the home. `grants` are the roles of people, `oidc` is the identity provider at
     which they log in, `notify` says who is notified of reviews, `alerts` who is alerted of incidents.
 
-    `budget` declares how much may be spent a month (`monthly`); rules see that it is declared, and nothing is
-    stopped by it yet. `retention` says how long data is kept.
+    `budget` says how much may be spent before deferrable work stops. `retention` says how long data is kept.
     `audit` says which checkpoints of the ledger are made, `ledger` when its events are compacted, `up` what
     `tidemill up` does and when, `scorecard` which targets the four numbers have. `schedules` are the tables
     of schedules as they are: who uses them finds all faults at once, and others aren't disturbed.
@@ -93,13 +95,13 @@ class Settings:
     gpus: int = 0
     memory: str = ""
     memo: str = ""
-    profiles: Mapping[str, RunProfile] = field(default_factory=dict)
+    profiles: Mapping[str, RunProfile] = field(default_factory=lambda: BUILT_IN)
     secrets: Sequence[str] = ()
     model_formats: Sequence[str] = ()
     allow_pickle: bool = False
     memory_gb_hour: float = 0.0
     prices: tuple[Price, ...] = ()
-    budget: Mapping[str, float] = field(default_factory=dict)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
     schedules: Mapping[str, Any] = field(default_factory=dict)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
@@ -128,10 +130,15 @@ class Settings:
         return PriceBook(prices=self.prices or (short,))
 
     @property
+    def file(self) -> Path:
+        """The file of the settings, for messages."""
+        return self.root / "pyproject.toml"
+
+    @property
     def profiles_place(self) -> str:
         """The place of the profiles in the settings, for messages."""
         if ":" in self.workflow:
-            return f"[tool.tidemill.profiles] of {self.root / 'pyproject.toml'}"
+            return f"[tool.tidemill.profiles] of {self.file}"
         return "a workflow that is passed as an object: name it as module:name"
 
 
@@ -219,12 +226,14 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
     if not named:
         raise UsageError(f'{file}: [tool.tidemill] needs workflow = "module:name"')
     place = f"{file}: [tool.tidemill"
-    check_declarations(place, table)
-    given = {
+    given: dict[str, Any] = {
         "root": folder,
         "workflow": named,
-        "profiles": _profiles(file, table.get("profiles", {})),
-        "budget": table.get("budget", {}),
+        "profiles": parse_profiles(
+            table.get("profiles", {}),
+            f"{file}: [tool.tidemill",
+            project_settings=known - {"memory"},
+        ),
         "schedules": _as_table(f"{file}: [tool.tidemill] schedules", table.get("schedules", {})),
     }
     for name, read in _READERS.items():
@@ -253,59 +262,10 @@ def _prices(file: Path, table: Mapping[str, Any], zone: str) -> tuple[Price, ...
     return parse_prices(table["prices"], f"{file}: [[tool.tidemill.prices]]", zone)
 
 
-def _profiles(file: Path, said: object) -> dict[str, RunProfile]:
-    place = f"{file}: [tool.tidemill] profiles"
-    return {name: _profile(file, name, table) for name, table in _tables(place, said).items()}
-
-
-def _profile(file: Path, name: str, table: Mapping[str, Any]) -> RunProfile:
-    place = f"{file}: [tool.tidemill.profiles.{name}]"
-    for key in table:
-        if key in {field.name for field in fields(Settings)}:
-            raise UsageError(
-                f"{place} {key} is a setting of the whole project: a profile changes what is computed, "
-                "not where or how"
-            )
-        if key not in ("sample", "params"):
-            raise UsageError(f"{place} {key}: {did_you_mean(key, ('sample', 'params'))}")
-    sample = table.get("sample")
-    if sample is not None and not (
-        type(sample) is not bool and _is_number(sample) and 0 < sample < 1
-    ):
-        raise UsageError(
-            f"{place} sample = {sample!r} is not a share of rows between 0 and 1, such as 0.05"
-        )
-    params = _tables(f"{place} params", table.get("params", {}))
-    for model, values in params.items():
-        for key, value in values.items():
-            if not _is_plain(value):
-                raise UsageError(
-                    f"{place} params.{model}.{key} = {value!r} is not a parameter: use numbers, text, "
-                    "true, false, lists or tables"
-                )
-    return RunProfile(name=name, sample=sample, params=params, place=place)
-
-
-def _tables(place: str, value: object) -> Mapping[str, Mapping[str, Any]]:
-    for name, table in _as_table(place, value).items():
-        if not isinstance(table, dict):
-            raise UsageError(f"{place}.{name} = {table!r} is not a table")
-    return _as_table(place, value)
-
-
 def _as_table(place: str, value: object) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise UsageError(f"{place} = {value!r} is not a table")
     return value
-
-
-def _is_plain(value: object) -> bool:
-    """Whether a TOML value can be a model parameter: not a date, which has no JSON form."""
-    if isinstance(value, dict):
-        return all(map(_is_plain, value.values()))
-    if isinstance(value, list):
-        return all(map(_is_plain, value))
-    return isinstance(value, str | int | float)
 
 
 def load_workflow(settings: Settings) -> Workflow:

@@ -10,7 +10,9 @@ from pathlib import Path
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError
+from tidemill.core.local_day import local_day
 from tidemill.core.redaction import Redactor
+from tidemill.costs.budget import BudgetPeriod, month_end
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.io.waivers import load_waivers
 from tidemill.history.io.runs import list_runs
@@ -34,12 +36,13 @@ from tidemill.operations.status_report import (
 )
 from tidemill.operations.up_report import UpReport, UpRole, workflow_place
 from tidemill.ports.ledger import Ledger, State
+from tidemill.project.budgets import read_budgets
 from tidemill.project.clock import project_clock
 from tidemill.project.schedules import declared_schedules
 from tidemill.project.settings import Settings, configured_secrets, find_settings
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workflow_name import find_workflow_name
-from tidemill.workflow.environment import PRODUCTION
+from tidemill.workflow.environment import PRODUCTION, Environment
 
 # How many runs tell whether a stage fails, of how many of all environments; and how soon (seconds) the end
 # of a waiver is told.
@@ -115,7 +118,8 @@ def _report(
             *disk_fault(disk.free, str(home)),
             *(Fact(text=text, command="tidemill check") for text in idle),
         ),
-        waiting=(*_held_code(working), *_reviews(ledger, environment), *_waivers(ledger, environment, now)),
+        waiting=(*_held_code(working), *_reviews(ledger, environment), *_waivers(ledger, environment, now),
+                 *_budgets(settings, ledger, state, workflow, now)),
         running=tuple(
             _open_run(ledger, run, now, lost=False) for run in state.open_runs if run not in lost
         ),
@@ -187,6 +191,23 @@ def _waivers(ledger: Ledger, environment: str, now: float) -> Iterator[Fact]:
         if left < _SOON_S:
             text = f"the waiver of {waiver.rule} for {waiver.scope} ends in {left / 3_600:.0f} h"
             yield Fact(text=text, owner=waiver.actor, command="tidemill policy waivers")
+
+
+def _budgets(
+    settings: Settings, ledger: Ledger, state: State, workflow: str, now: float
+) -> Iterator[Fact]:
+    """The budgets that are nearly used up, and what waits because of those that are."""
+    here = state.environments.get(state.environment, Environment(name=state.environment))
+    for status in read_budgets(settings, ledger, here, workflow, now):
+        if not status.is_warning:
+            continue
+        waits = ""
+        if status.is_used_up:
+            until = ""
+            if status.budget.period is BudgetPeriod.MONTH:
+                until = f" until {local_day(month_end(now, settings.metrics.zone), settings.metrics.zone)}"
+            waits = f": deferrable work waits{until}, or until {status.budget.setting} is raised"
+        yield Fact(text=f"budget of {status}{waits}", command="tidemill plan")
 
 
 def _held_code(working: list[UpReport]) -> Iterator[Fact]:

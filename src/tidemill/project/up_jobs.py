@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tidemill.core.counts import plural
 from tidemill.core.errors import (
+    BudgetError,
     ConflictError,
     DeclarationError,
     TidemillError,
@@ -113,6 +114,9 @@ def _run(project: Project, job: UpJob) -> JobAnswer:
         return _joined(ticks, _run_changes(project, look_first=job.look_first or bool(ticks)))
     except ConflictError as error:
         return JobAnswer(ending=Ending.BUSY, summary=str(error), exit_code=error.exit_code)
+    except BudgetError as error:
+        # It goes on by itself when a month begins, or the settings change.
+        return JobAnswer(ending=Ending.OK, summary=str(error), exit_code=error.exit_code)
 
 
 def _run_ticks(project: Project) -> list[JobAnswer]:
@@ -133,6 +137,9 @@ def _run_tick(project: Project, tick: DueTick) -> JobAnswer:
     retried = forced or project.settings.up.on_data == "schedule"
     try:
         return _answer_of(project.schedules.run(tick, command=COMMAND, retried=retried))
+    except BudgetError as error:
+        why = f"schedule {tick.schedule}: {error}"
+        return JobAnswer(ending=Ending.OK, summary=why, exit_code=error.exit_code)
     except (DeclarationError, UsageError) as error:
         why = f"schedule {tick.schedule}: {error}"
         return JobAnswer(ending=Ending.FAILED, failures=(why,), exit_code=error.exit_code)
@@ -254,6 +261,7 @@ def _dues(project: Project) -> tuple[Due, ...]:
         *_training_dues(project),
         *_review_dues(project),
         *_alert_dues(project),
+        *_budget_dues(project),
     )
 
 
@@ -261,6 +269,19 @@ def _alert_dues(project: Project) -> Iterator[Due]:
     at = project.alerts.due()
     if at is not None:
         yield Due(task=DutyTask.UPKEEP, at=at, because="an incident is to be told or closed")
+
+
+def _budget_dues(project: Project) -> Iterator[Due]:
+    """The month in which a budget that is used up begins again."""
+    space = project.workspace
+    state = project.tools.ledger.state(project.environment)
+    if not space.has_budgets(state):
+        return
+    budgets = import_module("tidemill.project.budgets")
+    statuses = budgets.statuses_of(space, state)
+    at = budgets.next_month(project.settings, statuses, project.tools.clock())
+    if at is not None:
+        yield Due(task=DutyTask.RUN, at=at, because="the budgets of the next month begin")
 
 
 def _schedule_dues(project: Project) -> Iterator[Due]:

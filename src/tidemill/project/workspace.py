@@ -21,6 +21,7 @@ from tidemill.core.errors import (
 )
 from tidemill.core.partition import summarize_keys
 from tidemill.core.redaction import Redactor
+from tidemill.costs.budget import budget_faults, limit_faults
 from tidemill.environments.io.environment_options import EnvironmentOptions
 from tidemill.environments.io.environments import load_state, preview_state
 from tidemill.governance.permissions import Actor, Permission, find_refusal
@@ -229,6 +230,7 @@ class Workspace:
             *self._rule_faults(),
             *self._review_faults(),
             *self._golden_faults(some),
+            *self._budget_faults(),
             *others,
         ]
         if faults:
@@ -253,6 +255,14 @@ class Workspace:
             rules, self.settings.grants.groups, RULES_FILE
         )
         return faults
+
+    def _budget_faults(self) -> Iterator[Fault]:
+        """The faults of budgets, and of that of the profile that is asked for."""
+        settings = self.settings
+        yield from budget_faults(settings.budget, self.price, f"{settings.file}: [tool.tidemill")
+        if self.options.profile is not None:
+            profile = settings.profiles[self.options.profile]
+            yield from limit_faults(profile.budget, self.price, profile.place, "budget")
 
     def _search_faults(self, stages: Iterable[Stage]) -> Iterator[Fault]:
         for stage in stages:
@@ -351,6 +361,12 @@ class Workspace:
             return use(self.state())
         except ConflictError:
             return use(self.state(whole=True))
+
+    def has_budgets(self, state: State) -> bool:
+        """Whether a budget limits this environment, whose state may be a preview."""
+        profile = self.settings.profiles.get(self.options.resolve_environment(state).profile)
+        own = profile is not None and profile.budget is not None
+        return own or self.settings.budget.is_declared
 
     def bindings(self, stage: str) -> Mapping[str, Binding]:
         """The published bindings of a stage by partition."""

@@ -15,7 +15,8 @@ def sum_stages(
 ) -> tuple[StageTotals, ...]:
     """Sum up each named stage, including those without steps.
 
-    Steps that were found up to date while running count as `current`.
+    Steps that were found up to date while running count as `current`, those that a budget stopped as
+    `skipped`.
     """
     found = []
     for name in names:
@@ -23,6 +24,7 @@ def sum_stages(
         rechecked = sum(a.action == Action.RECHECK and a.outcome is Outcome.OK for a in own)
         removed = sum(a.action == Action.REMOVE and a.outcome is Outcome.OK for a in own)
         count = {o: sum(a.outcome is o for a in own) for o in Outcome}
+        stopped = sum(a.action != Action.TRIAL and a.outcome is Outcome.STOPPED for a in own)
         found.append(
             StageTotals(
                 stage=name,
@@ -33,7 +35,7 @@ def sum_stages(
                 current=plan.current.get(name, 0) + count[Outcome.CURRENT],
                 failed=count[Outcome.FAILED] + count[Outcome.REFUSED],
                 retried=count[Outcome.RETRIED],
-                skipped=count[Outcome.SKIPPED],
+                skipped=count[Outcome.SKIPPED] + stopped,
                 rows_in=sum(a.rows_in for a in own),
                 rows_out=sum(a.rows_out for a in own),
                 bytes_in=sum(a.bytes_in for a in own),

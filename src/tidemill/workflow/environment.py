@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidemill.core.errors import UsageError
+from tidemill.workflow.spending_limit import SpendingLimit
 
 PRODUCTION = "prod"
 
@@ -37,14 +38,28 @@ class Environment:
 class RunProfile:
     """Named settings of runs: a `sample` of the rows, and `params` that override those of models.
 
-    Both are parts of recipes, so that results are never shared with runs under other settings. `place`
-    is where the profile is defined.
+    Both are parts of recipes, so that results are never shared with runs under other settings. The others
+    change no result. Worker processes use at most so many `cpus`, and `memory` bytes together (0: what the
+    project says), or with `whole_machine` all there is; if they are `preemptible`, all other work goes first.
+    An environment that is created with the profile exists for `lifetime` seconds, and may spend its `budget`.
+    `place` is where the profile is defined.
     """
 
     name: str
     sample: float | None = None
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    cpus: float = 0.0
+    memory: int = 0
+    whole_machine: bool = False
+    preemptible: bool = False
+    budget: SpendingLimit | None = None
+    lifetime: float | None = None
     place: str = ""
+
+    @property
+    def changes_results(self) -> bool:
+        """Whether results differ from those without the profile."""
+        return self.sample is not None or bool(self.params)
 
 
 def own_place(place: str, environment: str) -> str:

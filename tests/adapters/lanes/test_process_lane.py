@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from tidemill.adapters.lanes.process_lane import ProcessLane
 from tidemill.adapters.lanes.worker_process import WorkerProcess
 from tidemill.adapters.lanes.worker_protocol import TaskCall
 from tidemill.core.errors import UsageError
-from tidemill.ports.execution import Fate
+from tidemill.ports.execution import Fate, TaskUsage
 from tidemill.testing.suites.executor import final_events, run_tasks, task, wait_until_started
 from tidemill.testing.suites.executor_processes import ProcessesSuite
 from tidemill.testing.suites.executor_sharing import (
@@ -244,3 +244,40 @@ def test_a_kill_by_the_system_is_reported_as_out_of_memory(
     assert (killed.fate, other.fate) == (Fate.OOM, Fate.LOST)
     assert killed.error is not None
     assert "the machine ran out of memory" in killed.error.message
+
+
+class Meter:
+    """Lets a task use so many CPU seconds, and remembers what it was told."""
+
+    def __init__(self, most: float) -> None:
+        self.most = most
+        self.workers_cpu_s = 0.0
+        self.seen: dict[str, TaskUsage] = {}
+
+    def find_over(self, tasks: Mapping[str, TaskUsage], workers_cpu_s: float) -> list[str]:
+        self.workers_cpu_s = max(self.workers_cpu_s, workers_cpu_s)
+        self.seen |= tasks
+        over = [name for name, used in tasks.items() if used.cpu_s > self.most]
+        return [*over, "waiting"] if over else []
+
+
+def test_a_meter_ends_running_and_waiting_tasks() -> None:
+    meter = Meter(0.3)
+    with ProcessLane(max_workers=1, meter=meter) as lane:
+        found = {
+            event.task: event
+            for event in run_tasks(
+                lane, task("greedy", "spin", params=b"60"), task("waiting"), task("other")
+            )
+        }
+    assert {name: event.fate for name, event in found.items()} == {
+        "greedy": Fate.BUDGET,
+        "waiting": Fate.BUDGET,
+        "other": Fate.OK,
+    }
+    assert found["greedy"].cpu_s > 0.3
+    assert found["greedy"].error is not None
+    assert "before a budget would be exceeded" in found["greedy"].error.message
+    assert meter.seen["greedy"].peak_rss > 0
+    # The start of a worker counts as well.
+    assert meter.workers_cpu_s > meter.seen["greedy"].cpu_s

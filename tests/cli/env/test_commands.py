@@ -85,7 +85,10 @@ def test_a_branch_with_a_profile(built: Path) -> None:
     found = tidemill("env", "list", "--json").document["environments"]
     assert [item["profile"] for item in found] == ["", "quick", "quick", "quick"]
     for arguments, words in (
-        (("run", "--profile", "quick"), "prod never runs with a profile: use --env NAME"),
+        (
+            ("run", "--profile", "quick"),
+            "which changes what is computed: use --env NAME",
+        ),
         (("plan", "--env", "x", "--profile", "quik"), "did you mean 'quick'"),
         (
             ("env", "create", "x", "--profile", "slow"),

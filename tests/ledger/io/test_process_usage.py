@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tidemill.ledger.io.process_usage import Stopwatch, cpu_with_children, peak_memory
+from tidemill.ledger.io.process_usage import (
+    Stopwatch,
+    cpu_with_children,
+    peak_memory,
+    process_tree_cpu,
+)
 
 
 def test_the_peak_of_memory_is_in_bytes() -> None:
@@ -32,3 +40,21 @@ def test_a_stopwatch_measures_since_it_was_created() -> None:
 def test_cpu_seconds_of_children_are_included() -> None:
     before = cpu_with_children()
     assert 0 < before <= cpu_with_children()
+
+
+def test_cpu_seconds_of_a_process_and_those_below_it() -> None:
+    assert process_tree_cpu(2**22 + 1) is None
+    before = process_tree_cpu(os.getpid()) or 0.0
+    code = "import time\nwhile time.process_time() < 0.2: pass\nprint(1, flush=True)\ninput()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        running = process_tree_cpu(os.getpid())
+        child.communicate(b"\n")
+    ended = process_tree_cpu(os.getpid())
+    assert running is not None
+    assert ended is not None
+    # The clock of processes ticks a hundred times a second.
+    assert before + 0.15 <= running <= ended + 0.05

@@ -45,6 +45,8 @@ def _failure_message(fate: Fate, task: Task, worker: WorkerProcess) -> str:
             return f"it took longer than its timeout of {task.timeout_s:g} s"
         case Fate.CANCELLED:
             return "it was cancelled"
+        case Fate.BUDGET:
+            return "it was stopped before a budget would be exceeded"
         case Fate.OOM if worker.kill_reason:
             held, cap = worker.peak_rss / 1e6, task.memory / 1e6
             return f"it held {held:,.0f} MB, more than its memory cap of {cap:,.0f} MB"

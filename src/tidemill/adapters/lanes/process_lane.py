@@ -24,7 +24,7 @@ from tidemill.adapters.lanes.worker_process import DEVICES_VARIABLE
 from tidemill.adapters.lanes.worker_protocol import call_message
 from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError
-from tidemill.ports.execution import Capacity, Fate, Task, TaskEvent, WorkerClass
+from tidemill.ports.execution import Capacity, Fate, Task, TaskEvent, TaskMeter, WorkerClass
 
 
 class ProcessLane:
@@ -34,13 +34,14 @@ class ProcessLane:
     CUDA_VISIBLE_DEVICES is set, they are the first ones it names. `memory`: the limit in bytes for the sum
     of the running tasks' memory caps (0 is no limit); a task with a larger cap runs alone. `classes`: how
     each worker class shares the machine. `output`: the folder for the workers' output, one file per
-    process id; without it, or if it isn't writable, workers write to this process's output.
+    process id; without it, or if it isn't writable, workers write to this process's output. `meter`: is told
+    what tasks use while they run, and says which have to end; where /proc shows no CPU times, only how long.
 
     Memory caps are enforced only where /proc shows a process's memory, so not on macOS. Child processes of
     a task end with its worker, and their memory isn't counted. UsageError for a lane without workers.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the limits of a lane
         self,
         *,
         max_workers: int | None = None,
@@ -50,6 +51,7 @@ class ProcessLane:
         memory: int = 0,
         classes: Mapping[str, WorkerClass] | None = None,
         output: Path | None = None,
+        meter: TaskMeter | None = None,
     ) -> None:
         self._max_workers = (os.cpu_count() or 1) if max_workers is None else max_workers
         if self._max_workers < 1 or idle_s < 0:
@@ -65,6 +67,7 @@ class ProcessLane:
             devices=_device_names(gpus),
             classes=dict(classes or {}),
             output=None if output is None else output.absolute(),
+            meter=meter,
         )
         shares = ResourceShares(
             workers=self._max_workers, cpus=room, memory=memory, gpus=gpus, classes=terms.classes

@@ -18,7 +18,7 @@ from tidemill.adapters.lanes.task_call import move_output
 from tidemill.adapters.lanes.task_queue import QueuedTask, TaskQueue, WorkerKind
 from tidemill.adapters.lanes.worker_process import WorkerProcess
 from tidemill.adapters.lanes.worker_protocol import TaskAnswer, answer_decoder, task_event
-from tidemill.ports.execution import Fate, TaskError, TaskEvent, WorkerClass
+from tidemill.ports.execution import Fate, TaskError, TaskEvent, TaskMeter, WorkerClass
 
 # How often memory and time are checked; a process rarely allocates more than 100 MB in between.
 _POLL_S = 0.05
@@ -32,13 +32,17 @@ _KILLED_WEIGHT = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolLimits:
-    """Limits of a pool; an idle worker ends after `idle_s`, `devices` are names, `output` is a folder."""
+    """Limits of a pool; an idle worker ends after `idle_s`, `devices` are names, `output` is a folder.
+
+    A `meter` is told several times a second what tasks use, and says which have to end.
+    """
 
     max_workers: int
     idle_s: float
     devices: tuple[str, ...]
     classes: Mapping[str, WorkerClass]
     output: Path | None
+    meter: TaskMeter | None = None
 
 
 class WorkerPool:
@@ -109,6 +113,9 @@ class WorkerPool:
         self._remove_idle(worker)
         self._shares.allocate(taken.task)
         worker.send_task(taken)
+        if self._limits.meter is not None:
+            # What it uses from the beginning counts.
+            worker.measure_cpu()
         if worker.unsent:
             self._selector.modify(worker.stream, EVENT_READ | EVENT_WRITE, worker)
         self._emit(
@@ -142,8 +149,22 @@ class WorkerPool:
                 self._enforce_limits(worker, now, due)
             elif closing or now - worker.changed_at >= self._limits.idle_s:
                 self._retire(worker)
+        if due and self._limits.meter is not None:
+            self._stop_over_budget(self._limits.meter)
         self.assign()
         self._start_workers()
+
+    def _stop_over_budget(self, meter: TaskMeter) -> None:
+        """Tell the meter what workers have used, and end the tasks that it says."""
+        total = sum(worker.measure_cpu() for worker in (*self.workers, *self._exiting))
+        usages = {
+            worker.task.id: worker.usage
+            for worker in (*self.workers, *self._exiting)
+            if worker.task is not None
+        }
+        for task in meter.find_over(usages, total):
+            if not self.drop_task(task, Fate.BUDGET):
+                self.kill_task(task, Fate.BUDGET)
 
     def _enforce_limits(self, worker: WorkerProcess, now: float, due: bool) -> None:
         task, taken_s = worker.task, now - worker.changed_at

@@ -17,7 +17,8 @@ from tidemill.core.openmp import spin_limit
 from tidemill.core.python_command import python_module
 from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.ledger.io.home_files import make_private_folder
-from tidemill.ports.execution import Fate, Task
+from tidemill.ledger.io.process_usage import process_tree_cpu
+from tidemill.ports.execution import Fate, Task, TaskUsage
 
 WORKER_MODULE = "tidemill.adapters.lanes.worker_main"
 # Variables from which Polars and the common BLAS libraries read their number of threads.
@@ -32,7 +33,6 @@ _THREAD_VARIABLES = (
 DEVICES_VARIABLE = "CUDA_VISIBLE_DEVICES"
 _EXIT_TIMEOUT_S = 1.0
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class WorkerProcess:
@@ -58,7 +58,7 @@ class WorkerProcess:
         self.task: Task | None = None
         self.changed_at = self.started_at = time.monotonic()
         self.is_ready = self.exit_seen = False
-        self.peak_rss = 0
+        self.peak_rss = self._peak_total = 0
         self.queued_s = self.wall_s = self.cpu_s = 0.0
         self._cpu_start: float | None = None
         # Why the lane killed it, if it did: the fate of its task, or its violation of the protocol.
@@ -91,7 +91,8 @@ class WorkerProcess:
 
     def send_task(self, taken: QueuedTask) -> None:
         """Start sending a task without blocking; `send_more` continues with what is left in `unsent`."""
-        self.task, self.changed_at, self.peak_rss = taken.task, time.monotonic(), 0
+        self.task, self.changed_at = taken.task, time.monotonic()
+        self.peak_rss = self._peak_total = 0
         self.queued_s, self.cpu_s, self._cpu_start = taken.queued_s, 0.0, None
         if self._output_file is not None:
             self._output_start = self._output_size()
@@ -115,18 +116,27 @@ class WorkerProcess:
             return 0
         held = (int(total) - int(shared)) * _PAGE
         self.peak_rss = max(self.peak_rss, held)
+        self._peak_total = max(self._peak_total, int(total) * _PAGE)
         return held
 
-    def measure_cpu(self) -> None:
-        """Update `cpu_s`, the CPU time of the task since the first call for it."""
-        try:
-            stat = Path(f"/proc/{self._process.pid}/stat").read_text()
-            fields = stat.rpartition(")")[2].split()
-            cpu_s = (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
-        except (OSError, ValueError, IndexError):
-            return
+    def measure_cpu(self) -> float:
+        """Update `cpu_s`, the CPU time of the task since the first call for it; return that of the process.
+
+        It includes processes that the task started; it is 0 for a process that has exited.
+        """
+        gone = self._process.returncode is not None
+        cpu_s = None if gone else process_tree_cpu(self._process.pid)
+        if cpu_s is None:
+            return 0.0
         self._cpu_start = cpu_s if self._cpu_start is None else self._cpu_start
-        self.cpu_s = cpu_s - self._cpu_start
+        self.cpu_s = max(self.cpu_s, cpu_s - self._cpu_start)
+        return cpu_s
+
+    @property
+    def usage(self) -> TaskUsage:
+        """What its task has used by the last measurements, as workers measure it themselves."""
+        wall_s = time.monotonic() - self.changed_at
+        return TaskUsage(wall_s=wall_s, cpu_s=self.cpu_s, peak_rss=self._peak_total)
 
     def has_exited(self) -> bool:
         """Whether the process has exited."""

@@ -52,11 +52,31 @@ class EnvironmentOptions:
                 f"{PRODUCTION} never runs with parameters for one run: use --env NAME, such as --env "
                 f"dev-{this_user()} --create, or declare them"
             )
-        if environment == PRODUCTION and (self.sample, self.profile) != (None, None):
-            kind = "on a sample" if self.profile is None else "with a profile"
+        if environment == PRODUCTION and (self.sample is not None or self._changes_results):
+            kind = (
+                "on a sample"
+                if self.profile is None
+                else f"with the profile {self.profile!r}, which changes what is computed"
+            )
             raise UsageError(
                 f"{PRODUCTION} never runs {kind}: use --env NAME, such as --env dev-{this_user()}"
             )
+
+    @property
+    def _changes_results(self) -> bool:
+        return self.profile is not None and self.profiles[self.profile].changes_results
+
+    def worker_profile(self, environment: Environment) -> RunProfile | None:
+        """The profile that says how much of the machine runs of an environment use; None for the settings.
+
+        It is the requested one, else that of the environment.
+        """
+        return self.profiles.get(self.profile or environment.profile)
+
+    def expiry_of(self, environment: Environment, now: float) -> float | None:
+        """When an environment that is created now expires, by its profile; None if it doesn't."""
+        profile = self.profiles.get(environment.profile)
+        return None if profile is None or profile.lifetime is None else now + profile.lifetime
 
     def new_environment(self, base: Environment) -> Environment:
         """A new environment with these options, and with those of `base` where they aren't set."""
@@ -73,7 +93,8 @@ class EnvironmentOptions:
         found = state.environments.get(state.environment)
         if found is None:
             return self.new_environment(Environment(name=state.environment))
-        if self.profile not in (None, found.profile):
+        # How much of the machine is used may differ from run to run.
+        if self.profile not in (None, found.profile) and self._changes_results:
             own = f"with the profile {found.profile!r}" if found.profile else "without a profile"
             other = f"{found.name}-{self.profile} --profile {self.profile}"
         elif self._requested_sample not in (None, found.sample):

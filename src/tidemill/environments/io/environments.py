@@ -56,6 +56,7 @@ def begin_environment(
     settled = options.resolve_environment(state)
     if _exists(state, name):
         return []
+    settled = replace(settled, expires=options.expiry_of(settled, tools.clock()))
     event = _creation_event(state, settled, PRODUCTION)
     tools.ledger.append([event], now=tools.clock(), guard=Guard(lease=lease.lease))
     kind = f"a new branch of {event.parent}" if event.parent else "new and empty"
@@ -103,9 +104,9 @@ class Environments:
     ) -> Environment:
         """Create an environment as a branch of `parent`, or an empty one if that is ""; nothing is copied.
 
-        It expires after `ttl`, such as "14d". Its runs read the share `sample` of the rows, and use a
-        `profile` of the settings (default for both: the parent's). Raises UsageError for a parent or a
-        profile that doesn't exist, ConflictError if the environment exists.
+        It expires after `ttl`, such as "14d" (default: the lifetime of its profile). Its runs read the share
+        `sample` of the rows, and use a `profile` of the settings (default for both: the parent's). Raises
+        UsageError for a parent or a profile that doesn't exist, ConflictError if the environment exists.
         """
         terms = replace(self._terms, sample=sample, profile=profile)
         state = self._tools.ledger.state(check_environment_name(name))
@@ -115,8 +116,9 @@ class Environments:
             raise _unknown_environment(parent, state)
         given = state.environments.get(parent, Environment(name=parent))
         now = self._tools.clock()
-        expires = None if ttl is None else now + _parse_ttl(ttl)
-        began = replace(terms.new_environment(given), name=name, expires=expires)
+        began = replace(terms.new_environment(given), name=name)
+        expires = terms.expiry_of(began, now) if ttl is None else now + _parse_ttl(ttl)
+        began = replace(began, expires=expires)
         event = replace(_creation_event(state, began, parent), actor=actor)
         since = self._tools.ledger.append([event], now=now)
         return replace(began, parent=event.parent, since=since, at=now)

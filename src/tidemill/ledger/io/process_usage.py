@@ -7,7 +7,10 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class Stopwatch:
@@ -27,6 +30,30 @@ def cpu_with_children() -> float:
     """Return the CPU seconds of this process and of its children that ended."""
     times = os.times()
     return time.process_time() + times.children_user + times.children_system
+
+
+def process_tree_cpu(process: int) -> float | None:
+    """Return the CPU seconds of a process and of all below it; None where /proc doesn't show them.
+
+    Also of its children that ended, if it waited for them.
+    """
+    folder = Path(f"/proc/{process}")
+    try:
+        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        found = sum(int(field) for field in fields[11:15]) / _TICKS_PER_S
+    except (OSError, ValueError):
+        return None
+    return found + sum(process_tree_cpu(child) or 0.0 for child in _children(folder))
+
+
+def _children(folder: Path) -> list[int]:
+    """The children of a process, by all of its threads."""
+    found: list[int] = []
+    with suppress(OSError):
+        for thread in (folder / "task").iterdir():
+            with suppress(OSError):
+                found += map(int, (thread / "children").read_text().split())
+    return found
 
 
 def peak_memory() -> int:

@@ -178,7 +178,7 @@ class Engines:
                 function=FUNCTION,
                 params=encode_payload(self._context, work),
                 cpus=place.cpus,
-                memory=limits.memory,
+                memory=self._options.memory_cap(limits.memory),
                 gpus=limits.gpus,
                 timeout_s=limits.timeout_s,
                 priority=place.priority,

@@ -37,6 +37,7 @@ from tidemill.runs.io.run_record import (
 )
 from tidemill.runs.io.scheduler import Scheduler, place_steps
 from tidemill.runs.io.step_lifecycle import StepLifecycle
+from tidemill.runs.io.step_progress import is_missing
 from tidemill.runs.io.table_checks import TableChecker
 from tidemill.runs.io.withheld_tables import WithheldTables
 from tidemill.sources.scan import feeds_only
@@ -45,8 +46,6 @@ from tidemill.workflow.source import SourceFile
 
 # Outcomes of a step that queued its delivery.
 _DELIVERED = (Outcome.OK, Outcome.BOUND)
-# Outcomes of a step whose output is missing.
-_MISSING = (Outcome.FAILED, Outcome.SKIPPED)
 
 
 def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
@@ -163,7 +162,7 @@ class _Execution:
     def commit(self) -> Status:
         """Publish what was held back to be published at once, if no step failed and nothing is kept back."""
         if isinstance(self.publisher, AtomicPublisher):
-            missing = any(a.outcome in _MISSING for a in self._scheduler.attempts)
+            missing = any(map(is_missing, self._scheduler.attempts))
             if self._job.plan.unsettled or self._governed.kept or missing:
                 return Status.FAILED
             self.publisher.commit()

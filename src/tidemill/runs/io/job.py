@@ -26,6 +26,7 @@ from tidemill.workflow.stage import Flow
 if TYPE_CHECKING:
     from tidemill.governance.common_facts import ChangeContext
     from tidemill.governance.io.enforcement import Enforcement
+    from tidemill.runs.io.run_budget import RunBudget
 
 
 class Progress(Protocol):
@@ -60,13 +61,20 @@ class EngineOptions:
 
     A factory of an engine takes the functions that tasks in this process call. There is no "process" engine
     for a workflow that no other process could import. A `careful` run executes nothing that could crash
-    it in its own process.
+    it in its own process, and one that is `preemptible` nothing that takes long. Each worker process holds at
+    most `memory` bytes (0: no limit), or what its stage allows if that is less.
     """
 
     engines: Mapping[str, Callable[[TaskFunctions], Executor]] = field(default_factory=dict)
     context: ProjectContext = field(default_factory=ProjectContext)
     cpus: int = 1
     careful: bool = False
+    memory: int = 0
+    preemptible: bool = False
+
+    def memory_cap(self, wanted: int) -> int:
+        """The memory cap of a step whose stage wants one (0: none)."""
+        return min(filter(None, (wanted, self.memory)), default=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +119,7 @@ class Job:
     `attest` is called at the end with the run and the last event before it, and returns messages.
     The run costs what `price` says, which is that of the book `prices` when it begins.
     `actor` started the run, or a schedule did for a `tick`. With `fail_fast` the first step that fails stops
-    what hasn't begun.
+    what hasn't begun. What it may spend is limited by `budget`.
     """
 
     tools: Runtime
@@ -132,6 +140,7 @@ class Job:
     actor: str = ""
     tick: ScheduledTick | None = None
     fail_fast: bool = False
+    budget: RunBudget | None = None
 
     @property
     def rests_on(self) -> frozenset[str]:

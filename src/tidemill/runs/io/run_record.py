@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from tidemill.contracts.finding import TableFindings
 from tidemill.core.counts import plural
-from tidemill.core.errors import ContractError
+from tidemill.core.errors import BudgetError, ContractError
 from tidemill.core.partition import WHOLE
 from tidemill.costs.io.recorded_prices import price_events
 from tidemill.costs.quantities import Quantities, total_quantities
@@ -196,6 +196,8 @@ def receipt_of(
     code = max([a.exit_code for a in bad], default=0)
     if any(a.outcome is Outcome.FAILED and a.exit_code == 1 for a in bad):
         code = 1
+    if any(a.exit_code == BudgetError.exit_code for a in attempts):
+        code = code or BudgetError.exit_code
     lost = missing_lines(job.plan)
     code = code or (MISSING_EXIT_CODE if lost else age.exit_code)
     if status is Status.OK and (bad or code):
@@ -292,6 +294,8 @@ def record_idle_run(job: Job, lease: Lease, messages: Sequence[str]) -> Receipt:
 
     age = check_table_ages(job, bound, versions)
     late = failed_deliveries(job.undelivered)
+    if job.budget is not None:
+        messages = [*messages, *job.budget.messages(())]
     receipt = receipt_of(job, late, Status.OK, watch, messages, age)
     receipt = redacted_receipt(receipt, job.tools.redactor.redact)
     live = {name: delivery.artifact for name, delivery in job.state.live.items()}

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from heapq import heappop, heappush
 
 from tidemill.core.counts import plural
-from tidemill.core.errors import UsageError
+from tidemill.core.errors import BudgetError, UsageError
 from tidemill.core.partition import place_name
 from tidemill.ledger.run import Attempt, Outcome
 from tidemill.planning.batches import can_batch
-from tidemill.planning.placement import Placement, StageTraits
+from tidemill.planning.placement import Place, Placement, StageTraits
 from tidemill.planning.plan import Step
 from tidemill.ports.execution import Fate
 from tidemill.runs.io.claims import ClaimSet
@@ -56,7 +56,15 @@ def place_steps(job: Job) -> Placement:
             batched={stage.name for stage in stages if can_batch(stage, job.recipes[stage.name])},
         ),
         isolated=options.careful,
+        stoppable=_stoppable(job),
     )
+
+
+def _stoppable(job: Job) -> Callable[[Step], bool] | None:
+    """Which steps have to be in worker processes, because they may be stopped or preempted."""
+    if job.engines.preemptible:
+        return lambda _: True
+    return None if job.budget is None else job.budget.must_be_stoppable
 
 
 class Scheduler:
@@ -101,6 +109,11 @@ class Scheduler:
         self._local_only: set[StepIndex] = set()
         self._others_checked_at = 0.0
         self._fail_fast = job.fail_fast
+        self._budget = job.budget
+        self._caps = job.engines.memory_cap
+        # Steps that wait for others to end, because together they may exceed a budget, and whether some did.
+        self._over_budget: list[StepIndex] = []
+        self._has_settled = False
         # The first step that failed, and the steps that don't run because of it.
         self._failed: Step | None = None
         self._stopped = Counter[str]()
@@ -115,7 +128,9 @@ class Scheduler:
             self._engines.close()
 
     def stop_messages(self) -> Iterator[str]:
-        """Say what wasn't begun because a step had failed."""
+        """Say what wasn't begun because a step had failed, or budgets were used up."""
+        if self._budget is not None:
+            yield from self._budget.messages(self.attempts)
         if self._failed is not None and self._stopped:
             total = self._stopped.total()
             were = "wasn't" if total == 1 else "weren't"
@@ -127,10 +142,13 @@ class Scheduler:
         """Do what can be done now, or wait for it; return False when all steps have ended."""
         if self._failed is not None:
             self._stop_waiting()
+        for index in self._take_unbudgeted():
+            self._start(index)
         self._begin_ready()
         ran = len(self._local) > 0
         if ran:
             for index, output, cost in self._local.run_next():
+                self._settle(index, output, cost)
                 if self._uses_engines and isinstance(output, StepOutput):
                     self._engines.note_unstored(output.product.all_objects)
                 self._finish(index, output, cost)
@@ -147,7 +165,9 @@ class Scheduler:
         ahead = _AHEAD if self._uses_engines else 1
         if (left := self._local.next) is not None:
             self._complete_batch(left)
-        while len(self._local) < ahead and self._engines.has_room:
+        while (
+            len(self._local) < ahead and self._engines.has_room and len(self._over_budget) < _AHEAD
+        ):
             index = self._queue.take()
             if index is None:
                 return
@@ -182,6 +202,8 @@ class Scheduler:
             self._finish(index, None, StepCost())
             return
         place = self._placing.of(step)
+        if not self._may_begin(index, place):
+            return
         if place.where == "here" or index in self._local_only:
             self._local.add(index, work)
             return
@@ -189,7 +211,45 @@ class Scheduler:
             self._engines.submit(index, work, place)
         except UsageError as error:
             message = str(error).removeprefix(f"task {index}: ")
-            self._finish(index, StepFailure(message=message), StepCost())
+            failure = StepFailure(message=message)
+            self._settle(index, failure, StepCost())
+            self._finish(index, failure, StepCost())
+
+    def _may_begin(self, index: StepIndex, place: Place) -> bool:
+        """Whether budgets let a step begin now; if not, it waits for others to end, or has ended itself."""
+        if self._budget is None:
+            return True
+        step = self._running[index].step
+        asked = self._flow[step.stage].resources
+        permit = self._budget.reserve(
+            str(index), step, place.cpus, self._caps(asked.memory), asked.gpus
+        )
+        if permit.waits:
+            self._over_budget.append(index)
+        elif not permit.begins:
+            self._budget.note_stop(step)
+            begun = self._running.pop(index)
+            skipped = self._lifecycle.skip(begun, permit.why, BudgetError.exit_code)
+            self._end(index, skipped)
+        return permit.begins
+
+    def _settle(
+        self, index: StepIndex, output: StepOutput | StepFailure | None, cost: StepCost
+    ) -> None:
+        """Count on budgets what a step used, which has ended where it was computed."""
+        if self._budget is not None:
+            memo = output.memo if output is not None else None
+            spent = memo.spent if memo is not None else 0.0
+            self._has_settled |= self._budget.settle(str(index), cost, spent)
+            if isinstance(output, StepFailure) and output.fate == Fate.BUDGET:
+                self._budget.note_stop(self._steps[index])
+
+    def _take_unbudgeted(self) -> list[StepIndex]:
+        """Take the steps that waited for others to end, if some did since."""
+        if not self._has_settled:
+            return []
+        waiting, self._over_budget, self._has_settled = self._over_budget, [], False
+        return waiting
 
     def _collect(self, timeout_s: float) -> None:
         """Take what engines computed, and start the steps that are to be retried by now."""
@@ -207,6 +267,7 @@ class Scheduler:
         self, index: StepIndex, output: StepOutput | StepFailure, cost: StepCost
     ) -> None:
         """Finish a step that an engine ran; run it here if its worker had other code."""
+        self._settle(index, output, cost)
         if self._failed and isinstance(output, StepFailure) and output.fate == Fate.CANCELLED:
             self._stop(index)
             return
@@ -260,8 +321,11 @@ class Scheduler:
 
     def _stop_waiting(self) -> None:
         """End what waits for this thread, for an engine or to be retried, without running it."""
-        for index in (*self._local.withdraw(), *(index for _, index in self._retries)):
+        retries = (index for _, index in self._retries)
+        for index in (*self._local.withdraw(), *self._over_budget, *retries):
+            self._settle(index, None, StepCost())
             self._stop(index)
+        self._over_budget.clear()
         self._retries.clear()
         self._engines.cancel_waiting()
 

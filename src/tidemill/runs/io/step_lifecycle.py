@@ -43,6 +43,7 @@ from tidemill.runs.io.step_progress import (
     StepInProgress,
     StepResult,
     failed_attempt,
+    is_missing,
     new_attempt,
     result_of_failure,
 )
@@ -108,11 +109,13 @@ class StepLifecycle:
             return begun
         return self._metered(begun, self._prepare) or begun
 
-    def skip(self, begun: StepInProgress | Step, message: str) -> StepResult:
+    def skip(self, begun: StepInProgress | Step, message: str, exit_code: int = 0) -> StepResult:
         """Skip a step, which doesn't run; what reads its output is skipped too."""
         if isinstance(begun, Step):
             begun = StepInProgress(step=begun, attempt=new_attempt(begun))
-        skipped = replace(begun.attempt, outcome=Outcome.SKIPPED, message=message)
+        skipped = replace(
+            begun.attempt, outcome=Outcome.SKIPPED, message=message, exit_code=exit_code
+        )
         return self._recorded(begun, StepResult(attempt=skipped))
 
     def _refuse(self, begun: StepInProgress, message: str) -> StepResult:
@@ -176,7 +179,7 @@ class StepLifecycle:
             gpus=self._flow[result.attempt.stage].resources.gpus if cost.worker else 0,
         )
         attempt = redacted_attempt(attempt, self._redact)
-        if attempt.outcome in (Outcome.FAILED, Outcome.SKIPPED):
+        if is_missing(attempt):
             self._published.failed[attempt.stage, attempt.partition] = attempt.message
         event = Attempted(run=self._run, environment=self._environment, attempt=attempt)
         parcel = result.publication or Publication(events=())

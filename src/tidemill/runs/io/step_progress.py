@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from tidemill.core.errors import GateError
+from tidemill.core.errors import BudgetError, GateError
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.planning.plan import Step
@@ -89,7 +89,14 @@ def new_attempt(step: Step, number: int = 1) -> Attempt:
 
 
 def result_of_failure(stage: Stage, begun: StepInProgress, failure: StepFailure) -> StepResult:
-    """Retry a step that failed, or give it up, as the stage's retry policy says."""
+    """Retry a step that failed, or give it up, as the stage's retry policy says.
+
+    One that was stopped by a budget hasn't failed, and isn't retried.
+    """
+    if failure.fate == Fate.BUDGET:
+        stopped = failed_attempt(begun.attempt, failure)
+        stopped = replace(stopped, outcome=Outcome.STOPPED, exit_code=BudgetError.exit_code)
+        return StepResult(attempt=stopped)
     died = failure.fate == Fate.LOST
     begun.deaths += died
     retry_s = stage.retries.retry_delay_s(
@@ -99,6 +106,13 @@ def result_of_failure(stage: Stage, begun: StepInProgress, failure: StepFailure)
     if retry_s is not None:
         attempt = replace(attempt, outcome=Outcome.RETRIED, exit_code=0)
     return StepResult(attempt=attempt, retry_s=retry_s)
+
+
+def is_missing(attempt: Attempt) -> bool:
+    """Whether the output of a step is missing after its last attempt; trials have none that others read."""
+    if attempt.outcome is Outcome.STOPPED:
+        return attempt.action != Action.TRIAL
+    return attempt.outcome in (Outcome.FAILED, Outcome.SKIPPED)
 
 
 def failed_attempt(attempt: Attempt, failure: StepFailure) -> Attempt:

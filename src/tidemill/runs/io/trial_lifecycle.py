@@ -119,6 +119,8 @@ class TrialLifecycle:
         if failed.retry_s is not None or failed.attempt is None:
             return failed
         self._running.pop(begun.key, None)
+        if failed.attempt.outcome is Outcome.STOPPED:
+            return failed
         attempt = replace(failed.attempt, outcome=Outcome.GAVE_UP, exit_code=0)
         number = trial_number(begun.step.partition)
         self._searches.note_failure(stage, number, attempt.message, begun.cost.wall_s)

@@ -1,0 +1,82 @@
+"""Compare what a plan is expected to spend with what is left of budgets, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tidemill.costs.budget import BudgetStatus, SpendingBudget
+from tidemill.costs.spent import NOTHING_SPENT, Spent
+from tidemill.ledger.price import Price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedStep:
+    """A step, what it should use (None: not known), and whether a budget stops it."""
+
+    name: str
+    expected: Spent | None
+    is_limited: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetForecast:
+    """What a plan is expected to spend of a budget, in its unit; `misfits` are the steps that don't fit.
+
+    `unknown` counts the steps without an estimate, which aren't in `expected`.
+    """
+
+    status: BudgetStatus
+    expected: float
+    unknown: int = 0
+    misfits: tuple[str, ...] = ()
+
+    @property
+    def budget(self) -> SpendingBudget:
+        """The budget."""
+        return self.status.budget
+
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether not all fits."""
+        return bool(self.misfits)
+
+    def document(self) -> dict[str, object]:
+        """What commands print with `--json`; amounts are in the `unit`."""
+        status, limit = self.status, self.status.budget.limit
+        return {
+            "setting": status.budget.setting,
+            "environment": status.budget.environment,
+            "period": str(status.budget.period),
+            "unit": "CPU-hours" if limit.in_cpu_hours else status.currency,
+            "limit": limit.amount,
+            "spent": status.spent,
+            "left": status.left,
+            "expected": self.expected,
+            "unknown": self.unknown,
+            "misfits": list(self.misfits),
+        }
+
+
+def forecast(
+    statuses: Iterable[BudgetStatus], steps: Iterable[ExpectedStep], price: Price
+) -> tuple[BudgetForecast, ...]:
+    """For each budget, what the steps are expected to take, in their order; nothing fits in one of 0."""
+    some = tuple(steps)
+    return tuple(_forecast(status, some, price) for status in statuses)
+
+
+def _forecast(
+    status: BudgetStatus, steps: tuple[ExpectedStep, ...], price: Price
+) -> BudgetForecast:
+    limit, taken, expected, unknown = status.budget.limit, 0.0, 0.0, 0
+    misfits = []
+    for step in steps:
+        amount = (step.expected or NOTHING_SPENT).share_of(limit, price)
+        unknown += step.expected is None
+        expected += amount
+        if step.is_limited and (status.is_used_up or taken + amount > status.left):
+            misfits.append(step.name)
+        else:
+            taken += amount
+    return BudgetForecast(status=status, expected=expected, unknown=unknown, misfits=tuple(misfits))

@@ -1,0 +1,157 @@
+"""The budgets of a project's environments: what was spent and is left, and what a run may spend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from tidemill.core.counts import plural
+from tidemill.core.errors import BudgetError
+from tidemill.core.fingerprint import fingerprint
+from tidemill.costs.budget import (
+    BudgetPeriod,
+    BudgetStatus,
+    budgets_in_force,
+    how_to_go_on,
+    month_end,
+)
+from tidemill.costs.forecast import BudgetForecast, ExpectedStep, forecast
+from tidemill.costs.io.spending_reader import SpendingReader
+from tidemill.costs.spent import Spent
+from tidemill.ledger.price import Price
+from tidemill.ledger.workflow_scope import workflow_prefix
+from tidemill.planning.deferrable import Deferral, computes
+from tidemill.planning.plan import Plan, Step
+from tidemill.ports.ledger import Ledger, State
+from tidemill.project.settings import Settings
+from tidemill.project.workspace import Workspace
+from tidemill.runs.io.run_budget import CLOSING, RunBudget, expected_use, task_margin
+from tidemill.workflow.environment import PRODUCTION, Environment
+
+# What a run with nothing to do uses.
+_IDLE = Spent(cpu_s=0.1)
+_SHOWN = 4
+# A step that takes an hour, or ten times as long as all steps should, is one that nobody expects.
+_MUCH_S, _TIMES = 3_600.0, 10.0
+
+
+def read_budgets(
+    settings: Settings, ledger: Ledger, environment: Environment, workflow: str, now: float
+) -> tuple[BudgetStatus, ...]:
+    """How far each budget of an environment is used up now, by the ledger of a workflow."""
+    profile = settings.profiles.get(environment.profile)
+    own = None if profile is None else profile.budget
+    budgets = budgets_in_force(settings.budget, environment.name, environment.profile, own)
+    if not budgets:
+        return ()
+    name = workflow_prefix(workflow).rstrip("/")
+    kept = settings.root / settings.home / "metrics" / f"{fingerprint('spending', name)[:16]}.bin"
+    found = SpendingReader(
+        ledger, zone=settings.metrics.zone, settings=settings.price_book, kept=Path(kept)
+    ).read()
+    currency = settings.price_book.at(now).currency
+    return tuple(
+        BudgetStatus(
+            budget=budget,
+            spent=found.of(budget, now, currency),
+            warn=settings.budget.warn,
+            currency=currency,
+        )
+        for budget in budgets
+    )
+
+
+def statuses_of(space: Workspace, state: State) -> tuple[BudgetStatus, ...]:
+    """How far the budgets of a workspace's environment are used up, which may not have been created yet."""
+    here = replace(space.options.resolve_environment(state), name=space.environment)
+    tools = space.tools
+    found = read_budgets(space.settings, tools.ledger, here, space.declared.name, tools.clock())
+    if space.environment in state.environments:
+        return found
+    # A branch begins with nothing spent, whatever one of its name spent before.
+    return tuple(
+        replace(status, spent=0.0) if status.budget.period is BudgetPeriod.TOTAL else status
+        for status in found
+    )
+
+
+def run_budget(space: Workspace, state: State, plan: Plan) -> RunBudget:
+    """What a run of a plan may spend; BudgetError if nothing of it could begin."""
+    statuses = statuses_of(space, state)
+    price = space.price
+    deferral = Deferral(space.flow, space.environment, plan.steps)
+    work = [step for step in plan.steps if computes(step)]
+    least = min((expected_use(step).cpu_s for step in work), default=0.0)
+    need = CLOSING + task_margin() + Spent(cpu_s=least) if work else _IDLE
+    full = [each for each in statuses if need.share_of(each.budget.limit, price) > each.left]
+    if full and all(map(deferral, work)):
+        left = ", ".join(f"{stage} {number:,}" for stage, number in _counts(work).items())
+        raise BudgetError(
+            f"nothing can begin: the budget of {'; '.join(map(str, full))}; "
+            f"left to do: {left or 'nothing'}; {how_to_go_on(full)}"
+        )
+    is_near = space.environment != PRODUCTION or _is_near(statuses, work, price)
+    return RunBudget(statuses, price, is_limited=deferral, is_near=is_near)
+
+
+def _is_near(statuses: tuple[BudgetStatus, ...], work: list[Step], price: Price) -> bool:
+    """Whether a step that takes far longer than expected may exceed what is left of a budget."""
+    much = Spent(cpu_s=_MUCH_S + _TIMES * sum(expected_use(step).cpu_s for step in work))
+    return any(
+        each.left < max(each.budget.limit.amount / 2, much.share_of(each.budget.limit, price))
+        for each in statuses
+    )
+
+
+def plan_forecast(space: Workspace, state: State, plan: Plan) -> tuple[BudgetForecast, ...]:
+    """What a plan is expected to spend of each budget, and which of its steps don't fit."""
+    deferral = Deferral(space.flow, space.environment, plan.steps)
+    steps = [
+        ExpectedStep(
+            name=step.id,
+            expected=None if step.cpu_s is None else Spent(cpu_s=step.cpu_s),
+            is_limited=deferral(step),
+        )
+        for step in plan.steps
+        if computes(step) and not step.unlikely
+    ]
+    return forecast(statuses_of(space, state), steps, space.price)
+
+
+def forecast_notes(forecasts: tuple[BudgetForecast, ...]) -> Iterator[str]:
+    """Say what a plan takes of each budget, and what doesn't fit."""
+    for each in forecasts:
+        status = each.status
+        text = f"budget of {status}; {_expected(each)}"
+        if each.misfits:
+            names = ", ".join(each.misfits[:_SHOWN])
+            more = len(each.misfits) - _SHOWN
+            text += (
+                f", and {status.show(status.left)} are left: {names}"
+                f"{f' and {more:,} more' if more > 0 else ''} won't begin; {how_to_go_on([status])}"
+            )
+        yield text
+
+
+def _expected(found: BudgetForecast) -> str:
+    """What a plan takes of a budget, in words."""
+    if found.unknown and not found.expected:
+        return "what this plan takes isn't known yet"
+    without = f" without {plural(found.unknown, 'step')} that never ran" if found.unknown else ""
+    return f"this plan takes about {found.status.show(found.expected)}{without}"
+
+
+def next_month(settings: Settings, statuses: tuple[BudgetStatus, ...], now: float) -> float | None:
+    """When a budget that is used up begins again, if one of a month is."""
+    months = [each for each in statuses if each.budget.period is BudgetPeriod.MONTH]
+    if any(each.is_used_up for each in months):
+        return month_end(now, settings.metrics.zone)
+    return None
+
+
+def _counts(steps: list[Step]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for step in steps:
+        found[step.stage] = found.get(step.stage, 0) + 1
+    return found
