@@ -160,7 +160,7 @@ def test_only_what_the_branch_ran_is_promoted(sea: Sea) -> None:
     ],
 )  # fmt: skip
 def test_what_is_refused(sea: Sea, how: dict[str, Any], words: str) -> None:
-    profiles = {**CHEAP, "other": RunProfile(name="other")}
+    profiles = {**CHEAP, "other": RunProfile(name="other", sample=0.3)}
     with opened(sea) as project:
         project.environments.create("known", profile=QUICK)
         project.environments.create("bare")

@@ -293,3 +293,19 @@ def test_no_step_goes_before_what_it_needs(within: list[str], data: st.DataObjec
 def test_what_steps_should_take() -> None:
     assert expected_seconds(step("raw", wall_s=3.0)) == 3.0
     assert expected_seconds(step("raw", bytes=100_000_000)) == pytest.approx(1.005)
+
+
+def test_steps_that_may_be_stopped_are_in_worker_processes() -> None:
+    steps = (step("raw"), step("features"), step("mod", WHOLE, Action.GATE))
+
+    def stoppable(one: Step) -> bool:
+        return one.stage != "raw" and one.action is not Action.GATE
+
+    placed = placing(*steps, stoppable=stoppable)
+    assert [placed.of(one).where for one in steps] == ["here", "process", "here"]
+    assert placed.unstoppable == ()
+    assert placing(*steps, stoppable=stoppable, engines=()).unstoppable == ("features",)
+    bound = placing(*steps, stoppable=lambda _: True, in_process={"raw"})
+    assert bound.of(steps[0]).where == "here"
+    assert set(bound.unstoppable) == {"raw", "mod"}
+    assert placing(*steps).unstoppable == ()

@@ -149,7 +149,8 @@ def environment_options(function: F) -> F:
     decorated: Any = function
     for option in (
         click.option("--profile", expose_value=False, callback=_note, metavar="NAME",
-                     help="The run profile, from the settings, of a new environment for its lifetime."),
+                     help="The run profile of a new environment for its lifetime, such as experiment; for "
+                          "one run, one that changes no result, such as large."),
         click.option("--sample", type=float, expose_value=False, callback=_note, metavar="SHARE",
                      help="The share of source rows that a new environment samples for its lifetime, such as "
                      "0.05."),

@@ -124,6 +124,17 @@ class Placement:
             s.name for s in self._flow.stages if s.name in planned and s.resources.needs_process
         )
 
+    @property
+    def unstoppable(self) -> tuple[str, ...]:
+        """The stages with steps that should be stoppable, and that can't run in a worker process."""
+        return tuple(
+            dict.fromkeys(
+                step.stage
+                for step in self.order
+                if self._stoppable(step) and self._where(self._flow[step.stage], step) != "process"
+            )
+        )
+
     def of(self, step: Step) -> Place:
         """The place of one step."""
         stage = self._flow[step.stage]

@@ -4,62 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from tidemill.core.counts import plural
 from tidemill.core.errors import BudgetError
-from tidemill.core.fingerprint import fingerprint
 from tidemill.costs.budget import (
     BudgetPeriod,
     BudgetStatus,
-    budgets_in_force,
     how_to_go_on,
-    month_end,
 )
 from tidemill.costs.forecast import BudgetForecast, ExpectedStep, forecast
-from tidemill.costs.io.spending_reader import SpendingReader
 from tidemill.costs.spent import Spent
 from tidemill.ledger.price import Price
-from tidemill.ledger.workflow_scope import workflow_prefix
 from tidemill.planning.deferrable import Deferral, computes
 from tidemill.planning.plan import Plan, Step
-from tidemill.ports.ledger import Ledger, State
-from tidemill.project.settings import Settings
+from tidemill.ports.ledger import State
+from tidemill.project.budget_status import read_budgets
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.run_budget import CLOSING, RunBudget, expected_use, task_margin
-from tidemill.workflow.environment import PRODUCTION, Environment
+from tidemill.workflow.environment import PRODUCTION
 
 # What a run with nothing to do uses.
 _IDLE = Spent(cpu_s=0.1)
 _SHOWN = 4
 # A step that takes an hour, or ten times as long as all steps should, is one that nobody expects.
 _MUCH_S, _TIMES = 3_600.0, 10.0
-
-
-def read_budgets(
-    settings: Settings, ledger: Ledger, environment: Environment, workflow: str, now: float
-) -> tuple[BudgetStatus, ...]:
-    """How far each budget of an environment is used up now, by the ledger of a workflow."""
-    profile = settings.profiles.get(environment.profile)
-    own = None if profile is None else profile.budget
-    budgets = budgets_in_force(settings.budget, environment.name, environment.profile, own)
-    if not budgets:
-        return ()
-    name = workflow_prefix(workflow).rstrip("/")
-    kept = settings.root / settings.home / "metrics" / f"{fingerprint('spending', name)[:16]}.bin"
-    found = SpendingReader(
-        ledger, zone=settings.metrics.zone, settings=settings.price_book, kept=Path(kept)
-    ).read()
-    currency = settings.price_book.at(now).currency
-    return tuple(
-        BudgetStatus(
-            budget=budget,
-            spent=found.of(budget, now, currency),
-            warn=settings.budget.warn,
-            currency=currency,
-        )
-        for budget in budgets
-    )
 
 
 def statuses_of(space: Workspace, state: State) -> tuple[BudgetStatus, ...]:
@@ -140,14 +108,6 @@ def _expected(found: BudgetForecast) -> str:
         return "what this plan takes isn't known yet"
     without = f" without {plural(found.unknown, 'step')} that never ran" if found.unknown else ""
     return f"this plan takes about {found.status.show(found.expected)}{without}"
-
-
-def next_month(settings: Settings, statuses: tuple[BudgetStatus, ...], now: float) -> float | None:
-    """When a budget that is used up begins again, if one of a month is."""
-    months = [each for each in statuses if each.budget.period is BudgetPeriod.MONTH]
-    if any(each.is_used_up for each in months):
-        return month_end(now, settings.metrics.zone)
-    return None
 
 
 def _counts(steps: list[Step]) -> dict[str, int]:

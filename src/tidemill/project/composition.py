@@ -56,7 +56,7 @@ _CLASSES = {
 }
 # All workers of a run that may be preempted yield to all else on the machine.
 _PREEMPTIBLE = {
-    name: WorkerClass(niceness=19, deferrable=name != "default") for name in ("default", *_CLASSES)
+    name: WorkerClass(niceness=10, deferrable=name != "default") for name in ("default", *_CLASSES)
 }
 
 

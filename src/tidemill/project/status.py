@@ -36,7 +36,7 @@ from tidemill.operations.status_report import (
 )
 from tidemill.operations.up_report import UpReport, UpRole, workflow_place
 from tidemill.ports.ledger import Ledger, State
-from tidemill.project.budgets import read_budgets
+from tidemill.project.budget_status import read_budgets
 from tidemill.project.clock import project_clock
 from tidemill.project.schedules import declared_schedules
 from tidemill.project.settings import Settings, configured_secrets, find_settings

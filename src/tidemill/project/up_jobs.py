@@ -34,6 +34,7 @@ from tidemill.operations.supervision import (
 )
 from tidemill.operations.watch import catch_up
 from tidemill.planning.plan import Plan
+from tidemill.project.budget_status import next_month
 from tidemill.project.enforcement import end_overdue_reviews
 from tidemill.project.project import Project
 from tidemill.project.review_upkeep import announce_reviews
@@ -277,9 +278,8 @@ def _budget_dues(project: Project) -> Iterator[Due]:
     state = project.tools.ledger.state(project.environment)
     if not space.has_budgets(state):
         return
-    budgets = import_module("tidemill.project.budgets")
-    statuses = budgets.statuses_of(space, state)
-    at = budgets.next_month(project.settings, statuses, project.tools.clock())
+    statuses = import_module("tidemill.project.budgets").statuses_of(space, state)
+    at = next_month(project.settings, statuses, project.tools.clock())
     if at is not None:
         yield Due(task=DutyTask.RUN, at=at, because="the budgets of the next month begin")
 

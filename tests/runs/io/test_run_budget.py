@@ -103,8 +103,10 @@ def test_what_does_not_fit_alone_never_begins() -> None:
 def test_a_budget_that_is_nearly_used_up() -> None:
     low = replace(status(10.0), spent=9.0 / 3_600)
     own = RunBudget([low], Price(), is_limited=lambda _: True)
-    assert [*own.messages(())] == [
+    assert [*own.messages((), ["raw"])] == [
         "budget of dev: 9 CPU-seconds of 10 CPU-seconds spent (90%)",
+        "raw: judged by their estimates under a budget, because only steps in worker processes can be "
+        "stopped",
     ]
 
 

@@ -113,13 +113,14 @@ def _attempt_lines(attempt: Attempt, more: int) -> Iterator[str]:
 
 
 def _skipped_lines(attempts: Sequence[Attempt]) -> Iterator[str]:
-    """A line per stage whose steps were skipped, and what the first one waits for."""
-    stages: dict[tuple[str, str], list[Attempt]] = {}
+    """A line per stage whose steps were skipped, or stopped by a budget, and why the first one was."""
+    stages: dict[tuple[str, str, str], list[Attempt]] = {}
     for attempt in attempts:
-        if attempt.outcome is Outcome.SKIPPED:
-            stages.setdefault((attempt.action, attempt.stage), []).append(attempt)
-    for (action, stage), group in stages.items():
+        if attempt.outcome is Outcome.SKIPPED or attempt.fate == "budget":
+            key = attempt.action, attempt.stage, str(attempt.outcome)
+            stages.setdefault(key, []).append(attempt)
+    for (action, stage, outcome), group in stages.items():
         keys = summarize_keys({attempt.partition for attempt in group} - {WHOLE})
         yield plain_text(
-            " ".join(filter(None, (action, stage, keys))) + f" skipped: {group[0].message}"
+            " ".join(filter(None, (action, stage, keys))) + f" {outcome}: {group[0].message}"
         )

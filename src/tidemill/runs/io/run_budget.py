@@ -142,11 +142,18 @@ class RunBudget:
         if step.action is Action.TRIAL:
             self._trials.add(step.stage)
 
-    def messages(self, attempts: Sequence[Attempt]) -> Iterator[str]:
+    def messages(
+        self, attempts: Sequence[Attempt], unstoppable: Collection[str] = ()
+    ) -> Iterator[str]:
         """Warn of budgets; say which ones stopped steps, what is done and left, and how to go on."""
         for status in self._statuses:
             if status.is_warning and status.budget.setting not in self._hit:
                 yield f"budget of {status}"
+        if unstoppable:
+            yield (
+                f"{', '.join(unstoppable)}: judged by their estimates under a budget, because only steps in "
+                "worker processes can be stopped"
+            )
         if not self._stopped:
             return
         for status in self._hit.values():

@@ -17,6 +17,7 @@ from tidemill.core.errors import BudgetError, UsageError
 from tidemill.core.partition import place_name
 from tidemill.ledger.run import Attempt, Outcome
 from tidemill.planning.batches import can_batch
+from tidemill.planning.deferrable import computes
 from tidemill.planning.placement import Place, Placement, StageTraits
 from tidemill.planning.plan import Step
 from tidemill.ports.execution import Fate
@@ -63,7 +64,7 @@ def place_steps(job: Job) -> Placement:
 def _stoppable(job: Job) -> Callable[[Step], bool] | None:
     """Which steps have to be in worker processes, because they may be stopped or preempted."""
     if job.engines.preemptible:
-        return lambda _: True
+        return computes
     return None if job.budget is None else job.budget.must_be_stoppable
 
 
@@ -130,7 +131,7 @@ class Scheduler:
     def stop_messages(self) -> Iterator[str]:
         """Say what wasn't begun because a step had failed, or budgets were used up."""
         if self._budget is not None:
-            yield from self._budget.messages(self.attempts)
+            yield from self._budget.messages(self.attempts, self._placing.unstoppable)
         if self._failed is not None and self._stopped:
             total = self._stopped.total()
             were = "wasn't" if total == 1 else "weren't"
