@@ -10,6 +10,7 @@ import pytest
 from tests.support.openlineage.server import lineage_server
 from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.adapters.files.claims import FileClaims
+from tidemill.adapters.files.layered_artifacts import LayeredArtifacts
 from tidemill.adapters.files.memos import FileMemos
 from tidemill.adapters.openlineage.command_transport import CommandTransport
 from tidemill.adapters.openlineage.file_transport import FileTransport
@@ -59,6 +60,14 @@ class TestFileArtifacts(ArtifactsSuite):
     @pytest.fixture
     def artifacts(self, tmp_path: Path) -> Artifacts:
         return FileArtifacts(tmp_path / "state")
+
+
+class TestLayeredArtifacts(ArtifactsSuite):
+    @pytest.fixture
+    def artifacts(self, tmp_path: Path) -> Artifacts:
+        return LayeredArtifacts(
+            FileArtifacts(tmp_path / "upper"), FileArtifacts(tmp_path / "lower")
+        )
 
 
 class TestMemoryArtifacts(ArtifactsSuite):

@@ -18,6 +18,7 @@ from tidemill.ledger.governance_events import RulesLoaded
 from tidemill.lineage.impact import consumers_of
 from tidemill.lineage.io.git_ref import stages_at
 from tidemill.lineage.stage_changes import (
+    StageEntry,
     WorkflowChanges,
     earlier_contracts,
     find_stage_changes,
@@ -151,21 +152,7 @@ class Checks:
         unknown ref, TidemillError when the workflow at the ref can't be imported.
         """
         space = self._workspace
-        then = stages_at(space.root, ref, workflow)
-        moves = find_stage_changes(then, stage_entries(space.flow))
-        before = earlier_contracts(then, moves)
-        found = (
-            review_contract(
-                stage.name,
-                before[stage.name],
-                stage.output,
-                consumers_of(space.flow, space.recipes, stage.name),
-            )
-            for stage in space.flow.stages
-            if stage.output is not None and stage.name in before
-        )
-        changed = tuple(item for item in found if item.diff.changes or item.faults)
-        return WorkflowChanges(stages=moves, contracts=changed)
+        return changes_between(space, stages_at(space.root, ref, workflow))
 
     def write_stages(self, into: Path) -> None:
         """Write the stages and their contracts as JSON, for `against` in another process.
@@ -173,11 +160,34 @@ class Checks:
         UsageError when an installed copy of the workflow was imported, which isn't the ref's.
         """
         space = self._workspace
-        module = space.settings.workflow.partition(":")[0]
-        file = Path(str(sys.modules[module].__file__)).resolve()
-        if not file.is_relative_to(space.root):
-            raise UsageError(f"{module} was imported from {file}, not from the files of the ref")
+        require_own_module(space)
         into.write_text(json.dumps(stages_as_json(stage_entries(space.flow))), encoding="utf-8")
+
+
+def changes_between(space: Workspace, then: Mapping[str, StageEntry]) -> WorkflowChanges:
+    """The stages and contracts of a workspace that differ from those of an earlier version."""
+    moves = find_stage_changes(then, stage_entries(space.flow))
+    before = earlier_contracts(then, moves)
+    found = (
+        review_contract(
+            stage.name,
+            before[stage.name],
+            stage.output,
+            consumers_of(space.flow, space.recipes, stage.name),
+        )
+        for stage in space.flow.stages
+        if stage.output is not None and stage.name in before
+    )
+    changed = tuple(item for item in found if item.diff.changes or item.faults)
+    return WorkflowChanges(stages=moves, contracts=changed)
+
+
+def require_own_module(space: Workspace) -> None:
+    """Raise UsageError when an installed copy of the workflow was imported, not the project's own."""
+    module = space.settings.workflow.partition(":")[0]
+    file = Path(str(sys.modules[module].__file__)).resolve()
+    if not file.is_relative_to(space.root):
+        raise UsageError(f"{module} was imported from {file}, not from the files of the ref")
 
 
 def _rule_notes(space: Workspace) -> Iterator[str]:

@@ -12,6 +12,7 @@ from tidemill.project.workspace import Workspace
 
 if TYPE_CHECKING:
     from tidemill.project.alerts import Alerts
+    from tidemill.project.change_review import ChangeReviews
     from tidemill.project.incidents import Incidents
     from tidemill.project.metrics import Metrics
     from tidemill.project.plans import Plans
@@ -41,6 +42,11 @@ class OperationServices:
     def stage_cases(self) -> StageCases:
         """Tests stages on the cases of the project."""
         return cast("StageCases", self._service("stage_cases", "StageCases"))
+
+    @property
+    def change_reviews(self) -> ChangeReviews:
+        """Reviews of what the working tree changes against a git ref."""
+        return cast("ChangeReviews", self._service("change_review", "ChangeReviews"))
 
     @cached_property
     def alerts(self) -> Alerts:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tidemill.governance.change_verdict import Verdict
 from tidemill.governance.common_facts import common_facts
+from tidemill.governance.io.enforcement import ForeseenRule
 from tidemill.governance.personal_columns import delivered_columns, personal_columns
 from tidemill.ledger.policy import FactValue, SubjectKind
 from tidemill.ledger.run import Action
@@ -24,14 +25,19 @@ from tidemill.workflow.stage import Kind, Stage
 
 
 def policy_notes(space: Workspace, state: State, plan: Plan) -> tuple[str, ...]:
-    """A line for each rule that will hold a change of a plan, and for each review that is open.
+    """A line for each rule that will hold a change of a plan, and for each review that is open."""
+    return tuple(each.text for each in foreseen_rules(space, state, plan))
+
+
+def foreseen_rules(space: Workspace, state: State, plan: Plan) -> tuple[ForeseenRule, ...]:
+    """What rules and reviews will say of the changes of a plan, and whether it holds them back.
 
     Nothing is recorded. What only the run will find out, such as how many rows move, isn't foreseen.
     """
     governance = governance_for(space, state, enforcement_of(space))
     steps = plan.by_stage()
     verdicts = contract_verdicts(space, state, plan, governance)
-    found = [note for verdict in verdicts for note in verdict.notes]
+    found = [each for verdict in verdicts for each in _foreseen_of(verdict)]
     for name, planned in steps.items():
         stage = space.flow[name]
         if any(step.action is Action.GATE for step in planned):
@@ -40,6 +46,13 @@ def policy_notes(space: Workspace, state: State, plan: Plan) -> tuple[str, ...]:
         if stage.kind is Kind.DELIVER:
             found += _table_notes(space, stage, state, planned, governance)
     return tuple(dict.fromkeys((*found, *_open_reviews(governance))))
+
+
+def _foreseen_of(verdict: Verdict) -> Iterator[ForeseenRule]:
+    if verdict.message:
+        yield ForeseenRule(text=verdict.message, holds=not verdict.allowed)
+    for warning in verdict.warnings:
+        yield ForeseenRule(text=warning, holds=False)
 
 
 def contract_verdicts(
@@ -56,11 +69,12 @@ def contract_verdicts(
             yield governance.enforcement.preview(proposal)
 
 
-def _model_notes(stage: Stage, state: State, governance: Governance) -> Iterator[str]:
+def _model_notes(stage: Stage, state: State, governance: Governance) -> Iterator[ForeseenRule]:
     terms = stage.approval.review if stage.approval is not None else None
     if terms is not None:
         when = f" when {terms.when}" if terms.when else ""
-        yield f"{stage.name}: the workflow asks for a review of a candidate that passes its gates{when}"
+        text = f"the workflow asks for a review of a candidate that passes its gates{when}"
+        yield ForeseenRule(text=f"{stage.name}: {text}", holds=True)
     context = governance.context
     facts: dict[str, FactValue] = {
         **common_facts(context, stage.name),
@@ -68,10 +82,10 @@ def _model_notes(stage: Stage, state: State, governance: Governance) -> Iterator
         "budget_declared": context.budget,
         "retention_declared": context.keeps,
     }
-    yield from governance.enforcement.foresee(SubjectKind.DELIVERY, stage.name, facts)
+    yield from governance.enforcement.foresee_rules(SubjectKind.DELIVERY, stage.name, facts)
 
 
-def _reuse_notes(stage: Stage, governance: Governance) -> Iterator[str]:
+def _reuse_notes(stage: Stage, governance: Governance) -> Iterator[ForeseenRule]:
     """A note if a candidate waits that gates needn't measure again."""
     gates = stage.approval.gates if stage.approval is not None else ()
     names = ", ".join(str(gate) for gate in gates if isinstance(gate, PROCESS_GATES))
@@ -80,15 +94,16 @@ def _reuse_notes(stage: Stage, governance: Governance) -> Iterator[str]:
         s.is_open and s.place == place for s in governance.enforcement.open_reviews.values()
     )
     if names and waits:
-        yield (
+        text = (
             f"{stage.name}: {names} measure the candidate that waits again only if it, the live model, the "
             "rules or the rows changed"
         )
+        yield ForeseenRule(text=text, holds=False)
 
 
 def _table_notes(
     space: Workspace, stage: Stage, state: State, steps: list[Step], governance: Governance
-) -> Iterator[str]:
+) -> Iterator[ForeseenRule]:
     assert stage.sink is not None
     held = state.heads[stage.name].partitions if stage.name in state.heads else {}
     facts: dict[str, FactValue] = {
@@ -102,11 +117,12 @@ def _table_notes(
         "partitions": len(steps),
         "retention_declared": governance.context.keeps,
     }
-    yield from governance.enforcement.foresee(SubjectKind.TABLE, stage.name, facts)
+    yield from governance.enforcement.foresee_rules(SubjectKind.TABLE, stage.name, facts)
 
 
-def _open_reviews(governance: Governance) -> Iterator[str]:
+def _open_reviews(governance: Governance) -> Iterator[ForeseenRule]:
     for state in governance.enforcement.open_reviews.values():
         if state.is_open:
             review = state.review
-            yield f"{review.label}: a {review.kind} waits in review {review.id}"
+            text = f"{review.label}: a {review.kind} waits in review {review.id}"
+            yield ForeseenRule(text=text, holds=True)

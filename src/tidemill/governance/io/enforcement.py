@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from tidemill.governance.change_verdict import ALLOWED, Verdict
@@ -34,6 +34,14 @@ from tidemill.workflow.review import ReviewTerms
 
 _FORESEEN = {"deny": "will refuse it", "review": "will ask for a review", "warn": "will warn"}
 _MAY_ASK = "may ask for a review"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeseenRule:
+    """What a rule will say of a change, and whether that `holds` it back."""
+
+    text: str
+    holds: bool
 
 
 class Enforcement:
@@ -128,7 +136,13 @@ class Enforcement:
     def foresee(
         self, kind: SubjectKind, name: str, facts: Mapping[str, FactValue]
     ) -> tuple[str, ...]:
-        """What rules will say of a change of which only some facts are known yet; a line per rule.
+        """What rules will say of a change of which only some facts are known yet; a line per rule."""
+        return tuple(each.text for each in self.foresee_rules(kind, name, facts))
+
+    def foresee_rules(
+        self, kind: SubjectKind, name: str, facts: Mapping[str, FactValue]
+    ) -> tuple[ForeseenRule, ...]:
+        """The rules that will refuse a change, ask people or warn, as far as its facts are known yet.
 
         Where other rules use a fact that isn't known yet, and may refuse it, people may not be asked.
         """
@@ -144,7 +158,10 @@ class Enforcement:
         )
         words = _FORESEEN | ({"review": _MAY_ASK} if any(h.error for h in decision.hits) else {})
         return tuple(
-            f"{name}: rule {hit.rule} {words[hit.effect]}: {hit.message}"
+            ForeseenRule(
+                text=f"{name}: rule {hit.rule} {words[hit.effect]}: {hit.message}",
+                holds=hit.effect != "warn",
+            )
             for hit in decision.hits
             if not hit.error and not hit.waiver
         )

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from tidemill.core.errors import TidemillError, UsageError
 from tidemill.core.python_command import python_module
@@ -24,20 +28,60 @@ def stages_at(root: Path, ref: str, workflow: str | None) -> Mapping[str, StageE
     Raises UsageError if there is no git repository, no such ref, or no project at it; TidemillError if
     the workflow can't be imported.
     """
+    with project_at(root, ref) as found:
+        if not found.folder.is_dir():
+            raise UsageError(found.missing)
+        told = ask_version(found, workflow, ("check", "--tell"))
+    return stages_from_json(json.loads(told))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectAtRef:
+    """The files of a project at a git ref, in a temporary `folder`, which exists if the project did."""
+
+    ref: str
+    commit: str
+    folder: Path
+    missing: str
+
+
+@contextmanager
+def project_at(root: Path, ref: str) -> Iterator[ProjectAtRef]:
+    """Write the files of the project in `root` at `ref` into a temporary folder, and remove it at the end.
+
+    Raises UsageError if there is no git repository or no such ref.
+    """
     top = Path(
         _git(root, "rev-parse", "--show-toplevel", problem=f"{root} isn't in a git repository")
     )
-    missing = f"there is no commit {ref!r} in {top}; name a branch, a tag or a commit"
-    if ref.startswith("-"):
-        raise UsageError(missing)
-    commit = _git(root, "rev-parse", "--verify", "--quiet", ref + "^{commit}", problem=missing)
+    commit = _commit_of(top, ref)
     with tempfile.TemporaryDirectory(prefix="tidemill-") as folder:
         tree = Path(folder) / "tree"
         _check_out(top, commit, tree, Path(folder) / "index")
-        at = tree / root.relative_to(top)
-        if not at.is_dir():
-            raise UsageError(f"at {ref} there is no folder {root.relative_to(top)}")
-        return _import_stages(at, ref, workflow, Path(folder) / "stages.json")
+        inner = root.relative_to(top)
+        yield ProjectAtRef(
+            ref=ref,
+            commit=commit,
+            folder=tree / inner,
+            missing=f"at {ref} there is no folder {inner}",
+        )
+
+
+def _commit_of(top: Path, ref: str) -> str:
+    missing = f"there is no commit {ref!r} in {top}; name a branch, a tag or a commit"
+    if ref.startswith("-"):
+        raise UsageError(missing)
+    if _is_shallow(top):
+        name = ref.rpartition("/")[2] or ref
+        missing = (
+            f"there is no commit {ref!r} in {top}, which is a shallow clone: fetch it first, for example "
+            f"with `git fetch --depth=1 origin {shlex.quote(name)}` and --against FETCH_HEAD"
+        )
+    return _git(top, "rev-parse", "--verify", "--quiet", ref + "^{commit}", problem=missing)
+
+
+def _is_shallow(top: Path) -> bool:
+    return _git(top, "rev-parse", "--is-shallow-repository", problem="can't ask git") == "true"
 
 
 def _check_out(top: Path, commit: str, tree: Path, index: Path) -> None:
@@ -61,17 +105,25 @@ def _git(folder: Path, *arguments: str, problem: str, **environment: str) -> str
     return done.stdout.strip()
 
 
-def _import_stages(
-    at: Path, ref: str, workflow: str | None, into: Path
-) -> Mapping[str, StageEntry]:
+def ask_version(found: ProjectAtRef, workflow: str | None, command: Sequence[str]) -> str:
+    """Run a command on the project at a ref that writes a file, whose name is appended; return its text.
+
+    TidemillError with what the process says if it fails.
+    """
+    at, into = found.folder, found.folder.parent / f"{uuid4().hex}.json"
     named = ("-w", workflow) if workflow else ()
-    command = python_module("tidemill", "-C", str(at), *named, "check", "--tell", str(into))
-    # The stages go into a file, because the workflow may print to stdout.
-    done = _run(command, at, {"PYTHONDONTWRITEBYTECODE": "1"})
+    # The answer goes into a file, because the workflow may print to stdout.
+    done = _run(
+        python_module("tidemill", "-C", str(at), *named, *command, str(into)),
+        at,
+        {"PYTHONDONTWRITEBYTECODE": "1"},
+    )
     if done.returncode != 0 or not into.exists():
         error = done.stderr.strip().replace(f"{at}{os.sep}", "").replace(str(at), "the project")
-        raise TidemillError(f"can't load the workflow at {ref}:\n{error or 'no error message'}")
-    return stages_from_json(json.loads(into.read_text(encoding="utf-8")))
+        raise TidemillError(
+            f"can't load the workflow at {found.ref}:\n{error or 'no error message'}"
+        )
+    return into.read_text(encoding="utf-8")
 
 
 def _run(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from tidemill.analysis.query.summary import Reads
 from tidemill.core.errors import UsageError
 from tidemill.core.partition import WHOLE, readable_keys, summarize_keys
+from tidemill.core.payload import Payload
 from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.ledger.binding import Binding, Product
 from tidemill.memos.io.lookup import MemoSession
+from tidemill.models.predictors import PREDICTION
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.sources.io.file_listing import list_source
@@ -39,19 +42,27 @@ GOLDEN_ROWS = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebugOutput:
-    """The output of a step: rows that would be published, and rows that would be quarantined."""
+    """The output of a step: rows that would be published, and rows that would be quarantined.
+
+    `objects` are the bytes of both, each with its suffix, as a store takes them.
+    """
 
     product: Product
     rows: pl.DataFrame
     bad: pl.DataFrame | None
+    objects: tuple[tuple[Payload, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingTrial:
-    """A training that isn't published: the model, and its predictions on golden rows."""
+    """A training that isn't published: the model, and its predictions on golden rows.
+
+    `keyed` has the predictions with the key of their rows, which is empty for an input without a key.
+    """
 
     artifact: Artifact
     predictions: pl.DataFrame
+    keyed: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 def debug_training(
@@ -95,12 +106,19 @@ def debug_training(
         )
         name = next(own, None)
         rows = inputs[name].head(GOLDEN_ROWS) if name is not None else pl.LazyFrame()
-        predicted = (
-            predictor.predict(rows).select(predictor.columns).collect()
+        contract = next((item.contract for item in stage.frames if item.name == name), None)
+        key = contract.key if contract is not None else ()
+        keyed = (
+            predictor.predict(rows).select([*dict.fromkeys((*key, *predictor.columns))]).collect()
             if name is not None
             else pl.DataFrame()
         )
-    return TrainingTrial(artifact=artifact, predictions=predicted)
+        predicted = keyed.select(predictor.columns) if name is not None else keyed
+    return TrainingTrial(
+        artifact=artifact,
+        predictions=predicted,
+        keyed=keyed.select(*key, PREDICTION) if key and PREDICTION not in key else pl.DataFrame(),
+    )
 
 
 def _chosen_parameters(state: State, stage: Stage) -> str:
@@ -162,7 +180,10 @@ def _attempt(
         )
     frames = [pl.read_parquet(bytes(payload)) for payload, _ in made.objects]
     return DebugOutput(
-        product=made.product, rows=frames[0], bad=frames[1] if len(frames) > 1 else None
+        product=made.product,
+        rows=frames[0],
+        bad=frames[1] if len(frames) > 1 else None,
+        objects=made.objects,
     )
 
 
@@ -175,19 +196,25 @@ def step_inputs_of(
         for item in stage.frames
     }
     keys = {name: readable_keys(bound) for name, bound in held.items()}
-    cuts = partitionings_of(flow)
-    if partition == WHOLE:
-        seen = visible_to_unpartitioned(stage, cuts, keys)
-    else:
-        seen = {
-            item.name: visible_partitions(
-                item, partition, cuts[stage.name], cuts[item.name], keys[item.name]
-            )
-            or ()
-            for item in stage.frames
-        }
+    seen = visible_keys(flow, stage, partition, keys)
     for item in stage.frames:
         if not seen.get(item.name) and not item.optional:
             there = summarize_keys(keys[item.name]) or "no partitions"
             raise UsageError(f"{stage.name} {partition} needs {item.name}, which has {there}")
     return {name: {key: held[name][key] for key in chosen} for name, chosen in seen.items()}
+
+
+def visible_keys(
+    flow: Flow, stage: Stage, partition: str, keys: Mapping[str, Sequence[str]]
+) -> Mapping[str, Sequence[str]]:
+    """The partitions of each input that a step reads, of those that there are."""
+    cuts = partitionings_of(flow)
+    if partition == WHOLE:
+        return visible_to_unpartitioned(stage, cuts, keys)
+    return {
+        item.name: visible_partitions(
+            item, partition, cuts[stage.name], cuts[item.name], keys[item.name]
+        )
+        or ()
+        for item in stage.frames
+    }
