@@ -203,6 +203,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "metrics": [[], ["raw", "--by", "partition"], ["raw", "--by", "day"], [KEY], ["--prometheus"]],
     "slo": [[]],
     "status": [[]],
+    "runbook": [[], ["--out", f"no/{KEY}"]],
     "doctor": [[]],
     "graph": [[], ["--mermaid"], ["--stage", KEY], ["--svg", f"no/{KEY}"]],
     "schedules list": [[]],

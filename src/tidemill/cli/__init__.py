@@ -52,6 +52,10 @@ INTERRUPTED = 130
             "tidemill.cli.status:status",
             "Show what is wrong, what waits for people, what runs and what is due.",
         ),
+        "runbook": (
+            "tidemill.cli.runbook:runbook",
+            "Write the runbook of the workflow: who answers, what failed, what to do.",
+        ),
         "graph": (
             "tidemill.cli.graph:graph",
             "Draw the stages with their states.",

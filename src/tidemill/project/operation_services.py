@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tidemill.project.plans import Plans
     from tidemill.project.promotion_preview import PromotionPreview
     from tidemill.project.retention import Retention
+    from tidemill.project.runbook import Runbooks
     from tidemill.project.runs import Runs
     from tidemill.project.schedules import ProjectSchedules
     from tidemill.project.stage_cases import StageCases
@@ -42,6 +43,11 @@ class OperationServices:
     def stage_cases(self) -> StageCases:
         """Tests stages on the cases of the project."""
         return cast("StageCases", self._service("stage_cases", "StageCases"))
+
+    @property
+    def runbooks(self) -> Runbooks:
+        """The facts of the workflow's runbook: who answers, what failed, and what to do."""
+        return cast("Runbooks", self._service("runbook", "Runbooks", self.incidents))
 
     @property
     def change_reviews(self) -> ChangeReviews:
