@@ -288,6 +288,14 @@ def test_without_a_home_only_the_code_is_compared(shop: Path, quick: None) -> No
     assert not (shop / ".tidemill").exists()
 
 
+def test_an_environment_without_data(shop: Path, quick: None) -> None:
+    edit(shop / CODE, 'pl.col("cents").sum()', '(pl.col("cents") + 1).sum()')
+    assert tidemill("env", "create", "empty", "--empty").code == 0
+    ended = tidemill("plan", "--against", "main", "--env", "empty")
+    assert ended.code == 0
+    assert "daily: not compared: nothing of it is published" in ended.out
+
+
 def test_a_shallow_clone(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git("commit", "--quiet", "--allow-empty", "-m", "second")
     git("tag", "v1", "HEAD~1")

@@ -1,6 +1,7 @@
 """A new project: it runs, and nothing that exists is overwritten."""
 
 import importlib.util
+import re
 import runpy
 import subprocess
 import sys
@@ -8,8 +9,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.commands import process, tidemill
+from tests.support.users import USER
 from tidemill.cli.init import create_project
 
 
@@ -120,6 +123,52 @@ def test_its_rules_pass_their_cases_and_allow_what_the_project_does(built: Path)
     ended = tidemill("run", "forecast")
     assert ended.code == 4
     assert "retention-declared" in ended.out + ended.err
+
+
+def test_the_project_of_a_team(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = tidemill("init", "crew", "--template", "team", "--ci", "gitlab")
+    assert ended.code == 0, ended.err
+    folder = here / "crew"
+    monkeypatch.chdir(folder)
+    names = {"CODEOWNERS", ".pre-commit-config.yaml", ".gitlab-ci.yml", "tidemill.rules.toml"}
+    assert names <= {path.name for path in folder.iterdir()}
+    assert not (folder / ".github").exists()
+    assert tomllib.loads((folder / "pyproject.toml").read_text())["project"]["name"] == "crew"
+    assert "@NAME@" not in (folder / "README.md").read_text()
+    # It is sound as it is: the hooks would pass, and CODEOWNERS is what the owners say.
+    hooks = yaml.safe_load((folder / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    entries = [hook["entry"].split() for hook in hooks]
+    assert ["tidemill", "check"] in entries
+    for program, *arguments in entries:
+        assert program == "tidemill"
+        assert tidemill(*arguments).code == 0, arguments
+    owners = tidemill("runbook", "--codeowners", "CODEOWNERS", "--check")
+    assert (owners.code, owners.out) == (0, "CODEOWNERS is up to date\n")
+    # The examples in comments are settings that count.
+    settings = folder / "pyproject.toml"
+    text = settings.read_text()
+    examples = re.sub(r"^# (?=\[|[\w]+ = )", "", text, flags=re.MULTILINE)
+    assert examples != text
+    settings.write_text(examples.replace("ana = ", f'"{USER}" = '))
+    assert tidemill("check").code == 0
+    assert "- **nightly**" in tidemill("runbook").out
+
+
+def test_the_project_of_a_team_has_a_workflow_file_by_default(here: Path) -> None:
+    assert ".github/workflows/tidemill.yml" in create_project(here / "crew", "team")
+
+
+@pytest.mark.parametrize(
+    ("service", "name"),
+    [("github", ".github/workflows/tidemill.yml"), ("gitlab", ".gitlab-ci.yml")],
+)
+def test_a_workflow_file_for_a_project_that_exists(fresh: Path, service: str, name: str) -> None:
+    before = {path.name for path in fresh.iterdir()}
+    ended = tidemill("init", "--ci", service)
+    assert (ended.code, ended.out) == (0, f"  {name}\n")
+    assert {path.name for path in fresh.iterdir()} == before | {name.split("/")[0]}
+    again = tidemill("init", "--ci", service)
+    assert (again.code, "overwrites nothing" in again.err) == (2, True)
 
 
 def test_new_day_is_a_script(built: Path) -> None:

@@ -7,6 +7,8 @@ import re
 import runpy
 import shlex
 from collections.abc import Iterator
+from datetime import date
+from importlib import import_module
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -17,38 +19,88 @@ from tidemill.cli.terminal.output import print_text
 from tidemill.core.errors import StorageError, UsageError
 
 _TEMPLATE = "bakery"
+# Each template is that of the bakery, with some files more or others.
+_FLIGHTS = "flights"
+_TEMPLATES = {"bakery": (_TEMPLATE,), "team": (_TEMPLATE, "team"), _FLIGHTS: (_FLIGHTS,)}
+# The demo declares these rules in a later act.
+_LATER = {(_FLIGHTS, "tidemill.rules.toml")}
 _DAYS = 28
+# A training of the flights takes 60 days that end four weeks before the newest one.
+_FLIGHT_DAYS = date(2013, 1, 1), date(2013, 3, 31)
 # The template has them under other names, because git and build tools would obey them there.
-_RENAMED = {"gitignore": ".gitignore"}
+_RENAMED = {"gitignore": ".gitignore", "pre-commit-config.yaml": ".pre-commit-config.yaml"}
+# Where each service looks for its workflow file.
+_CI = {"github": ".github/workflows/tidemill.yml", "gitlab": ".gitlab-ci.yml"}
 _SKIPPED = ("__pycache__", ".tidemill")
 
 
 @click.command()
 @click.argument("folder", default=".", type=click.Path(file_okay=False, path_type=Path))
-def init(folder: Path) -> None:
+@click.option("--template", type=click.Choice([*_TEMPLATES]),
+              help="The files to write: `team` adds owners, hooks before commits and CI; `flights` is the "
+                   "workflow of the demo.  [default: bakery]")  # fmt: skip
+@click.option("--ci", type=click.Choice([*_CI]),
+              help="Write the workflow file of a CI service, also into an existing project.")  # fmt: skip
+def init(folder: Path, template: str | None, ci: str | None) -> None:
     """Create a project in FOLDER (default: here): a workflow, settings, and data to run it on.
 
-    Overwrites no existing files.
+    Overwrites no existing files. With --ci alone, a FOLDER that has a project gets only the file for CI.
     """
     try:
-        written = create_project(folder)
+        if ci is not None and template is None and _has_project(folder):
+            print_text(f"  {add_ci(folder, ci)}")
+            return
+        written = create_project(folder, template or _TEMPLATE, ci or "")
     except OSError as error:
         raise StorageError(
             f"{error.filename or folder} can't be written: {error.strerror}"
         ) from error
     for path in written:
         print_text(f"  {path}")
-    print_text(f"  data/  {_DAYS} days of sales and weather\n\nnext:")
+    print_text(f"  data/  {_described_data(template)}\n\nnext:")
     for command in _next(folder):
         print_text(f"  {command}")
 
 
-def create_project(folder: Path) -> list[str]:
-    """Write the template and its data into `folder`; return the names of the files except the data.
+def _described_data(template: str | None) -> str:
+    if template == _FLIGHTS:
+        return f"flights out of New York and their weather, {_FLIGHT_DAYS[0]} to {_FLIGHT_DAYS[1]}"
+    return f"{_DAYS} days of sales and weather"
 
-    Raises UsageError when one of them exists.
+
+def _has_project(folder: Path) -> bool:
+    file = folder / "pyproject.toml"
+    return file.is_file() and "[tool.tidemill]" in file.read_text(
+        encoding="utf-8", errors="replace"
+    )
+
+
+def add_ci(folder: Path, service: str) -> str:
+    """Write the workflow file of a CI service into a project; return its name.
+
+    Raises UsageError when it exists.
     """
-    texts = _texts(_name(folder))
+    name = _CI[service]
+    if (folder / name).exists():
+        raise UsageError(f"{folder / name} exists, and init overwrites nothing")
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(_ci_text(service), encoding="utf-8")
+    return name
+
+
+def _ci_text(service: str) -> str:
+    return (files("tidemill") / "templates" / "ci" / f"{service}.yml").read_text(encoding="utf-8")
+
+
+def create_project(folder: Path, template: str = _TEMPLATE, ci: str = "") -> list[str]:
+    """Write a template and its data into `folder`; return the names of the files except the data.
+
+    The project of a team has the file of a `ci` service in any case, by default that of GitHub. Raises
+    UsageError when one of the files exists, SourceError without the data of the flights.
+    """
+    texts = _texts(template, _name(folder))
+    if service := ci or ("github" if template == "team" else ""):
+        texts[_CI[service]] = _ci_text(service)
     there = [name for name in (*texts, "data") if (folder / name).exists()]
     if there:
         raise UsageError(
@@ -56,20 +108,27 @@ def create_project(folder: Path) -> list[str]:
             "name another folder: tidemill init FOLDER"
         )
     folder.mkdir(parents=True, exist_ok=True)
+    if template == _FLIGHTS:
+        # First, because it may not be installed.
+        first, last = _FLIGHT_DAYS
+        write = import_module("tidemill.cli.demo_data").write_daily_files
+        write(folder / "data", first=first, last=last)
     for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    # The project's own script, so that later days continue from here.
-    runpy.run_path(str(folder / "new_day.py"))["add_days"](folder / "data", _DAYS)
+    if template != _FLIGHTS:
+        # The project's own script, so that later days continue from here.
+        runpy.run_path(str(folder / "new_day.py"))["add_days"](folder / "data", _DAYS)
     return sorted(texts)
 
 
-def _texts(name: str) -> dict[str, str]:
-    """The texts of the template's files, by their paths below the project."""
-    template = files("tidemill") / "templates" / _TEMPLATE
+def _texts(template: str, name: str) -> dict[str, str]:
+    """The texts of a template's files, by their paths below the project."""
     return {
         path: item.read_text(encoding="utf-8").replace("@NAME@", name)
-        for path, item in _files_below(template)
+        for folder in _TEMPLATES[template]
+        for path, item in _files_below(files("tidemill") / "templates" / folder)
+        if (folder, path) not in _LATER
     }
 
 

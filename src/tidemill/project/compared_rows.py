@@ -239,7 +239,7 @@ def _pairs(
     """The partitions that both versions computed, and why others aren't compared."""
     own = [answer for answer in computed.after.values() if answer.stage == edit.stage]
     if not own:
-        return [], otherwise if edit.stage else ""
+        return [], otherwise
     pairs: list[tuple[SampleAnswer | None, SampleAnswer]] = []
     reasons = list[str]()
     for new in own:

@@ -103,7 +103,13 @@ def _answers(
         if reason := refusal_of(space, name):
             yield SampleAnswer(stage=name, partition="", error=reason), None
         elif kind in DATA:
-            for key in computed.newest_keys(name, asked.partitions):
+            keys = computed.newest_keys(name, asked.partitions)
+            if not keys:
+                yield (
+                    SampleAnswer(stage=name, partition="", error="nothing of it is published"),
+                    None,
+                )
+            for key in keys:
                 yield _rows(computed, asked, name, key)
         elif kind is Kind.MODEL:
             yield _predictions(computed, name)
