@@ -20,7 +20,7 @@ class Harbour(Tides):
     """A project whose text is committed."""
 
     def commit(self, text: str = "", *, name: str = "flow.py") -> str:
-        (self.root / name).write_text(text or self.text)
+        Path(name).write_text(text or self.text)
         git("add", name)
         git("commit", "--quiet", "-m", "secret words")
         return git("rev-parse", "HEAD").strip()
@@ -164,3 +164,17 @@ def test_without_a_commit_nothing_is_recorded(harbour: Harbour, state: str) -> N
         (harbour.root / ".git" / "refs").rename(harbour.root / "refs")
     harbour.ok()
     assert harbour.seen() == []
+
+
+def test_a_project_behind_a_link_is_in_the_repository_of_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "repository" / "flow").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "repository" / "flow")
+    monkeypatch.chdir(tmp_path / "repository")
+    git("init", "--quiet")
+    harbour = Harbour(tmp_path / "link")
+    harbour.send(0)
+    head = harbour.commit(name="flow/flow.py")
+    harbour.ok()
+    assert [seen.head for seen in harbour.seen()] == [head]

@@ -24,7 +24,7 @@ def note_code_changes(space: Workspace, state: State, lease: Lease) -> None:
     Git is asked only where another commit is checked out than at the last run.
     """
     with suppress(TidemillError, OSError):
-        repository = find_repository(space.root)
+        repository = find_repository(space.root.resolve())
         head = read_head(repository) if repository is not None else ""
         last = _last_seen(space) if head != "" else None
         if head == "" or (last is not None and head == last.head):
@@ -54,7 +54,8 @@ def _find_changes(
     # Only a run of another commit needs to start processes.
     git = import_module("tidemill.lineage.io.code_log")
     decide = import_module("tidemill.lineage.code_changes")
-    root, repository = space.root, find_repository(space.root)
+    root = space.root.resolve()
+    repository = find_repository(root)
     head = head if head is not None else git.ask_head(root)
     before = last.head if last is not None else ""
     if not head or head == before:
