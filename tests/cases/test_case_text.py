@@ -107,3 +107,9 @@ def test_rows_without_values() -> None:
     text = case_text(case, {}, pl.DataFrame({"x": [None]}))
     assert tomllib.loads(text)["case"][0]["expect"]["rows"] == [{}]
     assert "partition" not in text
+
+
+def test_quarantined_rows_are_counted() -> None:
+    case = StageCase(name="n", stage="a", expect=Expectation(count=1))
+    text = case_text(case, {}, pl.DataFrame({"x": [1]}), {"a": 2, "b c": 1})
+    assert tomllib.loads(text)["case"][0]["expect"]["quarantined"] == {"a": 2, "b c": 1}

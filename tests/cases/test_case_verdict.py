@@ -167,3 +167,21 @@ def test_differences_are_counted() -> None:
     assert describe_differences([RowDifference(kind=kind, row={}) for kind in kinds]) == (
         "rows differ: 1 missing, 2 changed"
     )
+
+
+def test_cells_that_an_expected_row_leaves_out() -> None:
+    outcome = CaseOutcome(rows=ROWS)
+    assert judge(outcome, rows=table({"id": 1, "total": 0.5}, {"id": 2})) == CaseVerdict()
+
+    class Notes(tm.Contract):
+        id = tm.Int64()
+        note = tm.String(nullable=True)
+
+    rows = pl.DataFrame({"id": [1, 2], "note": ["a", "b"]})
+    verdict = judge(
+        CaseOutcome(rows=rows),
+        Notes.__tidemill_contract__,
+        rows=table({"id": 1, "note": "a"}, {"id": 2}),
+    )
+    assert verdict.problems == ("rows differ: 1 changed",)
+    assert judge(outcome, None, rows=table({"id": 1, "total": 0.5}, {"id": 2})) == CaseVerdict()

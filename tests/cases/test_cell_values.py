@@ -204,3 +204,15 @@ def test_nanoseconds_are_compared() -> None:
     assert comparable_cells(moments) == [1, None]
     assert comparable_cells(pl.Series(["a"], dtype=pl.Enum(["a"]))) == ["a"]
     assert comparable_cells(pl.Series([1])) == [1]
+
+
+def test_a_source_has_types_that_people_can_not_write() -> None:
+    spec = spec_of(tm.Array(tm.Float32(), 2))
+    assert source_table(GivenTable(rows=({"x": [1, 2]},)), spec)["x"].dtype == pl.Array(
+        pl.Float32, 2
+    )
+    assert source_table(GivenTable(rows=({"x": [1]},)), spec)["x"].dtype == pl.List(pl.Int64)
+    assert (
+        source_table(GivenTable(rows=({"x": "[1]"},), is_text=True), spec)["x"].dtype == pl.String
+    )
+    assert source_table(GivenTable(rows=({"x": 1, "y": 2},)), spec_of(tm.Int64())).width == 2

@@ -158,3 +158,17 @@ def test_a_changed_row_is_found(rows: list[tuple[Any, ...]], data: st.DataObject
     for key in ([], ["id"]):
         assert compare_rows(frame(*rows), frame(*changed), key=key)
         assert compare_rows(frame(*changed), frame(*rows), key=key)
+
+
+def test_cells_that_are_not_compared() -> None:
+    expected, actual = frame((1, None), (2, 2.0)), frame((2, 2.0), (1, 7.0))
+    gaps = {"x": {0}}
+    for key in ([], ["id"]):
+        assert compare_rows(expected, actual, key=key, gaps=gaps) == ()
+    assert compare_rows(expected, actual.reverse(), ordered=True, gaps=gaps) == ()
+    [found] = compare_rows(expected, frame((2, 2.0)), key=["id"], gaps=gaps)
+    assert found == RowDifference(kind="missing", row={"id": "1", "x": ""})
+    [found] = compare_rows(expected, frame((1, 7.0), (2, 3.0)), key=["id"], gaps=gaps)
+    assert found.row == {"id": "2"}
+    # Without its key, a row fits any other one that is alike.
+    assert compare_rows(frame((None, 1.0)), frame((5, 1.0)), key=["id"], gaps={"id": {0}}) == ()

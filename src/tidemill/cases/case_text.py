@@ -18,10 +18,15 @@ class UnwritableValue(ValueError):
     """A value that TOML can't hold."""
 
 
-def case_text(case: StageCase, given: Mapping[str, pl.DataFrame], expected: pl.DataFrame) -> str:
+def case_text(
+    case: StageCase,
+    given: Mapping[str, pl.DataFrame],
+    expected: pl.DataFrame,
+    quarantined: Mapping[str, int] | None = None,
+) -> str:
     """A case with these rows as a TOML document; columns with values that it can't hold are left out.
 
-    So are missing values, which a case needn't name.
+    So are missing values, which a case needn't name. `quarantined` are numbers of rows by stage.
     """
     lines = ["[[case]]", f"name = {toml_value(case.name)}", f"stage = {toml_value(case.stage)}"]
     if case.partition:
@@ -30,6 +35,9 @@ def case_text(case: StageCase, given: Mapping[str, pl.DataFrame], expected: pl.D
     for name, rows in given.items():
         lines += _table(toml_key(name), rows)
     lines += ["", "[case.expect]", *_table("rows", expected)]
+    if quarantined:
+        lines += ["", "[case.expect.quarantined]"]
+        lines += [f"{toml_key(name)} = {count}" for name, count in quarantined.items()]
     return "\n".join(lines) + "\n"
 
 

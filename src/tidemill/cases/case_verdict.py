@@ -184,10 +184,17 @@ def _row_problems(
             ordered=expect.ordered,
             tolerance=expect.tolerance,
             partial=name == "includes",
+            gaps=_uncompared(table, spec),
         )
         if found:
             yield describe_differences(found)
             differences += found
+
+
+def _uncompared(table: GivenTable, spec: ContractSpec | None) -> dict[str, frozenset[int]]:
+    """The cells that a row doesn't name, of columns that are never null; nullable ones are null then."""
+    nullable = {column.name for column in spec.columns if column.nullable} if spec else set()
+    return {name: frozenset(table.gaps(name)) for name in table.columns if name not in nullable}
 
 
 def expected_table(

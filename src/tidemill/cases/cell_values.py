@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -63,11 +64,15 @@ def typed_table(table: GivenTable, spec: ContractSpec, names: Sequence[str] = ()
     return pl.DataFrame(columns)
 
 
-def source_table(table: GivenTable) -> pl.DataFrame:
-    """The rows of a table as a source has them: values that are of several types in a column are texts."""
+def source_table(table: GivenTable, spec: ContractSpec | None = None) -> pl.DataFrame:
+    """The rows of a table as a source has them: values that are of several types in a column are texts.
+
+    Values of types that neither TOML nor Python has, such as arrays, are of the type in the contract `spec`.
+    """
     if table.frame is not None:
         return table.frame
-    columns = [_as_found(name, _cells(table, name)) for name in table.columns]
+    declared = {} if spec is None or table.is_text else {each.name: each for each in spec.columns}
+    columns = [_of_source(name, _cells(table, name), declared.get(name)) for name in table.columns]
     return pl.DataFrame(columns) if columns else pl.DataFrame(height=table.height)
 
 
@@ -76,6 +81,15 @@ def _cells(table: GivenTable, name: str) -> pl.Series | list[Any]:
         frame = table.frame
         return frame[name] if name in frame.columns else [None] * frame.height
     return [row.get(name) for row in table.rows or ()]
+
+
+def _of_source(name: str, cells: pl.Series | list[Any], column: Column | None) -> pl.Series:
+    if column is not None:
+        dtype = polars_type(column.dtype)
+        if dtype.is_nested() or isinstance(dtype, _OWN_TEXT):
+            with suppress(CellError):
+                return _typed(column, cells, is_text=False)
+    return _as_found(name, cells)
 
 
 def _as_found(name: str, cells: pl.Series | list[Any]) -> pl.Series:

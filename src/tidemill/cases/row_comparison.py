@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -18,6 +18,8 @@ _RELATIVE = 1e-9
 _PAIRED = 60
 
 Row = tuple[Any, ...]
+# A cell that isn't compared.
+ANY: Any = object()
 MISSING, UNEXPECTED, CHANGED = "missing", "unexpected", "changed"
 
 
@@ -29,13 +31,15 @@ def compare_rows(
     ordered: bool = False,
     tolerance: float = 0.0,
     partial: bool = False,
+    gaps: Mapping[str, Collection[int]] | None = None,
 ) -> tuple[RowDifference, ...]:
     """The rows that differ in the columns of `expected`, which `actual` has in the same types.
 
     Rows are paired by the `key` if it tells them apart, else in any order; `ordered` ones by their
-    place. If it is `partial`, rows that aren't expected don't count.
+    place. If it is `partial`, rows that aren't expected don't count. `gaps` are cells of expected rows that
+    aren't compared: the numbers of their rows.
     """
-    comparison = _RowPairing(expected, actual, tolerance)
+    comparison = _RowPairing(expected, actual, tolerance, gaps or {})
     if ordered and not partial:
         return comparison.by_place(key)
     # A part of the key tells rows apart, too, such as those of one partition.
@@ -49,6 +53,8 @@ def compare_rows(
 
 def same_values(one: Any, other: Any, tolerance: float = 0.0) -> bool:
     """Whether two values are equal: missing ones, NaN, and floats up to a tolerance, also within lists."""
+    if one is ANY or other is ANY:
+        return True
     if one is None or other is None:
         return one is other
     if isinstance(one, float) and isinstance(other, float):
@@ -76,12 +82,20 @@ def _same_floats(one: float, other: float, tolerance: float) -> bool:
 class _RowPairing:
     """Two tables with the same columns, as rows of comparable values."""
 
-    def __init__(self, expected: pl.DataFrame, actual: pl.DataFrame, tolerance: float) -> None:
+    def __init__(
+        self,
+        expected: pl.DataFrame,
+        actual: pl.DataFrame,
+        tolerance: float,
+        gaps: Mapping[str, Collection[int]],
+    ) -> None:
         self._names = expected.columns
         shown = actual.select(self._names)
         self._frames = {"expected": expected, "actual": shown}
-        self._expected = _rows(expected, expected.height)
-        self._actual = _rows(shown, actual.height)
+        self._expected = _rows(expected, expected.height, gaps)
+        self._actual = _rows(shown, actual.height, {})
+        # Cells that aren't compared can't tell which rows are alike.
+        self._whole = [at for at, name in enumerate(self._names) if not gaps.get(name)]
         self._tolerance = tolerance
 
     def by_place(self, key: Sequence[str]) -> tuple[RowDifference, ...]:
@@ -123,7 +137,7 @@ class _RowPairing:
         places: dict[Row, int] = {}
         for place, row in enumerate(rows):
             values = tuple(map(_hashable, (row[index] for index in at)))
-            if values in places or any(row[index] is None for index in at):
+            if values in places or any(row[index] is None or row[index] is ANY for index in at):
                 return None
             places[values] = place
         return places
@@ -150,7 +164,8 @@ class _RowPairing:
         groups: defaultdict[Row, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
         for side, rows in enumerate((self._expected, self._actual)):
             for place, row in enumerate(rows):
-                groups[tuple(map(_without_floats, row))][side].append(place)
+                alike = tuple(_without_floats(row[at]) for at in self._whole)
+                groups[alike][side].append(place)
         missing: list[int] = []
         unexpected: list[int] = []
         for wanted, there in groups.values():
@@ -190,7 +205,7 @@ class _RowPairing:
         shown = [name for name in key if name in self._names and name not in differing] or [
             name for name in self._names if name not in differing
         ]
-        row = {name: self._cell("expected", place, name) for name in shown}
+        row = {name: self._cell("actual", other, name) for name in shown}
         return RowDifference(kind=CHANGED, row=row, changes=changes)
 
     def _lone(self, kind: str, place: int) -> RowDifference:
@@ -200,11 +215,19 @@ class _RowPairing:
         )
 
     def _cell(self, side: str, place: int, name: str) -> str:
+        if side == "expected" and self._expected[place][self._names.index(name)] is ANY:
+            return ""
         return cell_text(self._frames[side][name][place])
 
 
-def _rows(frame: pl.DataFrame, height: int) -> list[Row]:
-    columns = [comparable_cells(series) for series in frame.get_columns()]
+def _rows(frame: pl.DataFrame, height: int, gaps: Mapping[str, Collection[int]]) -> list[Row]:
+    columns = []
+    for series in frame.get_columns():
+        holes = gaps.get(series.name, ())
+        cells = comparable_cells(series)
+        columns.append(
+            [ANY if at in holes else cell for at, cell in enumerate(cells)] if holes else cells
+        )
     return [*zip(*columns, strict=True)] if columns else [()] * height
 
 

@@ -130,14 +130,14 @@ class StageCases:
             given=given,
             expect=Expectation(count=0),
         )
-        rows, output = CaseRunner(flow, ()).rows(case)
+        rows, output, rejected = CaseRunner(flow, ()).rows(case)
         shown = {
             name: rows[name].select(given[name].columns or self._shared(name)) for name in given
         }
         expected = output.select(self._shared(stage))
         try:
             self.folder.mkdir(exist_ok=True)
-            file.write_text(case_text(case, shown, expected), encoding="utf-8")
+            file.write_text(case_text(case, shown, expected, rejected), encoding="utf-8")
         except OSError as error:
             raise StorageError(f"{file} can't be written: {error.strerror}") from error
         return file

@@ -57,15 +57,16 @@ class CaseRunner:
             seconds=seconds,
         )
 
-    def rows(self, case: StageCase) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
+    def rows(self, case: StageCase) -> tuple[dict[str, pl.DataFrame], pl.DataFrame, dict[str, int]]:
         """The rows of the tables that a case is computed from, by stage, and those that its stage gives.
 
-        Raises what the stage raises.
+        Also how many rows of each stage are quarantined. Raises what the stage raises.
         """
         tables = CaseTables(self._flow, case, self._readers)
         output = tables.rows(case.stage)
         inputs = [item.name for item in self._flow[case.stage].frames] or [case.stage]
-        return {name: tables.rows(name) for name in inputs}, output
+        rejected = {name: bad.height for name, bad in tables.rejected.items()}
+        return {name: tables.rows(name) for name in inputs}, output, rejected
 
     def _outcome(self, case: StageCase, stage: Stage, tables: CaseTables) -> CaseOutcome:
         found = CaseOutcome()

@@ -163,7 +163,7 @@ class CaseTables:
         if table.is_synthetic:
             return self._generated(stage, table.count)
         try:
-            rows = source_table(table) if is_source else typed_table(table, spec)
+            rows = source_table(table, spec) if is_source else typed_table(table, spec)
             if stage.kind is Kind.INGEST and not is_source:
                 others = [name for name in table.columns if name not in spec.names]
                 rows = rows.hstack(source_table(table).select(others)) if others else rows
