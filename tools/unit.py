@@ -109,7 +109,8 @@ def folder_in_memory() -> Path | None:
     """An empty folder for temporary files, the same each time; None where memory has no room for one."""
     if not has_room(MEMORY):
         return None
-    folder = MEMORY / f"tidemill-tests-{os.getuid()}-{zlib.crc32(bytes(ROOT)):08x}"
+    # Short, since the path of a socket may have no more than a hundred characters.
+    folder = MEMORY / f"tide-{zlib.crc32(f'{os.getuid()} {ROOT}'.encode()):x}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     return folder
