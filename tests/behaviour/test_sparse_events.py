@@ -113,6 +113,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Receipt": {
         "stages": (), "wall_s": 0.0, "cpu_s": 0.0, "peak_rss": 0, "cost": 0.0, "currency": "",
         "exit_code": 0, "messages": (), "failures": (), "memory_gb_s": 0.0,
+        "off_peak": None,
     },
     "Ruling": {"rows": (), "fixed": "", "note": ""},
     "RolloutStep": {
@@ -155,6 +156,11 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "ScheduleChanged": {"actor": "", "place": ""},
     "SchedulePaused": {"until": None, "reason": ""},
     "ScheduleResumed": {"reason": ""},
+    "WorkDeferred": {"works": (), "unit": ""},
+    "DeferredWork": {
+        "because": "", "price": None, "price_at_once": None, "cpu_s": 0.0, "late": False,
+    },
+    "OffPeakSaving": {"waited_s": 0.0, "share": None, "amount": None, "unit": "", "late": ()},
     "Ticked": {"run": None, "missed": 0},
     "Acted": {"detail": ""},
     "Compacted": {"events": {}, "packed": 0, "bytes_before": 0, "bytes_after": 0, "actor": ""},

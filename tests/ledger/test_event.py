@@ -28,7 +28,7 @@ NAMES = [
     "Silenced", "SilenceEnded",
     "ScheduleChanged", "SchedulePaused", "ScheduleResumed",
     "SweepMarked", "SweepConfirmed", "DataPinned", "DataUnpinned", "StagesUndeclared",
-    "RetentionDeclared", "PricesSet", "ChangesSeen",
+    "RetentionDeclared", "PricesSet", "WorkDeferred", "ChangesSeen",
 ]  # fmt: skip
 
 

@@ -96,7 +96,7 @@ action anchor artifact as_of baseline bounds candidate catalog categories channe
 columns content contract contracts counts currency curves days decision declared delivers digest effect
 endpoint endpoints entities entity environment errors evaluations events evidence fate figures fixed format
 functions gate goals golden gone hardware head heads id importances incident incumbent inputs investigate
-key kind label left metric metrics missing missing_since model name newest object objects output packages
+key kind label late left metric metrics missing missing_since model name newest object objects output packages
 page params parent part partition partitions parts path pin place profile quarantine reading reads recipe
 recipes reference removed replaced replaces review roots rows rowset rule rules run sample schedule scope
 seen severity sha256 signature silence snapshot source stage stages state stopped subject sweep table target
@@ -105,7 +105,8 @@ without worker workflow workflows
 """
 NO_PEOPLE = frozenset(_NO_PEOPLE.split())
 _TEXTS = (
-    "advice command detail error message messages note problem reason reasons text title trace why"
+    "advice because command detail error message messages note problem reason reasons text title "
+    "trace why"
 )
 TEXTS = frozenset(_TEXTS.split())
 # The column by which an evaluation divides rows.

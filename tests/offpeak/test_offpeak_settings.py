@@ -94,6 +94,8 @@ def test_a_tariff_is_read_as_it_is_documented() -> None:
         ({"file": "a", "old": -1}, "old = -1 is not a duration"),
         ({"function": "prices"}, "function = 'prices' is not module:name"),
         ({"function": "prices:a; b"}, "is not module:name"),
+        ({"file": "a", "defer": 1}, "[tool.tidemill.offpeak.defer] = 1 is not a table of stages"),
+        ({"file": "a", "defer": {"fit": True}}, "offpeak.defer] fit = True is not a duration"),
         ({"tariff": 1}, "[tool.tidemill.offpeak.tariff] = 1 is not a table"),
         ({"tariff": {}}, "[tool.tidemill.offpeak.tariff] has no bands"),
         ({"tariff": {"bands": [NIGHT]}}, "needs `zone` in [tool.tidemill.offpeak]"),
@@ -105,6 +107,13 @@ def test_faults_are_named(table: dict[str, Any], why: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse(**table)
     assert why in str(caught.value)
+
+
+def test_stages_may_wait_longer_or_not_at_all() -> None:
+    assert parse(file="a", defer={"fit": "2h", "daily": False}).defer == {
+        "fit": 7_200,
+        "daily": None,
+    }
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ def jobs(draw: st.DrawFn) -> list[WaitingJob]:
                 seconds=draw(st.integers(1, 200)) * 60.0,
                 deadline=NOW + draw(st.integers(-100, 3_000)) * 60.0,
                 release=NOW + draw(st.integers(-100, 600)) * 60.0,
+                reserve=draw(st.sampled_from((0.0, 600.0))),
                 cpus=draw(st.sampled_from((0.5, 1.0, 2.0, 9.0))),
                 after=tuple(sorted(one.id for one in before)),
                 divisible=draw(st.booleans()),
@@ -156,6 +157,13 @@ def test_a_job_without_slack_begins_at_once(within: float) -> None:
     assert (planned.start, planned.forced, planned.late) == (NOW, True, within < 1)
 
 
+@pytest.mark.parametrize(("reserve", "hours"), [(0, 6), (1, 6), (2, 2), (6.5, 0.5), (7, 0)])
+def test_a_job_leaves_time_to_take_longer(reserve: float, hours: float) -> None:
+    prices = hourly(9, 5, 3, 9, 9, 9, 1, 9)
+    planned = make_timetable([job(reserve=reserve * HOUR)], prices, now=NOW)["a"]
+    assert planned.start == NOW + hours * HOUR
+
+
 def test_a_divisible_job_takes_the_cheapest_slots() -> None:
     prices = hourly(9, 1, 9, 2, 9, 3, 9, 9)
     planned = make_timetable([job(hours=2.5, divisible=True)], prices, now=NOW)["a"]
@@ -181,6 +189,31 @@ def test_upstream_jobs_leave_time_for_those_that_wait_for_them() -> None:
     assert table["features"].end <= table["model"].start
     assert not table["model"].late
     assert table["model"].start == NOW + 6 * HOUR
+
+
+def test_jobs_share_the_capacity() -> None:
+    jobs = [job("a", hours=2), job("b", hours=2), job("c", hours=2, cpus=0.5), job("d", cpus=0.5)]
+    table = make_timetable(jobs, hourly(9, 9, 1, 1, 2, 2, 9, 9), now=NOW, capacity=1.0)
+    hours = {name: (one.start / HOUR - NOW / HOUR, one.price) for name, one in table.items()}
+    assert hours == {"a": (2, 1), "b": (4, 2), "c": (0, 9), "d": (0, 9)}
+    # With room for two, and for halves beside wholes.
+    table = make_timetable(jobs, hourly(9, 9, 1, 1, 2, 2, 9, 9), now=NOW, capacity=2.0)
+    assert {name: one.price for name, one in table.items()} == {"a": 1, "b": 1, "c": 2, "d": 2}
+
+
+def test_jobs_wait_for_several_others() -> None:
+    first = [job("a"), job("b", within=3)]
+    last = job("c", after=("a", "b", "a"))
+    table = make_timetable([last, *first], hourly(5, 4, 3, 2, 1, 1, 1, 1), now=NOW, capacity=2)
+    assert table["c"].start >= max(table["a"].end, table["b"].end)
+
+
+def test_a_divisible_job_that_is_no_cheaper_in_parts_is_done_at_once() -> None:
+    planned = make_timetable([job(hours=2, divisible=True)], hourly(1, 1, 1, 1), now=NOW)["a"]
+    assert planned.spans == ((NOW, NOW + 2 * HOUR),)
+    # Too few prices are known for all of its work.
+    planned = make_timetable([job(hours=3, divisible=True)], hourly(1, 1), now=NOW)["a"]
+    assert planned.lacks_prices
 
 
 @pytest.mark.parametrize(

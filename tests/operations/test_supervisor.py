@@ -27,6 +27,7 @@ from tidemill.operations.supervision import (
     StartServer,
     UpJob,
     WorkflowDescription,
+    YieldChild,
 )
 from tidemill.operations.supervisor import STARTED, Supervisor
 from tidemill.operations.up_settings import UpSettings
@@ -319,6 +320,112 @@ def test_dues_are_acted_on_once() -> None:
     world.jobs(53.0)
     world.answer(replace(OK, dues=(later,)))
     assert [job.because for job in world.jobs(100.0)] == [("nightly",)]
+
+
+NIGHT = Due(task=DutyTask.OFF_PEAK, at=WALL + 100.0, because="train model is cheaper then")
+WAITS = replace(OK, dues=(NIGHT,))
+INTERRUPTED = JobAnswer(ending=Ending.INTERRUPTED, exit_code=130)
+
+
+def off_peak(world: World, now: float) -> int:
+    """The number of the child that is given the work that waited; upkeep is done at once."""
+    world.now = now
+    for _ in range(4):
+        for order in world.up.orders(now, WALL + now):
+            if isinstance(order, StartChild):
+                known = replace(SHOP, dues=world.up._dues)
+                world.up.note_description(order.number, known, now)
+            elif isinstance(order, GiveJob) and order.job.task is DutyTask.OFF_PEAK:
+                assert order.job.because == (NIGHT.because,)
+                return order.number
+            elif isinstance(order, GiveJob):
+                assert order.job.task is DutyTask.UPKEEP
+                world.up.note_answer(order.number, replace(OK, dues=world.up._dues), now)
+    raise AssertionError("nothing was given")
+
+
+def waiting() -> World:
+    """After the first run, which left work for later."""
+    world = World(description=replace(SHOP, dues=(NIGHT,)))
+    world.jobs()
+    world.answer(WAITS)
+    assert world.jobs() == []
+    return world
+
+
+def test_work_that_waits_is_run_at_its_time() -> None:
+    world = waiting()
+    assert world.up.is_idle
+    assert NIGHT.at in [duty.at for duty in world.up.duties(50.0, WALL + 50.0)]
+    assert world.up.wake_at(99.0, WALL + 99.0) == 100.0
+    number = off_peak(world, 100.0)
+    world.up.note_answer(number, OK, 101.0)
+    assert world.up._dues == ()
+    assert world.jobs(1_000.0) == []
+
+
+def test_work_that_waits_lets_changes_go_first() -> None:
+    world = waiting()
+    world.up.note_change("sales", 99.9)
+    # The run of the change is near.
+    assert world.jobs(100.5) == []
+    (job,) = world.jobs(101.0)
+    assert job.task is DutyTask.RUN
+    world.answer(WAITS)
+    off_peak(world, 102.0)
+
+
+def urgent(world: World, now: float) -> int:
+    """The number of the child that is given the run of a change."""
+    world.up.note_change("sales", now - 1.0)
+    world.now = now
+    (job,) = world.jobs(now)
+    assert job.task is DutyTask.RUN
+    return next(number for number, child in world.up.children.items() if child.job is job)
+
+
+def test_work_that_waited_makes_room_a_few_times() -> None:
+    world, now = waiting(), 100.0
+    for round_ in range(4):
+        number = off_peak(world, now)
+        # The run of a change finds the environment busy.
+        busy = JobAnswer(ending=Ending.BUSY, summary="another run", dues=(NIGHT,))
+        world.up.note_answer(urgent(world, now + 1.0), busy, now + 1.1)
+        asked = [order for order in world.orders(now + 1.2) if isinstance(order, YieldChild)]
+        assert asked == ([YieldChild(number)] if round_ < 3 else [])
+        ending = Ending.INTERRUPTED if asked else Ending.OK
+        world.up.note_answer(number, JobAnswer(ending=ending, dues=(NIGHT,)), now + 2.0)
+        # The change is run before the work goes on.
+        (job,) = world.jobs(now + 4.0)
+        assert job.task is DutyTask.RUN
+        for child in [*world.up.children.values()]:
+            if child.job is not None:
+                world.up.note_answer(child.number, WAITS, now + 5.0)
+        now += 50.0
+
+
+def test_work_that_waited_and_fails_is_tried_again_after_longer_waits() -> None:
+    world = waiting()
+    world.up.note_answer(off_peak(world, 100.0), replace(FAILED, dues=(NIGHT,)), 100.0)
+    assert world.jobs(109.0) == []
+    number = off_peak(world, 110.0)
+    # Its process dies.
+    world.up.note_end(number, "killed", 111.0)
+    assert world.jobs(125.0) == []
+    number = off_peak(world, 131.0)
+    busy = JobAnswer(ending=Ending.BUSY, summary="another run", dues=(NIGHT,))
+    world.up.note_answer(number, busy, 132.0)
+    assert world.jobs(133.0) == []
+    off_peak(world, 142.0)
+
+
+def test_work_that_waits_runs_also_while_runs_fail() -> None:
+    world = waiting()
+    world.up.note_change("sales", 90.0)
+    world.jobs(92.0)
+    world.answer(replace(FAILED, dues=(NIGHT,)))
+    world.up.backlog = Backlog(stage="sales", behind=2, at_once=1)
+    off_peak(world, 100.5)
 
 
 def test_a_plan_is_made_now_and_then_and_more_often_for_sources_that_tell_nothing() -> None:

@@ -19,6 +19,7 @@ from tidemill.ledger.event import (
 )
 from tidemill.ledger.governance_events import ReviewOpened, Waived
 from tidemill.ledger.io.lease_holder import this_process
+from tidemill.ledger.off_peak_events import WorkDeferred
 from tidemill.ledger.policy import Waiver
 from tidemill.ledger.run import Attempt, Outcome
 from tidemill.operations.duty import Duty, DutyTask
@@ -27,6 +28,7 @@ from tidemill.operations.up_report import UpReport, UpRole
 from tidemill.project.status import read_status
 from tidemill.testing import governance_records as samples
 from tidemill.testing import records
+from tidemill.testing.off_peak_records import deferred_work
 
 
 def record(folder: Path, *events: object) -> None:
@@ -250,3 +252,25 @@ def test_an_unknown_environment_is_refused(built: Path) -> None:
         read_status(built, environment="dev")
     shutil.rmtree(built / ".tidemill")
     assert read_status(built, environment="dev").notes
+
+
+def test_what_waits_for_a_price_is_told_and_is_wrong_when_it_is_late(built: Path) -> None:
+    with (built / "pyproject.toml").open("a") as file:
+        file.write('\n[tool.tidemill.offpeak]\nfile = "prices.csv"\n')
+    with forgotten_imports(), tm.open(built) as project:
+        now = project.tools.clock()
+    work = deferred_work(since=now - 60.0, start=now + 3_600.0, deadline=now + 7_200.0)
+    record(built, WorkDeferred(environment="prod", works=(work,)))
+    found = read_status(built)
+    assert found.wrong == ()
+    assert [fact.stage for fact in found.waiting] == ["model"]
+    assert "train model waits until" in found.waiting[0].text
+    late = (replace(work, late=True), replace(work, deadline=now - 1.0))
+    record(built, WorkDeferred(environment="prod", works=late))
+    found = read_status(built)
+    assert found.waiting == ()
+    assert ["run it now" in fact.text for fact in found.wrong] == [True, True]
+    # Nobody asks for prices any more.
+    text = (built / "pyproject.toml").read_text()
+    (built / "pyproject.toml").write_text(text.partition("[tool.tidemill.offpeak]")[0])
+    assert read_status(built).wrong == ()

@@ -150,6 +150,8 @@ def plan_body(made: Plan, price: Price, reasons: StageReasons | None = None) -> 
         "current": made.current,
         "models": made.models,
         "waiting": made.waiting,
+        "deferred": made.deferred,
+        "price_unit": made.price_unit,
         "broken": made.broken,
         "missing": made.missing,
         "removals": made.removals,

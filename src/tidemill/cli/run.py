@@ -46,6 +46,8 @@ if TYPE_CHECKING:
               help="Run all steps in this process, one by one; resource limits don't apply.")  # fmt: skip
 @click.option("--fail-fast", is_flag=True,
               help="Begin nothing any more once a step has failed; what runs may end.")  # fmt: skip
+@click.option("--off-peak", is_flag=True,
+              help="Leave work for when it is cheaper; `tidemill plan` shows when.")  # fmt: skip
 @click.option("--watch", is_flag=True,
               help="Run, and again whenever sources or code change, until Ctrl-C.")  # fmt: skip
 @json_option
@@ -57,6 +59,7 @@ def run(
     debug: bool,
     inline: bool,
     fail_fast: bool,
+    off_peak: bool,
     watch: bool,
     as_json: bool,
     **request: Any,
@@ -85,6 +88,7 @@ def run(
             progress=progress,
             inline=inline,
             fail_fast=fail_fast,
+            off_peak=off_peak,
             raise_on_failure=False,
         )
     text = render_receipt(receipt, text_width())

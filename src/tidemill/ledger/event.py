@@ -44,6 +44,7 @@ from tidemill.ledger.incident_events import (
     Silenced,
     SilenceEnded,
 )
+from tidemill.ledger.off_peak_events import WorkDeferred
 from tidemill.ledger.retention_events import (
     DataPinned,
     DataUnpinned,
@@ -349,6 +350,7 @@ Event: TypeAlias = (
     | StagesUndeclared
     | RetentionDeclared
     | PricesSet
+    | WorkDeferred
     | ChangesSeen
 )
 EVENTS: tuple[type[Event], ...] = get_args(Event)

@@ -12,6 +12,7 @@ from tidemill.core.errors import BudgetError, GateError, TidemillError
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.printable import html_text
 from tidemill.core.text_table import html_table
+from tidemill.ledger.off_peak import OffPeakSaving
 from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.memo import MemoUsage
 from tidemill.workflow.trigger import TriggerEvidence
@@ -141,7 +142,8 @@ class Receipt:
 
     `cost` is money in the project's currency: what all attempts and the run beside them used, at the prices
     when it began (0 if none is set), plus the spending of memos. `memory_gb_s` is the memory that its
-    processes held, in gigabytes (10^9 bytes) times seconds.
+    processes held, in gigabytes (10^9 bytes) times seconds. `off_peak` is what work saved that
+    had waited for a cheaper time.
     """
 
     run: str
@@ -156,6 +158,7 @@ class Receipt:
     messages: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
     memory_gb_s: float = 0.0
+    off_peak: OffPeakSaving | None = None
 
     def __repr__(self) -> str:
         return f"<Receipt {self._headline}>"

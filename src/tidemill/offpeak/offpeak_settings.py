@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
 
@@ -15,7 +15,7 @@ from tidemill.offpeak.tariff import DAY_MINUTES, WEEKDAYS, Tariff, TariffBand
 
 _SOURCES = ("file", "tariff", "function")
 _LENGTHS = ("default_deadline", "old", "timeout")
-_KEYS = (*_SOURCES, "zone", "unit", "per_cpu_hour", *_LENGTHS)
+_KEYS = (*_SOURCES, "zone", "unit", "per_cpu_hour", "defer", *_LENGTHS)
 _BAND_KEYS = ("days", "from", "to", "price")
 _TIME = re.compile(r"(\d{1,2}):(\d{2})")
 _FUNCTION = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
@@ -27,8 +27,9 @@ class OffPeakSettings:
 
     Without any, no work waits. Local times are of `zone`. Prices are in `unit`, such as "EUR/kWh", of which
     a CPU hour takes `per_cpu_hour` (None: not known, so that savings are told as a share only). What says
-    nothing else may wait for `default_deadline`; partitions that end `old` before the newest one of their
-    stage may wait, too. A function is ended after `timeout`. Lengths are in seconds.
+    nothing else may wait for `default_deadline`; `defer` says it by stage (None: not at all). Partitions
+    that end `old` before the newest one of their stage may wait, too. A function is ended after `timeout`.
+    Lengths are in seconds.
     """
 
     file: str = ""
@@ -40,6 +41,7 @@ class OffPeakSettings:
     default_deadline: float = 86_400.0
     old: float = 7 * 86_400.0
     timeout: float = 30.0
+    defer: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def is_set(self) -> bool:
@@ -62,23 +64,38 @@ def parse_offpeak_settings(table: Mapping[str, Any], place: str) -> OffPeakSetti
         found = f"not {' and '.join(given)}" if given else "which it doesn't have"
         raise UsageError(f"{place} needs exactly one of file, tariff and function, {found}")
     zone = _zone(table, place)
-    values: dict[str, Any] = {
-        name: _length(table[name], f"{place} {name}") for name in _LENGTHS if name in table
+    tariff = place.replace("offpeak]", "offpeak.tariff]")
+    readers: Mapping[str, Callable[[Any], Any]] = {
+        "file": lambda value: _text(value, f"{place} file"),
+        "unit": lambda value: _text(value, f"{place} unit"),
+        "function": lambda value: _function(value, f"{place} function"),
+        "tariff": lambda value: _tariff(value, zone, tariff),
+        "per_cpu_hour": lambda value: _amount(value, f"{place} per_cpu_hour"),
+        "defer": lambda value: _defer(value, place.replace("offpeak]", "offpeak.defer]")),
     }
-    for name in ("file", "unit", "function"):
-        if name in table:
-            values[name] = _text(table[name], f"{place} {name}")
-    if "function" in table and _FUNCTION.fullmatch(values["function"]) is None:
-        raise UsageError(
-            f"{place} function = {values['function']!r} is not module:name, such as prices:day_ahead"
-        )
-    if "tariff" in table:
-        values["tariff"] = _tariff(
-            table["tariff"], zone, place.replace("offpeak]", "offpeak.tariff]")
-        )
-    if "per_cpu_hour" in table:
-        values["per_cpu_hour"] = _amount(table["per_cpu_hour"], f"{place} per_cpu_hour")
+    values: dict[str, Any] = {
+        name: readers[name](value) if name in readers else _length(value, f"{place} {name}")
+        for name, value in table.items()
+        if name != "zone"
+    }
     return OffPeakSettings(zone=zone, **values)
+
+
+def _function(value: object, place: str) -> str:
+    name = _text(value, place)
+    if _FUNCTION.fullmatch(name) is None:
+        raise UsageError(f"{place} = {name!r} is not module:name, such as prices:day_ahead")
+    return name
+
+
+def _defer(table: object, place: str) -> Mapping[str, float | None]:
+    """How long the work of stages may wait; false says that it doesn't."""
+    if not isinstance(table, dict):
+        raise UsageError(f"{place} = {table!r} is not a table of stages, such as train = '8h'")
+    return {
+        name: None if value is False else _length(value, f"{place} {name}")
+        for name, value in table.items()
+    }
 
 
 def _zone(table: Mapping[str, Any], place: str) -> tzinfo | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from math import isfinite
 from statistics import median
 
@@ -23,11 +23,15 @@ class PricePiece:
 _HOUR_S = 3_600.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PriceCurve:
     """Pieces in order, which don't overlap; between them, before and after no price is known."""
 
     pieces: tuple[PricePiece, ...] = ()
+    # The starts of the pieces; the seconds that are known, and price times seconds, before each of them.
+    _starts: Sequence[float] = field(init=False, repr=False, compare=False)
+    _known: Sequence[float] = field(init=False, repr=False, compare=False)
+    _sums: Sequence[float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         ends = float("-inf")
@@ -35,6 +39,11 @@ class PriceCurve:
             if not (isfinite(piece.price) and ends <= piece.start < piece.end):
                 raise ValueError(f"{piece} isn't after the piece before it, or has no price")
             ends = piece.end
+        lengths = [piece.end - piece.start for piece in self.pieces]
+        sums = (p.price * length for p, length in zip(self.pieces, lengths, strict=True))
+        object.__setattr__(self, "_starts", [piece.start for piece in self.pieces])
+        object.__setattr__(self, "_known", [*accumulate(lengths, initial=0.0)])
+        object.__setattr__(self, "_sums", [*accumulate(sums, initial=0.0)])
 
     @property
     def until(self) -> float:
@@ -43,7 +52,7 @@ class PriceCurve:
 
     def at(self, moment: float) -> float | None:
         """The price at a moment; None if it isn't known."""
-        place = bisect_right(self.pieces, moment, key=lambda piece: piece.start) - 1
+        place = bisect_right(self._starts, moment) - 1
         if place < 0 or moment >= self.pieces[place].end:
             return None
         return self.pieces[place].price
@@ -52,12 +61,15 @@ class PriceCurve:
         """The mean price from `start` until `end`; None if a part of it isn't known."""
         if end <= start:
             return self.at(start)
-        total = covered = 0.0
-        for piece in self._pieces_in(start, end):
-            length = min(end, piece.end) - max(start, piece.start)
-            total, covered = total + length * piece.price, covered + length
+        place = bisect_right(self._starts, start) - 1
+        if place >= 0 and end <= self.pieces[place].end:
+            return self.pieces[place].price
+        known, total = self._until(start)
+        more, all_of_it = self._until(end)
         # Sums of lengths are rounded.
-        return total / covered if covered >= (end - start) * (1 - 1e-9) and covered else None
+        if more - known < (end - start) * (1 - 1e-9) or more <= known:
+            return None
+        return (all_of_it - total) / (more - known)
 
     def starts_in(self, start: float, end: float) -> Iterator[float]:
         """Yield the times between `start` and `end` at which a known price begins or ends."""
@@ -68,9 +80,18 @@ class PriceCurve:
         """Whether some price between `start` and `end` is known."""
         return next(self._pieces_in(start, end), None) is not None
 
+    def _until(self, moment: float) -> tuple[float, float]:
+        """The known seconds before a moment, and the sum of their prices."""
+        place = bisect_right(self._starts, moment) - 1
+        if place < 0:
+            return 0.0, 0.0
+        piece = self.pieces[place]
+        length = min(moment, piece.end) - piece.start
+        return self._known[place] + length, self._sums[place] + length * piece.price
+
     def _pieces_in(self, start: float, end: float) -> Iterator[PricePiece]:
-        first = max(0, bisect_right(self.pieces, start, key=lambda piece: piece.start) - 1)
-        for piece in self.pieces[first:]:
+        for place in range(max(0, bisect_right(self._starts, start) - 1), len(self.pieces)):
+            piece = self.pieces[place]
             if piece.start >= end:
                 return
             if piece.end > start:

@@ -25,13 +25,15 @@ _ROUNDING = 1e-9
 class WaitingJob:
     """Work of `seconds`, on a share `cpus` of the capacity, that has to end by its `deadline`.
 
-    It begins at `release` at the earliest, and `after` other jobs, by id, have ended. The work of a
-    `divisible` job may be interrupted at no cost.
+    It may take longer by the `reserve`, in which the job doesn't plan to run. It begins at `release` at the
+    earliest, and `after` other jobs, by id, have ended. The work of a `divisible` job may be interrupted at
+    no cost.
     """
 
     id: str
     seconds: float
     deadline: float
+    reserve: float = 0.0
     release: float = float("-inf")
     cpus: float = 1.0
     after: tuple[str, ...] = ()
@@ -130,7 +132,7 @@ def _effective_deadlines(jobs: Mapping[str, WaitingJob], now: float) -> dict[str
     found = {job.id: job.deadline for job in jobs.values()}
     for job in reversed(_upstream_first(jobs)):
         for other in job.after:
-            found[other] = min(found[other], found[job.id] - job.seconds)
+            found[other] = min(found[other], found[job.id] - job.seconds - job.reserve)
     return found
 
 
@@ -169,7 +171,8 @@ def _by_slack(
 
     def push(name: str) -> None:
         job = jobs[name]
-        heappush(heap, (deadlines[name] - max(now, job.release) - job.seconds, name))
+        slack = deadlines[name] - job.reserve - job.seconds - max(now, job.release)
+        heappush(heap, (slack, name))
 
     for name, count in waits.items():
         if not count:
@@ -196,8 +199,8 @@ class _Search:
         need: float,
     ) -> None:
         self._job, self._curve, self._usage, self._need = job, curve, usage, need
-        self._opens, self._deadline = opens, deadline
-        self._latest = deadline - job.seconds
+        self._opens, self._deadline = opens, deadline - job.reserve
+        self._latest = self._deadline - job.seconds
 
     def place(self) -> PlannedTime:
         """The time of the job."""

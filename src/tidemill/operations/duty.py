@@ -12,6 +12,7 @@ class DutyTask(StrEnum):
     """The kinds of work that the supervisor gives to processes."""
 
     RUN = "run"
+    OFF_PEAK = "off-peak"
     UPKEEP = "upkeep"
     SERVE = "serve"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
@@ -41,18 +41,24 @@ class WorkflowDescription:
     dues: tuple[Due, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def unwatched(self, told: Collection[str]) -> list[str]:
+        """The stages whose sources no file tells about, nor a database that has `told` it would."""
+        return [p.stage for p in self.sources if not p.pattern and p.stage not in told]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpJob:
     """A task for a process, the reasons for it, and the changes that it takes care of.
 
-    `look_first` plans before it runs: it may have nothing to do, or too much to do at once.
+    `look_first` plans before it runs: it may have nothing to do, or too much to do at once. A job that
+    `makes_room` is interrupted when work comes up that can't wait.
     """
 
     task: DutyTask
     because: tuple[str, ...]
     changes: Mapping[str, SourceChange] = field(default_factory=dict)
     look_first: bool = False
+    makes_room: bool = False
 
 
 class ListenState(StrEnum):
@@ -152,6 +158,13 @@ class InterruptChild:
 
 
 @dataclass(frozen=True, slots=True)
+class YieldChild:
+    """Ask a process whose job can wait to make room for work that can't."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class KillChild:
     """Kill a process and those that it started."""
 
@@ -169,5 +182,12 @@ class EndServer:
 
 
 Order: TypeAlias = (
-    StartChild | GiveJob | EndChild | InterruptChild | KillChild | StartServer | EndServer
+    StartChild
+    | GiveJob
+    | EndChild
+    | InterruptChild
+    | YieldChild
+    | KillChild
+    | StartServer
+    | EndServer
 )

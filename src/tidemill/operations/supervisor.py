@@ -12,6 +12,7 @@ from itertools import chain
 from math import inf
 
 from tidemill.operations.backoff import RetriedFailure, add_failure
+from tidemill.operations.deferred_jobs import DeferredJobs
 from tidemill.operations.duty import Due, Duty, DutyTask
 from tidemill.operations.supervision import (
     Child,
@@ -28,6 +29,7 @@ from tidemill.operations.supervision import (
     StartServer,
     UpJob,
     WorkflowDescription,
+    YieldChild,
 )
 from tidemill.operations.up_settings import UpSettings
 from tidemill.operations.watch import (
@@ -65,6 +67,7 @@ class Supervisor:
         # Why the workflow can't be imported, and why runs fail.
         self.broken: RetriedFailure | None = None
         self.failure: RetriedFailure | None = None
+        self._deferred = DeferredJobs(settings)
         self.backlog: Backlog | None = None
         self.held = ""
         self.last: JobAnswer | None = None
@@ -79,7 +82,7 @@ class Supervisor:
         self._planned_at = self._kept_up_at = self._active_at = now
         self._is_server_old = self._has_run = False
         # Orders that take a while to be carried out, and aren't given twice.
-        self._ordered: set[EndServer | InterruptChild | KillChild] = set()
+        self._ordered: set[EndServer | InterruptChild | YieldChild | KillChild] = set()
         self._drain_until: float | None = None
 
     def note_change(self, source: str, now: float, example: str = "", count: int = 1) -> None:
@@ -124,6 +127,11 @@ class Supervisor:
         )
         self._dues, self.broken = answer.dues, None
         self._acted = {due: at for due, at in self._acted.items() if due in answer.dues}
+        if job is not None and job.task is DutyTask.OFF_PEAK:
+            self._ordered.discard(YieldChild(number))
+            self._active_at, self._has_run = now, True
+            self._deferred.judge(answer, now)
+            return
         if job is None or job.task is not DutyTask.RUN:
             self._kept_up_at, self._has_run = now, False
             return
@@ -140,6 +148,8 @@ class Supervisor:
         elif child.job.task is DutyTask.RUN:
             self._fail(why, now)
             self._undo(child.job)
+        elif child.job.task is DutyTask.OFF_PEAK:
+            self._deferred.fail(why, now)
         else:
             self._kept_up_at, self._has_run = now, False
 
@@ -188,7 +198,7 @@ class Supervisor:
             )
         fresh = []
         for order in found:
-            if isinstance(order, EndServer | InterruptChild | KillChild):
+            if isinstance(order, EndServer | InterruptChild | YieldChild | KillChild):
                 if order in self._ordered:
                     continue
                 self._ordered.add(order)
@@ -240,6 +250,7 @@ class Supervisor:
         else:
             self._undo(job)
             if answer.ending is Ending.BUSY:
+                self._deferred.ask_for_room()
                 self.failure = RetriedFailure(count=0, why=answer.summary, retry_at=now + _BUSY_S)
 
     def _undo(self, job: UpJob) -> None:
@@ -281,12 +292,23 @@ class Supervisor:
             return
         if not self._is_busy(DutyTask.RUN) and not self.held:
             yield from self._coming_runs(now, wall)
+        if not self._is_urgent_work_near():
+            for task, at, because in self._coming_dues(DutyTask.OFF_PEAK, now, wall):
+                yield task, self._deferred.earliest(at), because
         if not self._is_busy(DutyTask.UPKEEP):
             yield DutyTask.UPKEEP, *self._next_upkeep(now)
             yield from self._coming_dues(DutyTask.UPKEEP, now, wall)
         if self.server_since is None and self.server_failure is not None and self._is_served():
             failure = self.server_failure
             yield DutyTask.SERVE, failure.retry_at, f"the server ended: {failure.why}"
+
+    def _is_urgent_work_near(self) -> bool:
+        """Whether the environment is busy, or will soon be with work that can't wait."""
+        # What fails may do so for long.
+        fails = self.failure is not None and self.failure.count > 0
+        is_near = bool(self.changes or self._wanted or self.backlog) and not fails
+        is_busy = self._is_busy(DutyTask.RUN) or self._is_busy(DutyTask.OFF_PEAK)
+        return is_near or is_busy or bool(self.held)
 
     def _coming_runs(self, now: float, wall: float) -> Iterator[tuple[DutyTask, float, str]]:
         settled = settled_at(self.changes, self.settings.settle, self.settings.max_wait)
@@ -310,18 +332,11 @@ class Supervisor:
 
     def _next_plan(self, earliest: float) -> tuple[float, str]:
         every, why = self.settings.plan_every, "a plan is made regularly, whatever was noticed"
-        if unwatched := self._unwatched():
+        known = self.description
+        if known is not None and (unwatched := known.unwatched(self.listening)):
             every = min(every, self.settings.poll)
             why = f"{', '.join(unwatched)} can only be asked whether it changed"
         return max(self._planned_at + every, earliest), why
-
-    def _unwatched(self) -> list[str]:
-        """The stages whose sources no file tells about."""
-        known = self.description
-        if known is None:
-            return []
-        told = self.listening
-        return [p.stage for p in known.sources if not p.pattern and p.stage not in told]
 
     def _next_upkeep(self, now: float) -> tuple[float, str]:
         if self._has_run:
@@ -334,7 +349,8 @@ class Supervisor:
     def _coming_dues(
         self, task: DutyTask, now: float, wall: float
     ) -> Iterator[tuple[DutyTask, float, str]]:
-        pause = self.settings.plan_every if task is DutyTask.RUN else self.settings.check_every
+        pauses = {DutyTask.RUN: self.settings.plan_every, DutyTask.OFF_PEAK: self.settings.retry}
+        pause = pauses.get(task, self.settings.check_every)
         for due in self._dues:
             if due.task is task:
                 acted = self._acted.get(due)
@@ -355,16 +371,19 @@ class Supervisor:
             because=tuple(dict.fromkeys(reasons)),
             changes=dict(changes),
             look_first=not is_simple,
+            makes_room=task is DutyTask.OFF_PEAK and self._deferred.makes_room,
         )
 
     def _assign(self, now: float, wall: float) -> Iterator[Order]:
         """Give jobs to processes that are ready, and start as many as are needed."""
         if self.code_change is not None:
             return
-        needed = 0
-        for task in (DutyTask.RUN, DutyTask.UPKEEP):
+        needed = 0  # processes for work that comes first
+        for yielding in self._deferred.to_interrupt(self.children.values()):
+            yield YieldChild(yielding.number)
+        for task in (DutyTask.RUN, DutyTask.UPKEEP, DutyTask.OFF_PEAK):
             job = self._next_job(task, now, wall)
-            if job is None:
+            if job is None or (task is DutyTask.OFF_PEAK and needed):
                 continue
             child = self._ready_child()
             if child is None or self.description is None:
@@ -377,7 +396,7 @@ class Supervisor:
 
     def _is_urgent(self, job: UpJob, now: float) -> bool:
         """Whether a process is started for a job; upkeep after a run can wait for the one that runs."""
-        return job.task is DutyTask.RUN or now - self._kept_up_at >= _CHECK_S
+        return job.task is not DutyTask.UPKEEP or now - self._kept_up_at >= _CHECK_S
 
     def _begin(self, child: Child, job: UpJob, now: float, wall: float) -> None:
         self.children[child.number] = replace(child, phase=ChildPhase.BUSY, since=now, job=job)

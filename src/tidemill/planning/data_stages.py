@@ -408,6 +408,8 @@ def _is_requested(draft: Draft, stage: Stage, partition: str, taken: int) -> boo
     request = draft.request
     if request.limit is not None and taken >= request.limit:
         return False
+    if request.holds(stage.name, partition):
+        return False
     return is_selected(request, partition, draft.partitionings[stage.name])
 
 

@@ -89,7 +89,7 @@ def plan_model(draft: Draft, stage: Stage) -> None:
         # It was trained on the same rows, but under a contract that has changed since.
         known, forced = None, True
     evidence = trigger_evidence(draft, stage, window.inputs, bound, outdated)
-    reasons = _due_reasons(draft, stage, bound, outdated, evidence)
+    reasons = _unless_held(draft, stage, _due_reasons(draft, stage, bound, outdated, evidence))
     if outdated and known and not reasons:
         # Reusing an identical training costs nothing, so no trigger is needed.
         reasons = ("the same training was done before",)
@@ -235,6 +235,14 @@ def _due_reasons(
     if outdated and stage.name in draft.request.tuned:
         return ("it has parameters for this run",)
     return fired_reasons(evidence) if evidence is not None else ()
+
+
+def _unless_held(draft: Draft, stage: Stage, reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """The reasons of a training, or none while it waits: the model that is live stays so meanwhile."""
+    if not reasons or not draft.request.holds(stage.name, WHOLE):
+        return reasons
+    draft.incomplete.add(stage.name)
+    return ()
 
 
 def _window(draft: Draft, stage: Stage) -> _Window:

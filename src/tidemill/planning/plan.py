@@ -15,6 +15,7 @@ from tidemill.costs.forecast import BudgetForecast
 from tidemill.ledger.binding import Head, Mark
 from tidemill.ledger.cost import Cost, Estimate
 from tidemill.ledger.delivery import Decision, Delivery
+from tidemill.ledger.off_peak import DeferredWork
 from tidemill.ledger.run import Action
 from tidemill.models.triggers import LiveModelWatch
 from tidemill.quarantine.ruling_input import RulingsByPartition
@@ -158,6 +159,7 @@ class Plan:
     `evaluated_through` is the newest partition that the gates of each model judge it on. `parents` are the
     versions that its trainings continue, by model. `reruns` are the stages that were requested to run again.
     `budgets` say what the plan is expected to take of each budget, and what doesn't fit.
+    `deferred` is the work that can wait for a cheaper time, with prices in `price_unit`.
     """
 
     workflow: str
@@ -179,6 +181,8 @@ class Plan:
     parents: Mapping[str, Artifact] = field(default_factory=dict)
     reruns: frozenset[str] = frozenset()
     budgets: tuple[BudgetForecast, ...] = ()
+    deferred: tuple[DeferredWork, ...] = ()
+    price_unit: str = ""
 
     @property
     def unsettled(self) -> tuple[MissingRows, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from tidemill.core.errors import UsageError
@@ -28,7 +28,8 @@ class Request:
     all source files are hashed. `allow_removals` is the id of the `Removals` of a plan that are allowed;
     with `removals_allowed` a plan does whatever sources lost. `tuned` are the models with parameters for
     this run. With `ask_again` nothing reruns, but what gates or people refused is judged and asked about
-    once more.
+    once more. The partitions `held` of stages wait, and stay as they are; a model is the partition of its
+    training.
     """
 
     stage: str = ""
@@ -45,6 +46,11 @@ class Request:
     removals_allowed: bool = False
     tuned: frozenset[str] = frozenset()
     ask_again: bool = False
+    held: Mapping[str, frozenset[str]] = field(default_factory=dict, hash=False)
+
+    def holds(self, stage: str, partition: str) -> bool:
+        """Whether a partition of a stage waits."""
+        return partition in self.held.get(stage, ())
 
     @property
     def named(self) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from tidemill.planning.request import Request
 from tidemill.project.workspace import Workspace
 
 if TYPE_CHECKING:
+    from tidemill.ledger.run import Receipt
+    from tidemill.planning.plan import Plan
     from tidemill.project.alerts import Alerts
     from tidemill.project.change_review import ChangeReviews
     from tidemill.project.incidents import Incidents
@@ -68,6 +70,14 @@ class OperationServices:
     def metrics(self) -> Metrics:
         """The metrics of stages and endpoints, the objectives, and what is wrong."""
         return cast("Metrics", self._service("metrics", "open_metrics"))
+
+    def plan_urgent(self) -> Plan:
+        """Plan what can't wait for a cheaper time, and note what waits."""
+        return self.plans.make_urgent(Request())
+
+    def run_urgent(self, *, command: str, limit: int | None = None) -> Receipt:
+        """Run what can't wait for a cheaper time."""
+        return self._runs.run(Request(limit=limit), command=command, hold="all")
 
     def preview_promotion(
         self,

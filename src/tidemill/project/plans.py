@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from tidemill.core.errors import ConflictError, DeclarationError
 from tidemill.environments.io.environments import require_unexpired
 from tidemill.governance.permissions import Permission
+from tidemill.ledger.off_peak import held_partitions
 from tidemill.ledger.run import Action
 from tidemill.models.triggers import LiveModelWatch
 from tidemill.planning.io.reasons_with_history import explain_reasons
@@ -32,12 +34,23 @@ from tidemill.workflow.param_overrides import describe_overrides
 from tidemill.workflow.stage import Kind
 from tidemill.workflow.trigger import Degraded, PredictionShift, leaf_triggers
 
+if TYPE_CHECKING:
+    from tidemill.project.offpeak import OffPeak
+
 
 class Plans:
     """Plans what a request needs, on the state of the workspace's environment."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
+
+    @cached_property
+    def off_peak(self) -> OffPeak | None:
+        """What lets work wait for a cheaper time; None if the settings name no prices."""
+        if not self._workspace.settings.offpeak.is_set:
+            return None
+        found: OffPeak = import_module("tidemill.project.offpeak").OffPeak(self._workspace)
+        return found
 
     def make(self, request: Request) -> Plan:
         """Plan a request and change nothing.
@@ -54,6 +67,15 @@ class Plans:
             return self.make_governed(space.preview_state(whole=True), request)
         finally:
             space.tools.external_sources.close()
+
+    def make_urgent(self, request: Request) -> Plan:
+        """Plan what can't wait for a cheaper time, and record what waits; otherwise as `make`."""
+        plan = self.make(request)
+        if self.off_peak is None:
+            return plan
+        self.off_peak.note(plan, plan.deferred)
+        held = held_partitions(plan.deferred)
+        return self.make(replace(request, held=held)) if held else plan
 
     def make_governed(self, state: State, request: Request) -> Plan:
         """The plan on a given state, with what rules, reviews and budgets hold back, as far as is known."""
@@ -91,6 +113,8 @@ class Plans:
             plan = replace(plan, notes=_with_useless_id(plan, None, request))
         self._refuse_missing_libraries(plan)
         self._refuse_sinks(plan, scans)
+        if self.off_peak is not None:
+            plan = self.off_peak.with_timetable(plan, state)
         if given := describe_overrides(space.options.params):
             plan = replace(plan, notes=(*plan.notes, *given))
         drift = drift_notes(space.tools.ledger, space.flow, state, space.environment)

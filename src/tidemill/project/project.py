@@ -216,12 +216,14 @@ class Project(OperationServices):
         progress: Progress | None = None,
         inline: bool = False,
         fail_fast: bool = False,
+        off_peak: bool = False,
         raise_on_failure: bool = True,
     ) -> Receipt:
         """Execute what `plan` with the same arguments plans; return what it did and cost.
 
         With `inline` steps run one after the other in this thread: breakpoints work, and resource
-        limits of stages don't apply. With `fail_fast` nothing begins any more once a step has failed.
+        limits of stages don't apply. With `fail_fast` nothing begins any more once a step has failed. With
+        `off_peak` work that can wait for a cheaper time is left to a later run (`[tool.tidemill.offpeak]`).
         Raises ConflictError when another run holds the environment for longer than `wait_s` seconds. When a
         step failed, gates refused a model or the run was interrupted, raises RunFailed, which has the
         `receipt`; without `raise_on_failure` returns it.
@@ -236,6 +238,7 @@ class Project(OperationServices):
             progress=progress,
             inline=inline,
             fail_fast=fail_fast,
+            hold="later" if off_peak else "nothing",
         )
         return _checked(receipt) if raise_on_failure else receipt
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tidemill.core.errors import GateError
 from tidemill.environments.io.environments import (
@@ -20,7 +20,8 @@ from tidemill.governance.io.code_commit import code_commit
 from tidemill.governance.permissions import Permission
 from tidemill.history.io.runs import LAST as LAST
 from tidemill.ledger.io.lease_holder import this_process
-from tidemill.ledger.run import Receipt, Status
+from tidemill.ledger.off_peak import DeferredWork, OffPeakSaving, describe_waiting, held_partitions
+from tidemill.ledger.run import Receipt, StageTotals, Status
 from tidemill.models.gates import lift_refusals
 from tidemill.operations.io.schedule_reader import require_new_tick
 from tidemill.planning.plan import Plan
@@ -55,6 +56,10 @@ if TYPE_CHECKING:
     from tidemill.runs.io.run_budget import RunBudget
 
 
+# What waits of the work that can wait for a cheaper time: what is placed for later, or all of it.
+Hold: TypeAlias = Literal["nothing", "later", "all"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _RunOptions:
     """How a request is run: for the promotion of a `source`, or for the `tick` of a schedule."""
@@ -65,6 +70,7 @@ class _RunOptions:
     fail_fast: bool = False
     source: str = ""
     tick: ScheduledTick | None = None
+    hold: Hold = "nothing"
 
 
 class Runs:
@@ -74,7 +80,7 @@ class Runs:
         self._workspace = workspace
         self._plans = plans
 
-    def run(
+    def run(  # noqa: PLR0913 - how to run, in keywords
         self,
         request: Request,
         *,
@@ -84,11 +90,13 @@ class Runs:
         inline: bool = False,
         fail_fast: bool = False,
         tick: ScheduledTick | None = None,
+        hold: Hold = "nothing",
     ) -> Receipt:
         """Plan a request, execute the plan, and return what it did and cost.
 
         With `inline` steps run one after the other in this thread; with `fail_fast` nothing begins any more
-        once a step has failed. The run consumes the `tick` of a schedule. Raises ConflictError when another
+        once a step has failed. The run consumes the `tick` of a schedule, and leaves what `hold` says of the
+        work that can wait for a cheaper time. Raises ConflictError when another
         run holds the environment for longer than `wait_s` seconds (None if the caller has no option for
         that) or consumed the tick, DeclarationError with all faults of the stages that the request covers,
         before anything runs, AccessError if the actor may not run.
@@ -103,6 +111,7 @@ class Runs:
             inline=inline,
             fail_fast=fail_fast,
             tick=tick,
+            hold=hold,
         )
 
         def work(tools: Runtime) -> Receipt:
@@ -252,7 +261,8 @@ class Runs:
             # What is live in the source is judged here, whatever gates said of it before.
             theirs = {held.artifact.id for held in load_state(tools.ledger, source).live.values()}
             state = replace(state, decisions=lift_refusals(state.decisions, theirs))
-        plan, run = self._plans.make_on(state, request), run_id()
+        (plan, waiting), run = self._plan(state, request, options.hold), run_id()
+        messages += map(describe_waiting, waiting)
         messages += drop_expired(Environments(tools, space.options), state, tools.clock())
         messages += [model.refused for model in plan.models if model.refused]
         messages += [options.tick.because] if options.tick and options.tick.because else []
@@ -306,13 +316,45 @@ class Runs:
             tick=options.tick,
             fail_fast=options.fail_fast,
             budget=budget,
+            saving=self._saving(plan, waiting),
         )
-        if plan.empty and not plan.broken and not is_drift_unjudged(job):
+        return self._execute(job, lease, messages)
+
+    def _execute(self, job: Job, lease: Heartbeat, messages: list[str]) -> Receipt:
+        """Execute a plan, and note what doesn't wait for a cheaper time any more."""
+        if job.plan.empty and not job.plan.broken and not is_drift_unjudged(job):
             return record_idle_run(job, lease.lease, messages)
         # Only a run with steps needs Polars and the scheduler.
         from tidemill.runs.io.execute import execute
 
-        return execute(job, lease, messages)
+        receipt = execute(job, lease, messages)
+        if self._plans.off_peak is not None:
+            self._plans.off_peak.note_done(receipt)
+        return receipt
+
+    def _plan(
+        self, state: State, request: Request, hold: Hold
+    ) -> tuple[Plan, tuple[DeferredWork, ...]]:
+        """The plan of a request without the work that waits, and that work."""
+        plan, off_peak = self._plans.make_on(state, request), self._plans.off_peak
+        if off_peak is None or hold == "nothing":
+            return plan, ()
+        waiting = off_peak.waiting(plan, all_of_it=hold == "all")
+        if not waiting:
+            return plan, ()
+        # Without it other steps have less to do.
+        held = held_partitions(waiting)
+        return self._plans.make_on(state, replace(request, held=held)), waiting
+
+    def _saving(
+        self, plan: Plan, waiting: Sequence[DeferredWork]
+    ) -> Callable[[Sequence[StageTotals]], OffPeakSaving | None] | None:
+        """Note what waits, and return what tells what the run saved; None if nothing in it had waited."""
+        off_peak = self._plans.off_peak
+        if off_peak is None:
+            return None
+        off_peak.note(plan, [*waiting, *plan.deferred])
+        return off_peak.saving(plan)
 
     def _budget(self, state: State, plan: Plan) -> RunBudget | None:
         """What a run may spend, if that is limited; BudgetError if nothing could begin."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tidemill.core.errors import Fault, UsageError
 from tidemill.operations.metrics_access import MetricsAccess
 from tidemill.operations.objective_settings import subject_faults
+from tidemill.project.offpeak_faults import off_peak_faults
 from tidemill.project.schedules import declared_schedules
 from tidemill.project.settings import Settings
 from tidemill.workflow.stage import Flow
@@ -17,6 +18,7 @@ def setting_faults(settings: Settings, flow: Flow) -> Iterator[Fault]:
     place = f"{settings.root / 'pyproject.toml'}: [tool.tidemill"
     if settings.schedules or settings.up.on_data == "schedule":
         yield from declared_schedules(settings, flow).faults
+    yield from off_peak_faults(settings.offpeak, flow, settings.root)
     endpoints = [endpoint.name for endpoint in flow.endpoints]
     yield from subject_faults(settings.slo, flow.names, endpoints, f"{place}.slo")
     if settings.metrics.port:

@@ -25,6 +25,7 @@ from tidemill.governance.roles import Grants
 from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.ledger.price import Price, PriceBook
 from tidemill.ledger.retention_settings import RetentionSettings
+from tidemill.offpeak.offpeak_settings import OffPeakSettings, parse_offpeak_settings
 from tidemill.operations.alert_settings import AlertSettings, parse_alert_settings
 from tidemill.operations.ledger_settings import LedgerSettings, parse_ledger_settings
 from tidemill.operations.metrics_settings import MetricsSettings, parse_metrics_settings
@@ -57,6 +58,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
     "oidc": parse_oidc_settings,
     "openlineage": parse_openlineage,
     "up": parse_up_settings,
+    "offpeak": parse_offpeak_settings,
     "scorecard": parse_scorecard_settings,
 }
 
@@ -117,6 +119,7 @@ class Settings:
     alerts: AlertSettings = field(default_factory=AlertSettings)
     oidc: OidcSettings | None = None
     up: UpSettings = field(default_factory=UpSettings)
+    offpeak: OffPeakSettings = field(default_factory=OffPeakSettings)
     scorecard: ScorecardSettings = field(default_factory=ScorecardSettings)
 
     @property

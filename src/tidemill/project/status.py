@@ -19,7 +19,9 @@ from tidemill.history.io.runs import list_runs
 from tidemill.ledger.event import RunStarted
 from tidemill.ledger.io.home_files import require_restored
 from tidemill.ledger.io.lease_holder import is_dead
+from tidemill.ledger.off_peak import describe_late, describe_waiting
 from tidemill.ledger.run import RunInfo
+from tidemill.offpeak.io.recorded_works import recorded_works
 from tidemill.operations.duty import Duty, DutyTask
 from tidemill.operations.io.incident_log import IncidentLog
 from tidemill.operations.io.schedule_reader import ScheduleReader
@@ -115,11 +117,17 @@ def _report(
             *(fact for fact in failing if fact.stage not in told),
             *(fact for fact in _stale_tables(state) if fact.stage not in told),
             *(_open_run(ledger, run, now, lost=True) for run in lost),
+            *_waiting_works(settings, ledger, environment, now, late=True),
             *disk_fault(disk.free, str(home)),
             *(Fact(text=text, command="tidemill check") for text in idle),
         ),
-        waiting=(*_held_code(working), *_reviews(ledger, environment), *_waivers(ledger, environment, now),
-                 *_budgets(settings, ledger, state, workflow, now)),
+        waiting=(
+            *_waiting_works(settings, ledger, environment, now, late=False),
+            *_held_code(working),
+            *_reviews(ledger, environment),
+            *_waivers(ledger, environment, now),
+            *_budgets(settings, ledger, state, workflow, now),
+        ),
         running=tuple(
             _open_run(ledger, run, now, lost=False) for run in state.open_runs if run not in lost
         ),
@@ -208,6 +216,22 @@ def _budgets(
                 until = f" until {local_day(month_end(now, settings.metrics.zone), settings.metrics.zone)}"
             waits = f": deferrable work waits{until}, or until {status.budget.setting} is raised"
         yield Fact(text=f"budget of {status}{waits}", command="tidemill plan")
+
+
+def _waiting_works(
+    settings: Settings, ledger: Ledger, environment: str, now: float, *, late: bool
+) -> Iterator[Fact]:
+    """What waits for a cheaper time, in time or `late`."""
+    if not settings.offpeak.is_set:
+        return
+    for work in recorded_works(ledger, environment):
+        is_late = work.late or now > work.deadline
+        if is_late == late:
+            yield Fact(
+                text=describe_late(work, now) if late else describe_waiting(work),
+                stage=work.stage,
+                command="tidemill plan",
+            )
 
 
 def _held_code(working: list[UpReport]) -> Iterator[Fact]:

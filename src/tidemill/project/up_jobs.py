@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +22,9 @@ from tidemill.core.errors import (
 )
 from tidemill.core.partition import WHOLE
 from tidemill.governance.io.recorded_reviews import open_reviews
+from tidemill.ledger.off_peak import DeferredWork, describe_waiting
 from tidemill.ledger.run import Receipt, Status
+from tidemill.offpeak.io.recorded_works import recorded_works
 from tidemill.operations.duty import Due, DutyTask
 from tidemill.operations.io.up_files import forget_killed
 from tidemill.operations.schedule import DueTick
@@ -70,6 +73,8 @@ def do_job(project: Project, job: UpJob) -> JobAnswer:
     """Run what is due, or look after alerts, reviews and sweeps only."""
     if job.task is DutyTask.RUN:
         return replace(_run(project, job), dues=_dues(project))
+    if job.task is DutyTask.OFF_PEAK:
+        return replace(_run_deferred(project), dues=_dues(project))
     return JobAnswer(ending=Ending.OK, notes=_keep_up(project), dues=_dues(project))
 
 
@@ -150,14 +155,40 @@ def _run_changes(project: Project, *, look_first: bool) -> JobAnswer:
     """Run everything that isn't up to date; a part of it, if it is too much at once."""
     backlog = None
     if look_first:
-        plan = project.plan()
+        plan = project.plan_urgent()
         if not _has_work(project, plan):
             return JobAnswer(ending=Ending.OK, summary="nothing to do")
         steps = Counter(step.stage for step in plan.steps)
         backlog = catch_up(steps, project.settings.up.max_catch_up)
     limit = None if backlog is None else backlog.at_once
-    receipt = project.run(limit=limit, command=COMMAND, raise_on_failure=False)
+    receipt = project.run_urgent(limit=limit, command=COMMAND)
     return replace(_answer_of(receipt), backlog=backlog)
+
+
+def _run_deferred(project: Project) -> JobAnswer:
+    """Run the work that waited for this time, if it is still to run now."""
+    off_peak = project.plans.off_peak
+    if off_peak is None:
+        return JobAnswer(ending=Ending.OK)
+    plan = project.plan()
+    waiting = off_peak.waiting(plan)
+    off_peak.note(plan, plan.deferred)
+    due = [work for work in plan.deferred if work not in waiting]
+    if not due:
+        return JobAnswer(ending=Ending.OK, summary="nothing is due: " + _next_words(waiting))
+    now = project.tools.clock()
+    if any(work.has_to_begin(now) for work in due):
+        # To be interrupted would make it late.
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    try:
+        receipt = project.run(off_peak=True, command=COMMAND, raise_on_failure=False)
+    except ConflictError as error:
+        return JobAnswer(ending=Ending.BUSY, summary=str(error), exit_code=error.exit_code)
+    return _answer_of(receipt)
+
+
+def _next_words(waiting: Sequence[DeferredWork]) -> str:
+    return "; ".join(map(describe_waiting, waiting)) or "nothing waits"
 
 
 def _answer_of(receipt: Receipt) -> JobAnswer:
@@ -260,6 +291,7 @@ def _dues(project: Project) -> tuple[Due, ...]:
     return (
         *_schedule_dues(project),
         *_training_dues(project),
+        *_off_peak_dues(project),
         *_review_dues(project),
         *_alert_dues(project),
         *_budget_dues(project),
@@ -297,6 +329,12 @@ def _schedule_dues(project: Project) -> Iterator[Due]:
         if next_one.schedule in own and next_one.due is not None:
             because = f"schedule {next_one.schedule}: {next_one.because}"
             yield Due(task=DutyTask.RUN, at=next_one.due, because=because)
+
+
+def _off_peak_dues(project: Project) -> Iterator[Due]:
+    if project.plans.off_peak is not None:
+        for work in recorded_works(project.tools.ledger, project.environment):
+            yield Due(task=DutyTask.OFF_PEAK, at=work.start, because=f"{work.name} is cheaper then")
 
 
 def _review_dues(project: Project) -> Iterator[Due]:

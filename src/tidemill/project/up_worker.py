@@ -32,6 +32,8 @@ def main(descriptor: int, text: str) -> None:
     """Serve the socket until the other side closes it."""
     # Only a job can be interrupted.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Only work that can wait makes room.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     os.set_inheritable(descriptor, False)
     os.environ.update(spin_limit(os.environ))
     options = decode_line(text.encode(), ChildOptions)
@@ -92,6 +94,8 @@ def _run(options: ChildOptions, job: UpJob) -> JobAnswer:
 def _answer(job: UpJob, work: Callable[[UpJob], JobAnswer]) -> ChildMessage:
     """Do a job, whatever comes of it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if job.makes_room:
+        signal.signal(signal.SIGUSR1, signal.default_int_handler)
     try:
         return ChildMessage(answer=work(job))
     except KeyboardInterrupt:
@@ -101,6 +105,7 @@ def _answer(job: UpJob, work: Callable[[UpJob], JobAnswer]) -> ChildMessage:
         why = fault_text(error)
         return ChildMessage(answer=JobAnswer(ending=Ending.FAILED, failures=(why,), exit_code=code))
     finally:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

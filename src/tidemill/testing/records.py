@@ -57,6 +57,7 @@ from tidemill.testing.governance_records import review as review
 from tidemill.testing.governance_records import vote as vote
 from tidemill.testing.governance_records import waiver as waiver
 from tidemill.testing.incident_records import incident_events as incident_events
+from tidemill.testing.off_peak_records import off_peak_events as off_peak_events
 from tidemill.testing.retention_records import retention_events as retention_events
 from tidemill.testing.schedule_records import schedule_events as schedule_events
 from tidemill.workflow.gate import (
@@ -465,6 +466,7 @@ def events_of_every_kind() -> list[Event]:
         *incident_events(),
         *retention_events(),
         *schedule_events(),
+        *off_peak_events(),
         *cost_events(),
         RunEnded(run="run-1", status=Status.OK, receipt=receipt),
         LineageDropped(run="run-1", environment=PROD, events=2, total=12, reason="refused"),

@@ -68,6 +68,7 @@ from tidemill.ledger.incident_events import (
     Silenced,
     SilenceEnded,
 )
+from tidemill.ledger.off_peak_events import WorkDeferred
 from tidemill.ledger.retention_events import (
     DataPinned,
     DataUnpinned,
@@ -451,5 +452,6 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     StagesUndeclared: _ignore,
     RetentionDeclared: _ignore,
     PricesSet: _ignore,
+    WorkDeferred: _ignore,
     ChangesSeen: _ignore,
 }

@@ -14,6 +14,7 @@ from tidemill.cli.render.figures import (
     seconds,
     size,
 )
+from tidemill.cli.render.off_peak import off_peak_lines, saving_line
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.printable import printable
 from tidemill.core.text_table import drop_empty_columns, markdown_table, text_table
@@ -61,6 +62,7 @@ def render_receipt(receipt: Receipt, width: int = 120) -> str:
     ]
     parts += [render_memo(receipt.memo, receipt.currency)] if receipt.memo is not None else []
     parts += [_fold(receipt.fold)] if receipt.fold is not None else []
+    parts += [saving_line(receipt.off_peak)] if receipt.off_peak is not None else []
     if receipt.failures:
         parts += ["", render_failures(receipt.failures, width), ""]
     listed = {message for failure in receipt.failures for message in failure.messages}
@@ -308,6 +310,7 @@ def _remarks(plan: Plan) -> dict[str, list[str]]:
             " ".join(filter(None, (stage, summarize_keys(set(keys) - {WHOLE, ""})))) + f": {reason}"
             for (stage, reason), keys in waiting.items()
         ],
+        "off-peak": [*off_peak_lines(plan)],
         "can't be read": [
             f"{stage}: {text}" for stage, files in plan.broken.items() for text in files.values()
         ],

@@ -34,6 +34,7 @@ from tidemill.operations.supervision import (
     StartChild,
     StartServer,
     WorkflowDescription,
+    YieldChild,
 )
 from tidemill.operations.supervisor import Supervisor
 from tidemill.operations.up_report import UpReport, UpRole
@@ -316,7 +317,7 @@ class UpLoop:
                 process.end(now)
             elif message.answer is not None:
                 child = self._supervisor.children[number]
-                is_run = child.job is not None and child.job.task is DutyTask.RUN
+                is_run = child.job is not None and child.job.task is not DutyTask.UPKEEP
                 self._supervisor.note_answer(number, message.answer, now)
                 self._tell(message.answer, is_run=is_run)
         if process.is_gone:
@@ -366,20 +367,22 @@ class UpLoop:
                 if self._server is not None:
                     self._server.send_signal(signal.SIGTERM)
             case GiveJob(number, job):
-                if job.task is DutyTask.RUN:
+                if job.task is not DutyTask.UPKEEP:
                     self._say("; ".join(job.because))
                 self._processes[number].give(job)
-            case EndChild() | InterruptChild() | KillChild():
+            case EndChild() | InterruptChild() | YieldChild() | KillChild():
                 self._end_child(order, self._processes[order.number], now)
 
     @staticmethod
     def _end_child(
-        order: EndChild | InterruptChild | KillChild, process: JobProcess, now: float
+        order: EndChild | InterruptChild | YieldChild | KillChild, process: JobProcess, now: float
     ) -> None:
         if isinstance(order, EndChild):
             process.end(now)
         elif isinstance(order, InterruptChild):
             process.send_signal(signal.SIGINT)
+        elif isinstance(order, YieldChild):
+            process.send_signal(signal.SIGUSR1)
         else:
             process.kill()
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tidemill.delivery.io.outbox import Undelivered
 from tidemill.ledger.event import Event
+from tidemill.ledger.off_peak import OffPeakSaving
 from tidemill.ledger.price import Price, PriceBook
-from tidemill.ledger.run import Attempt
+from tidemill.ledger.run import Attempt, StageTotals
 from tidemill.ledger.schedule_events import Ticked
 from tidemill.planning.plan import Plan, Step
 from tidemill.ports.artifacts import Artifacts
@@ -119,7 +120,8 @@ class Job:
     `attest` is called at the end with the run and the last event before it, and returns messages.
     The run costs what `price` says, which is that of the book `prices` when it begins.
     `actor` started the run, or a schedule did for a `tick`. With `fail_fast` the first step that fails stops
-    what hasn't begun. What it may spend is limited by `budget`.
+    what hasn't begun. What it may spend is limited by `budget`. `saving` tells at the end what work saved
+    that had waited for a cheaper time.
     """
 
     tools: Runtime
@@ -141,6 +143,7 @@ class Job:
     tick: ScheduledTick | None = None
     fail_fast: bool = False
     budget: RunBudget | None = None
+    saving: Callable[[Sequence[StageTotals]], OffPeakSaving | None] | None = None
 
     @property
     def rests_on(self) -> frozenset[str]:

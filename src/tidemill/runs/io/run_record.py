@@ -220,6 +220,7 @@ def receipt_of(
         messages=(*messages, *dict.fromkeys(_messages(attempts)), *age.messages, *lost),
         failures=group_failures(attempts, job.plan.steps),
         memory_gb_s=memory,
+        off_peak=job.saving(stages) if job.saving is not None else None,
     )
 
 

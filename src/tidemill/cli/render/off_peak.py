@@ -1,0 +1,36 @@
+"""Render the work that can wait for a cheaper time, and what waiting saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tidemill.cli.render.figures import approximate_seconds
+from tidemill.ledger.off_peak import OffPeakSaving, describe_waiting
+from tidemill.planning.plan import Plan
+
+
+def off_peak_lines(plan: Plan) -> Iterator[str]:
+    """When each work that can wait is to run, and what that saves."""
+    yield from map(describe_waiting, plan.deferred)
+
+
+def saving_line(saving: OffPeakSaving) -> str:
+    """What the work of a run saved that had waited."""
+    waited = (
+        f"off-peak: {', '.join(saving.stages)} waited up to {approximate_seconds(saving.waited_s)}"
+    )
+    late = f"; LATE: {', '.join(saving.late)}" if saving.late else ""
+    return f"{waited}, {_saved(saving)}{late}"
+
+
+def _saved(saving: OffPeakSaving) -> str:
+    if saving.share is None and saving.amount is None:
+        return "what it saved isn't known"
+    cost = (saving.share or 0.0) < 0 or (saving.amount or 0.0) < 0
+    word = "cost more by" if cost else "saved"
+    figures = []
+    if saving.amount is not None:
+        figures.append(f"{abs(saving.amount):,.4g} {saving.unit}".rstrip())
+    if saving.share is not None:
+        figures.append(f"{100 * abs(saving.share):.0f} %")
+    return f"{word} {' or '.join(figures)} against running at once"

@@ -1,0 +1,19 @@
+"""Events about work that waits for a cheaper time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidemill.ledger.off_peak import DeferredWork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkDeferred:
+    """The work of an environment that waits for a cheaper time from now on; none if nothing waits any more.
+
+    Prices are in `unit`.
+    """
+
+    environment: str
+    works: tuple[DeferredWork, ...] = ()
+    unit: str = ""
