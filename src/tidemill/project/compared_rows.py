@@ -17,6 +17,7 @@ from typing import IO
 
 import polars as pl
 
+from tidemill.core.partition import WHOLE
 from tidemill.core.python_command import python_module
 from tidemill.environments.row_diff import diff_rows
 from tidemill.governance.personal_columns import personal_columns
@@ -244,7 +245,7 @@ def _pairs(
     reasons = list[str]()
     for new in own:
         old = computed.before.get((edit.was or edit.stage, new.partition))
-        place = f"{new.partition}: " if new.partition else ""
+        place = f"{new.partition}: " if new.partition not in ("", WHOLE) else ""
         if new.error:
             reasons.append(f"{place}{new.error}")
         elif edit.what == "new":
