@@ -27,6 +27,7 @@ from tidemill.testing import records as samples
 from tidemill.testing.records import (
     HOLDER,
     PROD,
+    cost_events,
     effect_queued_event,
     events_of_every_kind,
     governance_events,
@@ -94,6 +95,7 @@ class AppendSuite:
             *incident_events(),
             *retention_events(),
             *schedule_events(),
+            *cost_events(),
         )
         governed = [type(event).__name__ for event in later]
         assert kinds(after=20) == [
