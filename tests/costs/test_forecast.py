@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tidemill.costs.budget import BudgetStatus, SpendingBudget
 from tidemill.costs.forecast import ExpectedStep, forecast
 from tidemill.costs.spent import Spent
@@ -54,3 +56,14 @@ def test_nothing_fits_in_a_budget_that_is_used_up() -> None:
     found = forecast([status(0.0), status(5.0, 6.0), status(5.0)], steps, PRICE)
     assert [each.misfits for each in found] == [("a", "b"), ("a", "b"), ()]
     assert forecast([], steps, PRICE) == ()
+
+
+def test_what_people_should_see() -> None:
+    quick = [step("a", 0.1)]
+    found = forecast([status(100.0), status(10.0), status(100.0, 85.0)], quick, PRICE)
+    assert [each.matters for each in found] == [False, True, True]
+    (exceeded,) = forecast([status(100.0)], [step("a", 101.0)], PRICE)
+    assert exceeded.matters
+    own = replace(status(100.0).budget, environment="dev")
+    (of_one,) = forecast([replace(status(100.0), budget=own)], quick, PRICE)
+    assert of_one.matters

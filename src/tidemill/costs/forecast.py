@@ -9,6 +9,9 @@ from tidemill.costs.budget import BudgetStatus, SpendingBudget
 from tidemill.costs.spent import NOTHING_SPENT, Spent
 from tidemill.ledger.price import Price
 
+# A share of what is left that isn't worth a line.
+_SMALL = 0.01
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedStep:
@@ -40,6 +43,13 @@ class BudgetForecast:
     def is_exceeded(self) -> bool:
         """Whether not all fits."""
         return bool(self.misfits)
+
+    @property
+    def matters(self) -> bool:
+        """Whether people should see it: not for a plan that takes next to nothing of a month's budget."""
+        status = self.status
+        is_small = not status.budget.environment and self.expected < _SMALL * status.left
+        return self.is_exceeded or status.is_warning or not is_small
 
     def document(self) -> dict[str, object]:
         """What commands print with `--json`; amounts are in the `unit`."""

@@ -90,6 +90,8 @@ def plan_forecast(space: Workspace, state: State, plan: Plan) -> tuple[BudgetFor
 def forecast_notes(forecasts: tuple[BudgetForecast, ...]) -> Iterator[str]:
     """Say what a plan takes of each budget, and what doesn't fit."""
     for each in forecasts:
+        if not each.matters:
+            continue
         status = each.status
         text = f"budget of {status}; {_expected(each)}"
         if each.misfits:
