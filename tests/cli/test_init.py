@@ -43,7 +43,7 @@ def test_writes_a_project_and_says_what_is_next(here: Path) -> None:
     assert settings["project"]["name"] == "my-bakery"
     assert settings["tool"]["tidemill"] == {
         "workflow": "bakery:flow",
-        "budget": {"monthly": 50},
+        "budget": {"monthly": "40 CPU-hours"},
         "retention": {"keep": "400d"},
     }
     assert "@NAME@" not in (folder / "README.md").read_text()
