@@ -86,6 +86,16 @@ def totals(orders: tm.Frame[Orders]) -> tm.Frame[Totals]:
 
 
 @flow.transform
+def labels(orders: tm.Frame[Orders]) -> tm.Frame[Orders]:
+    return orders
+
+
+@flow.transform
+def joined(orders: tm.Frame[Orders], labels: tm.Frame[Orders]) -> tm.Frame[Orders]:
+    return orders.join(labels.select("day", "id"), on=["day", "id"])
+
+
+@flow.transform
 def broken(orders: tm.Frame[Orders]) -> tm.Frame[Daily]:
     sys.stdout.write("about to break\n")
     raise ValueError("oh no")
@@ -308,3 +318,7 @@ def test_results_say_how_long_they_took() -> None:
 def test_the_same_case_gives_the_same(stage: str) -> None:
     one, other = (problems(stage, expect={"count": 999}) for _ in range(2))
     assert one == other
+
+
+def test_tables_of_one_source_have_its_keys() -> None:
+    assert problems("joined", expect={"count": 10}) == ()

@@ -151,7 +151,8 @@ class CaseTables:
             return self._given(stage, case.given[stage.name])
         is_tested = stage.name == case.stage
         depends = is_tested or not upstream_of(self.flow, stage.name).isdisjoint(case.given)
-        if depends and stage.kind is Kind.TRANSFORM:
+        # Without given rows only sources are generated: tables of one source then have its keys.
+        if stage.kind is Kind.TRANSFORM and (depends or not case.given):
             return self._computed(stage)
         return self._generated(stage)
 
@@ -219,12 +220,14 @@ class CaseTables:
         chance, tables = self._chance(stage.name), self._referred(stage)
         whole = self.cuts[stage.name].is_whole
         keys = [WHOLE] if whole else default_keys(self.cuts[stage.name], self._known_moments())
-        return {
-            key: generate_rows(
+        found: Parts = {}
+        for key in keys:
+            found[key] = generate_rows(
                 spec, count, chance, partition="" if whole else key, tables=tables, fewer=True
             )
-            for key in keys
-        }
+            # What one partition has no room for, others have none for either.
+            count = min(count, found[key].height)
+        return found
 
     def _computed(self, stage: Stage) -> Parts:
         """Compute every partition of a transform that its inputs allow, or the one of the case."""
