@@ -201,6 +201,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "silence list": [["--all"]],
     "silence end": [[KEY, "--reason", EVIL]],
     "metrics": [[], ["raw", "--by", "partition"], ["raw", "--by", "day"], [KEY], ["--prometheus"]],
+    "costs": [[], ["--by", "day"], ["--by", "model", "--all"], ["--csv", "costs.csv"]],
     "slo": [[]],
     "status": [[]],
     "runbook": [[], ["--out", f"no/{KEY}"]],

@@ -114,6 +114,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
         "stages": (), "wall_s": 0.0, "cpu_s": 0.0, "peak_rss": 0, "cost": 0.0, "currency": "",
         "exit_code": 0, "messages": (), "failures": (), "memory_gb_s": 0.0,
         "off_peak": None,
+        "estimated_cost": None,
     },
     "Ruling": {"rows": (), "fixed": "", "note": ""},
     "RolloutStep": {

@@ -171,6 +171,10 @@ INTERRUPTED = 130
             "tidemill.cli.home:home",
             "Back up all that is stored, and restore it.",
         ),
+        "costs": (
+            "tidemill.cli.costs:costs",
+            "Show what stages, models, endpoints and environments cost.",
+        ),
         "metrics": (
             "tidemill.cli.metrics:metrics",
             "Show latency, errors, freshness and cost of stages.",

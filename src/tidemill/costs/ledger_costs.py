@@ -22,11 +22,12 @@ from tidemill.costs.quantities import (
 )
 from tidemill.ledger.event import Attempted, RecordedEvent, RunEnded, RunStarted, Served
 from tidemill.ledger.price import Price
-from tidemill.ledger.run import Action, Attempt, Outcome
+from tidemill.ledger.run import Action, Attempt, Outcome, Status
 
 # Of a day, by kind and name; the name of a version at an endpoint is that of both.
 DayLines = dict[str, dict[str, CostLine]]
 BESIDE = "@"
+_ESTIMATES_KEPT = 50
 _FAILED = (Outcome.FAILED, Outcome.RETRIED, Outcome.REFUSED)
 _MODEL_ACTIONS = (Action.TRAIN, Action.TRIAL)
 
@@ -45,7 +46,8 @@ class LedgerCosts:
     """The costs of a workflow up to event `seq`, which was recorded at `at` (Unix seconds).
 
     `days` are sums by environment, day in the time zone `zone`, and line. `models` are the stages that ever
-    trained one. A run costs what the prices were when it began, on the days on which its steps ended.
+    trained one. `estimates` are pairs of the estimated and the actual cost of the last successful runs by
+    environment. A run costs what the prices were when it began, on the days on which its steps ended.
     """
 
     zone: str
@@ -55,6 +57,7 @@ class LedgerCosts:
     days: dict[str, dict[str, DayLines]] = field(default_factory=dict)
     open_runs: dict[str, OpenRun] = field(default_factory=dict)
     models: set[str] = field(default_factory=set)
+    estimates: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
     def note(self, fact: RecordedEvent, prices: PriceHistories) -> None:
         """Add an event; those of other kinds only move `seq`."""
@@ -96,6 +99,10 @@ class LedgerCosts:
         if run is None or event.receipt is None:
             return
         receipt, steps = event.receipt, Quantities()
+        if receipt.estimated_cost is not None and receipt.status is Status.OK:
+            pairs = self.estimates.setdefault(run.environment, [])
+            pairs.append((receipt.estimated_cost, receipt.cost))
+            del pairs[:-_ESTIMATES_KEPT]
         for used in run.stages.values():
             steps.add(used)
         metered = Quantities(cpu_s=receipt.cpu_s, memory_gb_s=receipt.memory_gb_s)

@@ -144,6 +144,8 @@ class Receipt:
     when it began (0 if none is set), plus the spending of memos. `memory_gb_s` is the memory that its
     processes held, in gigabytes (10^9 bytes) times seconds. `off_peak` is what work saved that
     had waited for a cheaper time.
+    processes held, in gigabytes (10^9 bytes) times seconds. `estimated_cost` is what it was expected to cost
+    when it began; None if that wasn't known.
     """
 
     run: str
@@ -159,6 +161,7 @@ class Receipt:
     failures: tuple[Failure, ...] = ()
     memory_gb_s: float = 0.0
     off_peak: OffPeakSaving | None = None
+    estimated_cost: float | None = None
 
     def __repr__(self) -> str:
         return f"<Receipt {self._headline}>"

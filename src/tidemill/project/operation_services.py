@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tidemill.planning.plan import Plan
     from tidemill.project.alerts import Alerts
     from tidemill.project.change_review import ChangeReviews
+    from tidemill.project.costs import Costs
     from tidemill.project.incidents import Incidents
     from tidemill.project.metrics import Metrics
     from tidemill.project.plans import Plans
@@ -60,6 +61,11 @@ class OperationServices:
     def alerts(self) -> Alerts:
         """Checks what is wrong with the project, and alerts whom it concerns."""
         return cast("Alerts", self._service("alerts", "Alerts", self.incidents, self.metrics))
+
+    @cached_property
+    def costs(self) -> Costs:
+        """What stages, models, endpoints and environments cost."""
+        return cast("Costs", self._service("costs", "Costs"))
 
     @cached_property
     def incidents(self) -> Incidents:

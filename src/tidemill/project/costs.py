@@ -1,0 +1,125 @@
+"""What a project costs: by stage, model, endpoint, environment and day, all from the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tidemill.core.fingerprint import fingerprint
+from tidemill.core.local_day import local_day
+from tidemill.costs.cost_line import CostLine as CostLine
+from tidemill.costs.estimate_errors import EstimateErrors, estimate_errors
+from tidemill.costs.ledger_costs import LedgerCosts
+from tidemill.costs.report import (
+    CostReport,
+    DatedLine,
+    GroupBy,
+    ModelNames,
+    dated_lines,
+    group_lines,
+)
+from tidemill.costs.report import (
+    CostRow as CostRow,
+)
+from tidemill.governance.permissions import Permission
+from tidemill.ledger.workflow_scope import workflow_prefix
+from tidemill.operations.io.cost_reader import CostReader
+from tidemill.ports.ledger import Ledger
+from tidemill.project.settings import Settings
+from tidemill.project.workspace import Workspace
+from tidemill.workflow.stage import Flow, Kind, evaluations_of
+
+SINCE_S = 28 * 86_400.0
+
+
+class Costs:
+    """Reads the costs of all environments of a workspace; AccessError if the actor may not read."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        workspace.require(Permission.READ)
+        self._workspace = workspace
+        self._reader = open_costs(
+            workspace.tools.ledger, workspace.settings, workflow=workspace.declared.name
+        )
+
+    def read(self) -> LedgerCosts:
+        """The sums of all costs; the caller must not change them."""
+        return self._reader.read()
+
+    def report(
+        self,
+        by: GroupBy | str = GroupBy.STAGE,
+        *,
+        since_s: float = SINCE_S,
+        everywhere: bool = False,
+    ) -> CostReport:
+        """Costs over the last days, which begin that many seconds ago, in one environment or everywhere."""
+        by = GroupBy(by)
+        space, costs = self._workspace, self._reader.read()
+        first, now = self._first_day(since_s), space.tools.clock()
+        environment = None if everywhere else space.environment
+        rows, total = group_lines(costs, by, first, environment, model_names(space.declared))
+        prices = self._reader.prices()
+        names = tuple(sorted(costs.days)) if everywhere else (space.environment,)
+        priced = {
+            unit
+            for name in names
+            for _, book in prices.of(name).books
+            for price in book.prices
+            for unit in price.units
+        }
+        return CostReport(
+            by=by,
+            first_day=first,
+            zone=costs.zone,
+            now=now,
+            environments=names,
+            rows=rows,
+            total=total,
+            is_priced=any(not book.is_free for name in names for _, book in prices.of(name).books),
+            unpriced=tuple(sorted({*total.used.units} - priced)),
+            estimates=errors_in(costs, environment),
+        )
+
+    def lines(self, *, since_s: float = SINCE_S, everywhere: bool = False) -> list[DatedLine]:
+        """Every line over the last days, by environment and day."""
+        environment = None if everywhere else self._workspace.environment
+        return [*dated_lines(self._reader.read(), self._first_day(since_s), environment)]
+
+    def _first_day(self, since_s: float) -> str:
+        space = self._workspace
+        return local_day(space.tools.clock() - since_s, space.settings.metrics.zone)
+
+
+def errors_in(costs: LedgerCosts, environment: str | None) -> EstimateErrors:
+    """The errors of the estimates of an environment, or of all together."""
+    pairs: Mapping[str, list[tuple[float, float]]] = costs.estimates
+    chosen = pairs.values() if environment is None else [pairs.get(environment, [])]
+    return estimate_errors(pair for each in chosen for pair in each)
+
+
+def open_costs(ledger: Ledger, settings: Settings, *, workflow: str) -> CostReader:
+    """The reader of the costs of a workflow."""
+    prefix = workflow_prefix(workflow).rstrip("/")
+    return CostReader(
+        ledger,
+        zone=settings.metrics.zone,
+        settings=settings.price_book,
+        kept=_kept_in(settings.root / settings.home, prefix),
+    )
+
+
+def model_names(flow: Flow) -> ModelNames:
+    """The models that stages and endpoints of a workflow belong to."""
+    stages = {stage.name: stage.name for stage in flow.stages if stage.kind is Kind.MODEL}
+    for model in tuple(stages):
+        # What scores rows with it belongs to it as well.
+        stages |= {each.name: model for each in evaluations_of(flow, model)}
+        stages |= {each.name: model for each in flow.stages if each.model == model}
+    endpoints = {each.name: each.model for each in flow.endpoints}
+    return ModelNames(stages=stages, endpoints=endpoints)
+
+
+def _kept_in(home: Path, workflow: str) -> Path:
+    """The file in which the sums of a workflow are kept."""
+    return home / "metrics" / f"{fingerprint('costs', workflow)[:16]}.bin"

@@ -1,0 +1,101 @@
+"""Reading costs in parts, and out of a kept file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.costs.test_ledger_costs import BOOK, _started, attempt, lines
+from tidemill.costs.ledger_costs import LedgerCosts
+from tidemill.ledger.cost_events import PricesSet
+from tidemill.ledger.event import Attempted
+from tidemill.ledger.price import Price, PriceBook
+from tidemill.operations.io import cost_reader
+from tidemill.operations.io.cost_reader import CostReader
+from tidemill.testing.doubles import MemoryLedger
+
+DEAR = PriceBook(prices=(Price(cpu_hour=7200.0, currency="EUR"),))
+
+
+def reader(
+    ledger: MemoryLedger, kept: Path | None, book: PriceBook = BOOK, zone: str = "UTC"
+) -> CostReader:
+    return CostReader(ledger, zone=zone, settings=book, kept=kept)
+
+
+def ran(count: int = 300) -> list[Attempted]:
+    return [
+        Attempted(run="a", environment="prod", attempt=attempt(cpu_s=1.0)) for _ in range(count)
+    ]
+
+
+def amount(costs: LedgerCosts) -> float:
+    return sum(line.amounts["EUR"] for line in lines(costs).values())
+
+
+@pytest.fixture
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of the events that were read."""
+    found: list[int] = []
+    note = LedgerCosts.note
+
+    def count(own: LedgerCosts, *given: object) -> None:
+        found.append(given[0].seq)  # type: ignore[attr-defined]
+        note(own, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(LedgerCosts, "note", count)
+    return found
+
+
+def test_only_new_events_are_read(tmp_path: Path, noted: list[int]) -> None:
+    ledger, kept = MemoryLedger(), tmp_path / "home" / "costs.bin"
+    ledger.append([_started("a", "prod"), *ran()], now=1.0)
+    assert amount(reader(ledger, kept).read()) == 300.0
+    ledger.append(ran(2), now=2.0)
+    noted.clear()
+    other = reader(ledger, kept)
+    assert amount(other.read()) == 302.0
+    assert noted == [302, 303]
+    assert amount(other.read()) == 302.0
+    assert noted == [302, 303]
+    kept.unlink()
+    assert reader(ledger, kept).read() == other.read()
+
+
+def test_other_prices_before_any_book_price_all_again(tmp_path: Path) -> None:
+    ledger, kept = MemoryLedger(), tmp_path / "costs.bin"
+    ledger.append(ran(), now=1.0)
+    own = reader(ledger, kept)
+    assert amount(own.read()) == 300.0
+    assert amount(reader(ledger, kept, DEAR).read()) == 600.0
+    ledger.append([PricesSet(environment="dev", book=DEAR)], now=2.0)
+    assert amount(own.read()) == 600.0
+    ledger.append([PricesSet(environment="prod", book=BOOK)], now=3.0)
+    assert amount(own.read()) == 300.0
+    # What was recorded counts, whatever the settings say by now.
+    assert amount(reader(ledger, kept, DEAR).read()) == 300.0
+
+
+def test_what_is_kept_is_of_this_ledger_and_zone(tmp_path: Path) -> None:
+    ledger, kept = MemoryLedger(), tmp_path / "costs.bin"
+    ledger.append(ran(), now=1.0)
+    reader(ledger, kept).read()
+    assert {*reader(ledger, kept, zone="Asia/Tokyo").read().days["prod"]} == {"1970-01-01"}
+    older = MemoryLedger()
+    older.append(ran(250), now=2.0)
+    assert amount(reader(older, kept).read()) == 250.0
+
+
+def test_a_long_history_is_kept_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger, kept = MemoryLedger(), tmp_path / "costs.bin"
+    ledger.append(ran(), now=1.0)
+    monkeypatch.setattr(cost_reader, "_SAVED_AT", 100)
+    saved: list[int] = []
+    monkeypatch.setattr(CostReader, "_save", lambda own, costs, prices: saved.append(costs.events))
+    reader(ledger, kept).read()
+    assert saved == [100, 200, 300]
+
+
+def test_nothing_at_all_costs_nothing(tmp_path: Path) -> None:
+    assert reader(MemoryLedger(), None).read() == LedgerCosts(zone="UTC")

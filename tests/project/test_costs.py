@@ -1,0 +1,53 @@
+"""The service of costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.tides import Tides
+from tidemill.costs.report import GroupBy
+from tidemill.ledger.cost_events import PricesSet
+
+
+@pytest.fixture
+def priced(tmp_path: Path) -> Tides:
+    tides = Tides(tmp_path)
+    tides.send(0)
+    return tides
+
+
+def test_what_runs_cost_is_what_is_reported(priced: Tides) -> None:
+    project = priced.open()
+    object.__setattr__(project.settings, "cpu_hour", 3600.0)
+    object.__setattr__(project.settings, "memory_gb_hour", 3600.0)
+    first, second = project.run(), project.run()
+    report = project.costs.report()
+    assert report.is_priced
+    assert report.total.amounts["USD"] == pytest.approx(first.cost + second.cost)
+    for by in GroupBy:
+        again = project.costs.report(by, everywhere=True)
+        assert again.total == report.total
+        assert sum(row.line.amounts["USD"] for row in again.rows) == pytest.approx(
+            first.cost + second.cost
+        )
+    lines = project.costs.lines()
+    assert sum(each.line.amounts["USD"] for each in lines) == pytest.approx(
+        report.total.amounts["USD"]
+    )
+    events = project.workspace.tools.ledger.events(kinds=("PricesSet",))
+    books = [fact.event.book for fact in events if isinstance(fact.event, PricesSet)]
+    assert books == [project.settings.price_book]
+
+
+def test_without_prices_quantities_are_known(priced: Tides) -> None:
+    project = priced.open()
+    assert project.costs.report().rows == ()
+    project.run()
+    report = project.costs.report("environment", everywhere=True)
+    assert (report.is_priced, report.environments) == (False, ("prod",))
+    (row,) = report.rows
+    assert (row.key, row.share) == ("prod", None)
+    assert row.line.used.cpu_s > 0
+    assert sum(row.line.amounts.values()) == 0
