@@ -46,7 +46,7 @@ COLUMNS = (
     "Decimal String Enum Categorical Binary Date Datetime Time Duration List Array Struct"
 )
 GROUPS: Mapping[str, str] = {
-    "Workflow": "Workflow impure log memo prediction_log resources retries rollout",
+    "Workflow": "Workflow impure log memo prediction_log record_usage resources retries rollout",
     "Contracts": "Contract rule Rows Budget Freshness Unique References Drift DriftAlarm diff validate "
     "Validated",
     "Tests": "case",

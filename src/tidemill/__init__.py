@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         Unique,
     )
     from tidemill.core.errors import TidemillError
+    from tidemill.costs.io.usage_meter import record_usage
     from tidemill.folds.aggregates import fold
     from tidemill.ledger.run import RunFailed
     from tidemill.memos.io.decorator import memo
@@ -221,6 +222,7 @@ __all__ = [
     "prediction_shift",
     "pull",
     "read_odcs",
+    "record_usage",
     "resources",
     "retries",
     "review",
@@ -250,6 +252,7 @@ _HOMES = {
     "tidemill.cases.python_case": "case",
     "tidemill.models.io.batches": "Batches batches",
     "tidemill.memos.io.decorator": "memo",
+    "tidemill.costs.io.usage_meter": "record_usage",
     "tidemill.contracts.io.validate": "Validated validate",
     "tidemill.contracts.io.contract": "Contract",
     "tidemill.folds.aggregates": "fold",

@@ -196,7 +196,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "StageTotals": {
         "ran": 0, "bound": 0, "rechecked": 0, "removed": 0, "current": 0, "failed": 0, "retried": 0,
         "skipped": 0, "rows_in": 0, "rows_out": 0, "bytes_in": 0, "bytes_out": 0, "quarantined": 0,
-        "wall_s": 0.0, "cpu_s": 0.0, "memo": None, "fold": None,
+        "wall_s": 0.0, "cpu_s": 0.0, "memo": None, "fold": None, "memory_gb_s": 0.0,
     },
     "Study": {"importances": {}, "stopped": ""},
     "StudyTrial": {"value": None, "wall_s": 0.0, "reports": ()},

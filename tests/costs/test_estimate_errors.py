@@ -9,7 +9,8 @@ from tidemill.costs.estimate_errors import LAST_RUNS, EstimateErrors, estimate_e
 
 def test_errors_are_parts_of_what_runs_cost() -> None:
     found = estimate_errors([(1.0, 2.0), (3.0, 2.0), (2.0, 2.0), (1.0, 0.0), (4.4, 4.0)])
-    assert (found.runs, found.median_error) == (4, pytest.approx(0.3))
+    assert found.runs == 4
+    assert found.median_error == pytest.approx(0.3)
     assert found.bias == pytest.approx(0.05)
 
 

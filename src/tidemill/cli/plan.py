@@ -145,7 +145,7 @@ def plan_body(made: Plan, price: Price, reasons: StageReasons | None = None) -> 
         "workflow": made.workflow,
         "environment": made.environment,
         "steps": [{"id": step.id, **to_json_values(step)} for step in made.steps],
-        "estimate": _priced(made.estimate, price),
+        "estimate": _priced(made.estimate, price, made.cost),
         "may_follow": _priced(made.may_follow, price),
         "current": made.current,
         "models": made.models,
@@ -163,6 +163,7 @@ def plan_body(made: Plan, price: Price, reasons: StageReasons | None = None) -> 
     }
 
 
-def _priced(estimate: Estimate, price: Price) -> dict[str, Any]:
-    cost = None if estimate.cpu_s is None else price.of(estimate.cpu_s)
+def _priced(estimate: Estimate, price: Price, cost: float | None = None) -> dict[str, Any]:
+    if cost is None and estimate.cpu_s is not None:
+        cost = price.of(estimate.cpu_s)
     return {**to_json_values(estimate), "cost": cost, "currency": price.currency}

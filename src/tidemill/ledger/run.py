@@ -134,6 +134,7 @@ class StageTotals:
     cpu_s: float = 0.0
     memo: MemoUsage | None = None
     fold: FoldUsage | None = None
+    memory_gb_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

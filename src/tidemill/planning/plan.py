@@ -160,6 +160,8 @@ class Plan:
     versions that its trainings continue, by model. `reruns` are the stages that were requested to run again.
     `budgets` say what the plan is expected to take of each budget, and what doesn't fit.
     `deferred` is the work that can wait for a cheaper time, with prices in `price_unit`.
+    `cost` is what a run of it is expected to cost, without steps that only may follow; None without prices,
+    and if a step has no history.
     """
 
     workflow: str
@@ -183,6 +185,7 @@ class Plan:
     budgets: tuple[BudgetForecast, ...] = ()
     deferred: tuple[DeferredWork, ...] = ()
     price_unit: str = ""
+    cost: float | None = None
 
     @property
     def unsettled(self) -> tuple[MissingRows, ...]:

@@ -11,15 +11,19 @@ from tidemill.costs.cost_line import CostLine as CostLine
 from tidemill.costs.estimate_errors import EstimateErrors, estimate_errors
 from tidemill.costs.ledger_costs import LedgerCosts
 from tidemill.costs.report import (
-    CostReport,
-    DatedLine,
+    CostReport as CostReport,
+)
+from tidemill.costs.report import (
+    CostRow as CostRow,
+)
+from tidemill.costs.report import (
+    DatedLine as DatedLine,
+)
+from tidemill.costs.report import (
     GroupBy,
     ModelNames,
     dated_lines,
     group_lines,
-)
-from tidemill.costs.report import (
-    CostRow as CostRow,
 )
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.workflow_scope import workflow_prefix

@@ -14,6 +14,8 @@ from tidemill.governance.permissions import Permission
 from tidemill.ledger.off_peak import held_partitions
 from tidemill.ledger.run import Action
 from tidemill.models.triggers import LiveModelWatch
+from tidemill.planning.cost_estimate import estimate_cost
+from tidemill.planning.io.past_work import read_past_work
 from tidemill.planning.io.reasons_with_history import explain_reasons
 from tidemill.planning.missing_rows import removals_of
 from tidemill.planning.plan import Plan, PlanInputs, Removals
@@ -115,6 +117,7 @@ class Plans:
         self._refuse_sinks(plan, scans)
         if self.off_peak is not None:
             plan = self.off_peak.with_timetable(plan, state)
+        plan = self._with_cost(plan)
         if given := describe_overrides(space.options.params):
             plan = replace(plan, notes=(*plan.notes, *given))
         drift = drift_notes(space.tools.ledger, space.flow, state, space.environment)
@@ -125,6 +128,15 @@ class Plans:
         # A renamed workflow would compute everything again.
         notes = renaming_notes(space.tools.ledger, space.flow)
         return replace(plan, notes=(*plan.notes, *notes)) if notes else plan
+
+    def _with_cost(self, plan: Plan) -> Plan:
+        """The plan with what it should cost, if anything has a price."""
+        space = self._workspace
+        sure = [step for step in plan.steps if not step.unlikely]
+        if not sure or space.settings.price_book.is_free:
+            return plan
+        past = read_past_work(space.tools.ledger, {step.stage for step in sure})
+        return replace(plan, cost=estimate_cost(sure, past, space.price))
 
     def refuse_faults(self, request: Request) -> None:
         """Raise DeclarationError when `check` finds faults in stages that a request covers.

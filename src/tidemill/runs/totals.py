@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tidemill.costs.quantities import total_quantities
 from tidemill.ledger.run import Action, Attempt, Outcome, StageTotals
 from tidemill.planning.plan import Plan
 from tidemill.workflow.incremental_fold import FoldUsage
@@ -43,6 +44,7 @@ def sum_stages(
                 quarantined=sum(a.quarantined for a in own),
                 wall_s=sum(a.wall_s for a in own),
                 cpu_s=sum(a.cpu_s for a in own),
+                memory_gb_s=total_quantities(own).memory_gb_s,
                 memo=memo_usage(own),
                 fold=_fold_usage(own),
             )

@@ -144,7 +144,8 @@ class StepFailure:
     """Why a step failed: a message, the user's frames, and whether the fault is `transient`.
 
     `fate` is that of its task. `other_code`: it wasn't attempted, because the worker has other code. `memo`
-    is what its memos used until then. `findings` are the rules that its rows break, if too many are bad.
+    is what its memos used until then, `units` what else it recorded. `findings` are the rules that its rows
+    break, if too many are bad.
     """
 
     message: str
@@ -155,6 +156,7 @@ class StepFailure:
     other_code: bool = False
     memo: MemoUsage | None = None
     findings: tuple[Finding, ...] = ()
+    units: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +164,7 @@ class StepOutput:
     """The output of a step: its product, and the bytes of objects that aren't stored yet.
 
     `touched` are hidden inputs that its code read. Where `columns` are named, only these were recomputed.
-    `memo` and `fold` are the usage of its memos and folds.
+    `memo` and `fold` are the usage of its memos and folds, `units` what else it recorded that it used.
     """
 
     product: Product
@@ -171,6 +173,7 @@ class StepOutput:
     memo: MemoUsage | None = None
     fold: FoldUsage | None = None
     columns: tuple[str, ...] = ()
+    units: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

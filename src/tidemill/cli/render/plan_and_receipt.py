@@ -119,6 +119,8 @@ def _cost(receipt: Receipt) -> str:
     if receipt.cost:
         unpriced = receipt.memo is not None and receipt.cost <= receipt.memo.spent
         cost = f"cost {money(receipt.cost, receipt.currency)}"
+        if receipt.estimated_cost:
+            cost = f"{cost} (estimated {money(receipt.estimated_cost, receipt.currency)})"
         return f"{cost} without CPU ({NO_PRICE})" if unpriced else cost
     # A run with nothing to do names no currency: it costs nothing at any price.
     return NO_PRICE if receipt.currency else "cost nothing"
@@ -195,7 +197,7 @@ def _headline(plan: Plan, price: Price) -> str:
 
 def _cost_text(plan: Plan, price: Price) -> str:
     cpu = plan.estimate.cpu_s or 0.0
-    cost = price.of(cpu)
+    cost = price.of(cpu) if plan.cost is None else plan.cost
     return (
         f"{approximate_seconds(cpu)} CPU{f', cost {money(cost, price.currency)}' if cost else ''}"
     )

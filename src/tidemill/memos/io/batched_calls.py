@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -59,11 +60,17 @@ class _RawResult:
 
 
 class BatchCaller:
-    """Calls one function batch by batch; `turn` returns how many seconds to wait before the next call."""
+    """Calls one function batch by batch; `turn` returns how many seconds to wait before the next call.
 
-    def __init__(self, costly: MemoFunction, turn: Callable[[], float]) -> None:
+    The function runs in copies of the `context`, by default that of the caller.
+    """
+
+    def __init__(
+        self, costly: MemoFunction, turn: Callable[[], float], context: Context | None = None
+    ) -> None:
         self._costly = costly
         self._turn = turn
+        self._context = context or copy_context()
         self._stop = threading.Event()
         self._fell = 0
         self._threads: set[int] = set()
@@ -108,9 +115,8 @@ class BatchCaller:
             calls += 1
             self._threads.add(threading.get_ident())
             try:
-                return _RawResult(
-                    rows=rows, returned=True, result=self._costly.function(*values), calls=calls
-                )
+                result = self._context.copy().run(self._costly.function, *values)
+                return _RawResult(rows=rows, returned=True, result=result, calls=calls)
             # Whatever the function raises is the result of the batch.
             except (Exception, PanicException, SystemExit) as error:  # noqa: BLE001
                 if not retries.is_retryable(type(error)) or calls > retries.times:

@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -60,6 +61,8 @@ class MemoSession:
         self._usage = MemoUsage()
         self.was_called = False
         self.failure: MemoIncomplete | None = None
+        # That of the step, since Polars calls memos in threads of its own.
+        self._context = copy_context()
 
     @property
     def usage(self) -> MemoUsage | None:
@@ -70,6 +73,7 @@ class MemoSession:
     def activate(self) -> Iterator[None]:
         """Make this the session of memos that are called in this thread."""
         token = _current_session.set(self)
+        self._context = copy_context()
         try:
             yield
         finally:
@@ -83,7 +87,7 @@ class MemoSession:
         shelf.refresh()
         keys = row_keys(columns)
         found = shelf.find(keys)
-        search = _RowComputation(self._memos, space, shelf, costly, columns)
+        search = _RowComputation(self._memos, space, shelf, costly, columns, self._context)
         try:
             if len(found.missing):
                 search.compute(keys, found.missing[keys.take(found.missing).first_positions()])
@@ -136,7 +140,9 @@ class _RowComputation:
         shelf: SegmentIndex,
         costly: MemoFunction,
         columns: Sequence[pl.Series],
+        context: Context,
     ) -> None:
+        self._context = context
         self._memos = memos
         self._space = space
         self._shelf = shelf
@@ -213,7 +219,8 @@ class _RowComputation:
         if not len(rows):
             return
         space, every = self._space, self._costly.min_interval_s
-        asker = BatchCaller(self._costly, lambda: self._memos.turn(space, every) if every else 0.0)
+        turn = partial(self._memos.turn, space, every) if every else lambda: 0.0
+        asker = BatchCaller(self._costly, turn, self._context)
         try:
             with closing(asker.call(self._columns, rows)) as coming:
                 for answers in coming:

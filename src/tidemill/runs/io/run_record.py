@@ -221,6 +221,7 @@ def receipt_of(
         failures=group_failures(attempts, job.plan.steps),
         memory_gb_s=memory,
         off_peak=job.saving(stages) if job.saving is not None else None,
+        estimated_cost=job.plan.cost,
     )
 
 

@@ -270,6 +270,8 @@ class StepLifecycle:
             return self._gate(stage, begun)
         if output is not None and output.memo is not None:
             begun.attempt = replace(begun.attempt, memo=output.memo)
+        if output is not None and output.units:
+            begun.attempt = replace(begun.attempt, units=output.units)
         if isinstance(output, StepOutput) and output.fold is not None:
             begun.attempt = replace(begun.attempt, fold=output.fold)
         if begun.step.action is Action.TRIAL:

@@ -10,6 +10,7 @@ from polars.exceptions import PanicException
 from tidemill.contracts.finding import BrokenContract
 from tidemill.core.errors import ContractError, StepError, TidemillError
 from tidemill.core.partition import WHOLE
+from tidemill.costs.io.usage_meter import UsageMeter
 from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.history.io.log_recorder import LogRecorder
 from tidemill.ledger.binding import Binding
@@ -91,6 +92,7 @@ class StepRunner:
         self._trials = TrialRunner(flow, self.data.frames, self._trainer, tools.sampler)
         self._gates = GateRunner(flow, tools.root, tools.artifacts, self._trainer.predictor)
         self.settle = settle
+        self._unbilled: dict[str, dict[str, float]] = {}
 
     def run(self, work: Work) -> StepOutput | StepFailure:
         """Run a step; whatever goes wrong in it becomes its result."""
@@ -100,16 +102,23 @@ class StepRunner:
                 message=f"{stage.name} does something else in this process", other_code=True
             )
         desk = MemoSession(self._memos, self._memo_shelves)
-        folder = FoldSession(self._memos, self.frames, self._fold_shelves)
+        folder, meter = FoldSession(self._memos, self.frames, self._fold_shelves), UsageMeter()
+        for unit, count in self._unbilled.pop(stage.name, {}).items():
+            meter.add(unit, count)
         try:
-            with self.recorder.step(stage.name, work.partition, work.attempt), desk.activate():
+            with (
+                self.recorder.step(stage.name, work.partition, work.attempt),
+                meter.activate(),
+                desk.activate(),
+            ):
                 made = self._make(stage, work, folder)
-                return replace(made, memo=desk.usage, fold=folder.usage)
+                return replace(made, memo=desk.usage, fold=folder.usage, units=meter.units)
         # One step's failure must not end the run, whatever raised it.
         except (Exception, PanicException) as error:  # noqa: BLE001
             if desk.failure and any(isinstance(item, MemoIncomplete) for item in _causes(error)):
                 error = _memo_failure(stage, work.partition, desk.failure)
-            return replace(describe_failure(stage, work.partition, error), memo=desk.usage)
+            failure = describe_failure(stage, work.partition, error)
+            return replace(failure, memo=desk.usage, units=meter.units)
 
     def judge(self, work: GateWork) -> GateResult:
         """Evaluate a gate that needs the model, or runs code of the user; what it prints is recorded."""
@@ -122,12 +131,16 @@ class StepRunner:
         All of them have to when something fails, is printed or logged: it belongs to one of them.
         """
         stage, made = self._flow[works[0].stage], dict[str, StepOutput]()
-        draft = self.recorder.detector(stage.name)
+        draft, meter = self.recorder.detector(stage.name), UsageMeter()
         try:
-            with draft:
+            with draft, meter.activate():
                 made = self._make_together(stage, works)
         except (Exception, PanicException):  # noqa: BLE001 - the step that fails reports it when it runs alone
             pass
+        if meter.units:
+            # To which of them it belongs isn't known: the first one that runs alone has it.
+            self._unbilled[stage.name] = meter.units
+            return [None for _ in works]
         return [None if draft.has_output else made.get(work.partition) for work in works]
 
     def _make_together(self, stage: Stage, works: Sequence[Work]) -> dict[str, StepOutput]:
@@ -147,9 +160,8 @@ class StepRunner:
         try:
             self._artifacts.put_all(gave.objects)
         except TidemillError as error:
-            return replace(
-                describe_failure(self._flow[work.stage], work.partition, error), memo=gave.memo
-            )
+            failure = describe_failure(self._flow[work.stage], work.partition, error)
+            return replace(failure, memo=gave.memo, units=gave.units)
         return replace(gave, objects=())
 
     def _make(self, stage: Stage, work: Work, folder: FoldSession) -> StepOutput:

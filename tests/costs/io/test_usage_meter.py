@@ -1,0 +1,72 @@
+"""Units that steps use."""
+
+from __future__ import annotations
+
+import threading
+from contextvars import copy_context
+from typing import Any
+
+import pytest
+
+import tidemill as tm
+from tidemill.core.errors import UsageError
+from tidemill.costs.io.usage_meter import UsageMeter, record_usage
+
+
+def in_thread(action: Any) -> list[str]:
+    """Run it in a new thread; return what it raised."""
+    raised: list[str] = []
+
+    def work() -> None:
+        try:
+            action()
+        except UsageError as error:
+            raised.append(str(error))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    return raised
+
+
+def test_a_step_counts_what_it_uses() -> None:
+    meter = UsageMeter()
+    with meter.activate():
+        tm.record_usage("tokens.gpt-x", 1200)
+        tm.record_usage("tokens.gpt-x", 0.5)
+        tm.record_usage("calls")
+        assert in_thread(lambda: record_usage("calls", 2)) == []
+    record_usage("calls", 7)
+    assert meter.units == {"tokens.gpt-x": 1200.5, "calls": 3.0}
+
+
+def test_steps_of_one_process_are_kept_apart() -> None:
+    one, other = UsageMeter(), UsageMeter()
+    with one.activate():
+        theirs = copy_context()
+        with other.activate():
+            record_usage("calls")
+            (raised,) = in_thread(lambda: record_usage("calls"))
+            assert "it isn't known which step uses calls" in raised
+            assert in_thread(lambda: theirs.run(record_usage, "calls", 5)) == []
+        record_usage("calls", 2)
+    assert (one.units, other.units) == ({"calls": 7.0}, {"calls": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("unit", "count", "fault"),
+    [
+        ("", 1, "'' is not the name of a unit"),
+        (" ", 1, "not the name of a unit"),
+        ("a\nb", 1, "not the name of a unit"),
+        (3, 1, "3 is not the name of a unit"),
+        ("calls", -1, "-1 is not a number of calls"),
+        ("calls", float("nan"), "nan is not a number"),
+        ("calls", float("inf"), "inf is not a number"),
+        ("calls", True, "True is not a number"),
+        ("calls", "1", "'1' is not a number"),
+    ],
+)
+def test_what_can_not_be_counted_is_said(unit: Any, count: Any, fault: str) -> None:
+    with pytest.raises(UsageError, match=fault):
+        record_usage(unit, count)
