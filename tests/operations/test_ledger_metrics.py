@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tidemill.contracts.finding import Finding
 from tidemill.core.partition import WHOLE
+from tidemill.costs.price_history import PriceHistory
 from tidemill.ledger.event import (
     Attempted,
     EnvironmentCreated,
@@ -24,6 +25,7 @@ from tidemill.ledger.event import (
     Settled,
     SourceSeen,
 )
+from tidemill.ledger.price import Price, PriceBook
 from tidemill.ledger.run import Outcome, Receipt, StageTotals, Status
 from tidemill.ledger.usage import ServedUsage
 from tidemill.operations.ledger_metrics import LedgerMetrics
@@ -45,8 +47,9 @@ def empty() -> LedgerMetrics:
     return LedgerMetrics(environment="prod", zone="Europe/Berlin", objectives=OBJECTIVES)
 
 
-def folded(facts: list[RecordedEvent]) -> LedgerMetrics:
+def folded(facts: list[RecordedEvent], book: PriceBook | None = None) -> LedgerMetrics:
     found = empty()
+    found.book = book or found.book
     for fact in facts:
         found.note(fact)
     return found
@@ -142,6 +145,24 @@ def test_the_delay_of_new_files() -> None:
     assert found.delays == {"a": {"2001-09-09": {4: 1}}, "b": {"2001-09-09": {7: 1}}}
 
 
+def test_runs_cost_what_prices_were_when_they_began() -> None:
+    first, later = (
+        PriceBook(prices=(Price(cpu_hour=n, currency="EUR"),)) for n in (3600.0, 7200.0)
+    )
+    prices = PriceHistory(books=((1, first), (3, later)))
+    metrics = empty()
+    events = [
+        records.run_started_event("r1"),
+        attempted(run="r1", cpu_s=1.0),
+        attempted(run="other", cpu_s=1.0),
+        attempted(run="r1", cpu_s=1.0),
+    ]
+    for seq, event in enumerate(events, 1):
+        metrics.note(RecordedEvent(seq=seq, at=NOW, event=event), prices)
+    assert metrics.totals["a"].amounts == {"EUR": 4.0}
+    assert metrics.days["a"]["2001-09-09"].amounts == {"EUR": 4.0}
+
+
 def test_what_was_served() -> None:
     usage = ServedUsage(
         endpoint="e", version="1", requests=10, rows=10, cpu_s=36, idle_cpu_s=0, memory_gb_s=0,
@@ -150,7 +171,7 @@ def test_what_was_served() -> None:
     served = Served(environment="prod", since=NOW - 60, until=NOW, usages=(usage,), cpu_hour=1.0)
     other = replace(served, usages=(replace(usage, endpoint="other"),))
     found = folded(recorded(served, other, served))
-    assert found.endpoints["e"]["2001-09-09"].cost == 0.02
+    assert found.endpoints["e"]["2001-09-09"].amounts == {"USD": pytest.approx(0.02)}
     assert found.counts["up"].within(DAY, NOW) == (14, 6)
     assert found.counts["quick"].within(DAY, NOW) == (8, 12)
     assert sorted(found.detectors) == ["quick", "up"]

@@ -5,20 +5,21 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.operations.test_ledger_metrics import NOW, OBJECTIVES, attempted, folded, recorded
+from tidemill.costs.estimate_errors import EstimateErrors
 from tidemill.ledger.event import Event, RunEnded
-from tidemill.ledger.price import Price
+from tidemill.ledger.price import Price, PriceBook
 from tidemill.ledger.run import Outcome, Status
 from tidemill.operations.ledger_metrics import LedgerMetrics
 from tidemill.operations.problem import Problem
 from tidemill.operations.problems import find_problems
-from tidemill.operations.stage_families import limit_series, stage_families
+from tidemill.operations.stage_families import estimate_families, limit_series, stage_families
 from tidemill.serving.metric_families import Family
 from tidemill.serving.metrics_text import metrics_text
 from tidemill.testing import records
 from tidemill.workflow.memo import MemoUsage
 
 ODD = 'fe"a\\t\nures'
-PRICE = Price(cpu_hour=3600.0, currency="EUR")
+BOOK = PriceBook(prices=(Price(cpu_hour=3600.0, currency="EUR"),))
 EVENTS: list[Event] = [
     records.run_started_event("run-1"),
     attempted(wall_s=0.2, cpu_s=1.0, rows_in=5, memo=MemoUsage(spent=0.5)),
@@ -31,7 +32,7 @@ EVENTS: list[Event] = [
 
 def values(metrics: LedgerMetrics, problems: tuple[Problem, ...] = ()) -> dict[object, float]:
     """The samples by name and labels, as a parser of Prometheus reads them."""
-    text = metrics_text(stage_families(metrics, problems, PRICE, NOW, "w"))
+    text = metrics_text(stage_families(metrics, problems, NOW, "w"))
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -40,7 +41,7 @@ def values(metrics: LedgerMetrics, problems: tuple[Problem, ...] = ()) -> dict[o
 
 
 def test_a_parser_reads_them() -> None:
-    metrics = folded(recorded(*EVENTS))
+    metrics = folded(recorded(*EVENTS), BOOK)
     found = values(metrics, find_problems(metrics, NOW))
     prod = ("environment", "prod")
     flow = ("workflow", "w")
@@ -72,12 +73,19 @@ def test_a_parser_reads_them() -> None:
     assert windows == {"5m", "30m", "1h", "6h", "72h"}
 
 
+def test_the_error_of_estimates_is_a_metric_once_there_is_one() -> None:
+    assert estimate_families(EstimateErrors(), {}) == []
+    (family,) = estimate_families(EstimateErrors(runs=3, median_error=0.1, bias=0.1), {"a": "b"})
+    assert (family.name, family.points) == (
+        "tidemill_cost_estimate_error_ratio",
+        [({"a": "b"}, 0.1)],
+    )
+
+
 def test_nothing_ran_yet() -> None:
     names = {
         family.name
-        for family in stage_families(
-            LedgerMetrics(environment="prod", zone="UTC"), (), PRICE, NOW, "w"
-        )
+        for family in stage_families(LedgerMetrics(environment="prod", zone="UTC"), (), NOW, "w")
     }
     assert names == {"tidemill_ledger_event_number"}
     assert len(OBJECTIVES) == 4
@@ -85,8 +93,8 @@ def test_nothing_ran_yet() -> None:
 
 def test_partitions_are_no_labels() -> None:
     many = [attempted(partition=str(number)) for number in range(500)]
-    few = stage_families(folded(recorded(*many[:5])), (), PRICE, NOW, "w")
-    found = stage_families(folded(recorded(*many)), (), PRICE, NOW, "w")
+    few = stage_families(folded(recorded(*many[:5])), (), NOW, "w")
+    found = stage_families(folded(recorded(*many)), (), NOW, "w")
     assert [len(family.points) for family in found] == [len(family.points) for family in few]
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tests.operations.test_ledger_metrics import NOW, attempted, empty, folded, recorded
+from tidemill.costs.price_history import PriceHistory
 from tidemill.ledger.event import RecordedEvent, Served
 from tidemill.ledger.performance import Percentiles
-from tidemill.ledger.price import Price
+from tidemill.ledger.price import Price, PriceBook
 from tidemill.ledger.usage import ServedUsage
 from tidemill.operations.objective_settings import DAY
 from tidemill.operations.stage_figures import (
@@ -18,12 +19,14 @@ from tidemill.operations.stage_figures import (
 from tidemill.testing import records
 
 PRICE = Price(cpu_hour=3600.0, currency="EUR")
+BOOK = PriceBook(prices=(PRICE,))
 # In Berlin.
 FIRST, SECOND = "2001-09-09", "2001-09-10"
 
 
 def test_by_stage_and_by_day() -> None:
     metrics = empty()
+    metrics.book = BOOK
     for seq, day in enumerate((0, 1, 1, 5)):
         event = attempted(cpu_s=1.0, run=f"r{day}")
         metrics.note(RecordedEvent(seq=seq, at=NOW + day * DAY, event=event))
@@ -49,7 +52,7 @@ def test_by_stage_and_by_day() -> None:
 def test_by_partition() -> None:
     facts = recorded(
         attempted(partition="p"),
-        attempted(partition="q", rows_out=5),
+        attempted(partition="q", rows_out=5, cpu_s=2.0),
         attempted(partition="p"),
         attempted(partition="p", environment="dev"),
         records.removed_event(),
@@ -58,9 +61,11 @@ def test_by_partition() -> None:
         facts,
         key=lambda event: event.attempt.partition,
         wanted=lambda fact, event: fact.seq > 1 and event.environment == "prod",
+        prices=PriceHistory(books=((0, BOOK),)),
     )
     found = figures_of("a", tallies["a"], PRICE)
     assert [(each.key, each.performance.attempts) for each in found] == [("p", 1), ("q", 1)]
+    assert [each.cost for each in found] == [0.0, 2.0]
 
 
 def test_what_endpoints_served() -> None:
@@ -68,7 +73,9 @@ def test_what_endpoints_served() -> None:
         endpoint="e", version="1", requests=10, rows=20, cpu_s=2, idle_cpu_s=0, memory_gb_s=0,
         wall_s=1, errors={"500": 1}, latency=(10,),
     )  # fmt: skip
-    served = Served(environment="prod", since=NOW, until=NOW, usages=(usage,), cpu_hour=3600.0)
+    served = Served(
+        environment="prod", since=NOW, until=NOW, usages=(usage,), cpu_hour=3600.0, currency="EUR"
+    )
     metrics = folded(recorded(served))
     (found,) = endpoint_figures(metrics, FIRST, PRICE)
     assert (found.endpoint, found.requests, found.failed, found.rows, found.cost) == (

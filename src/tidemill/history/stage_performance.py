@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from math import isfinite
 
+from tidemill.costs.quantities import add_amounts, attempt_quantities
 from tidemill.ledger.performance import Percentiles, Performance
+from tidemill.ledger.price import Price
 from tidemill.ledger.run import Action, Attempt, Outcome
 
 # Actions that compute something; the others take hardly any time.
@@ -31,8 +33,9 @@ def is_computation(attempt: Attempt) -> bool:
 class AttemptTally:
     """Sums over attempts at the steps of a stage.
 
-    `charged_us` and `spent_nano` (CPU time, spending of memos) are of all attempts, also of trials and
-    checks; all else is of those that computed something. The attempts of a run come one after the other.
+    `charged_us`, `spent_nano` and `amounts` (CPU time, spending of memos, costs by currency) are of all
+    attempts, also of trials and checks; all else is of those that computed something. The attempts of a run
+    come one after the other.
     """
 
     attempts: int = 0
@@ -54,12 +57,15 @@ class AttemptTally:
     peak_rss: int = 0
     charged_us: int = 0
     spent_nano: int = 0
+    amounts: dict[str, float] = field(default_factory=dict)
     first_run: str = ""
     last_run: str = ""
     last_workers: list[str] = field(default_factory=list)
 
-    def add(self, run: str, attempt: Attempt) -> None:
-        """Add an attempt of a run."""
+    def add(self, run: str, attempt: Attempt, price: Price | None = None) -> None:
+        """Add an attempt of a run, which costs what the price says."""
+        if price is not None:
+            add_amounts(self.amounts, {price.currency: attempt_quantities(attempt).cost(price)})
         self.charged_us += whole_units(attempt.cpu_s, _MICRO)
         if attempt.memo is not None:
             self.spent_nano += whole_units(attempt.memo.spent, _NANO)
@@ -104,6 +110,7 @@ class AttemptTally:
         for own, other in ((self.wall, later.wall), (self.queue, later.queue)):
             for seconds, count in other.items():
                 own[seconds] = own.get(seconds, 0) + count
+        add_amounts(self.amounts, later.amounts)
         for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(later, name))
 

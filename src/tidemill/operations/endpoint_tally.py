@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tidemill.history.stage_performance import whole_units
+from tidemill.costs import ledger_costs
+from tidemill.costs.quantities import add_amounts, idle_quantities, request_quantities
 from tidemill.ledger.event import Served
 from tidemill.ledger.price import Price
 from tidemill.ledger.usage import ServedUsage
 from tidemill.serving.buckets import LATENCY_BUCKETS, latency_ends
 
-_NANO = 1_000_000_000
 _FAILED = "5"
 
 
 @dataclass(slots=True, kw_only=True)
 class EndpointTally:
-    """Requests, those that failed on the server's side, rows, cost, and counts by bucket of latency."""
+    """Requests, those that failed on the server's side, rows, costs by currency, and counts of latencies."""
 
     requests: int = 0
     failed: int = 0
     rows: int = 0
-    cost_nano: int = 0
+    amounts: dict[str, float] = field(default_factory=dict)
     latency: list[int] = field(default_factory=lambda: [0] * LATENCY_BUCKETS)
 
     def add(self, usage: ServedUsage, price: Price) -> None:
@@ -30,8 +30,8 @@ class EndpointTally:
         self.requests += usage.requests
         self.failed += failed_requests(usage)
         self.rows += usage.rows
-        spent = price.of(usage.cpu_s + usage.idle_cpu_s, usage.memory_gb_s)
-        self.cost_nano += whole_units(spent, _NANO)
+        spent = request_quantities(usage).cost(price) + idle_quantities(usage).cost(price)
+        add_amounts(self.amounts, {price.currency: spent})
         for bucket, count in enumerate(usage.latency[:LATENCY_BUCKETS]):
             self.latency[bucket] += count
 
@@ -40,13 +40,8 @@ class EndpointTally:
         self.requests += other.requests
         self.failed += other.failed
         self.rows += other.rows
-        self.cost_nano += other.cost_nano
+        add_amounts(self.amounts, other.amounts)
         self.latency = [one + more for one, more in zip(self.latency, other.latency, strict=True)]
-
-    @property
-    def cost(self) -> float:
-        """The cost in the currency of the settings."""
-        return self.cost_nano / _NANO
 
 
 def failed_requests(usage: ServedUsage) -> int:
@@ -71,7 +66,5 @@ def merged_endpoints(tallies: Iterable[EndpointTally]) -> EndpointTally:
 
 
 def served_price(event: Served) -> Price:
-    """The prices at the time of the usage."""
-    return Price(
-        cpu_hour=event.cpu_hour, memory_gb_hour=event.memory_gb_hour, currency=event.currency
-    )
+    """The prices that the server had at the time of the usage."""
+    return ledger_costs.served_price(event, Price(currency=event.currency))

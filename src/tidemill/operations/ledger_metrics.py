@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidemill.core.local_day import local_day
+from tidemill.costs.ledger_costs import served_price
+from tidemill.costs.price_history import PriceHistory
 from tidemill.history.stage_performance import AttemptTally, is_computation
 from tidemill.ledger.event import (
     Attempted,
@@ -26,13 +28,13 @@ from tidemill.ledger.event import (
     Settled,
     SourceSeen,
 )
+from tidemill.ledger.price import Price, PriceBook
 from tidemill.ledger.run import Attempt, Outcome
 from tidemill.ledger.usage import ServedUsage
 from tidemill.operations.arrivals import ArrivalTimes
 from tidemill.operations.endpoint_tally import (
     EndpointTally,
     failed_requests,
-    served_price,
     slow_requests,
 )
 from tidemill.operations.failure_detector import FailureDetector
@@ -58,7 +60,8 @@ class LedgerMetrics:
 
     Days are those of the time zone `zone`. `totals` are sums over all events since `since`, `days` those of
     the last days by stage and day. `delays` counts by stage and day the seconds from the arrival of data to
-    their publication, by their first three digits. `counts` and `detectors` are by objective.
+    their publication, by their first three digits. `counts` and `detectors` are by objective. `book` prices
+    what was before any book was recorded.
     """
 
     environment: str
@@ -74,7 +77,8 @@ class LedgerMetrics:
     delays: dict[str, dict[str, dict[float, int]]] = field(default_factory=dict)
     endpoints: dict[str, dict[str, EndpointTally]] = field(default_factory=dict)
     runs: dict[str, int] = field(default_factory=dict)
-    open_runs: set[str] = field(default_factory=set)
+    book: PriceBook = field(default_factory=PriceBook)
+    open_runs: dict[str, Price] = field(default_factory=dict)
     published: dict[str, float] = field(default_factory=dict)
     arrivals: ArrivalTimes = field(default_factory=ArrivalTimes)
     watermarks: dict[str, StageWatermark] = field(default_factory=dict)
@@ -83,16 +87,21 @@ class LedgerMetrics:
     counts: dict[str, OutcomeCounts] = field(default_factory=dict)
     detectors: dict[str, FailureDetector] = field(default_factory=dict)
 
-    def note(self, fact: RecordedEvent) -> None:
-        """Add an event; those of other environments and of other kinds only move `seq`."""
+    def note(self, fact: RecordedEvent, prices: PriceHistory | None = None) -> None:
+        """Add an event, with what it costs; those of other environments and kinds only move `seq`."""
         self.seq, self.at = fact.seq, fact.at
         handler = _HANDLERS.get(type(fact.event))
-        if handler is None or getattr(fact.event, "environment", self.environment) != (
+        priced = _PRICED.get(type(fact.event))
+        if (handler or priced) is None or getattr(fact.event, "environment", self.environment) != (
             self.environment
         ):
             return
         self.events += 1
-        handler(self, fact.event, fact.at)
+        if handler is not None:
+            handler(self, fact.event, fact.at)
+        if priced is not None:
+            history = prices or PriceHistory(books=((0, self.book),))
+            priced(self, fact.event, fact.at, history.price(fact.seq, fact.at))
 
     def prune(self, now: float) -> None:
         """Forget what is too old for any figure."""
@@ -114,14 +123,14 @@ class LedgerMetrics:
         self.watermarks, self.failing, self.series = {}, {}, {}
         self.arrivals, self.published = ArrivalTimes(), {}
 
-    def _start_run(self, event: RunStarted, _: float) -> None:
-        self.open_runs.add(event.run)
+    def _start_run(self, event: RunStarted, _: float, price: Price) -> None:
+        self.open_runs[event.run] = price
         self.arrivals.begin_run()
 
     def _end_run(self, event: RunEnded, _: float) -> None:
         if event.run not in self.open_runs:
             return  # of another environment
-        self.open_runs.remove(event.run)
+        del self.open_runs[event.run]
         end_run(self.failing, event.receipt)
         self.runs[event.status] = self.runs.get(event.status, 0) + 1
         for by_action in self.series.values():
@@ -129,14 +138,16 @@ class LedgerMetrics:
                 if series.open_run == event.run:
                     series.close(self.zone)
 
-    def _add_attempt(self, event: Attempted, at: float) -> None:
+    def _add_attempt(self, event: Attempted, at: float, price: Price) -> None:
         attempt, day = event.attempt, local_day(at, self.zone)
+        # A run costs what the prices were when it began.
+        price = self.open_runs.get(event.run, price)
         tallies = self.days.setdefault(attempt.stage, {})
         for tally in (
             self.totals.setdefault(attempt.stage, AttemptTally()),
             tallies.setdefault(day, AttemptTally()),
         ):
-            tally.add(event.run, attempt)
+            tally.add(event.run, attempt, price)
         counts = self.outcomes.setdefault(attempt.stage, {})
         counts[attempt.outcome] = counts.get(attempt.outcome, 0) + 1
         add_attempt(self.failing, event.run, attempt, at)
@@ -187,8 +198,8 @@ class LedgerMetrics:
     def _settle(self, event: Settled, _: float) -> None:
         self.failing.pop(event.stage, None)
 
-    def _serve(self, event: Served, _: float) -> None:
-        day, price = local_day(event.until, self.zone), served_price(event)
+    def _serve(self, event: Served, _: float, price: Price) -> None:
+        day, price = local_day(event.until, self.zone), served_price(event, price)
         for usage in event.usages:
             by_day = self.endpoints.setdefault(usage.endpoint, {})
             by_day.setdefault(day, EndpointTally()).add(usage, price)
@@ -209,16 +220,18 @@ def _requests(usage: ServedUsage, objective: Objective) -> tuple[int, int]:
 _HANDLERS: Mapping[type, Callable[[LedgerMetrics, Any, float], None]] = {
     EnvironmentCreated: LedgerMetrics._end_environment,
     EnvironmentDropped: LedgerMetrics._end_environment,
-    RunStarted: LedgerMetrics._start_run,
     RunEnded: LedgerMetrics._end_run,
-    Attempted: LedgerMetrics._add_attempt,
     Published: LedgerMetrics._publish,
     Removed: LedgerMetrics._remove,
     RecipeChanged: LedgerMetrics._change_recipe,
     SourceSeen: LedgerMetrics._see_source,
     Settled: LedgerMetrics._settle,
+}
+_PRICED: Mapping[type, Callable[[LedgerMetrics, Any, float, Price], None]] = {
+    RunStarted: LedgerMetrics._start_run,
+    Attempted: LedgerMetrics._add_attempt,
     Served: LedgerMetrics._serve,
 }
 
 # The kinds of events that metrics are derived from.
-KINDS = tuple(sorted(kind.__name__ for kind in _HANDLERS))
+KINDS = tuple(sorted(kind.__name__ for kind in (*_HANDLERS, *_PRICED)))

@@ -10,8 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from tidemill.history.stage_performance import AttemptTally
-from tidemill.ledger.price import Price
+from tidemill.costs.estimate_errors import EstimateErrors
 from tidemill.operations.ledger_metrics import LedgerMetrics
 from tidemill.operations.objectives import ObjectiveStatus, judge_objectives
 from tidemill.operations.problem import Problem
@@ -33,7 +32,7 @@ _COUNTERS = (
 
 
 def stage_families(
-    metrics: LedgerMetrics, problems: Iterable[Problem], price: Price, now: float, workflow: str
+    metrics: LedgerMetrics, problems: Iterable[Problem], now: float, workflow: str
 ) -> list[Family]:
     """All metrics of an environment at a time (Unix seconds); those without points are left out."""
     label = {"workflow": workflow, "environment": metrics.environment}
@@ -48,8 +47,9 @@ def stage_families(
                   for stage, tally in totals])
           for name, field, unit, about in _COUNTERS),
         Family("tidemill_stage_cost_total", "counter", "Cost of all attempts.",
-               [({**label, "stage": stage, "currency": price.currency}, tally_cost(tally, price))
-                for stage, tally in totals]),
+               [({**label, "stage": stage, "currency": currency}, amount)
+                for stage, tally in totals
+                for currency, amount in sorted(tally.amounts.items())]),
         Family("tidemill_stage_duration_seconds", "histogram", "Durations of successful attempts.",
                [({**label, "stage": stage}, _histogram(tally.wall, tally.good_us / 1e6))
                 for stage, tally in totals if tally.wall]),
@@ -71,9 +71,14 @@ def stage_families(
     return [family for family in families if family.points]
 
 
-def tally_cost(tally: AttemptTally, price: Price) -> float:
-    """The cost of attempts: their CPU time at the price, and what their memos spent."""
-    return price.of(tally.charged_us / 1e6) + tally.spent_nano / 1e9
+def estimate_families(errors: EstimateErrors, label: Labels) -> list[Family]:
+    """How far estimates of costs were off; nothing without runs that had one."""
+    if errors.median_error is None:
+        return []
+    about = "Median error of the estimated costs of the last runs, as a part of what they cost."
+    return [
+        Family("tidemill_cost_estimate_error_ratio", "gauge", about, [(label, errors.median_error)])
+    ]
 
 
 def _number(value: int, unit: float) -> float:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tidemill.costs.price_history import PriceHistory
 from tidemill.history.stage_performance import AttemptTally, percentiles
 from tidemill.ledger.event import Attempted, RecordedEvent
 from tidemill.ledger.performance import Percentiles, Performance
 from tidemill.ledger.price import Price
 from tidemill.operations.endpoint_tally import EndpointTally, merged_endpoints
 from tidemill.operations.ledger_metrics import LedgerMetrics
-from tidemill.operations.stage_families import tally_cost
 from tidemill.serving.buckets import quantile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageFigures:
-    """The figures of a stage, or of one of its days or partitions (`key`); `cost` is in `currency`.
+    """The figures of a stage, or of one of its days or partitions (`key`); `cost` is in `currency`,
+    that of today's prices.
 
     `delay` are the seconds from the arrival of data to their publication. The `watermark` (Unix seconds) is
     only known of a whole stage.
@@ -88,6 +89,7 @@ def tally_attempts(
     facts: Iterable[RecordedEvent],
     key: Callable[[Attempted], str],
     wanted: Callable[[RecordedEvent, Attempted], bool],
+    prices: PriceHistory,
 ) -> dict[str, dict[str, AttemptTally]]:
     """Sum up the wanted attempts among events by stage and key."""
     found: dict[str, dict[str, AttemptTally]] = {}
@@ -95,7 +97,8 @@ def tally_attempts(
         event = fact.event
         if isinstance(event, Attempted) and wanted(fact, event):
             own = found.setdefault(event.attempt.stage, {})
-            own.setdefault(key(event), AttemptTally()).add(event.run, event.attempt)
+            price = prices.price(fact.seq, fact.at)
+            own.setdefault(key(event), AttemptTally()).add(event.run, event.attempt, price)
     return found
 
 
@@ -115,7 +118,7 @@ def _figures(
     return StageFigures(
         performance=tally.performance(stage),
         key=key,
-        cost=tally_cost(tally, price),
+        cost=tally.amounts.get(price.currency, 0.0),
         currency=price.currency,
         delay=percentiles(delays),
         watermark=watermark,
@@ -129,6 +132,6 @@ def _endpoint(endpoint: str, tally: EndpointTally, price: Price) -> EndpointFigu
         failed=tally.failed,
         rows=tally.rows,
         p95=quantile(tally.latency, 0.95) if any(tally.latency) else None,
-        cost=tally.cost,
+        cost=tally.amounts.get(price.currency, 0.0),
         currency=price.currency,
     )

@@ -19,7 +19,7 @@ from tidemill.operations.objective_settings import DAY
 from tidemill.operations.objectives import ObjectiveStatus, judge_objectives
 from tidemill.operations.problem import Problem
 from tidemill.operations.problems import find_problems
-from tidemill.operations.stage_families import stage_families
+from tidemill.operations.stage_families import estimate_families, stage_families
 from tidemill.operations.stage_figures import (
     EndpointFigures,
     StageFigures,
@@ -31,6 +31,7 @@ from tidemill.operations.stage_figures import (
 )
 from tidemill.planning.freshness import freshness_rules
 from tidemill.ports.ledger import Ledger
+from tidemill.project.costs import errors_in, open_costs
 from tidemill.project.settings import Settings
 from tidemill.project.workspace import Workspace
 from tidemill.serving.metric_families import Family
@@ -73,11 +74,7 @@ class Metrics:
         self._workflow = workflow_prefix(workflow).rstrip("/")
         self._clock = clock
         self._freshness = freshness or {}
-        self._price = Price(
-            cpu_hour=settings.cpu_hour,
-            currency=settings.currency,
-            memory_gb_hour=settings.memory_gb_hour,
-        )
+        self._book = settings.price_book
         self._zone = settings.metrics.zone
         self._reader = MetricsReader(
             ledger,
@@ -85,7 +82,9 @@ class Metrics:
             zone=self._zone,
             objectives=settings.slo,
             kept=_kept_in(settings.root / settings.home, self._workflow, environment),
+            prices=self._book,
         )
+        self._costs = open_costs(ledger, settings, workflow=workflow)
 
     def read(self) -> LedgerMetrics:
         """The metrics as of now; the caller must not change them."""
@@ -115,6 +114,7 @@ class Metrics:
             facts,
             key=lambda event: event.attempt.partition,
             wanted=lambda fact, event: event.environment == self._environment and fact.at >= start,
+            prices=self._reader.prices(),
         )
         return self._report(first, now, figures_of(stage, tallies.get(stage, {}), self._price), [])
 
@@ -133,7 +133,17 @@ class Metrics:
         now = self._clock()
         metrics = self._reader.read(now)
         problems = find_problems(metrics, now, self._freshness)
-        return stage_families(metrics, problems, self._price, now, self._workflow)
+        label = {"workflow": self._workflow, "environment": self._environment}
+        errors = errors_in(self._costs.read(), self._environment)
+        return [
+            *stage_families(metrics, problems, now, self._workflow),
+            *estimate_families(errors, label),
+        ]
+
+    @property
+    def _price(self) -> Price:
+        """Today's prices."""
+        return self._book.at(self._clock())
 
     def prometheus_text(self) -> str:
         """The metrics in the text format of Prometheus."""

@@ -15,7 +15,10 @@ from tests.operations.test_ledger_metrics import (
     attempted,
 )
 from tidemill.core.errors import UsageError
+from tidemill.costs.price_history import PriceHistory
+from tidemill.ledger.cost_events import PricesSet
 from tidemill.ledger.event import Event, RecordedEvent
+from tidemill.ledger.price import Price, PriceBook
 from tidemill.operations.io import metrics_reader
 from tidemill.operations.io.metrics_reader import MetricsReader, find_window
 from tidemill.operations.ledger_metrics import HORIZON_S, LedgerMetrics
@@ -55,6 +58,20 @@ def test_parts_give_what_all_at_once_gives(
     assert found == whole
 
 
+def test_first_prices_price_all_again(tmp_path: Path) -> None:
+    ledger, kept = MemoryLedger(), tmp_path / "kept.bin"
+    ledger.append([attempted(cpu_s=1.0) for _ in range(300)], now=NOW)
+    own = reader(ledger, kept)
+    assert own.read(NOW).totals["a"].amounts == {"USD": 0.0}
+    book = PriceBook(prices=(Price(cpu_hour=3600.0),))
+    priced = MetricsReader(
+        ledger, "prod", zone="UTC", objectives=OBJECTIVES, kept=kept, prices=book
+    )
+    assert priced.read(NOW).totals["a"].amounts == {"USD": 300.0}
+    ledger.append([PricesSet(environment="prod", book=book)], now=NOW)
+    assert own.read(NOW).totals["a"].amounts == {"USD": 300.0}
+
+
 def test_only_new_events_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger, kept = MemoryLedger(), tmp_path / "home" / "kept.bin"
     ledger.append([attempted() for _ in range(300)], now=NOW)
@@ -63,9 +80,9 @@ def test_only_new_events_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     noted: list[int] = []
     note = LedgerMetrics.note
 
-    def count(own: LedgerMetrics, fact: RecordedEvent) -> None:
+    def count(own: LedgerMetrics, fact: RecordedEvent, prices: PriceHistory) -> None:
         noted.append(fact.seq)
-        note(own, fact)
+        note(own, fact, prices)
 
     monkeypatch.setattr(LedgerMetrics, "note", count)
     other = reader(ledger, kept)
@@ -113,10 +130,10 @@ def test_a_long_history_that_is_interrupted_goes_on(
     ledger.append([attempted() for _ in range(350)], now=NOW)
     note = LedgerMetrics.note
 
-    def interrupt(own: LedgerMetrics, fact: RecordedEvent) -> None:
+    def interrupt(own: LedgerMetrics, fact: RecordedEvent, prices: PriceHistory) -> None:
         if fact.seq > 250:
             raise KeyboardInterrupt
-        note(own, fact)
+        note(own, fact, prices)
 
     with monkeypatch.context() as patch:
         patch.setattr(LedgerMetrics, "note", interrupt)

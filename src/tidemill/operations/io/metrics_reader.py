@@ -11,7 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from tidemill.core.local_day import time_zone
+from tidemill.costs.price_history import PriceHistory, price_histories
+from tidemill.ledger.cost_events import PricesSet
 from tidemill.ledger.event import RecordedEvent
+from tidemill.ledger.price import PriceBook
 from tidemill.operations.io.kept_state import read_kept, write_kept
 from tidemill.operations.ledger_metrics import HORIZON_S, KINDS, LedgerMetrics
 from tidemill.operations.objective_settings import Objective
@@ -30,7 +33,8 @@ class MetricsReader:
     """Reads the metrics of an environment; each call reads only events that are new.
 
     `kept` is the file in which they are kept; without one, or where it can't be written, each reader begins
-    with the events of the last 28 weeks. UsageError for an unknown time `zone`.
+    with the events of the last 28 weeks. `prices` price what no recorded book does. UsageError for an
+    unknown time `zone`.
     """
 
     def __init__(
@@ -41,24 +45,29 @@ class MetricsReader:
         zone: str = "UTC",
         objectives: tuple[Objective, ...] = (),
         kept: Path | None = None,
+        prices: PriceBook | None = None,
     ) -> None:
         time_zone(zone)
         self._ledger = ledger
+        self._settings = prices or PriceBook()
         self._empty = LedgerMetrics(environment=environment, zone=zone, objectives=objectives)
         self._kept = kept
         self._known: LedgerMetrics | None = None
 
     def read(self, now: float) -> LedgerMetrics:
         """The metrics as of now (Unix seconds); the caller must not change them."""
-        found = self._known or self._load() or self._begin(now)
+        prices = self.prices()
+        self._empty.book = prices.first
+        known = self._known if self._known is None or self._known.book == prices.first else None
+        found = known or self._load() or self._begin(now)
         before = found.events
         for fact in self._ledger.events(kinds=KINDS, after=found.seq):
-            found.note(fact)
+            found.note(fact, prices)
             if found.events - before >= _SAVED_AT:
                 # A long history that is interrupted goes on there.
                 self._save(found)
                 before = found.events
-        if self._known is None:
+        if known is None:
             self._seed(found)
         # A clock that runs ahead for a while must not make it forget what happened lately.
         found.prune(min(now, found.at))
@@ -69,11 +78,18 @@ class MetricsReader:
 
     def read_since(self, since: float) -> LedgerMetrics:
         """The metrics of the events from a time on (Unix seconds), with all days; nothing of it is kept."""
+        prices = self.prices()
+        self._empty.book = prices.first
         found = replace(deepcopy(self._empty), since=since, seq=find_window(self._ledger, since))
         for fact in self._ledger.events(kinds=KINDS, after=found.seq):
-            found.note(fact)
+            found.note(fact, prices)
         self._seed(found)
         return found
+
+    def prices(self) -> PriceHistory:
+        """By which prices the work of the environment was priced."""
+        facts = self._ledger.events(kinds=(PricesSet.__name__,))
+        return price_histories(facts, self._settings).of(self._empty.environment)
 
     def _begin(self, now: float) -> LedgerMetrics:
         since = now - HORIZON_S
@@ -108,7 +124,7 @@ class MetricsReader:
 
 
 def _settings_of(metrics: LedgerMetrics) -> tuple[object, ...]:
-    return metrics.environment, metrics.zone, metrics.objectives
+    return metrics.environment, metrics.zone, metrics.objectives, metrics.book
 
 
 def _newest(partitions: Iterable[str]) -> list[str]:
