@@ -154,3 +154,20 @@ def test_a_list_of_structs_that_is_never_null_fits_into_iceberg() -> None:
     # Only the column itself can be declared not nullable.
     for outer in (DType("List", (structs,)), DType("Struct", ("a", structs))):
         assert unstorable("iceberg", outer, nullable=False) is not None
+
+
+@pytest.mark.parametrize(
+    ("folder", "format", "is_remote"),
+    [
+        ("out", "parquet", False),
+        ("postgresql://db.example:5432/shop", "postgres", True),
+        ("postgresql://me@db.example/shop", "postgres", True),
+        ("env:WAREHOUSE_URL", "postgres", True),
+        ("postgresql://me@localhost:5432/shop", "postgres", False),
+        ("postgresql://127.0.0.1/shop", "postgres", False),
+        ("postgresql://[::1]:5432/shop", "postgres", False),
+        ("postgresql:///shop", "postgres", False),
+    ],
+)
+def test_rows_leave_this_machine_or_not(folder: str, format: str, is_remote: bool) -> None:
+    assert Sink(folder=folder, format=format).is_remote is is_remote

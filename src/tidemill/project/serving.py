@@ -20,6 +20,7 @@ from polars.exceptions import PolarsError
 from tidemill.contracts.io.synthetic import sample
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.extras import install_command
+from tidemill.costs.io.recorded_prices import price_events
 from tidemill.governance.permissions import Permission
 from tidemill.project.arrow_files import arrow_stream, stream_of
 from tidemill.project.audit import Audit
@@ -115,6 +116,7 @@ class Serving:
             checkpoints=self._checkpoints(),
         )
         require_safe_place(settings, server.valid_tokens)
+        self._record_prices()
         with (
             _listen(settings, space.root) as listener,
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
@@ -123,6 +125,13 @@ class Serving:
             runner.run(
                 server.run(listener, space.state(), lambda: started(_running_server(server, url)))
             )
+
+    def _record_prices(self) -> None:
+        """Record the prices of the settings, if they are new."""
+        space = self._workspace
+        ledger, book = space.tools.ledger, space.settings.price_book
+        if events := price_events(ledger, space.environment, book):
+            ledger.append(events, now=space.tools.clock())
 
     def serve_shared(
         self,
@@ -145,7 +154,7 @@ class Serving:
             flow=space.flow,
             environment=space.environment,
             settings=settings,
-            price=space.price,
+            prices=space.settings.price_book,
             export=_telemetry(space.flow.name) if settings.telemetry else None,
             rollouts=ServedRollouts(space),
             # A proxy states who is in a group, as an identity provider does.

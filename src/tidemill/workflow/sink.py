@@ -17,6 +17,8 @@ from tidemill.workflow.source import Delta, Iceberg
 URL_SINKS = ("postgres", "iceberg")
 # Those that are files in the project, or folders of files.
 _FILES = ("parquet", "delta", "sqlite", "duckdb")
+# Hosts of URLs that are this machine.
+_HERE = ("localhost", "127.0.0.1", "[::1]")
 # The column of a table that names the partition of each row.
 PARTITION_COLUMN = "tidemill_partition"
 # The table of a database that has the last delivery of each partition, and the one that rows are loaded into.
@@ -57,6 +59,17 @@ class Sink:
     def identity(self) -> list[str]:
         """What a table's fingerprint depends on."""
         return [self.folder, self.format, *filter(None, (self.table, self.catalog))]
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether rows leave this machine: its place is a URL of another host, or not known yet."""
+        if self.format not in URL_SINKS:
+            return False
+        _, is_url, rest = self.folder.partition("://")
+        authority = rest.partition("/")[0].rpartition("@")[2]
+        if is_url and not authority:
+            return False  # a socket
+        return authority.rpartition(":")[0] not in _HERE and authority not in _HERE
 
 
 SinkOption: TypeAlias = "Sink | Delta[Any] | Iceberg[Any]"

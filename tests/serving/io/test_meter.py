@@ -9,11 +9,13 @@ import pytest
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import StorageError
 from tidemill.ledger.event import Event, Served
-from tidemill.ledger.price import Price
+from tidemill.ledger.price import Price, PriceBook
 from tidemill.ports.ledger import Ledger
 from tidemill.serving.io.meter import Meter, UsageRecorder, resident_memory
 
 MS = 1_000_000
+
+BOOK = PriceBook(prices=(Price(cpu_hour=0.04),))
 
 
 class Clocks:
@@ -93,13 +95,13 @@ def test_usage_is_recorded_once_and_after_a_failure_with_the_next(tmp_path: Path
     ledger, clocks = SqliteLedger(tmp_path / "ledger.db"), Clocks()
     meter = clocks.meter()
     series = meter.series("delays", "v1")
-    recorder = UsageRecorder(ledger, "prod", Price(cpu_hour=0.04), 100.0)
+    recorder = UsageRecorder(ledger, "prod", BOOK, 100.0)
     series.record(MS, MS)
     clocks.move(1)
     meter.adjust()
     assert not recorder.is_due(meter.snapshot(), 159.0)
     assert recorder.is_due(meter.snapshot(), 160.0)
-    broken = UsageRecorder(Broken(ledger), "prod", Price(), 100.0)  # type: ignore[arg-type]
+    broken = UsageRecorder(Broken(ledger), "prod", PriceBook(), 100.0)  # type: ignore[arg-type]
     with pytest.raises(StorageError):
         broken.record(meter.snapshot(), 160.0)
     assert broken.is_due(meter.snapshot(), 160.0)

@@ -11,7 +11,7 @@ import pytest
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import StorageError
 from tidemill.ledger.event import Event, Served
-from tidemill.ledger.price import Price
+from tidemill.ledger.price import PriceBook
 from tidemill.ports.ledger import Ledger
 from tidemill.serving.io import usage_record
 from tidemill.serving.io.meter import Meter, UsageRecorder
@@ -42,7 +42,7 @@ def test_usage_that_cannot_be_recorded_at_the_end_is_said(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     meter = Meter()
-    recorder = UsageRecorder(Full(), "prod", Price(), 0.0)  # type: ignore[arg-type]
+    recorder = UsageRecorder(Full(), "prod", PriceBook(), 0.0)  # type: ignore[arg-type]
     record = UsageRecord(meter, recorder, meter.snapshot)
     meter.series("delays", "v1").record(1000, 1000)
 
@@ -64,7 +64,7 @@ def test_a_server_that_stops_while_it_records_counts_nothing_twice(
     ledger, meter = SqliteLedger(tmp_path / "ledger.db"), Meter()
     waiting = Waiting(ledger)
     # It began long ago: so a record is due.
-    recorder = UsageRecorder(waiting, "prod", Price(), 0.0)  # type: ignore[arg-type]
+    recorder = UsageRecorder(waiting, "prod", PriceBook(), 0.0)  # type: ignore[arg-type]
     record = UsageRecord(meter, recorder, meter.snapshot)
     series = meter.series("delays", "v1")
 

@@ -317,12 +317,15 @@ class StepLifecycle:
         if begun.reuse is Action.BIND:
             return {"outcome": Outcome.BOUND}
         rows, size = self._published.input_size(begun.step)
+        written = _bytes_written(begun, made)
+        is_sent = stage.sink is not None and stage.sink.is_remote
         message = begun.attempt.message, _warnings(stage, made.product)
         return {
             "action": Action.RECHECK if begun.reuse is Action.RECHECK else begun.attempt.action,
             "rows_in": rows,
             "bytes_in": size,
-            "bytes_out": _bytes_written(begun, made),
+            "bytes_out": written,
+            "egress_bytes": written if is_sent else 0,
             "message": "\n".join(filter(None, message)),
         }
 

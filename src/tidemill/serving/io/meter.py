@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tidemill.ledger.price import Price
+from tidemill.ledger.price import PriceBook
 from tidemill.ports.ledger import Ledger
 from tidemill.serving.counters import Series, Snapshot, difference
 from tidemill.serving.metering import Baseline, MeteredWindow, charge, served_event
@@ -135,10 +135,10 @@ class Meter:
 class UsageRecorder:
     """Records what servers used as events of the ledger; a crash loses at most a period."""
 
-    def __init__(self, ledger: Ledger, environment: str, price: Price, now: float) -> None:
+    def __init__(self, ledger: Ledger, environment: str, prices: PriceBook, now: float) -> None:
         self._ledger = ledger
         self._environment = environment
-        self._price = price
+        self._prices = prices
         self._since = now
         self._recorded = Snapshot(processes=0)
         # A server that stops records while a thread may still wait for the ledger with what was before.
@@ -168,7 +168,7 @@ class UsageRecorder:
                 environment=self._environment,
                 since=self._since,
                 until=now,
-                price=self._price,
+                price=self._prices.at(now),
             )
             if event.usages:
                 self._ledger.append([event], now=now)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from tidemill.core.errors import UsageError
 from tidemill.governance.roles import Grants
 from tidemill.ledger.event import Delivered, RolloutStepped
-from tidemill.ledger.price import Price
+from tidemill.ledger.price import PriceBook
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.serving.access import Access, AccessRules, DocumentReader
@@ -84,7 +84,7 @@ class ServerOptions:
     environment: str
     settings: ServeSettings
     rollouts: RolloutRecords
-    price: Price = field(default_factory=Price)
+    prices: PriceBook = field(default_factory=PriceBook)
     grants: Grants = field(default_factory=Grants)
     proxy: ProxyTrust | None = None
     key_password: str = field(default="", repr=False)
@@ -116,7 +116,7 @@ class Server:
         self._status = None if folder is None else StatusSocket(folder, self._role.status)
         sealed = options.checkpoints
         self._checkpoints = None if sealed is None else CheckpointWatch(sealed, self._is_judge)
-        recorder = UsageRecorder(tools.ledger, options.environment, options.price, time.time())
+        recorder = UsageRecorder(tools.ledger, options.environment, options.prices, time.time())
         # The first process records what all use.
         own = recorder if options.control is None else None
         self._usage = UsageRecord(self._meter, own, self._role.snapshot)
@@ -133,7 +133,7 @@ class Server:
                 *self._source.faults,
                 *self._role.faults,
             ),
-            options.price,
+            options.prices.at(time.time()),
         )
         log = self._settings.access_log
         self._log = AccessLog(tools.root / log) if log else None
