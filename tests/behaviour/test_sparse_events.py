@@ -173,6 +173,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "IncidentClosed": {"actor": "", "reason": ""},
     "AlertFailed": {"alerts": 1},
     "SilenceEnded": {"reason": ""},
+    "StorageMetered": {"stages": {}, "shared": 0},
     "SweepMarked": {"actor": ""},
     "SweepConfirmed": {
         "marked": (), "objects": 0, "bytes": 0, "stages": {}, "orphans": 0, "orphan_bytes": 0,

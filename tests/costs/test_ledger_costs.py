@@ -15,7 +15,7 @@ from tidemill.core.local_day import local_day
 from tidemill.costs.cost_line import CostLine
 from tidemill.costs.ledger_costs import LedgerCosts, served_price
 from tidemill.costs.price_history import price_histories
-from tidemill.ledger.cost_events import PricesSet
+from tidemill.ledger.cost_events import PricesSet, StorageMetered
 from tidemill.ledger.event import (
     Attempted,
     Event,
@@ -48,6 +48,7 @@ def books(draw: st.DrawFn) -> PriceBook:
             memory_gb_hour=draw(AMOUNTS),
             gpu_hour=draw(AMOUNTS),
             egress_gb=draw(AMOUNTS),
+            storage_gb_month=draw(AMOUNTS),
             units={"tokens": draw(AMOUNTS)},
             currency=draw(st.sampled_from(("EUR", "USD"))),
             since=since,
@@ -108,11 +109,8 @@ def histories(draw: st.DrawFn) -> History:
         history.now += draw(st.floats(0, DAY))
         environment = draw(st.sampled_from(ENVIRONMENTS))
         run = open_runs.get(environment)
-        match draw(
-            st.sampled_from(("prices", "run", "attempt", "attempt", "end", "serve", "else"))
-        ):
-            case "prices":
-                history.record(PricesSet(environment=environment, book=draw(books())))
+        kinds = ("run", "attempt", "attempt", "end", "prices", "serve", "store", "else")
+        match draw(st.sampled_from(kinds)):
             case "run" if run is None:
                 open_runs[environment] = f"run-{number}"
                 history.record(_started(f"run-{number}", environment))
@@ -122,12 +120,20 @@ def histories(draw: st.DrawFn) -> History:
             case "end" if run is not None:
                 del open_runs[environment]
                 history.record(_ended(draw, run))
-            case "serve":
-                usages = draw(st.lists(USAGES, max_size=2))
-                history.record(_served(draw, environment, history.now, usages))
-            case "else":
-                history.record(settled_event())
+            case kind:
+                history.record(_apart_from_runs(draw, kind, environment, history.now))
     return history
+
+
+def _apart_from_runs(draw: st.DrawFn, kind: str, environment: str, now: float) -> Event:
+    match kind:
+        case "prices":
+            return PricesSet(environment=environment, book=draw(books()))
+        case "serve":
+            return _served(draw, environment, now, draw(st.lists(USAGES, max_size=2)))
+        case "store":
+            return _stored(draw, environment, now)
+    return settled_event()
 
 
 def _started(run: str, environment: str) -> RunStarted:
@@ -157,6 +163,14 @@ def _served(draw: st.DrawFn, environment: str, now: float, usages: list[ServedUs
     )
 
 
+def _stored(draw: st.DrawFn, environment: str, now: float) -> StorageMetered:
+    sizes = draw(st.dictionaries(st.sampled_from(STAGES), st.integers(0, 10**12), max_size=2))
+    since = now + draw(st.floats(-9 * DAY, DAY))
+    return StorageMetered(
+        environment=environment, since=since, stages=sizes, shared=draw(st.integers(0, 10**12))
+    )
+
+
 def metered(history: History) -> dict[str, float]:
     """What everything costs, by currency, without looking at stages, days and environments."""
     found: dict[str, float] = defaultdict(float)
@@ -166,6 +180,11 @@ def metered(history: History) -> dict[str, float]:
             case RunStarted():
                 price = _price_at(history, event.environment, fact.seq, fact.at)
                 found[price.currency] += _run_cost(history, event.run, price)
+            case StorageMetered():
+                price = _price_at(history, event.environment, fact.seq, fact.at)
+                kept = sum(event.stages.values()) + event.shared
+                months = kept / 1e9 * max(0.0, fact.at - event.since) / (730 * 3600)
+                found[price.currency] += months * price.storage_gb_month
             case Served():
                 own = Price(
                     cpu_hour=event.cpu_hour,

@@ -29,6 +29,7 @@ NAMES = [
     "ScheduleChanged", "SchedulePaused", "ScheduleResumed",
     "SweepMarked", "SweepConfirmed", "DataPinned", "DataUnpinned", "StagesUndeclared",
     "RetentionDeclared", "PricesSet", "WorkDeferred", "ChangesSeen",
+    "RetentionDeclared", "PricesSet", "StorageMetered", "ChangesSeen",
 ]  # fmt: skip
 
 

@@ -24,6 +24,7 @@ PolicyDecided ContractPublished Waived WaiverEnded Voted ReviewExtended ReviewCl
 LineageDropped Erased Acted IncidentOpened IncidentChanged IncidentClosed AlertSent AlertFailed Silenced
 SilenceEnded ScheduleChanged SchedulePaused ScheduleResumed Ticked SweepMarked SweepConfirmed DataPinned
 DataUnpinned StagesUndeclared RetentionDeclared Compacted PricesSet WorkDeferred ChangesSeen
+DataUnpinned StagesUndeclared RetentionDeclared Compacted PricesSet StorageMetered ChangesSeen
 """
 
 

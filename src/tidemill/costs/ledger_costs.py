@@ -20,8 +20,9 @@ from tidemill.costs.quantities import (
     idle_quantities,
     request_quantities,
 )
+from tidemill.ledger.cost_events import StorageMetered
 from tidemill.ledger.event import Attempted, RecordedEvent, RunEnded, RunStarted, Served
-from tidemill.ledger.price import Price
+from tidemill.ledger.price import GB, Price
 from tidemill.ledger.run import Action, Attempt, Outcome, Status
 
 # Of a day, by kind and name; the name of a version at an endpoint is that of both.
@@ -126,6 +127,15 @@ class LedgerCosts:
             line.charge(request_quantities(usage), price)
             line.charge(idle_quantities(usage), price, is_shared=True)
 
+    def _store(self, fact: RecordedEvent, prices: PriceHistories) -> None:
+        event: Any = fact.event
+        price = prices.of(event.environment).price(fact.seq, fact.at)
+        seconds = max(0.0, fact.at - event.since)
+        for name, size in (*event.stages.items(), ("", event.shared)):
+            if size and seconds:
+                line = self._line(event.environment, fact.at, LineKind.STORAGE, name)
+                line.charge(Quantities(storage_gb_s=size / GB * seconds), price)
+
 
 def served_price(event: Served, recorded: Price) -> Price:
     """The prices of a period that was served: its own, or those `recorded` then if the server had none."""
@@ -143,6 +153,7 @@ _HANDLERS: Mapping[type, Callable[[LedgerCosts, RecordedEvent, PriceHistories], 
     Attempted: LedgerCosts._add_attempt,
     RunEnded: LedgerCosts._end_run,
     Served: LedgerCosts._serve,
+    StorageMetered: LedgerCosts._store,
 }
 
 # The kinds of events that cost something.

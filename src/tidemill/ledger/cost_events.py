@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tidemill.ledger.price import PriceBook
 
@@ -13,3 +14,16 @@ class PricesSet:
 
     environment: str
     book: PriceBook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageMetered:
+    """What an environment keeps, in bytes by stage, and `shared` bytes that belong to none.
+
+    It is taken to have kept that since `since` (Unix seconds), when this was recorded before.
+    """
+
+    environment: str
+    since: float
+    stages: Mapping[str, int] = field(default_factory=dict)
+    shared: int = 0

@@ -15,7 +15,7 @@ from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, Mark
 from tidemill.ledger.change_events import ChangesSeen
 from tidemill.ledger.compaction_events import Compacted
-from tidemill.ledger.cost_events import PricesSet
+from tidemill.ledger.cost_events import PricesSet, StorageMetered
 from tidemill.ledger.delivery import Decision, Delivery, Effect
 from tidemill.ledger.drift import DriftVerdict, RaisedAlarm
 from tidemill.ledger.governance_events import (
@@ -351,6 +351,7 @@ Event: TypeAlias = (
     | RetentionDeclared
     | PricesSet
     | WorkDeferred
+    | StorageMetered
     | ChangesSeen
 )
 EVENTS: tuple[type[Event], ...] = get_args(Event)

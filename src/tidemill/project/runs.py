@@ -170,11 +170,14 @@ class Runs:
         return found
 
     def _sweep_if_due(self, receipt: Receipt) -> Receipt:
-        """Sweep if runs left enough garbage; what fails is a message of the run, and changes no outcome."""
+        """Sweep if runs left enough garbage, and meter what is left; what fails is a message of the run."""
         if not any(stage.ran or stage.bound or stage.removed for stage in receipt.stages):
             return receipt
         module = import_module("tidemill.project.retention")
         messages: tuple[str, ...] = module.Retention(self._workspace).sweep_if_due(nightly=False)
+        if not self._workspace.settings.price_book.is_free:
+            metering = import_module("tidemill.project.storage_metering")
+            messages = (*messages, *metering.meter_storage(self._workspace))
         return replace(receipt, messages=(*receipt.messages, *messages)) if messages else receipt
 
     def _hold(self, lease: Heartbeat, work: Callable[[Runtime], Receipt]) -> Receipt:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidemill.ledger.cost_events import PricesSet
+from tidemill.ledger.cost_events import PricesSet, StorageMetered
 from tidemill.ledger.event import Event
 from tidemill.ledger.price import Price, PriceBook
 
@@ -20,5 +20,8 @@ def price_book() -> PriceBook:
 
 
 def cost_events() -> list[Event]:
-    """The prices of an environment."""
-    return [PricesSet(environment="prod", book=price_book())]
+    """The prices of an environment, and what it stores."""
+    return [
+        PricesSet(environment="prod", book=price_book()),
+        StorageMetered(environment="prod", since=5.0, stages={"features": 4096}, shared=512),
+    ]

@@ -14,7 +14,7 @@ from tidemill.ledger.binding import Binding, ContractUse, Head, Mark
 from tidemill.ledger.change_events import ChangesSeen
 from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.cost import Cost
-from tidemill.ledger.cost_events import PricesSet
+from tidemill.ledger.cost_events import PricesSet, StorageMetered
 from tidemill.ledger.delivery import Decision, Delivery, Effect
 from tidemill.ledger.event import (
     Attempted,
@@ -453,5 +453,6 @@ _HANDLERS: Mapping[type[Event], Callable[[ReferenceView, float, Any], None]] = {
     RetentionDeclared: _ignore,
     PricesSet: _ignore,
     WorkDeferred: _ignore,
+    StorageMetered: _ignore,
     ChangesSeen: _ignore,
 }

@@ -14,7 +14,7 @@ from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.change_events import ChangesSeen
 from tidemill.ledger.compaction_events import Compacted
-from tidemill.ledger.cost_events import PricesSet
+from tidemill.ledger.cost_events import PricesSet, StorageMetered
 from tidemill.ledger.event import (
     Attempted,
     Computed,
@@ -465,5 +465,6 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     RetentionDeclared: _ignore,
     PricesSet: _ignore,
     WorkDeferred: _ignore,
+    StorageMetered: _ignore,
     ChangesSeen: _ignore,
 }
