@@ -11,6 +11,7 @@ from tidemill.governance.common_facts import ChangeContext
 from tidemill.governance.delivery_facts import CandidateEvidence, delivery_facts, normal_name
 from tidemill.governance.facts import known_facts, specs_of
 from tidemill.ledger.policy import FactValue, SubjectKind
+from tidemill.ledger.price import Price
 from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.testing import records as samples
 from tidemill.workflow.gate import GateResult, Scores, Slice
@@ -44,7 +45,7 @@ def evidence(**changed: Any) -> CandidateEvidence:
         "live_scores": {"scores": samples.scores(9.0)},
         "metrics": ("mae",),
         "training": (training("data changed"),),
-        "cpu_hour": 2.0,
+        "price": Price(cpu_hour=2.0),
         "personal": ("features.id",),
         "pinned": {"Scikit_Learn"},
         "stale": False,
@@ -81,7 +82,7 @@ def test_a_first_delivery_changes_no_prediction() -> None:
         ("worse_slices", {"metrics": ("other.mae",)}),
         ("unpinned_packages", {"pinned": None}),
         ("unpinned_packages", {"artifact": replace(CANDIDATE, packages={})}),
-        ("cost", {"cpu_hour": 0.0}),
+        ("cost", {"price": Price()}),
         ("cost", {"training": None}),
         ("cost", {"training": (training(cpu_s=float("inf")),)}),
         ("automatic", {"training": ()}),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 
+from tidemill.costs.quantities import total_quantities
 from tidemill.governance.common_facts import ChangeContext, common_facts
 from tidemill.ledger.policy import FactValue
+from tidemill.ledger.price import Price
 from tidemill.ledger.run import Attempt
 from tidemill.models.comparison import slices_worse_than
 from tidemill.models.gates import is_live
@@ -24,7 +26,7 @@ class CandidateEvidence:
     """What is recorded about a candidate, and the live model; None for what can't be known.
 
     `scores` are by evaluation, `metrics` those that gates look at. `sample` is the share of source rows that
-    the candidate was trained on, `training` the attempts at its training, whose CPU hours cost `cpu_hour`.
+    the candidate was trained on, `training` the attempts at its training, which cost what `price` says.
     `personal` are the columns with personal data that it reads, `pinned` the packages with a pinned version.
     """
 
@@ -36,7 +38,7 @@ class CandidateEvidence:
     metrics: tuple[str, ...] = ()
     sample: float = 1.0
     training: tuple[Attempt, ...] | None = None
-    cpu_hour: float = 0.0
+    price: Price = field(default_factory=Price)
     personal: tuple[str, ...] | None = None
     pinned: Collection[str] | None = None
     stale: bool | None = None
@@ -117,10 +119,9 @@ def normal_name(package: str) -> str:
 
 def _training_cost(found: CandidateEvidence) -> float | None:
     """The cost of all attempts at the training; None without a price, or if they aren't recorded."""
-    if not found.training or not found.cpu_hour:
+    if not found.training or found.price.is_free:
         return None
-    spent = sum(attempt.memo.spent for attempt in found.training if attempt.memo is not None)
-    cost = sum(attempt.cpu_s for attempt in found.training) / 3600 * found.cpu_hour + spent
+    cost = total_quantities(found.training).cost(found.price)
     return cost if isfinite(cost) else None
 
 

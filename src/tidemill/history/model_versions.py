@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from tidemill.core.partition import WHOLE
+from tidemill.costs.quantities import total_quantities
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import GATES, Decision, Delivery
 from tidemill.ledger.event import Attempted, Computed, Decided, Delivered, Published, RecordedEvent
@@ -213,10 +214,16 @@ def _cost_of(attempts: Collection[Attempt]) -> TrainingCost | None:
     tried = [attempt for attempt in attempts if attempt.outcome in _TRIED]
     if not tried:
         return None
+    used = total_quantities(tried)
     return TrainingCost(
         attempts=len(tried),
         wall_s=sum(attempt.wall_s for attempt in tried),
         cpu_s=sum(attempt.cpu_s for attempt in tried),
         peak_rss=max(attempt.peak_rss for attempt in tried),
         rows=max(attempt.rows_in for attempt in tried),
+        memory_gb_s=used.memory_gb_s,
+        gpu_s=used.gpu_s,
+        egress_gb=used.egress_gb,
+        units=used.units,
+        spent=used.spent,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tidemill.ledger.delivery import Decision
+from tidemill.ledger.price import Price
 from tidemill.workflow.gate import Interval, Scores
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import OnNewModel
@@ -49,13 +50,28 @@ class VersionState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingCost:
-    """The cost of all attempts at a training; `rows` are those that it read."""
+    """The cost of all attempts at a training; `rows` are those that it read, `spent` is money of memos."""
 
     attempts: int
     wall_s: float
     cpu_s: float
     peak_rss: int
     rows: int
+    memory_gb_s: float = 0.0
+    gpu_s: float = 0.0
+    egress_gb: float = 0.0
+    units: Mapping[str, float] = field(default_factory=dict)
+    spent: float = 0.0
+
+    def amount(self, price: Price) -> float:
+        """The money that it cost at a price."""
+        return self.spent + price.of(
+            self.cpu_s,
+            self.memory_gb_s,
+            gpu_s=self.gpu_s,
+            egress_gb=self.egress_gb,
+            units=self.units,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,8 +51,8 @@ class ModelCard:
     def _build(self, *, pictured: bool) -> Card:
         space, cost = self._workspace, self._version.cost
         price = ""
-        if cost is not None and space.price.cpu_hour:
-            price = f"{space.price.of(cost.cpu_s):,.6f} {space.price.currency}"
+        if cost is not None and (amount := cost.amount(space.price)):
+            price = f"{amount:,.6f} {space.price.currency}"
         return model_card(
             self._version,
             workflow=space.declared.name,

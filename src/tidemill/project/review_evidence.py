@@ -236,8 +236,8 @@ def _contract_changes(candidate: ModelVersion, live: ModelVersion) -> Iterator[s
 def _amounts(space: Workspace, versions: Iterable[ModelVersion]) -> Iterator[tuple[str, str]]:
     price = space.price
     for version in versions:
-        if version.cost is not None and price.cpu_hour:
-            yield version.id, f"{price.of(version.cost.cpu_s):,.6f} {price.currency}"
+        if version.cost is not None and (amount := version.cost.amount(price)):
+            yield version.id, f"{amount:,.6f} {price.currency}"
 
 
 def _git_command(space: Workspace, live: ModelVersion | None) -> str:

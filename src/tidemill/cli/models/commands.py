@@ -100,7 +100,7 @@ def _cost(version: ModelVersion, price: Price) -> str:
     cost = version.cost
     if cost is None:
         return ""
-    amount = f", {money(price.of(cost.cpu_s), price.currency)}" if price.cpu_hour else ""
+    amount = "" if price.is_free else f", {money(cost.amount(price), price.currency)}"
     memory = f", peak RSS {size(cost.peak_rss)}" if cost.peak_rss else ""
     return f" in {seconds(cost.wall_s)}, CPU {seconds(cost.cpu_s)}{memory}{amount}"
 

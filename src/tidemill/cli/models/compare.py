@@ -104,7 +104,7 @@ def _facts(found: VersionComparison, price: Price) -> Iterator[tuple[str, str, s
         yield row("generation", (str(version.artifact.generation) for version in pair))
     yield row("size", (size(version.bytes) for version in pair))
     yield row("training, CPU", (_training(version) for version in pair))
-    if price.cpu_hour:
+    if not price.is_free:
         yield row("training, cost", (_amount(version, price) for version in pair))
     if len(found.latency) == len({version.id for version in pair}):
         latency = [found.latency[version.id] for version in pair]
@@ -122,4 +122,4 @@ def _training(version: ModelVersion) -> str:
 
 
 def _amount(version: ModelVersion, price: Price) -> str:
-    return money(price.of(version.cost.cpu_s), price.currency) if version.cost is not None else "-"
+    return money(version.cost.amount(price), price.currency) if version.cost is not None else "-"

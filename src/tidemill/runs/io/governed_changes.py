@@ -179,7 +179,7 @@ class GovernedChanges(ChangeDecisions):
             metrics=tuple(dict.fromkeys(filter(None, metrics))),
             sample=trained.sample if trained is not None else 1.0,
             training=self._trainings(artifact, trained.run if trained is not None else ""),
-            cpu_hour=job.price.cpu_hour,
+            price=job.price,
             personal=personal_columns(job.flow, job.recipes, _columns_read(model, artifact.inputs)),
             pinned=governance.pinned(),
             stale=self._is_stale(model.name),
