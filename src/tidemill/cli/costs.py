@@ -14,7 +14,7 @@ import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
-from tidemill.cli.render.figures import count, money, seconds, size
+from tidemill.cli.render.figures import count, money, plural, seconds, size
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.core.errors import UsageError
 from tidemill.core.printable import printable
@@ -116,9 +116,10 @@ def _notes(found: CostReport, where: str) -> Iterator[str]:
         yield "metered: CPU, GPUs, units; estimated: memory, as the peak of each process all the time"
     errors = found.estimates
     if errors.median_error is not None and errors.bias is not None:
+        runs, side = plural(errors.runs, "run"), "low" if errors.bias < 0 else "high"
         yield (
-            f"estimates of the last {errors.runs:,} runs were off by {errors.median_error:.0%} (median; "
-            f"{'too low' if errors.bias < 0 else 'too high'} by {abs(errors.bias):.0%})"
+            f"estimates of the last {runs} were off by {errors.median_error:.0%} (median; too {side} by "
+            f"{abs(errors.bias):.0%})"
         )
 
 
