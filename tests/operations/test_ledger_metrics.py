@@ -151,7 +151,7 @@ def test_runs_cost_what_prices_were_when_they_began() -> None:
     )
     prices = PriceHistory(books=((1, first), (3, later)))
     metrics = empty()
-    events = [
+    events: list[Event] = [
         records.run_started_event("r1"),
         attempted(run="r1", cpu_s=1.0),
         attempted(run="other", cpu_s=1.0),

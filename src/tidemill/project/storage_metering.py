@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.core.errors import TidemillError
 from tidemill.costs.storage import METERED_EVERY_S, divide_storage
 from tidemill.ledger.cost_events import StorageMetered
@@ -32,7 +33,9 @@ def meter_storage(space: Workspace) -> tuple[str, ...]:
 
 
 def _events(space: Workspace, since: float) -> Iterator[StorageMetered]:
-    ledger = space.tools.ledger
+    ledger, artifacts = space.tools.ledger, space.tools.artifacts
+    if not isinstance(artifacts, FileArtifacts):
+        return
     environments = space.state().environments
     # What production needs is its own, also where branches of it need it too.
     names = sorted(environments, key=lambda name: (name != PRODUCTION, name))
@@ -46,7 +49,7 @@ def _events(space: Workspace, since: float) -> Iterator[StorageMetered]:
         for name in names
     }
     is_alone = not isinstance(ledger, WorkflowLedger) or not ledger.others()
-    sizes = {each.name: each.bytes for each in space.tools.artifacts.stored()}
+    sizes = {each.name: each.bytes for each in artifacts.stored()}
     kept = divide_storage(sizes, needed, rest_of=names[0] if is_alone and names else "")
     for name, found in kept.items():
         yield StorageMetered(
