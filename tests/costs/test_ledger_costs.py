@@ -382,3 +382,15 @@ def test_days_are_those_of_a_zone() -> None:
         costs = read(history, zone)
         assert {*costs.days["prod"]} == {local_day(START, zone)}
         assert (costs.events, costs.seq) == (1, 2)
+
+
+def test_estimates_of_successful_runs_are_remembered() -> None:
+    events: list[tuple[float, Event]] = []
+    for number in range(60):
+        run, status = f"r{number}", Status.OK if number else Status.FAILED
+        estimate = None if number == 1 else float(number)
+        receipt = Receipt(run=run, status=status, cost=1.0, estimated_cost=estimate)
+        events += [(1.0, _started(run, "prod"))]
+        events += [(2.0, RunEnded(run=run, status=status, receipt=receipt))]
+    found = read(recorded(*events)).estimates
+    assert found == {"prod": [(float(number), 1.0) for number in range(10, 60)]}
