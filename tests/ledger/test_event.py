@@ -28,8 +28,7 @@ NAMES = [
     "Silenced", "SilenceEnded",
     "ScheduleChanged", "SchedulePaused", "ScheduleResumed",
     "SweepMarked", "SweepConfirmed", "DataPinned", "DataUnpinned", "StagesUndeclared",
-    "RetentionDeclared", "PricesSet", "WorkDeferred", "ChangesSeen",
-    "RetentionDeclared", "PricesSet", "StorageMetered", "ChangesSeen",
+    "RetentionDeclared", "PricesSet", "WorkDeferred", "StorageMetered", "ChangesSeen",
 ]  # fmt: skip
 
 
