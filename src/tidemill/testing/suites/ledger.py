@@ -32,6 +32,7 @@ from tidemill.testing.records import (
     events_of_every_kind,
     governance_events,
     incident_events,
+    off_peak_events,
     published_event,
     removed_event,
     retention_events,
@@ -95,6 +96,7 @@ class AppendSuite:
             *incident_events(),
             *retention_events(),
             *schedule_events(),
+            *off_peak_events(),
             *cost_events(),
         )
         governed = [type(event).__name__ for event in later]
