@@ -368,6 +368,8 @@ class TestUnit:
         monkeypatch.setattr(unit, "ROOT", tmp_path)
         monkeypatch.setattr(unit, "SECONDS", tmp_path / "seconds.json")
         monkeypatch.setattr(unit, "REPORTS", tmp_path)
+        # What tests that failed leave goes with this test.
+        monkeypatch.setattr(unit, "MEMORY", tmp_path)
         monkeypatch.setitem(unit.SELECTED, "test", ["-p", "no:cacheprovider"])
         assert unit.main("test") == code
         shown = capfd.readouterr().out
