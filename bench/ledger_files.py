@@ -20,13 +20,13 @@ from tidemill.adapters.sqlite.state_reader import read_last_seq
 _TOGETHER = 5_000
 
 
-def write_history(path: Path, events: int) -> float:
+def write_history(path: Path, events: int, batches: Iterator[Batch] | None = None) -> float:
     """Write a ledger of so many events and a few more, by what `SqliteLedger.append` consists of.
 
-    Returns the time of the last one.
+    `batches` are another history than that of `bench/ledger_history.py`. Returns the time of the last one.
     """
     connections, people, last = Connections(path, BUSY_TIMEOUT_S), KnownPeople(), 0.0
-    for done, appends in enumerate(_groups(history(events))):
+    for done, appends in enumerate(_groups(batches or history(events))):
         with connections.write_transaction() as connection:
             # The size of the cache changes nothing that is written.
             connection.execute("PRAGMA cache_size = -200000")

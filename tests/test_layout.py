@@ -23,6 +23,7 @@ SPEAKING = {
     "cli/attest",
     "cli/contract",
     "cli/env",
+    "cli/note",
     "cli/incidents",
     "cli/home",
     "cli/ledger",

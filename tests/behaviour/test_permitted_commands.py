@@ -71,6 +71,7 @@ COMMANDS: dict[str, tuple[Permission, str]] = {
     "silence end": (Permission.MANAGE_INCIDENTS, "silence end SILENCE"),
     "alerts check": (Permission.MANAGE_INCIDENTS, "alerts check"),
     "alerts test": (Permission.MANAGE_INCIDENTS, "alerts test oncall"),
+    "note weekly": (Permission.MANAGE_INCIDENTS, "note weekly --send"),
     "restore": (Permission.RESTORE, "restore forecast RUN"),
     "verify": (Permission.REPAIR, "verify --repair"),
     "home backup": (Permission.MANAGE_HOME, "home backup ../copy"),
@@ -85,7 +86,7 @@ COMMANDS: dict[str, tuple[Permission, str]] = {
 # Commands that only read a project, write what they read elsewhere, or work without one.
 READERS = {
     "": "completion init demo test status predict bench-endpoint whoami login logout show drift explain "
-    "metrics costs slo doctor graph runbook",
+    "metrics costs slo scorecard doctor graph runbook",
     "contract ": "diff docs export history import infer sample show",
     "review ": "list show",
     "models ": "list show compare card bom history export",
@@ -98,6 +99,7 @@ READERS = {
     "quarantine ": "list show",
     "lineage ": "export status",
     "incidents ": "list show",
+    "note ": "handoff",
     "silence ": "list",
     "runs ": "show logs stages",
     "schedules ": "list next",

@@ -28,7 +28,7 @@ NAMES = [
     "Silenced", "SilenceEnded",
     "ScheduleChanged", "SchedulePaused", "ScheduleResumed",
     "SweepMarked", "SweepConfirmed", "DataPinned", "DataUnpinned", "StagesUndeclared",
-    "RetentionDeclared", "PricesSet", "WorkDeferred", "StorageMetered", "ChangesSeen",
+    "RetentionDeclared", "PricesSet", "WorkDeferred", "StorageMetered", "ChangesSeen", "NoteSent",
 ]  # fmt: skip
 
 

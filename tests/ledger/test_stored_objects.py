@@ -23,7 +23,8 @@ DriftJudged DriftAlarmed Decided EffectDone TokenCreated TokenRevoked Served Rol
 PolicyDecided ContractPublished Waived WaiverEnded Voted ReviewExtended ReviewClosed NoticeSent
 LineageDropped Erased Acted IncidentOpened IncidentChanged IncidentClosed AlertSent AlertFailed Silenced
 SilenceEnded ScheduleChanged SchedulePaused ScheduleResumed Ticked SweepMarked SweepConfirmed DataPinned
-DataUnpinned StagesUndeclared RetentionDeclared Compacted PricesSet WorkDeferred StorageMetered ChangesSeen
+DataUnpinned StagesUndeclared RetentionDeclared Compacted PricesSet WorkDeferred StorageMetered
+ChangesSeen NoteSent
 """
 
 

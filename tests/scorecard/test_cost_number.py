@@ -6,7 +6,6 @@ import pytest
 
 from tests.scorecard.test_inference_report import (
     DAY,
-    PRICE,
     START,
     ZONE,
     folded,
@@ -16,10 +15,8 @@ from tests.scorecard.test_inference_report import (
     version,
 )
 from tidemill.ledger.event import Event
-from tidemill.ledger.price import Price
 from tidemill.ledger.run import Action
 from tidemill.scorecard.cost_number import cost_number
-from tidemill.scorecard.inference_costs import InferenceCosts
 from tidemill.scorecard.number import ScoreNumber
 from tidemill.scorecard.window import score_windows
 from tidemill.testing import records
@@ -62,7 +59,7 @@ def test_a_number_with_a_trend() -> None:
 
 def test_the_largest_part_without_a_window_before() -> None:
     found = number(answered(50, 1.0), worked(51, "features", 50.0), worked(52, "table", 2.0))
-    assert found.cause == "stage features: 92.6 % of it"
+    assert found.cause == "mostly stage features: 92.6 % of it"
     assert found.command == "tidemill metrics features"
     assert found.previous is None
     assert found.facts[-1] == "0.002 EUR belong to no prediction"
@@ -82,13 +79,18 @@ def test_no_number(events: list[tuple[float, Event]], missing: str) -> None:
 
 
 def test_a_cost_of_nothing() -> None:
-    costs = InferenceCosts(environment="prod", zone=ZONE, price=Price(currency=PRICE.currency))
-    for fact in recorded([*TRAINED, answered(50, 0.0)]):
-        costs.add(fact)
+    costs = folded(recorded([*TRAINED, answered(50, 0.0)]))
     found, report = cost_number(costs, score_windows(NOW, 28 * DAY, ZONE), None)
     assert (found.value, found.missing) == (None, "nothing has a price")
     assert "cpu_hour" in found.action
     assert report.total.predictions == 1_000
+
+
+def test_another_currency_is_not_added() -> None:
+    costs = folded(recorded([*TRAINED, answered(50, 10.0)]), currency="USD")
+    found = cost_number(costs, score_windows(NOW, 28 * DAY, ZONE), None)[0]
+    assert (found.value, found.missing) == (None, "nothing has a price")
+    assert found.facts[-1] == "what was spent in EUR isn't counted"
 
 
 def test_nothing_changed() -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from tidemill.costs.price_history import price_histories
 from tidemill.ledger.event import Event, RecordedEvent, Served
-from tidemill.ledger.price import Price
+from tidemill.ledger.price import Price, PriceBook
 from tidemill.ledger.run import Action
 from tidemill.ledger.usage import ServedUsage
 from tidemill.scorecard.inference_costs import InferenceCosts, ServedDay, WorkDay
 from tidemill.testing import records
 
+PRICES = price_histories((), PriceBook(prices=(Price(cpu_hour=3_600.0),)))
 NOW = 1_000_000_000.0  # 2001-09-09 in UTC
 DAY = 86_400.0
 
 
 def empty() -> InferenceCosts:
-    return InferenceCosts(environment="prod", zone="UTC", price=Price(cpu_hour=3_600.0))
+    return InferenceCosts(environment="prod", zone="UTC", currency="USD")
 
 
 def test_what_is_noted() -> None:
@@ -35,7 +37,7 @@ def test_what_is_noted() -> None:
     )
     costs = empty()
     for seq, event in enumerate(events):
-        costs.add(RecordedEvent(seq=seq, at=NOW, event=event))
+        costs.add(RecordedEvent(seq=seq, at=NOW, event=event), PRICES)
     day = "2001-09-09"
     assert costs.served == {
         "e": {"v": {day: ServedDay(predictions=3, serving=4 * 10**9, idle=5 * 10**9)}}
@@ -61,10 +63,10 @@ def test_the_training_of_a_live_version_is_kept() -> None:
         records.delivered_event("one"),
     )
     for seq, event in enumerate(events):
-        costs.add(RecordedEvent(seq=seq, at=NOW, event=event))
+        costs.add(RecordedEvent(seq=seq, at=NOW, event=event), PRICES)
     costs.prune("2001-12-31")
     assert [*costs.trainings["delay_model"]] == ["run-1"]
     other = records.delivered_event("two")
-    costs.add(RecordedEvent(seq=9, at=NOW + DAY, event=other))
+    costs.add(RecordedEvent(seq=9, at=NOW + DAY, event=other), PRICES)
     costs.prune("2001-12-31")
     assert costs.trainings["delay_model"] == {}

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.core.local_day import day_start, local_day
+from tidemill.costs.price_history import price_histories
+from tidemill.ledger.cost_events import PricesSet
 from tidemill.ledger.event import (
     Attempted,
     Delivered,
@@ -22,7 +24,7 @@ from tidemill.ledger.event import (
     RunStarted,
     Served,
 )
-from tidemill.ledger.price import Price
+from tidemill.ledger.price import Price, PriceBook
 from tidemill.ledger.run import Action, Outcome, Receipt, Status
 from tidemill.ledger.usage import ServedUsage
 from tidemill.scorecard.inference_costs import InferenceCosts
@@ -73,7 +75,7 @@ def published(stage: str, run: str, environment: str = "prod") -> Published:
         artifact = replace(records.model_artifact(f"{stage} {run}"), stage=stage)
         product = replace(product, artifact=artifact)
     bound = replace(
-        records.binding(run=run, output=product),
+        records.binding(f"{stage} {run}", run=run, output=product),
         inputs=dict.fromkeys(READS[stage], "digest"),
         model="m1" if stage == "scores1" else "",
     )
@@ -88,19 +90,26 @@ def recorded(events: Iterable[tuple[float, Event]]) -> list[RecordedEvent]:
     return [RecordedEvent(seq=seq, at=at, event=event) for seq, (at, event) in enumerate(events, 1)]
 
 
-def folded(facts: Iterable[RecordedEvent]) -> InferenceCosts:
-    found = InferenceCosts(environment="prod", zone=ZONE, price=PRICE)
-    for fact in facts:
-        found.add(fact)
+def folded(facts: Iterable[RecordedEvent], currency: str = "EUR") -> InferenceCosts:
+    found, known = InferenceCosts(environment="prod", zone=ZONE, currency=currency), [*facts]
+    prices = price_histories(known, PriceBook(prices=(PRICE,)))
+    for fact in known:
+        found.add(fact, prices)
     return found
 
 
-def by_hand(  # noqa: C901 - naive on purpose
+def by_hand(  # noqa: C901, PLR0915 - naive on purpose
     facts: list[RecordedEvent], since: float, until: float, now: float
 ) -> dict[str, float]:
     """The full cost by model in a window, "" for all else: every event on its own, one after the other."""
     found: defaultdict[str, float] = defaultdict(float)
-    here = {f.event.run for f in facts if isinstance(f.event, RunStarted)}
+    here = {
+        f.event.run: f.seq
+        for f in facts
+        if isinstance(f.event, RunStarted) and f.event.environment == "prod"
+    }
+    # The first book counts before it as well; each later one has doubled prices.
+    books = [f.seq for f in facts if isinstance(f.event, PricesSet)]
     deliveries = [f for f in facts if isinstance(f.event, Delivered)]
     ended = {f.event.run: f for f in facts if isinstance(f.event, RunEnded)}
     first, last = local_day(since, ZONE), local_day(until - 1e-3, ZONE)
@@ -132,7 +141,8 @@ def by_hand(  # noqa: C901 - naive on purpose
             attempt, ours = event.attempt, event.environment == "prod"
             if not ours and attempt.action != Action.TRAIN:
                 continue
-            spent = attempt.cpu_s * 0.001 + (attempt.memo.spent if attempt.memo else 0.0)
+            second = 0.002 if any(seq < here.get(event.run, 0) for seq in books[1:]) else 0.001
+            spent = attempt.cpu_s * second + (attempt.memo.spent if attempt.memo else 0.0)
             share(attempt.stage, event.run, fact.at, spent, ours=ours)
             end = ended.get(event.run)
             if event.run in here and ours and end is not None and end.event.receipt:  # type: ignore[union-attr]
@@ -142,7 +152,7 @@ def by_hand(  # noqa: C901 - naive on purpose
                     if isinstance(f.event, Attempted) and f.event.run == event.run
                 ]
                 cpu = sum(each.cpu_s for each in own)
-                rest = max(0.0, end.event.receipt.cpu_s - cpu) * 0.001  # type: ignore[union-attr]
+                rest = max(0.0, end.event.receipt.cpu_s - cpu) * second  # type: ignore[union-attr]
                 share(attempt.stage, event.run, end.at, rest * attempt.cpu_s / cpu)
         elif isinstance(event, Served) and first <= local_day(event.until, ZONE) <= last:
             for usage in event.usages:
@@ -154,6 +164,7 @@ def by_hand(  # noqa: C901 - naive on purpose
 def histories(draw: st.DrawFn) -> list[RecordedEvent]:
     """Runs of some stages with failures and retries, deliveries, and requests; each stage ran once before."""
     events: list[tuple[float, Event]] = [
+        (START, PricesSet(environment="prod", book=PriceBook(prices=(PRICE,)))),
         *((START, published(stage, "r0")) for stage in READS),
         *(
             (START, records.attempted_event(stage, run="r0", action=ACTIONS[stage]))
@@ -165,8 +176,10 @@ def histories(draw: st.DrawFn) -> list[RecordedEvent]:
         run = f"r{number}"
         at += draw(st.floats(1.0, 9 * DAY))
         environment = draw(st.sampled_from(["prod", "prod", "dev"]))
-        if environment == "prod":
-            events.append((at, records.run_started_event(run)))
+        if draw(st.booleans()):
+            dearer = replace(PRICE, cpu_hour=7.2)
+            events.append((at, PricesSet(environment="prod", book=PriceBook(prices=(dearer,)))))
+        events.append((at, records.run_started_event(run, environment)))
         used = 0.0
         for stage in draw(st.lists(st.sampled_from([*READS]), min_size=1, max_size=6)):
             cpu_s = draw(st.integers(1, 10_000)) / 10
@@ -215,16 +228,16 @@ def test_the_costs_are_those_that_are_found_by_hand(
         found = charged(report)
         for model in {*expected, *found}:
             assert found.get(model, 0.0) == pytest.approx(expected.get(model, 0.0), abs=1e-6)
-        whole += report.charged
+        whole += report.charges
     everything = inference_report(costs, START, now, now)
-    assert whole == pytest.approx(everything.charged, abs=1e-6)
+    assert whole == pytest.approx(everything.charges, abs=1e-6)
 
 
 @given(histories())
 def test_what_was_charged_is_what_was_spent(facts: list[RecordedEvent]) -> None:
     ours = [f for f in facts if getattr(f.event, "environment", "prod") == "prod"]
     report = inference_report(folded(ours), START, ours[-1].at + 1, ours[-1].at + 1)
-    assert report.charged == pytest.approx(report.spent, rel=1e-9, abs=1e-9)
+    assert report.charges == pytest.approx(report.spent, rel=1e-9, abs=1e-9)
 
 
 @given(histories(), st.integers(0, 40))
@@ -284,7 +297,7 @@ def test_a_version_that_goes_live_now_is_charged_at_once() -> None:
 
 def test_nothing_was_spent() -> None:
     report = inference_report(folded([]), START, START + 1, START)
-    assert (report.models, report.charged, report.spent, report.currency) == ((), 0, 0, "EUR")
+    assert (report.models, report.charges, report.spent, report.currency) == ((), 0, 0, "EUR")
 
 
 def test_a_dropped_environment_ends_what_was_live() -> None:

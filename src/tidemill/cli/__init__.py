@@ -179,6 +179,14 @@ INTERRUPTED = 130
             "tidemill.cli.metrics:metrics",
             "Show latency, errors, freshness and cost of stages.",
         ),
+        "scorecard": (
+            "tidemill.cli.scorecard:scorecard",
+            "Show four numbers: delivery, cost, recovery, freshness.",
+        ),
+        "note": (
+            "tidemill.cli.note:note",
+            "Write the note of a week, or the one for whoever takes over.",
+        ),
         "slo": ("tidemill.cli.slo:slo", "Show how the objectives of stages are met."),
         "completion": (
             "tidemill.cli.completion:completion",

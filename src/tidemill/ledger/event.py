@@ -44,6 +44,7 @@ from tidemill.ledger.incident_events import (
     Silenced,
     SilenceEnded,
 )
+from tidemill.ledger.note_events import NoteSent
 from tidemill.ledger.off_peak_events import WorkDeferred
 from tidemill.ledger.retention_events import (
     DataPinned,
@@ -353,6 +354,7 @@ Event: TypeAlias = (
     | WorkDeferred
     | StorageMetered
     | ChangesSeen
+    | NoteSent
 )
 EVENTS: tuple[type[Event], ...] = get_args(Event)
 

@@ -11,6 +11,7 @@ from tidemill.planning.request import Request
 from tidemill.project.workspace import Workspace
 
 if TYPE_CHECKING:
+    from tidemill.governance.page_values import ReviewPage
     from tidemill.ledger.run import Receipt
     from tidemill.planning.plan import Plan
     from tidemill.project.alerts import Alerts
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from tidemill.project.runbook import Runbooks
     from tidemill.project.runs import Runs
     from tidemill.project.schedules import ProjectSchedules
+    from tidemill.project.scorecard import Scorecards
     from tidemill.project.stage_cases import StageCases
+    from tidemill.project.weekly_notes import WeeklyNotes
 
 
 class OperationServices:
@@ -84,6 +87,23 @@ class OperationServices:
     def run_urgent(self, *, command: str, limit: int | None = None) -> Receipt:
         """Run what can't wait for a cheaper time."""
         return self._runs.run(Request(limit=limit), command=command, hold="all")
+
+    @cached_property
+    def scorecards(self) -> Scorecards:
+        """The four numbers: time to deliver changes, cost per inference, recovery, freshness."""
+        return cast("Scorecards", self._service("scorecard", "Scorecards"))
+
+    @cached_property
+    def weekly_notes(self) -> WeeklyNotes:
+        """The notes about weeks: write, keep and send them."""
+        return cast("WeeklyNotes", self._service("weekly_notes", "WeeklyNotes", self.scorecards))
+
+    def hand_off(self) -> ReviewPage:
+        """What whoever takes over has to know: incidents, silences, reviews, runs, schedules, deliveries."""
+        needed = (self.incidents, self.metrics, self.schedules)
+        found = self._service("hand_offs", "read_hand_off", *needed)
+        page: ReviewPage = import_module("tidemill.scorecard.hand_off").hand_off_page(found)
+        return page
 
     def preview_promotion(
         self,

@@ -253,7 +253,7 @@ def _failures(receipt: Receipt) -> tuple[str, ...]:
 def _keep_up(project: Project) -> tuple[str, ...]:
     """Do what is due beside runs; return what failed, which fails no run."""
     space, notes = project.workspace, list[str]()
-    for duty in (_keep_reviews_up, _sweep, _check_alerts):
+    for duty in (_keep_reviews_up, _sweep, _check_alerts, _send_note):
         try:
             notes += duty(project)
         except TidemillError as error:
@@ -286,6 +286,13 @@ def _check_alerts(project: Project) -> Iterable[str]:
     return failures
 
 
+def _send_note(project: Project) -> Iterable[str]:
+    """Send the note of the week, in its time."""
+    if project.settings.scorecard.weekly is None:
+        return ()
+    return project.weekly_notes.send_due()
+
+
 def _dues(project: Project) -> tuple[Due, ...]:
     """The times at which something is due that no change of a source tells."""
     return (
@@ -295,7 +302,16 @@ def _dues(project: Project) -> tuple[Due, ...]:
         *_review_dues(project),
         *_alert_dues(project),
         *_budget_dues(project),
+        *_note_dues(project),
     )
+
+
+def _note_dues(project: Project) -> Iterator[Due]:
+    if project.settings.scorecard.weekly is None:
+        return
+    at = project.weekly_notes.due()
+    if at is not None:
+        yield Due(task=DutyTask.UPKEEP, at=at, because="the note of the week is due")
 
 
 def _alert_dues(project: Project) -> Iterator[Due]:

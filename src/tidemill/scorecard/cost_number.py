@@ -66,7 +66,7 @@ def cost_number(
         return inference_report(costs, window.since, window.until, windows.now)
 
     current, before = report(windows.current), report(windows.before)
-    missing = _missing(current)
+    missing = _gap_reason(current)
     cause = None if missing else _cause(current, before)
     number = ScoreNumber(
         name="cost",
@@ -79,7 +79,7 @@ def cost_number(
         high_name="marginal",
         currency=current.currency,
         missing=missing,
-        previous=None if _missing(before) else before.total.per_1000,
+        previous=None if _gap_reason(before) else before.total.per_1000,
         points=tuple(_points(windows, [report(week) for week in windows.weeks])),
         target=target,
         cause=_cause_text(cause, current, before),
@@ -92,11 +92,11 @@ def cost_number(
 
 def _points(windows: ScoreWindows, reports: list[InferenceReport]) -> Iterator[NumberPoint]:
     for week, each in zip(windows.weeks, reports, strict=True):
-        value = None if _missing(each) else each.total.per_1000
+        value = None if _gap_reason(each) else each.total.per_1000
         yield NumberPoint(first=windows.first_day(week), value=value, n=each.total.predictions)
 
 
-def _missing(report: InferenceReport) -> str:
+def _gap_reason(report: InferenceReport) -> str:
     """Why there is no cost per inference; "" if there is one."""
     predictions = report.total.predictions
     if not predictions:
@@ -108,7 +108,7 @@ def _missing(report: InferenceReport) -> str:
 
 def _parts(report: InferenceReport) -> Mapping[tuple[str, str], float]:
     """What 1,000 predictions cost by part and model, or stage for data; empty without enough predictions."""
-    if _missing(report):
+    if _gap_reason(report):
         return {}
     scale = 1_000 / report.total.predictions
     found = {
@@ -133,9 +133,9 @@ def _cause_text(
     if cause is None:
         return ""
     part, change = cause
-    if _missing(before):
+    if _gap_reason(before):
         share = part.per_1000 / (current.total.per_1000 or 1.0)
-        return f"{part.words}: {share_text(share)} of it"
+        return f"mostly {part.words}: {share_text(share)} of it"
     more = "more" if change > 0 else "less"
     amount = money_text(abs(change), current.currency)
     return f"{part.words}: {amount} {more} than in the window before"
@@ -143,7 +143,7 @@ def _cause_text(
 
 def _action(missing: str, cause: tuple[CostPart, float] | None) -> str:
     if missing == "nothing has a price":
-        return "set cpu_hour in [tool.tidemill] of pyproject.toml"
+        return "set prices, such as cpu_hour in [tool.tidemill] of pyproject.toml"
     return _ADVICE[cause[0].part] if cause else ""
 
 
@@ -152,6 +152,8 @@ def _facts(report: InferenceReport) -> Iterator[str]:
         yield f"{each.model}: {_model_words(each, report.currency)}"
     if report.other and report.models:
         yield f"{money_text(report.other, report.currency)} belong to no prediction"
+    if report.omitted:
+        yield f"what was spent in {', '.join(report.omitted)} isn't counted"
 
 
 def _model_words(cost: InferenceCost, currency: str) -> str:

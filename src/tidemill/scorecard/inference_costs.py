@@ -11,6 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidemill.core.local_day import local_day
+from tidemill.costs.allocation import divide_quantities
+from tidemill.costs.ledger_costs import served_price
+from tidemill.costs.price_history import PriceHistories
+from tidemill.costs.quantities import (
+    Quantities,
+    attempt_quantities,
+    idle_quantities,
+    request_quantities,
+)
 from tidemill.history.stage_performance import whole_units
 from tidemill.ledger.event import (
     Attempted,
@@ -26,11 +35,8 @@ from tidemill.ledger.event import (
 )
 from tidemill.ledger.price import Price
 from tidemill.ledger.run import Action, Attempt, Outcome
-from tidemill.operations.endpoint_tally import served_price
-from tidemill.serving.metering import split
 
 NANO = 1_000_000_000
-_MICRO = 1_000_000
 _TRAINED = (Action.TRAIN, Action.TRIAL)
 _OF_TRAINING = (*_TRAINED, Action.EVALUATE, Action.GATE)
 
@@ -65,15 +71,18 @@ class TrainingSpending:
 
 @dataclass(slots=True, kw_only=True)
 class RunSpending:
-    """The CPU time (microseconds) of the attempts of an open run, by what they are charged to."""
+    """What the attempts of an open run used by stage, and the prices when it began."""
 
-    work: dict[str, int] = field(default_factory=dict)
-    training: dict[str, int] = field(default_factory=dict)
+    price: Price
+    stages: dict[str, Quantities] = field(default_factory=dict)
+    training: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True, kw_only=True)
 class InferenceCosts:
-    """What was spent in an environment, and on what; days are those of the time zone `zone`.
+    """What was spent in an environment in a `currency`, and on what; days are those of the time zone `zone`.
+
+    What was spent in another currency is only named in `omitted`.
 
     `artifacts` are the model and the run of each version, `deliveries` by model the versions that went live
     and when. `parents` are the inputs of stages, `scoring` the models of the tables that they score, and
@@ -82,7 +91,7 @@ class InferenceCosts:
 
     environment: str
     zone: str
-    price: Price
+    currency: str
     served: dict[str, dict[str, dict[str, ServedDay]]] = field(default_factory=dict)
     work: dict[str, dict[str, WorkDay]] = field(default_factory=dict)
     trainings: dict[str, dict[str, TrainingSpending]] = field(default_factory=dict)
@@ -93,12 +102,13 @@ class InferenceCosts:
     evaluations: set[str] = field(default_factory=set)
     tables: set[str] = field(default_factory=set)
     runs: dict[str, RunSpending] = field(default_factory=dict)
+    omitted: set[str] = field(default_factory=set)
 
-    def add(self, fact: RecordedEvent) -> None:
+    def add(self, fact: RecordedEvent, prices: PriceHistories) -> None:
         """Add an event; those of other kinds change nothing."""
         handler = _HANDLERS.get(type(fact.event))
         if handler is not None:
-            handler(self, fact.event, fact.at)
+            handler(self, fact, prices)
 
     def prune(self, first: str) -> None:
         """Forget the days before a day, and the trainings of versions that nobody uses any more."""
@@ -126,57 +136,68 @@ class InferenceCosts:
     def _is_here(self, event: Any) -> bool:
         return bool(event.environment == self.environment)
 
-    def _end_environment(self, event: EnvironmentCreated | EnvironmentDropped, at: float) -> None:
-        if self._is_here(event):
+    def _amount(self, used: Quantities, price: Price) -> int:
+        """What it costs in billionths of the currency; nothing if the price is in another one."""
+        amount = whole_units(used.cost(price), NANO)
+        if amount and price.currency != self.currency:
+            self.omitted.add(price.currency)
+            return 0
+        return amount
+
+    def _end_environment(self, fact: RecordedEvent, _: PriceHistories) -> None:
+        if self._is_here(fact.event):
             self.parents, self.scoring = {}, {}
             for own in self.deliveries.values():
-                own.append((at, ""))
+                own.append((fact.at, ""))
 
-    def _start_run(self, event: RunStarted, _: float) -> None:
+    def _start_run(self, fact: RecordedEvent, prices: PriceHistories) -> None:
+        event: Any = fact.event
         if self._is_here(event):
-            self.runs[event.run] = RunSpending()
+            price = prices.of(event.environment).price(fact.seq, fact.at)
+            self.runs[event.run] = RunSpending(price=price)
 
-    def _end_run(self, event: RunEnded, at: float) -> None:
+    def _end_run(self, fact: RecordedEvent, _: PriceHistories) -> None:
         """Charge what a run used beside its attempts to what these are charged to."""
-        own = self.runs.pop(event.run, None)
-        if own is None or event.receipt is None:
+        event: Any = fact.event
+        run = self.runs.pop(event.run, None)
+        if run is None or event.receipt is None:
             return
-        used = sum(own.work.values()) + sum(own.training.values())
-        rest = max(0, whole_units(event.receipt.cpu_s, _MICRO) - used)
-        spent = whole_units(self.price.of(rest / _MICRO), NANO)
-        weights = [*own.work.values(), *own.training.values()]
-        day = local_day(at, self.zone)
-        if not weights:
-            self._charge_work("", day, spent)
-            return
-        parts = iter(split(spent, weights))
-        for stage in own.work:
-            self._charge_work(stage, day, next(parts))
-        for stage in own.training:
-            self._charge_training(stage, event.run, day, next(parts))
+        receipt, steps = event.receipt, Quantities()
+        for used in run.stages.values():
+            steps.add(used)
+        metered = Quantities(cpu_s=receipt.cpu_s, memory_gb_s=receipt.memory_gb_s)
+        beside, day = metered.beyond(steps), local_day(fact.at, self.zone)
+        parts = divide_quantities(beside, run.stages)
+        for stage, part in (parts or {"": beside}).items():
+            amount = self._amount(part, run.price)
+            if stage in run.training:
+                self._charge_training(stage, event.run, day, amount)
+            else:
+                self._charge_work(stage, day, amount)
 
-    def _add_attempt(self, event: Attempted, at: float) -> None:
-        attempt, here = event.attempt, self._is_here(event)
+    def _add_attempt(self, fact: RecordedEvent, prices: PriceHistories) -> None:
+        event: Any = fact.event
+        attempt: Attempt = event.attempt
+        here = self._is_here(event)
         if not here and attempt.action not in _TRAINED:
             return
-        day, spent = local_day(at, self.zone), self._cost_of(attempt)
-        run = self.runs.get(event.run, RunSpending()) if here else RunSpending()
-        cpu = whole_units(attempt.cpu_s, _MICRO)
+        used, run = attempt_quantities(attempt), self.runs.get(event.run)
+        history = prices.of(event.environment)
+        price = run.price if run is not None else history.price(fact.seq, fact.at)
+        day, amount = local_day(fact.at, self.zone), self._amount(used, price)
+        if run is not None:
+            run.stages.setdefault(attempt.stage, Quantities()).add(used)
         if attempt.action in _OF_TRAINING:
-            self._charge_training(attempt.stage, event.run, day, spent, foreign=not here)
-            run.training[attempt.stage] = run.training.get(attempt.stage, 0) + cpu
+            if run is not None:
+                run.training.add(attempt.stage)
             if attempt.action == Action.EVALUATE:
                 self.evaluations.add(attempt.stage)
+            self._charge_training(attempt.stage, event.run, day, amount, foreign=not here)
             return
-        rows = attempt.rows_out if _has_computed(attempt) else 0
         if attempt.action == Action.DELIVER:
             self.tables.add(attempt.stage)
-        self._charge_work(attempt.stage, day, spent, rows)
-        run.work[attempt.stage] = run.work.get(attempt.stage, 0) + cpu
-
-    def _cost_of(self, attempt: Attempt) -> int:
-        memo = attempt.memo.spent if attempt.memo is not None else 0.0
-        return whole_units(self.price.of(attempt.cpu_s), NANO) + whole_units(memo, NANO)
+        rows = attempt.rows_out if _has_computed(attempt) else 0
+        self._charge_work(attempt.stage, day, amount, rows)
 
     def _charge_work(self, stage: str, day: str, spent: int, rows: int = 0) -> None:
         if spent or rows:
@@ -191,7 +212,8 @@ class InferenceCosts:
         own = by_run.setdefault(run, TrainingSpending(foreign=foreign))
         own.days[day] = own.days.get(day, 0) + spent
 
-    def _publish(self, event: Published | Computed, _: float) -> None:
+    def _publish(self, fact: RecordedEvent, _: PriceHistories) -> None:
+        event: Any = fact.event
         binding = event.binding
         artifact = binding.product.artifact
         if artifact is not None:
@@ -201,21 +223,24 @@ class InferenceCosts:
             if binding.model:
                 self.scoring[event.stage] = binding.model
 
-    def _deliver(self, event: Delivered, at: float) -> None:
+    def _deliver(self, fact: RecordedEvent, _: PriceHistories) -> None:
+        event: Any = fact.event
         if self._is_here(event):
             delivery = event.delivery
-            self.deliveries.setdefault(delivery.name, []).append((at, delivery.artifact.id))
+            self.deliveries.setdefault(delivery.name, []).append((fact.at, delivery.artifact.id))
 
-    def _serve(self, event: Served, _: float) -> None:
+    def _serve(self, fact: RecordedEvent, prices: PriceHistories) -> None:
+        event: Any = fact.event
         if not self._is_here(event):
             return
-        day, price = local_day(event.until, self.zone), served_price(event)
+        day = local_day(event.until, self.zone)
+        price = served_price(event, prices.of(event.environment).price(fact.seq, event.until))
         for usage in event.usages:
             by_version = self.served.setdefault(usage.endpoint, {})
             own = by_version.setdefault(usage.version, {}).setdefault(day, ServedDay())
             own.predictions += usage.rows
-            own.serving += whole_units(price.of(usage.cpu_s), NANO)
-            own.idle += whole_units(price.of(usage.idle_cpu_s, usage.memory_gb_s), NANO)
+            own.serving += self._amount(request_quantities(usage), price)
+            own.idle += self._amount(idle_quantities(usage), price)
 
 
 def _has_computed(attempt: Attempt) -> bool:
@@ -229,7 +254,7 @@ def _drop_before(tables: dict[str, dict[str, Any]], first: str) -> None:
             del tables[key]
 
 
-_HANDLERS: Mapping[type, Callable[[InferenceCosts, Any, float], None]] = {
+_HANDLERS: Mapping[type, Callable[[InferenceCosts, RecordedEvent, PriceHistories], None]] = {
     EnvironmentCreated: InferenceCosts._end_environment,
     EnvironmentDropped: InferenceCosts._end_environment,
     RunStarted: InferenceCosts._start_run,

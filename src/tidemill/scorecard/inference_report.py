@@ -96,7 +96,8 @@ class InferenceCost:
 class InferenceReport:
     """What predictions cost in a window, by model; `other` is what no model needed.
 
-    `spent` was metered in the window, `stages` are the parts of `data` by stage.
+    `spent` was metered in the window, `stages` are the parts of `data` by stage. What was ever spent in other
+    currencies, the `omitted` ones, isn't counted.
     """
 
     models: tuple[InferenceCost, ...]
@@ -105,9 +106,10 @@ class InferenceReport:
     spent: float
     currency: str
     stages: Mapping[str, float] = field(default_factory=dict)
+    omitted: tuple[str, ...] = ()
 
     @property
-    def charged(self) -> float:
+    def charges(self) -> float:
         """All that was charged, to models or not; over all windows that is all that was spent."""
         return self.total.total + self.other
 
@@ -147,7 +149,8 @@ class _Allocation:
             total=_total(models),
             other=self._other / NANO,
             spent=self._spent / NANO,
-            currency=self._costs.price.currency,
+            currency=self._costs.currency,
+            omitted=tuple(sorted(self._costs.omitted)),
             stages={stage: spent / NANO for stage, spent in self._stages.items()},
         )
 

@@ -32,8 +32,10 @@ class ScoreNumber:
     """A number over a window; money is in `currency`.
 
     `value` is None where data are `missing`, which says why. `high` is its 90th percentile, or what
-    `high_name` says. It is of `n` cases, which are `counted`. `previous` is the value in the window before,
-    `points` those of the last weeks. `cause` says what made it change most, `facts` what belongs beside it.
+    `high_name` says, in `high_unit` if that is another one. Values that grow (`value_grows`, `high_grows`)
+    are lower bounds. The number is of `n` cases, which are `counted`. `previous` is the value in the window
+    before, `points` those of the last weeks. `cause` says what made it change most, `facts` what belongs
+    beside it.
     """
 
     name: str
@@ -42,8 +44,11 @@ class ScoreNumber:
     counted: str
     n: int = 0
     value: float | None = None
+    value_grows: bool = False
     high: float | None = None
     high_name: str = "p90"
+    high_unit: NumberUnit | None = None
+    high_grows: bool = False
     currency: str = ""
     missing: str = ""
     previous: float | None = None

@@ -43,15 +43,29 @@ def share_text(share: float) -> str:
     return percent.removesuffix(".0") + " %"
 
 
-def value_text(number: ScoreNumber, value: float | None) -> str:
-    """A value of a number, such as its target, in its unit; "n/a" if it isn't known."""
+def value_text(number: ScoreNumber, value: float | None, unit: NumberUnit | None = None) -> str:
+    """A value of a number, such as its target, in its unit or another; "n/a" if it isn't known."""
     if value is None:
         return NOT_AVAILABLE
-    if number.unit is NumberUnit.SECONDS:
+    wanted = unit or number.unit
+    if wanted is NumberUnit.SECONDS:
         return duration_text(value)
-    if number.unit is NumberUnit.MONEY:
+    if wanted is NumberUnit.MONEY:
         return money_text(value, number.currency)
     return share_text(value)
+
+
+def main_text(number: ScoreNumber) -> str:
+    """The value of a number; one that may still grow is a lower bound."""
+    return ("> " if number.value_grows else "") + value_text(number, number.value)
+
+
+def beside_text(number: ScoreNumber) -> str:
+    """What stands beside the value, such as the 90th percentile; "" if there is nothing."""
+    if number.high is None:
+        return ""
+    more = "> " if number.high_grows else ""
+    return f"{number.high_name} {more}{value_text(number, number.high, number.high_unit)}"
 
 
 def target_text(number: ScoreNumber) -> str:
@@ -84,3 +98,30 @@ def _level(value: float, top: float) -> int:
     if top <= 0:
         return 0
     return min(len(_BARS) - 1, max(0, int(value / top * len(_BARS))))
+
+
+HEADERS = ("number", ">value", ">beside it", ">n", "before", "target", "last 8 weeks")
+# Columns that are left out where no number has anything in them.
+RARE_HEADERS = ("before", "target", "last 8 weeks")
+_NOTHING = "-"
+
+
+def number_cells(number: ScoreNumber, *, bars: bool = True) -> tuple[str, ...]:
+    """A number as a row of a table under `HEADERS`; without `bars` there is no sparkline."""
+    line = sparkline([point.value for point in number.points]) if bars else ""
+    return (
+        number.title,
+        main_text(number),
+        beside_text(number) or _NOTHING,
+        f"{number.n:,} {number.counted}",
+        trend_text(number) or _NOTHING,
+        target_text(number) or _NOTHING,
+        line or _NOTHING,
+    )
+
+
+def number_lines(number: ScoreNumber) -> tuple[str, ...]:
+    """What is said of a number beside its row: why it is missing, what is in it, and what changed most."""
+    missing = (f"n/a: {number.missing}",) if number.missing else ()
+    cause = (f"cause: {number.cause}",) if number.cause else ()
+    return (*missing, *number.facts, *cause)

@@ -41,6 +41,7 @@ from tidemill.ledger.event import (
     SourceSeen,
 )
 from tidemill.ledger.governance_events import TokenCreated, TokenRevoked
+from tidemill.ledger.note_events import NoteSent
 from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
 from tidemill.ledger.run import Attempt, Outcome, Receipt, Status
 from tidemill.ledger.schedule_events import Ticked
@@ -468,6 +469,7 @@ def events_of_every_kind() -> list[Event]:
         *schedule_events(),
         *off_peak_events(),
         *cost_events(),
+        NoteSent(environment=PROD, kind="weekly", period="2026-W48", channel="team"),
         RunEnded(run="run-1", status=Status.OK, receipt=receipt),
         LineageDropped(run="run-1", environment=PROD, events=2, total=12, reason="refused"),
         changes_seen_event(),

@@ -67,6 +67,7 @@ from tidemill.ledger.incident_events import (
     Silenced,
     SilenceEnded,
 )
+from tidemill.ledger.note_events import NoteSent
 from tidemill.ledger.off_peak_events import WorkDeferred
 from tidemill.ledger.retention_events import (
     DataPinned,
@@ -467,4 +468,5 @@ _HANDLERS: Mapping[type[Event], Callable[[Projector, Any], None]] = {
     WorkDeferred: _ignore,
     StorageMetered: _ignore,
     ChangesSeen: _ignore,
+    NoteSent: _ignore,
 }

@@ -1,0 +1,136 @@
+"""A scorecard as one HTML file that needs nothing else. All text of others is made harmless."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from math import nan
+
+from tidemill.cli.render.scorecard_css import STYLE
+from tidemill.core.printable import html_text
+from tidemill.drawing.axes import Axis, Measure
+from tidemill.drawing.chart import Chart
+from tidemill.drawing.layer import PanelLayer
+from tidemill.drawing.line import Line, ReferenceLine
+from tidemill.drawing.panel import draw_panel
+from tidemill.drawing.svg import Hue
+from tidemill.scorecard.number import NumberUnit, ScoreNumber
+from tidemill.scorecard.scorecard import Scorecard
+from tidemill.scorecard.wording import (
+    beside_text,
+    main_text,
+    number_lines,
+    target_text,
+    trend_text,
+    value_text,
+)
+
+_WIDTH, _HEIGHT = 320.0, 110.0
+_LENGTHS = ((2 * 86_400.0, 86_400.0, "days"), (2 * 3_600.0, 3_600.0, "hours"),
+            (120.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))  # fmt: skip
+
+
+def scorecard_html(card: Scorecard) -> str:
+    """The page; the same scorecard gives the same bytes."""
+    title = f"{card.workflow} in {card.environment}"
+    until = datetime.fromtimestamp(card.now, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    cards = "\n".join(_card(number) for number in card.numbers)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{html_text(title)}: scorecard</title>
+<style>
+{STYLE}</style>
+</head>
+<body>
+<main>
+<h1>{html_text(title)}</h1>
+<p class="soft">Four numbers from {html_text(card.first_day)} to {until}; days are those of \
+{html_text(card.zone)}.</p>
+<div class="cards">
+{cards}
+</div>
+</main>
+</body>
+</html>
+"""
+
+
+def _card(number: ScoreNumber) -> str:
+    return "\n".join(
+        [
+            f'<section aria-labelledby="{number.name}">',
+            f'<h2 id="{number.name}">{html_text(number.title)}</h2>',
+            f'<p class="value">{html_text(main_text(number))}{_verdict(number)}</p>',
+            f'<p class="soft">{html_text(_beside(number))}</p>',
+            _plot(number),
+            "<ul>",
+            *(f"<li>{html_text(line)}</li>" for line in number_lines(number)),
+            "</ul>",
+            *_next(number),
+            "</section>",
+        ]
+    )
+
+
+def _verdict(number: ScoreNumber) -> str:
+    if number.is_met is None:
+        return ""
+    return f' <span class="{"met" if number.is_met else "missed"}">{html_text(target_text(number))}</span>'
+
+
+def _beside(number: ScoreNumber) -> str:
+    parts = [f"{number.n:,} {number.counted}"]
+    if beside := beside_text(number):
+        parts.insert(0, beside)
+    if trend := trend_text(number):
+        parts.append(f"before: {trend}")
+    return "; ".join(parts)
+
+
+def _next(number: ScoreNumber) -> Iterator[str]:
+    if number.action or number.command:
+        code = f"<code>{html_text(number.command)}</code>" if number.command else ""
+        words = html_text(number.action)
+        yield f'<p class="next"><strong>Next:</strong> {": ".join(x for x in (words, code) if x)}</p>'
+
+
+def _plot(number: ScoreNumber) -> str:
+    """The last weeks as a line, with the target."""
+    known = [point.value for point in number.points if point.value is not None]
+    if not known:
+        return ""
+    factor, unit = _scale_of(number, known)
+    days = [_unix(point.first) for point in number.points]
+    values = [nan if point.value is None else point.value / factor for point in number.points]
+    hints = [
+        f"{point.first}: {value_text(number, point.value)} ({point.n:,} {number.counted})"
+        for point in number.points
+    ]
+    layers: list[PanelLayer] = [Line(x=days, y=values, hints=hints)]
+    if number.target is not None:
+        goal = number.target / factor
+        layers.insert(0, ReferenceLine(start=(days[0], goal), end=(days[-1], goal), hue=Hue.AMBER))
+    measure = Measure.SHARE if number.unit is NumberUnit.SHARE else Measure.NUMBER
+    drawing = draw_panel(
+        layers,
+        x=Axis(measure=Measure.DAY, padding=0.02),
+        y=Axis(label=unit, measure=measure, zero=number.unit is not NumberUnit.SHARE),
+        width=_WIDTH,
+        height=_HEIGHT,
+    )
+    spoken = "; ".join(hint for hint, value in zip(hints, values, strict=True) if value == value)
+    return Chart(title="by week", drawing=drawing, description=f"{number.title}: {spoken}").svg
+
+
+def _scale_of(number: ScoreNumber, values: list[float]) -> tuple[float, str]:
+    if number.unit is NumberUnit.SECONDS:
+        top = max(values)
+        return next((factor, unit) for least, factor, unit in _LENGTHS if top >= least)
+    return 1.0, number.currency
+
+
+def _unix(day: str) -> float:
+    return datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()

@@ -1,0 +1,57 @@
+"""What whoever takes over a workflow has to know, from its ledger and settings."""
+
+from __future__ import annotations
+
+from tidemill.governance.io.recorded_reviews import open_reviews
+from tidemill.governance.permissions import Permission
+from tidemill.ledger.event import Delivered
+from tidemill.ledger.io.lease_holder import is_dead
+from tidemill.operations.ledger_problems import review_problems
+from tidemill.project.incidents import Incidents
+from tidemill.project.metrics import Metrics
+from tidemill.project.schedules import Schedules
+from tidemill.project.workspace import Workspace
+from tidemill.scorecard.hand_off import HandOff
+
+_DELIVERIES = 5
+
+
+def read_hand_off(
+    space: Workspace, incidents: Incidents, metrics: Metrics, schedules: Schedules
+) -> HandOff:
+    """What is wrong, waits, is silenced, runs and is due in an environment; AccessError without the role."""
+    space.require(Permission.READ)
+    ledger, here, now = space.tools.ledger, space.environment, space.tools.clock()
+    state, reviews = space.state(), open_reviews(ledger, here).values()
+    log = incidents.log
+    told = {stage for each in log.incidents if each.is_open for stage in each.stages}
+    statuses = [each for each in schedules.statuses(now) if each.schedule.environment == here]
+    lost = tuple(run for run in state.open_runs if is_dead(run.holder))
+    delivered = (
+        fact.event.delivery
+        for fact in ledger.events(kinds=(Delivered.__name__,), newest=True)
+        if isinstance(fact.event, Delivered) and fact.event.environment == here
+    )
+    overdue = tuple(review_problems(reviews, here, now))
+    late = {problem.stage for problem in overdue}
+    return HandOff(
+        workflow=space.declared.name,
+        environment=here,
+        zone=space.settings.scorecard.zone or space.settings.metrics.zone,
+        now=now,
+        incidents=incidents.open_lines(),
+        silences=tuple(each for each in log.silences if each.is_in_force(now)),
+        overdue=overdue,
+        reviews=tuple(
+            f"{each.review.id}: {each.review.kind} {each.review.label}, asked: {', '.join(each.asked)}"
+            for each in reviews
+            if each.review.name not in late
+        ),
+        problems=tuple(each for each in metrics.problems() if each.stage not in told),
+        running=tuple(run for run in state.open_runs if run not in lost),
+        lost=lost,
+        upcoming=tuple(each.upcoming for each in statuses),
+        pauses={each.schedule.name: each.pause for each in statuses if each.pause is not None},
+        deliveries=tuple(each for each, _ in zip(delivered, range(_DELIVERIES), strict=False)),
+        effects=len(state.pending_effects),
+    )

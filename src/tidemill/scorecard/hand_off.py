@@ -1,0 +1,111 @@
+"""The note for whoever takes over: what is wrong, what waits, what is silenced, what runs and is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from tidemill.core.local_day import time_zone
+from tidemill.governance.page_values import PageSection, ReviewPage
+from tidemill.ledger.delivery import Delivery
+from tidemill.ledger.run import RunInfo
+from tidemill.operations.problem import Problem
+from tidemill.operations.schedule import SchedulePause, Upcoming, describe_pause
+from tidemill.operations.silences import SilenceState
+from tidemill.planning.freshness import format_age
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOff:
+    """What somebody who takes over has to know, as of `now` (Unix seconds).
+
+    `incidents` and `reviews` are open, each in a line; `lost` runs have died without an end. `pauses` are
+    those of schedules by name. `effects` counts deliveries that wait to be carried out.
+    """
+
+    workflow: str
+    environment: str
+    zone: str
+    now: float
+    incidents: tuple[str, ...] = ()
+    silences: tuple[SilenceState, ...] = ()
+    overdue: tuple[Problem, ...] = ()
+    reviews: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    running: tuple[RunInfo, ...] = ()
+    lost: tuple[RunInfo, ...] = ()
+    upcoming: tuple[Upcoming, ...] = ()
+    pauses: Mapping[str, SchedulePause] = field(default_factory=dict)
+    deliveries: tuple[Delivery, ...] = ()
+    effects: int = 0
+
+
+def hand_off_page(known: HandOff) -> ReviewPage:
+    """The note as a page; a section without anything to tell says so."""
+    sections = (
+        ("Open incidents", known.incidents),
+        ("Failing and late", tuple(_problems(known.problems))),
+        ("Silenced alerts", tuple(_silence(each, known) for each in known.silences)),
+        ("Overdue reviews", tuple(_problems(known.overdue))),
+        ("Open reviews", known.reviews),
+        ("Running", tuple(_running(known))),
+        ("Due next", tuple(_upcoming(known))),
+        ("Paused schedules", tuple(f"{n}: {describe_pause(p)}" for n, p in known.pauses.items())),
+        ("Last deliveries", tuple(_deliveries(known))),
+    )
+    moment = _moment(known.now, known.zone)
+    return ReviewPage(
+        title=f"{known.workflow} in {known.environment}: hand-off",
+        state=f"As of {moment}, {known.zone}.",
+        sections=tuple(
+            PageSection(title=title, lines=lines or ("None.",)) for title, lines in sections
+        ),
+    )
+
+
+def _problems(problems: Iterable[Problem]) -> Iterator[str]:
+    for each in problems:
+        command = f" ({each.command})" if each.command else ""
+        yield f"{each.severity}: {each.title}{command}"
+
+
+def _silence(state: SilenceState, known: HandOff) -> str:
+    silence = state.silence
+    patterns = (("stage", silence.stage), ("kind", silence.kind), ("severity", silence.severity))
+    what = ", ".join(f"{name} {pattern}" for name, pattern in patterns if pattern != "*")
+    until = _moment(silence.expires, known.zone)
+    return f"{what or 'all alerts'} until {until} by {silence.actor}: {silence.reason}"
+
+
+def _running(known: HandOff) -> Iterator[str]:
+    for run in known.running:
+        yield f"{run.id}: {run.command}, for {format_age(max(0.0, known.now - run.started))}"
+    for run in known.lost:
+        yield f"{run.id}: its process died; the next run closes it"
+
+
+def _upcoming(known: HandOff) -> Iterator[str]:
+    for each in known.upcoming:
+        if each.due is not None:
+            yield f"{_moment(each.due, known.zone)}: {each.schedule} ({each.because})"
+
+
+def _deliveries(known: HandOff) -> Iterator[str]:
+    for each in known.deliveries:
+        what = "rolled back to" if each.rollback else "delivered"
+        why = f": {each.reason}" if each.reason else ""
+        at = _moment(each.at, known.zone)
+        yield f"{at}: {each.name} {what} {each.artifact.id} by {each.actor}{why}"
+    if known.effects:
+        yield f"{known.effects:,} waiting to be carried out by the next run"
+
+
+def _moment(at: float, zone: str) -> str:
+    """A Unix time in a time zone, to the minute; the seconds for one beyond the calendar."""
+    try:
+        return (
+            datetime.fromtimestamp(at, UTC).astimezone(time_zone(zone)).strftime("%Y-%m-%d %H:%M")
+        )
+    except (OSError, OverflowError, ValueError):
+        return f"{at:.0f} s"

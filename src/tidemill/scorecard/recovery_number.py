@@ -1,0 +1,89 @@
+"""The time to recover from errors as a number of the scorecard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tidemill.core.counts import plural
+from tidemill.scorecard.number import NumberPoint, NumberUnit, ScoreNumber
+from tidemill.scorecard.recovery_report import Recovery, RecoveryReport, report_recoveries
+from tidemill.scorecard.recovery_times import RecoveryTimes
+from tidemill.scorecard.spread import Spread
+from tidemill.scorecard.window import ScoreWindow, ScoreWindows
+from tidemill.scorecard.wording import duration_text
+
+_NAMED = 3
+
+
+def recovery_number(
+    times: RecoveryTimes, windows: ScoreWindows, target: float | None
+) -> tuple[ScoreNumber, RecoveryReport]:
+    """The time to recover over the window, and what went wrong."""
+
+    def report(window: ScoreWindow) -> RecoveryReport:
+        return report_recoveries(times, window.until, window.until - window.since)
+
+    current, before = report(windows.current), report(windows.before)
+    longest = max((*current.recovered, *current.lasting), key=lambda e: e.lasted, default=None)
+    action, command = _action(current, longest)
+    number = ScoreNumber(
+        name="recover",
+        title="Time to recover from errors",
+        unit=NumberUnit.SECONDS,
+        counted="errors",
+        n=current.took.n,
+        value=current.took.p50,
+        value_grows=current.took.p50_grows,
+        high=current.took.p90,
+        high_grows=current.took.p90_grows,
+        missing="" if current.took.n else "nothing went wrong",
+        previous=before.took.p50,
+        points=tuple(
+            NumberPoint(first=windows.first_day(week), value=each.took.p50, n=each.took.n)
+            for week in windows.weeks
+            for each in (report(week),)
+        ),
+        target=target,
+        cause="" if longest is None else f"the longest: {_words(longest)}",
+        action=action,
+        command=command,
+        facts=tuple(_facts(current)),
+    )
+    return number, current
+
+
+def spread_text(found: Spread) -> str:
+    """The middle and the slow end of a spread; what may still grow is a lower bound."""
+    if found.p50 is None or found.p90 is None:
+        return "n/a"
+    p50 = ("> " if found.p50_grows else "") + duration_text(found.p50)
+    p90 = ("> " if found.p90_grows else "") + duration_text(found.p90)
+    return f"p50 {p50}, p90 {p90}"
+
+
+def _words(each: Recovery) -> str:
+    what = f"{each.kind} {each.stage}".strip()
+    return f"{what}, {'' if each.over else '> '}{duration_text(each.lasted)}"
+
+
+def _action(report: RecoveryReport, longest: Recovery | None) -> tuple[str, str]:
+    if longest is None:
+        return "", ""
+    if report.lasting:
+        longest = max(report.lasting, key=lambda each: each.lasted)
+    action = "mend what lasts" if report.lasting else "see why it took so long"
+    if longest.incident:
+        return action, f"tidemill incidents show {longest.incident}"
+    return action, f"tidemill metrics {longest.stage}" if longest.stage else "tidemill incidents"
+
+
+def _facts(report: RecoveryReport) -> Iterator[str]:
+    if report.lasting:
+        named = "; ".join(_words(each) for each in report.lasting[:_NAMED])
+        more = len(report.lasting) - _NAMED
+        yield f"not over: {named}{f'; and {more:,} more' if more > 0 else ''}"
+    if report.noticed.n:
+        yield f"noticed after: {spread_text(report.noticed)} ({plural(report.noticed.n, 'incident')})"
+    if report.after_delivery.n:
+        count = plural(report.after_delivery.n, "error")
+        yield f"caused by a delivery: {count}, {spread_text(report.after_delivery)}"
