@@ -1,5 +1,6 @@
 """A new project: it runs, and nothing that exists is overwritten."""
 
+import importlib
 import importlib.util
 import re
 import runpy
@@ -9,7 +10,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.support.commands import process, tidemill
 from tests.support.users import USER
@@ -136,6 +136,7 @@ def test_the_project_of_a_team(here: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert tomllib.loads((folder / "pyproject.toml").read_text())["project"]["name"] == "crew"
     assert "@NAME@" not in (folder / "README.md").read_text()
     # It is sound as it is: the hooks would pass, and CODEOWNERS is what the owners say.
+    yaml = importlib.import_module("yaml")
     hooks = yaml.safe_load((folder / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     entries = [hook["entry"].split() for hook in hooks]
     assert ["tidemill", "check"] in entries
