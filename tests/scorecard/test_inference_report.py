@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tidemill.core.local_day import day_start, local_day
 from tidemill.costs.price_history import price_histories
-from tidemill.ledger.cost_events import PricesSet
+from tidemill.ledger.cost_events import PricesSet, StorageMetered
 from tidemill.ledger.event import (
     Attempted,
     Delivered,
@@ -281,6 +281,28 @@ def test_too_few_predictions_have_no_price() -> None:
     assert (report.total.per_1000, report.total.marginal_per_1000) == (None, None)
     # The version isn't known: its endpoint stands for the model.
     assert [each.model for each in report.models] == ["api"]
+
+
+def test_what_is_stored_belongs_to_who_needs_it() -> None:
+    price = replace(PRICE, storage_gb_month=730.0)  # 1 a gigabyte and hour
+    kept = {"raw": 6 * 10**9, "m1": 10**9, "quality": 2 * 10**9, "scores1": 3 * 10**9}
+    events: list[tuple[float, Event]] = [
+        (START, PricesSet(environment="prod", book=PriceBook(prices=(price,)))),
+        *((START, published(stage, "r0")) for stage in READS),
+        *(
+            (START, records.attempted_event(stage, action=ACTIONS[stage], cpu_s=0.0))
+            for stage in ACTIONS
+        ),
+        (START + 3_600, StorageMetered(environment="prod", since=START, stages=kept, shared=10**9)),
+        (START + 3_600, StorageMetered(environment="dev", since=START, stages=kept)),
+    ]
+    report = inference_report(folded(recorded(events)), START, START + DAY, START + DAY)
+    assert {each.model: each.storage for each in report.models} == pytest.approx(
+        {"m1": 6 / 3 + 1 + 2 + 3, "m2": 6 / 3}
+    )
+    assert report.other == pytest.approx(6 / 3 + 1)
+    assert report.charges == pytest.approx(report.spent)
+    assert report.spent == pytest.approx(13.0)
 
 
 def test_a_version_that_goes_live_now_is_charged_at_once() -> None:

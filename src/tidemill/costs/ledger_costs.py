@@ -19,10 +19,11 @@ from tidemill.costs.quantities import (
     attempt_quantities,
     idle_quantities,
     request_quantities,
+    storage_quantities,
 )
 from tidemill.ledger.cost_events import StorageMetered
 from tidemill.ledger.event import Attempted, RecordedEvent, RunEnded, RunStarted, Served
-from tidemill.ledger.price import GB, Price
+from tidemill.ledger.price import Price
 from tidemill.ledger.run import Action, Attempt, Outcome, Status
 
 # Of a day, by kind and name; the name of a version at an endpoint is that of both.
@@ -130,11 +131,9 @@ class LedgerCosts:
     def _store(self, fact: RecordedEvent, prices: PriceHistories) -> None:
         event: Any = fact.event
         price = prices.of(event.environment).price(fact.seq, fact.at)
-        seconds = max(0.0, fact.at - event.since)
-        for name, size in (*event.stages.items(), ("", event.shared)):
-            if size and seconds:
-                line = self._line(event.environment, fact.at, LineKind.STORAGE, name)
-                line.charge(Quantities(storage_gb_s=size / GB * seconds), price)
+        for name, used in storage_quantities(event, fact.at):
+            line = self._line(event.environment, fact.at, LineKind.STORAGE, name)
+            line.charge(used, price)
 
 
 def served_price(event: Served, recorded: Price) -> Price:

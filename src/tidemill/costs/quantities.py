@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from tidemill.ledger.cost_events import StorageMetered
 from tidemill.ledger.price import GB, Price
 from tidemill.ledger.run import Attempt
 from tidemill.ledger.usage import ServedUsage
@@ -83,6 +84,14 @@ def request_quantities(usage: ServedUsage) -> Quantities:
 def idle_quantities(usage: ServedUsage) -> Quantities:
     """What a served version used beside its requests: its share of idle time, and memory."""
     return Quantities(cpu_s=usage.idle_cpu_s, memory_gb_s=usage.memory_gb_s)
+
+
+def storage_quantities(event: StorageMetered, at: float) -> Iterator[tuple[str, Quantities]]:
+    """What was stored by stage until `at` (Unix seconds), with "" for what belongs to none."""
+    seconds = max(0.0, at - event.since)
+    for stage, size in (*event.stages.items(), ("", event.shared)):
+        if size and seconds:
+            yield stage, Quantities(storage_gb_s=size / GB * seconds)
 
 
 def add_amounts(amounts: dict[str, float], more: Mapping[str, float]) -> None:

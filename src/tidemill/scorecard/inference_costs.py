@@ -19,8 +19,10 @@ from tidemill.costs.quantities import (
     attempt_quantities,
     idle_quantities,
     request_quantities,
+    storage_quantities,
 )
 from tidemill.history.stage_performance import whole_units
+from tidemill.ledger.cost_events import StorageMetered
 from tidemill.ledger.event import (
     Attempted,
     Computed,
@@ -52,10 +54,11 @@ class ServedDay:
 
 @dataclass(slots=True, kw_only=True)
 class WorkDay:
-    """What a stage's steps cost on a day, and how many rows they computed."""
+    """What a stage's steps cost on a day, how many rows they computed, and what storing its data cost."""
 
     spent: int = 0
     rows: int = 0
+    stored: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -201,9 +204,12 @@ class InferenceCosts:
 
     def _charge_work(self, stage: str, day: str, spent: int, rows: int = 0) -> None:
         if spent or rows:
-            own = self.work.setdefault(stage, {}).setdefault(day, WorkDay())
+            own = self._work_day(stage, day)
             own.spent += spent
             own.rows += rows
+
+    def _work_day(self, stage: str, day: str) -> WorkDay:
+        return self.work.setdefault(stage, {}).setdefault(day, WorkDay())
 
     def _charge_training(
         self, stage: str, run: str, day: str, spent: int, *, foreign: bool = False
@@ -228,6 +234,18 @@ class InferenceCosts:
         if self._is_here(event):
             delivery = event.delivery
             self.deliveries.setdefault(delivery.name, []).append((fact.at, delivery.artifact.id))
+
+    def _store(self, fact: RecordedEvent, prices: PriceHistories) -> None:
+        event: Any = fact.event
+        if not self._is_here(event):
+            return
+        day, price = (
+            local_day(fact.at, self.zone),
+            prices.of(event.environment).price(fact.seq, fact.at),
+        )
+        for stage, used in storage_quantities(event, fact.at):
+            if amount := self._amount(used, price):
+                self._work_day(stage, day).stored += amount
 
     def _serve(self, fact: RecordedEvent, prices: PriceHistories) -> None:
         event: Any = fact.event
@@ -264,6 +282,7 @@ _HANDLERS: Mapping[type, Callable[[InferenceCosts, RecordedEvent, PriceHistories
     Computed: InferenceCosts._publish,
     Delivered: InferenceCosts._deliver,
     Served: InferenceCosts._serve,
+    StorageMetered: InferenceCosts._store,
 }
 
 # The kinds of events that costs are derived from.

@@ -197,20 +197,22 @@ class _Allocation:
         for stage, days in self._costs.work.items():
             inside = [each for day, each in days.items() if self._is_inside(day)]
             spent, rows = sum(each.spent for each in inside), sum(each.rows for each in inside)
-            self._spent += spent
+            stored = sum(each.stored for each in inside)
+            self._spent += spent + stored
             if stage in self._costs.scoring:
                 model = self._costs.scoring[stage]
                 self._charge(model, "scoring", spent)
+                self._charge(model, "storage", stored)
                 self._batch[model] = self._batch.get(model, 0) + rows
                 continue
             own = users.get(stage) or {None}
-            part = spent / len(own)
             for user in own:
                 if user is None:
-                    self._other += part
+                    self._other += (spent + stored) / len(own)
                 else:
-                    self._charge(user, "data", part)
-                    self._stages[stage] = self._stages.get(stage, 0.0) + part
+                    self._charge(user, "data", spent / len(own))
+                    self._charge(user, "storage", stored / len(own))
+                    self._stages[stage] = self._stages.get(stage, 0.0) + spent / len(own)
 
     def _charge_trainings(self) -> None:
         costs = self._costs
@@ -279,12 +281,12 @@ def _trained_by(costs: InferenceCosts, stage: str) -> tuple[str, ...]:
 
 
 def _users_of(costs: InferenceCosts) -> dict[str, set[str | None]]:
-    """The models that need each stage that computes data, with None for delivered tables without a model."""
+    """The models that need each stage, with None for delivered tables without a model."""
     models = {name for name, _ in costs.artifacts.values()}
     heads: dict[str, set[str | None]] = {model: {model} for model in models}
     for stage, model in costs.scoring.items():
         heads.setdefault(stage, set()).add(model)
-    for stage in costs.evaluations:
+    for stage in costs.evaluations & {*costs.parents}:
         heads.setdefault(stage, set()).update(_trained_by(costs, stage))
     for stage in costs.tables - {*costs.scoring}:
         heads.setdefault(stage, set()).add(None)
@@ -292,8 +294,8 @@ def _users_of(costs: InferenceCosts) -> dict[str, set[str | None]]:
     for head, users in heads.items():
         for stage in _upstream(costs.parents, head, models):
             found.setdefault(stage, set()).update(users)
-    for stage in costs.tables:
-        found.setdefault(stage, set()).update(heads.get(stage, ()))
+    for stage, users in heads.items():
+        found.setdefault(stage, set()).update(users)
     return found
 
 
