@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from tidemill.governance.page_text import markdown_page, text_page
+from tidemill.ledger.off_peak import OffPeakSaving
 from tidemill.notices.notice import webhook_body
 from tidemill.scorecard.change_record import ChangesReport
 from tidemill.scorecard.freshness_report import FreshnessReport
@@ -83,6 +84,28 @@ def test_the_note_of_a_week() -> None:
     assert "old:" not in text
     assert "There are none." in text_page(weekly_note(card(), "2026-W48", ()).page)
     assert r"stage \<b>raw\</b> failed" in markdown_page(found.page)
+
+
+def test_what_budgets_and_cheaper_times_did() -> None:
+    savings = (
+        OffPeakSaving(stages=("m",), share=0.5, amount=2.0, unit="EUR"),
+        OffPeakSaving(stages=("m", "n"), share=0.3, amount=1.5, unit="EUR", late=("n",)),
+        OffPeakSaving(stages=("old",)),
+    )
+    environments = (Environment(name="prod", at=0.0), Environment(name="dev", at=NOW - DAY))
+    budgets = {"": ["all environments this month: 4 EUR of 50 EUR spent (8%)"],
+               "dev": ["dev: 1 EUR of 2 EUR spent (50%)"]}  # fmt: skip
+    text = text_page(
+        weekly_note(card(), "2026-W48", environments, budgets=budgets, savings=savings).page
+    )
+    assert "  dev: 24 h old, dev: 1 EUR of 2 EUR spent (50%)\n" in text
+    assert text.endswith(
+        "BUDGETS\n  all environments this month: 4 EUR of 50 EUR spent (8%)\n\n"
+        "OFF-PEAK\n  3 runs waited for a cheaper time: m, n, old\n"
+        "  Saved: 3.5 EUR, 40% of the price on average\n  Late: n"
+    )
+    unknown = text_page(weekly_note(card(), "2026-W48", (), savings=savings[2:]).page)
+    assert unknown.endswith("1 run waited for a cheaper time: old\n  Saved: not known")
 
 
 def test_the_notice() -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from tidemill.core.errors import ConflictError, StorageError, UsageError, did_you_mean
+from tidemill.core.local_day import day_start
 from tidemill.governance.page_text import markdown_page
 from tidemill.governance.permissions import Permission
+from tidemill.ledger.event import RunEnded
 from tidemill.ledger.io.home_files import make_private_folder, open_private
 from tidemill.ledger.io.lease_holder import is_dead, this_process
 from tidemill.ledger.note_events import NoteSent
+from tidemill.ledger.off_peak import OffPeakSaving
 from tidemill.ledger.workflow_scope import workflow_prefix
 from tidemill.notices.channel_settings import Channel
 from tidemill.notices.io.channels import channel_secrets, send_notice
 from tidemill.notices.io.dispatch import dispatch
+from tidemill.operations.io.metrics_reader import find_window
+from tidemill.project.budget_status import read_budgets
 from tidemill.project.scorecard import Scorecards
 from tidemill.project.workspace import Workspace
 from tidemill.scorecard.scorecard_settings import WeeklyTime
@@ -25,7 +30,7 @@ from tidemill.scorecard.weekly_time import (
     last_weekly_tick,
     next_weekly_tick,
 )
-from tidemill.workflow.environment import PRODUCTION
+from tidemill.workflow.environment import PRODUCTION, Environment
 
 # All channels together may take so long, and one that accepted nothing is tried again after so long.
 BUDGET_S, _AGAIN_S = 10.0, 600.0
@@ -178,11 +183,43 @@ class WeeklyNotes:
 
     def _note(self, period: str, now: float) -> WeeklyNote:
         space = self._workspace
-        environments = space.tools.ledger.state(space.environment).environments
+        environments = [
+            each
+            for each in space.tools.ledger.state(space.environment).environments.values()
+            if not each.has_expired(now)
+        ]
         card = self._scorecards.make()
         return weekly_note(
-            card, period, [each for each in environments.values() if not each.has_expired(now)]
+            card,
+            period,
+            environments,
+            budgets=self._budgets(environments, now),
+            savings=self._savings(day_start(card.first_day, card.zone)),
         )
+
+    def _budgets(self, environments: Iterable[Environment], now: float) -> dict[str, list[str]]:
+        """What was spent of the budgets of each environment, and of those of all ("")."""
+        space, found = self._workspace, dict[str, list[str]]()
+        for each in environments:
+            for status in read_budgets(
+                space.settings, space.tools.ledger, each, space.declared.name, now
+            ):
+                own = found.setdefault(status.budget.environment, [])
+                if str(status) not in own:
+                    own.append(str(status))
+        return found
+
+    def _savings(self, since: float) -> list[OffPeakSaving]:
+        """What runs saved by waiting."""
+        ledger = self._workspace.tools.ledger
+        facts = ledger.events(kinds=(RunEnded.__name__,), after=find_window(ledger, since))
+        return [
+            fact.event.receipt.off_peak
+            for fact in facts
+            if isinstance(fact.event, RunEnded)
+            and fact.event.receipt is not None
+            and fact.event.receipt.off_peak is not None
+        ]
 
     def _dispatch(self, note: WeeklyNote, channels: Sequence[Channel]) -> Iterator[str]:
         """Send a note, and record at once which channel accepted it."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
+from tidemill.core.counts import plural
 from tidemill.governance.page_values import PageSection, ReviewPage
+from tidemill.ledger.off_peak import OffPeakSaving
 from tidemill.notices.notice import Notice, notice_text
 from tidemill.planning.freshness import format_age
 from tidemill.scorecard.number import ScoreNumber
@@ -27,9 +30,21 @@ class WeeklyNote:
     page: ReviewPage
 
 
-def weekly_note(card: Scorecard, period: str, environments: Iterable[Environment]) -> WeeklyNote:
-    """The note of a week; `environments` are those of the workflow."""
-    experiments = tuple(_experiments(environments, card.now))
+def weekly_note(
+    card: Scorecard,
+    period: str,
+    environments: Iterable[Environment],
+    *,
+    budgets: Mapping[str, Sequence[str]] = {},
+    savings: Sequence[OffPeakSaving] = (),
+) -> WeeklyNote:
+    """The note of a week; `environments` are those of the workflow.
+
+    `budgets` says by environment what was spent of each, "" those of the workflow. `savings` are what runs of
+    the window saved by waiting.
+    """
+    experiments = tuple(_experiments(environments, card.now, budgets))
+    common = (*budgets.get("", ()), *budgets.get(PRODUCTION, ()))
     page = ReviewPage(
         title=f"{card.workflow} in {card.environment}: week {period}",
         state=f"Numbers since {card.first_day}; days are those of {card.zone}.",
@@ -37,6 +52,8 @@ def weekly_note(card: Scorecard, period: str, environments: Iterable[Environment
             PageSection(title="Decide", lines=tuple(_decisions(card.numbers))),
             *number_sections(card),
             PageSection(title="Experiments", lines=experiments or ("There are none.",)),
+            *([PageSection(title="Budgets", lines=common)] if common else ()),
+            *([PageSection(title="Off-peak", lines=tuple(_saved(savings)))] if savings else ()),
         ),
     )
     return WeeklyNote(period=period, card=card, page=page)
@@ -89,7 +106,27 @@ def _values(number: ScoreNumber) -> dict[str, object]:
     }
 
 
-def _experiments(environments: Iterable[Environment], now: float) -> Iterator[str]:
+def _saved(savings: Sequence[OffPeakSaving]) -> Iterator[str]:
+    """What waiting for cheaper times saved: amounts by unit, and the mean share."""
+    stages = dict.fromkeys(stage for saving in savings for stage in saving.stages)
+    yield f"{plural(len(savings), 'run')} waited for a cheaper time: {', '.join(stages)}"
+    amounts: dict[str, float] = {}
+    for saving in savings:
+        if saving.amount is not None:
+            amounts[saving.unit] = amounts.get(saving.unit, 0.0) + saving.amount
+    figures = [f"{amount:,.3g} {unit}".rstrip() for unit, amount in amounts.items()]
+    shares = [saving.share for saving in savings if saving.share is not None]
+    if shares:
+        figures.append(f"{fmean(shares):.0%} of the price on average")
+    yield f"Saved: {', '.join(figures) or 'not known'}"
+    late = dict.fromkeys(stage for saving in savings for stage in saving.late)
+    if late:
+        yield f"Late: {', '.join(late)}"
+
+
+def _experiments(
+    environments: Iterable[Environment], now: float, budgets: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
     for each in environments:
         if each.name == PRODUCTION or each.has_expired(now):
             continue
@@ -100,4 +137,5 @@ def _experiments(environments: Iterable[Environment], now: float) -> Iterator[st
             parts.append(f"works on {each.sample:.3g} of the rows")
         if each.profile:
             parts.append(f"profile {each.profile}")
+        parts += budgets.get(each.name, ())
         yield ", ".join(parts)
