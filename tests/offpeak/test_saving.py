@@ -89,7 +89,7 @@ def test_a_run_of_no_time_has_the_price_of_its_moment() -> None:
 
 
 @pytest.mark.parametrize(
-    "totals", [(), (StageTotals(stage="model", ran=1, failed=1),), (StageTotals(stage="model"),)]
+    "totals", [(), (StageTotals(stage="model", failed=1),), (StageTotals(stage="model"),)]
 )
 def test_what_didnt_run_saved_nothing(totals: tuple[StageTotals, ...]) -> None:
     assert saved(*totals) is None

@@ -11,7 +11,7 @@ import selectors
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -21,8 +21,10 @@ from tidemill.cli.demo_data import write_bad_batch, write_daily_files
 from tidemill.cli.render.live_events import event_line
 from tidemill.core.errors import TidemillError
 from tidemill.core.python_command import python_code, python_module
-from tidemill.ledger.event import Published, RunEnded
+from tidemill.ledger.event import Event, Published, RunEnded
 from tidemill.ledger.incident_events import IncidentOpened
+from tidemill.ledger.off_peak import DeferredWork
+from tidemill.ledger.off_peak_events import WorkDeferred
 from tidemill.project.clock import VARIABLE, set_clock
 from tidemill.project.project import Project, open_project
 
@@ -33,12 +35,17 @@ _CUT_OFF = date(2013, 12, 8)
 # The day before this one is sent again, with damaged rows.
 _SENT_AGAIN = date(2013, 12, 11)
 _LATE = (date(2013, 12, 15), date(2013, 12, 16))
+# On this day a change of the code is committed.
+_CHANGED = date(2013, 12, 18)
+_CHANGE = "max=150, unit", "max=120, unit"
 # A day's files arrive an hour after it. So the newest are 49 hours old just before the next ones arrive.
 _ARRIVAL = timedelta(days=1, hours=1)
 _WITHIN = "50h"
 # As long as a slow machine may take for a day.
 _PATIENCE_S = 600.0
 _MOMENT_S = 0.1
+# Work that waits begins so long after its time, and a change is committed so long before files arrive.
+_SOON_S, _COMMITTED_S = 60.0, 7_200.0
 _SETTINGS = """
 [tool.tidemill.up]
 check_every = "1s"
@@ -50,6 +57,23 @@ command = {command}
 [tool.tidemill.retention]
 keep_for = "3d"
 automatic = true
+
+[tool.tidemill.offpeak]
+zone = "America/New_York"
+unit = "USD/CPU-h"
+
+[tool.tidemill.offpeak.tariff]
+price = 0.06
+bands = [{{ from = "22:00", to = "06:00", price = 0.02 }}]
+
+[tool.tidemill.scorecard]
+deliver_within = "2d"
+recover_within = "2d"
+fresh = "95%"
+
+[tool.tidemill.profiles.experiment]
+sample = 0.2
+budget = "6 CPU-seconds"
 """
 # What receives an alert: it appends it to a file.
 _RECEIVER = "import sys; open('alerts.jsonl', 'a').write(sys.stdin.read().strip() + '\\n')"
@@ -58,7 +82,11 @@ _AFTER = (
     ("incidents", "list", "--since", "60d"),
     ("runs", "stages"),
     ("sweep", "--dry-run"),
-)
+    ("run", "--env", "more-rounds", "--create", "--profile", "experiment",
+     "--param", "delay_model.rounds=2000", "--train", "delay_model"),
+    ("costs",),
+    ("scorecard",),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +148,7 @@ def play_month(
     set_clock(clock, _arrival(_HISTORY[1]))
     echo(f"two months of history: {start(folder, *_HISTORY)}")
     _configure(folder)
+    _commit(folder, _arrival(_HISTORY[1]) - _COMMITTED_S, "Predict how late flights arrive")
     environment = {**os.environ, VARIABLE: str(clock)}
     _command(folder, ("run",), environment, echo)
     with (
@@ -130,8 +159,14 @@ def play_month(
         replay = _Replay(project, wake, echo)
         for day in replayed_days(*_MONTH):
             set_clock(clock, _arrival(day.day))
+            if day.day == _CHANGED:
+                _change_code(folder)
+                echo(f"            {day.day}: weather with more than 120 mph of wind is rejected")
             _send(folder, day)
             replay.play(day)
+            while (work := replay.next_deferred(_arrival(day.day + timedelta(days=1)))) is not None:
+                set_clock(clock, work.start + _SOON_S)
+                replay.wait_for(work)
     echo("")
     for command in _AFTER:
         _command(folder, command, environment, echo)
@@ -148,25 +183,53 @@ class _Replay:
         self._echo = echo
         self._seq = project.state().seq
         self._missing: set[str] = set()
+        # What waits for a cheaper time.
+        self._deferred: tuple[DeferredWork, ...] = ()
 
     def play(self, day: LiveDay) -> None:
         """Play a day; TidemillError if it doesn't end in time."""
         self._echo(f"{day.day:%a %d %b}  {day.story}".rstrip())
         self._missing = {*day.scored}
+        self._wait(lambda: self._is_over(day), f"{day.day}")
+
+    def next_deferred(self, before: float) -> DeferredWork | None:
+        """The first work that waits for a cheaper time, if that is before another one (Unix seconds)."""
+        soon = [work for work in self._deferred if work.start + _SOON_S < before]
+        return min(soon, key=lambda work: work.start, default=None)
+
+    def wait_for(self, work: DeferredWork) -> None:
+        """Wait until work doesn't wait any more as it did; TidemillError if it isn't dealt with in time."""
+        self._wait(lambda: self._is_done(work), work.name)
+
+    def _wait(self, is_over: Callable[[], bool], what: str) -> None:
         end = time.monotonic() + _PATIENCE_S
-        while not self._is_over(day):
+        while not is_over():
             if time.monotonic() > end:
                 raise TidemillError(
-                    f"{day.day} wasn't dealt with in {_PATIENCE_S:.0f} s; look at up.log and "
+                    f"{what} wasn't dealt with in {_PATIENCE_S:.0f} s; look at up.log and "
                     "`tidemill status` in the project"
                 )
             self._wake()
 
-    def _is_over(self, day: LiveDay) -> bool:
-        over = False
+    def _is_done(self, work: DeferredWork) -> bool:
+        for _ in self._events():
+            pass
+        return work not in self._deferred
+
+    def _events(self) -> Iterator[Event]:
+        """The events since those that were told, which are told as they are read."""
         for fact in self._ledger.events(after=self._seq):
             self._seq = fact.seq
-            match fact.event:
+            if isinstance(fact.event, WorkDeferred):
+                self._deferred = fact.event.works
+            if line := event_line(fact.event):
+                self._echo(f"            {line}")
+            yield fact.event
+
+    def _is_over(self, day: LiveDay) -> bool:
+        over = False
+        for event in self._events():
+            match event:
                 case Published(stage="scored_flights", partition=partition):
                     self._missing.discard(partition)
                 case RunEnded():
@@ -175,8 +238,6 @@ class _Replay:
                     over = over or not day.scored
                 case _:
                     pass
-            if line := event_line(fact.event):
-                self._echo(f"            {line}")
         return over
 
 
@@ -214,6 +275,31 @@ def _configure(folder: Path) -> None:
     )
 
 
+def _change_code(folder: Path) -> None:
+    """Change a rule of the workflow, and commit that."""
+    workflow = folder / "flights.py"
+    text = workflow.read_text(encoding="utf-8")
+    workflow.write_text(text.replace(*_CHANGE, 1), encoding="utf-8")
+    _commit(folder, _arrival(_CHANGED) - _COMMITTED_S, "Reject storms that no airport has seen")
+
+
+def _commit(folder: Path, at: float, subject: str) -> None:
+    """Commit the workflow at a time of the replay (Unix seconds); without git nothing is known of changes."""
+    date_of = f"@{at:.0f} +0000"
+    environment = {
+        **os.environ, "GIT_AUTHOR_DATE": date_of, "GIT_COMMITTER_DATE": date_of,
+        "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull,
+    }  # fmt: skip
+    who = ("-c", "user.name=demo", "-c", "user.email=demo@localhost")
+    with suppress(OSError):
+        for arguments in (
+            ("init", "--quiet"),
+            ("add", "flights.py", "pyproject.toml"),
+            (*who, "commit", "--quiet", "--message", subject),
+        ):
+            subprocess.run(("git", *arguments), cwd=folder, env=environment, check=False)
+
+
 def _command(
     folder: Path,
     command: tuple[str, ...],
@@ -221,7 +307,11 @@ def _command(
     echo: Callable[[str], None],
 ) -> None:
     echo(f"\n$ tidemill {' '.join(command)}")
-    subprocess.run(python_module("tidemill", *command), cwd=folder, env=environment, check=False)
+    done = subprocess.run(
+        python_module("tidemill", *command), cwd=folder, env=environment, check=False
+    )
+    if done.returncode:
+        echo(f"(exit code {done.returncode})")
 
 
 @contextmanager

@@ -27,7 +27,8 @@ def saving_of(
 
     CPU time is priced at the mean price of the run, and at that of the time when the work became due.
     """
-    ran = {tally.stage: tally for tally in totals if tally.ran and not tally.failed}
+    # A training whose model gates refuse was computed all the same.
+    ran = {tally.stage: tally for tally in totals if tally.ran}
     done = [work for work in works if work.stage in ran]
     if not done:
         return None

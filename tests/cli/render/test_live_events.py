@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tidemill.cli.render.live_events import event_line
 from tidemill.ledger.event import Attempted, Event, RunEnded
 from tidemill.ledger.incident import ClosingReason, Incident, IncidentCause
 from tidemill.ledger.incident_events import AlertSent, IncidentClosed, IncidentOpened
+from tidemill.ledger.off_peak import OffPeakSaving
+from tidemill.ledger.off_peak_events import WorkDeferred
 from tidemill.ledger.retention_events import SweepConfirmed
 from tidemill.ledger.run import Action, Attempt, Outcome, Receipt, StageTotals, Status
 from tidemill.testing.records import delivered_event, events_of_every_kind
@@ -25,6 +29,7 @@ TRAINED = Attempt(
     outcome=Outcome.OK,
     reasons=("volume(0.2)", "every(14d)"),
 )
+SAVED = OffPeakSaving(stages=("model",), waited_s=7_200.0, share=2 / 3)
 OPENED = Incident(
     id="i1",
     cause=IncidentCause(key="k", kind="failed stage", title="flights failed"),
@@ -64,6 +69,11 @@ OPENED = Incident(
             "sweep: 4 objects, 1.5 kB",
         ),
         (SweepConfirmed(sweep="s1"), ""),
+        (
+            RunEnded(run="r1", status=Status.OK, receipt=replace(RAN, off_peak=SAVED)),
+            "run ok: flights 2 in 0.2 s; off-peak: model waited up to 2.0 h, saved 67 %",
+        ),
+        (WorkDeferred(environment="prod"), ""),
     ],
 )
 def test_a_line(event: Event, line: str) -> None:

@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tidemill.cli.render.figures import size
+from tidemill.cli.render.off_peak import saving_line
 from tidemill.ledger.event import Attempted, Delivered, Event, RunEnded
 from tidemill.ledger.incident_events import AlertSent, IncidentClosed, IncidentOpened
+from tidemill.ledger.off_peak import describe_waiting
+from tidemill.ledger.off_peak_events import WorkDeferred
 from tidemill.ledger.retention_events import SweepConfirmed
 from tidemill.ledger.run import Action, Outcome
 
@@ -21,7 +24,8 @@ def event_line(event: Event) -> str:
 def _run_line(event: RunEnded) -> str:
     if event.receipt is None:
         return f"run {event.run} was lost"
-    return f"run {event.receipt.outcome_line}"
+    saved = event.receipt.off_peak
+    return f"run {event.receipt.outcome_line}" + (f"; {saving_line(saved)}" if saved else "")
 
 
 def _attempt_line(event: Attempted) -> str:
@@ -52,6 +56,10 @@ def _sweep_line(event: SweepConfirmed) -> str:
     return f"sweep: {event.objects + event.orphans:,} objects, {size(freed)}" if freed else ""
 
 
+def _deferral_line(event: WorkDeferred) -> str:
+    return "; ".join(map(describe_waiting, event.works))
+
+
 _LINES: Mapping[type[Event], Callable[[Any], str]] = {
     RunEnded: _run_line,
     Attempted: _attempt_line,
@@ -60,4 +68,5 @@ _LINES: Mapping[type[Event], Callable[[Any], str]] = {
     IncidentClosed: _closing_line,
     AlertSent: _alert_line,
     SweepConfirmed: _sweep_line,
+    WorkDeferred: _deferral_line,
 }
