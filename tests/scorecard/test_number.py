@@ -14,7 +14,7 @@ def number(
     target: float | None = None,
 ) -> ScoreNumber:
     return ScoreNumber(
-        name="n", title="N", unit=unit, counted="cases", value=value, previous=previous, target=target
+        name="n", title="N", unit=unit, counted="case", value=value, previous=previous, target=target
     )  # fmt: skip
 
 

@@ -26,13 +26,13 @@ def card(name: str = "bakery") -> Scorecard:
     """A scorecard with a number that has everything, and one that has nothing."""
     points = (NumberPoint(first="2026-11-15"), NumberPoint(first="2026-11-22", value=3.0, n=4))
     full = ScoreNumber(
-        name="recover", title="Time to recover", unit=NumberUnit.SECONDS, counted="incidents", n=4,
+        name="recover", title="Time to recover", unit=NumberUnit.SECONDS, counted="incident", n=4,
         value=7_200.0, high=9_000.0, previous=3_600.0, points=points, target=3_600.0,
         cause="stage <b>raw</b> failed", action="look at it", command="tidemill incidents",
         facts=("1 is open",),
     )  # fmt: skip
     empty = ScoreNumber(
-        name="cost", title="Cost", unit=NumberUnit.MONEY, counted="predictions",
+        name="cost", title="Cost", unit=NumberUnit.MONEY, counted="prediction",
         missing="there were no predictions",
     )  # fmt: skip
     return Scorecard(

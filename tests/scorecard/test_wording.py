@@ -73,7 +73,7 @@ def test_shares(share: float, text: str) -> None:
 
 
 def number(unit: NumberUnit, **more: float | None) -> ScoreNumber:
-    return ScoreNumber(name="n", title="N", unit=unit, counted="cases", currency="EUR", **more)  # type: ignore[arg-type]
+    return ScoreNumber(name="n", title="N", unit=unit, counted="case", currency="EUR", **more)  # type: ignore[arg-type]
 
 
 def test_values() -> None:

@@ -72,7 +72,7 @@ def cost_number(
         name="cost",
         title=_TITLE,
         unit=NumberUnit.MONEY,
-        counted="predictions",
+        counted="prediction",
         n=current.total.predictions,
         value=None if missing else current.total.per_1000,
         high=None if missing else current.total.marginal_per_1000,

@@ -47,7 +47,7 @@ def delivery_number(
         name="deliver",
         title="Time to deliver changes",
         unit=NumberUnit.SECONDS,
-        counted="changes",
+        counted="change",
         n=current.took.n,
         value=current.took.p50,
         high=current.took.p90,

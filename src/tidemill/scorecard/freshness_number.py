@@ -31,7 +31,7 @@ def freshness_number(
         name="fresh",
         title="Data freshness",
         unit=NumberUnit.SHARE,
-        counted="stages with a target",
+        counted="stage",
         n=len(_known(current)),
         value=current.share,
         high=current.age_at_read,

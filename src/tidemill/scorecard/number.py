@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
 
+from tidemill.core.counts import plural
+
 # Changes by less than this share aren't called a trend.
 _STEADY = 0.05
 
@@ -33,9 +35,9 @@ class ScoreNumber:
 
     `value` is None where data are `missing`, which says why. `high` is its 90th percentile, or what
     `high_name` says, in `high_unit` if that is another one. Values that grow (`value_grows`, `high_grows`)
-    are lower bounds. The number is of `n` cases, which are `counted`. `previous` is the value in the window
-    before, `points` those of the last weeks. `cause` says what made it change most, `facts` what belongs
-    beside it.
+    are lower bounds. The number is of `n` cases, each a `counted` (a noun). `previous` is the value in the
+    window before, `points` those of the last weeks. `cause` says what made it change most, `facts` what
+    belongs beside it.
     """
 
     name: str
@@ -58,6 +60,11 @@ class ScoreNumber:
     action: str = ""
     command: str = ""
     facts: tuple[str, ...] = ()
+
+    @property
+    def cases(self) -> str:
+        """How many cases the number is of, such as "4 errors"."""
+        return plural(self.n, self.counted)
 
     @property
     def is_met(self) -> bool | None:

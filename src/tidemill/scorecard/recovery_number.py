@@ -30,7 +30,7 @@ def recovery_number(
         name="recover",
         title="Time to recover from errors",
         unit=NumberUnit.SECONDS,
-        counted="errors",
+        counted="error",
         n=current.took.n,
         value=current.took.p50,
         value_grows=current.took.p50_grows,

@@ -91,7 +91,7 @@ def _summary(number: ScoreNumber) -> Iterator[str]:
     parts = [value or main_text(number), target_text(number)]
     if trend := trend_text(number):
         parts.append(f"before {trend}")
-    parts.append(f"{number.n:,} {number.counted}")
+    parts.append(number.cases)
     yield f"{number.title}: {'; '.join(part for part in parts if part)}"
     if number.cause:
         yield f"Cause: {number.cause}"

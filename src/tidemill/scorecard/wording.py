@@ -113,7 +113,7 @@ def number_cells(number: ScoreNumber, *, bars: bool = True) -> tuple[str, ...]:
         number.title,
         main_text(number),
         beside_text(number) or _NOTHING,
-        f"{number.n:,} {number.counted}",
+        number.cases,
         trend_text(number) or _NOTHING,
         target_text(number) or _NOTHING,
         line or _NOTHING,

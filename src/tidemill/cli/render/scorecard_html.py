@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from math import nan
 
 from tidemill.cli.render.scorecard_css import STYLE
+from tidemill.core.counts import plural
 from tidemill.core.printable import html_text
 from tidemill.drawing.axes import Axis, Measure
 from tidemill.drawing.chart import Chart
@@ -82,7 +83,7 @@ def _verdict(number: ScoreNumber) -> str:
 
 
 def _beside(number: ScoreNumber) -> str:
-    parts = [f"{number.n:,} {number.counted}"]
+    parts = [number.cases]
     if beside := beside_text(number):
         parts.insert(0, beside)
     if trend := trend_text(number):
@@ -106,7 +107,7 @@ def _plot(number: ScoreNumber) -> str:
     days = [_unix(point.first) for point in number.points]
     values = [nan if point.value is None else point.value / factor for point in number.points]
     hints = [
-        f"{point.first}: {value_text(number, point.value)} ({point.n:,} {number.counted})"
+        f"{point.first}: {value_text(number, point.value)} ({plural(point.n, number.counted)})"
         for point in number.points
     ]
     layers: list[PanelLayer] = [Line(x=days, y=values, hints=hints)]
