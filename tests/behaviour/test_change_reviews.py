@@ -67,7 +67,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / "data" / f"{day}.csv").write_text("\n".join(["day,id,email,cents", *rows]) + "\n")
     (root / CODE).write_text(SHOP)
     (root / "pyproject.toml").write_text(SETTINGS)
-    (root / ".gitignore").write_text(".tidemill/\ndata/\nout/\n")
+    (root / ".gitignore").write_text(".tidemill/\ndata/\nout/\n__pycache__/\n")
     with forgotten_imports(), open_project(root) as project:
         project.run(inline=True)
     before = Path.cwd()
