@@ -23,6 +23,9 @@ host = "0.0.0.0"
 
 [tool.tidemill.schedules.wrong]
 cron = "61 * * * *"
+
+[tool.tidemill.scorecard]
+channels = ["tema"]
 """
 
 
@@ -42,6 +45,7 @@ def test_check_and_doctor_tell_what_would_not_work(built: Path) -> None:
             "slo.fresh]: there is no stage 'salez' (did you mean 'sales'?)",
             "metrics]: metrics at 0.0.0.0 could be read from other machines",
             "schedules.wrong]: cron: ",
+            "scorecard]: channels: there is no channel 'tema' (none is configured)",
         ):
             assert words in text
 

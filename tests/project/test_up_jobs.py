@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from tidemill.operations.supervision import Ending, JobAnswer, SourcePlace, UpJo
 from tidemill.operations.watch import Backlog
 from tidemill.project.project import Project
 from tidemill.project.up_jobs import describe_project, do_job
+from tidemill.scorecard.scorecard_settings import DAYS
 from tidemill.testing import governance_records as samples
 
 RUN = UpJob(task=DutyTask.RUN, because=("so",))
@@ -252,6 +254,23 @@ def test_a_schedule_with_a_fault_keeps_nothing_else_from_running(built: Path) ->
         assert do_job(project, LOOK).ending is Ending.OK
         for stage in ("labels", "features"):
             assert "2026-02-02" in project.state().heads[stage].partitions
+
+
+def test_a_channel_of_notes_that_is_not_there_keeps_nothing_from_running(built: Path) -> None:
+    yesterday = DAYS[(datetime.now(UTC) - timedelta(days=1)).weekday()]
+    configure(
+        built,
+        f'\n[tool.tidemill.scorecard]\nweekly = "{yesterday} 08:00"\nchannels = ["tema"]\n',
+    )
+    add_days(built, 1)
+    with opened(built) as project:
+        (note,) = describe_project(project).notes
+        assert "scorecard]: channels: there is no channel 'tema'" in note
+        assert do_job(project, LOOK).ending is Ending.OK
+        assert "2026-02-02" in project.state().heads["labels"].partitions
+        answer = do_job(project, UPKEEP)
+        assert any("no channel 'tema'" in note for note in answer.notes)
+        assert not [due for due in answer.dues if due.at <= project.tools.clock()]
 
 
 def test_old_models_and_reviews_are_due(built: Path) -> None:

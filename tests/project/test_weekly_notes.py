@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.notice_servers import Hook, hook
 from tests.support.tides import Tides, flow_of
-from tidemill.core.errors import StorageError, UsageError
+from tidemill.core.errors import AccessError, StorageError, UsageError
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.note_events import NoteSent
 from tidemill.notices.channel_settings import Channel, ChannelKind
@@ -107,6 +107,7 @@ def test_two_processes_at_once(weeks: Weeks) -> None:
             "notes", this_process("another"), now=weeks.now, ttl=60.0, dead=lambda _: False
         )
         assert project.weekly_notes.send_due() == ()
+        assert project.weekly_notes.due() == MONDAY + 600
         ledger.release(lease)
     assert weeks.server.got == []
     with weeks.opened() as one, weeks.opened() as other:
@@ -140,10 +141,40 @@ def test_without_channels_it_is_only_kept(weeks: Weeks) -> None:
         project.weekly_notes.send(project.weekly_notes.write())
 
 
-def test_an_unknown_channel(weeks: Weeks) -> None:
-    weeks.settings = replace(weeks.settings, channels=("tean",))
-    with pytest.raises(UsageError, match=r"there is no channel 'tean' \(did you mean 'team'"):
-        weeks.send_due()
+def test_an_unknown_channel_is_told_and_stops_nothing(weeks: Weeks) -> None:
+    weeks.settings = replace(weeks.settings, channels=("tean", "team"))
+    assert weeks.due() == MONDAY
+    (problem,) = weeks.send_due()
+    assert "there is no channel 'tean' (did you mean 'team'" in problem
+    assert weeks.sent == [("2026-W48", "team")]
+    assert weeks.due() == MONDAY + 7 * DAY
+    with weeks.opened() as project, pytest.raises(UsageError, match="no channel 'tean'"):
+        project.weekly_notes.send(project.weekly_notes.write())
+
+
+def test_a_channel_that_refuses_for_days_is_given_up(weeks: Weeks) -> None:
+    weeks.server.status = 503
+    weeks.now = MONDAY + 3 * DAY - 1
+    with weeks.opened() as project:
+        assert len(project.weekly_notes.send_due()) == 1
+        weeks.now += 3_600
+        assert project.weekly_notes.due() == MONDAY + 7 * DAY
+
+
+def test_who_may_not_send_is_not_asked_again_at_once(weeks: Weeks) -> None:
+    with weeks.opened() as project:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(project.workspace, "require", refuse)
+            with pytest.raises(AccessError):
+                project.weekly_notes.send_due()
+        assert project.weekly_notes.due() == MONDAY + 600
+        weeks.now += 600
+        assert project.weekly_notes.send_due() == ()
+    assert weeks.sent == [("2026-W48", "team")]
+
+
+def refuse(*_: object) -> None:
+    raise AccessError("not allowed")
 
 
 def test_only_production_sends(weeks: Weeks) -> None:
@@ -171,3 +202,24 @@ def test_a_home_that_cannot_be_written(weeks: Weeks) -> None:
         (project.home / "notes").write_text("no folder")
         with pytest.raises(StorageError, match=r"2026-W48.md can't be written"):
             project.weekly_notes.keep(note)
+        (problem,) = project.weekly_notes.send_due()
+        assert problem.startswith("the weekly note isn't kept: ")
+        # Channels have got it, and nothing is tried again at once.
+        assert weeks.sent == [("2026-W48", "team")]
+        assert project.weekly_notes.send_due() == ()
+        assert project.weekly_notes.due() == MONDAY + 600
+        weeks.now += 600
+        (project.home / "notes").unlink()
+        assert project.weekly_notes.send_due() == ()
+    assert weeks.files == ["tides-prod-2026-W48.md"]
+    assert len(weeks.server.got) == 1
+
+
+def test_a_folder_that_cannot_be_looked_into(weeks: Weeks, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    weeks.tides.run()
+    with weeks.opened() as project:
+        monkeypatch.setattr(Path, "exists", denied)
+        assert project.weekly_notes.due() == MONDAY

@@ -8,6 +8,7 @@ from tidemill.core.errors import UsageError
 from tidemill.scorecard.scorecard_settings import (
     ScorecardSettings,
     WeeklyTime,
+    channel_faults,
     parse_scorecard_settings,
 )
 
@@ -70,3 +71,13 @@ def test_faults(table: dict[str, object], message: str) -> None:
         parse_scorecard_settings(table, PLACE)
     assert str(caught.value).startswith(f"{PLACE} ")
     assert message in str(caught.value)
+
+
+def test_channels_that_are_not_there() -> None:
+    assert not list(channel_faults(["team"], {"team"}, PLACE))
+    (near,) = channel_faults(["team", "tean"], {"team"}, PLACE)
+    assert str(near).startswith(
+        f"{PLACE}: channels: there is no channel 'tean' (did you mean 'team'"
+    )
+    (none,) = channel_faults(["team"], (), PLACE)
+    assert str(none).endswith("(none is configured)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tidemill.core.errors import ConflictError, StorageError, UsageError, did_you_mean
+from tidemill.core.errors import ConflictError, Fault, StorageError, TidemillError, UsageError
 from tidemill.core.local_day import day_start
 from tidemill.governance.page_text import markdown_page
 from tidemill.governance.permissions import Permission
@@ -22,7 +22,7 @@ from tidemill.operations.io.metrics_reader import find_window
 from tidemill.project.budget_status import read_budgets
 from tidemill.project.scorecard import Scorecards
 from tidemill.project.workspace import Workspace
-from tidemill.scorecard.scorecard_settings import WeeklyTime
+from tidemill.scorecard.scorecard_settings import SCORECARD_PLACE, WeeklyTime, channel_faults
 from tidemill.scorecard.weekly_note import WEEKLY, WeeklyNote, weekly_note, weekly_notice
 from tidemill.scorecard.weekly_time import (
     LATE_S,
@@ -46,9 +46,9 @@ class WeeklyNotes:
 
     def __init__(self, workspace: Workspace, scorecards: Scorecards) -> None:
         self._workspace, self._scorecards = workspace, scorecards
-        # What was accepted but may not be recorded, and when something was refused last.
+        # What was accepted but may not be recorded, and when something failed last.
         self._accepted: set[tuple[str, str]] = set()
-        self._refused_at: float | None = None
+        self._failed_at: float | None = None
 
     def write(self) -> WeeklyNote:
         """The note as of now; AccessError if the actor may not read."""
@@ -76,6 +76,8 @@ class WeeklyNotes:
         UsageError without channels. AccessError without the role.
         """
         self._workspace.require(Permission.MANAGE_INCIDENTS)
+        for fault in self._unknown_channels():
+            raise UsageError(str(fault))
         channels = self._channels()
         if not channels:
             raise UsageError(
@@ -84,42 +86,54 @@ class WeeklyNotes:
         return tuple(self._dispatch(note, channels))
 
     def send_due(self) -> tuple[str, ...]:
-        """Keep and send the note of this week if it is due, once to each channel; return what was refused.
+        """Keep and send the note of this week if it is due, once to each channel; return what failed.
 
-        One process at a time does it, in production. What is refused is tried again after a while, for
-        three days.
+        One process at a time does it, in production. What fails is tried again after a while, for three days.
         """
         tick = self._due_tick()
         if tick is None:
             return ()
-        space = self._workspace
-        space.require(Permission.MANAGE_INCIDENTS)
-        holder, now = this_process("notes"), space.tools.clock()
-        ledger = space.tools.ledger
+        holder, now = this_process("notes"), self._workspace.tools.clock()
+        ledger = self._workspace.tools.ledger
         try:
+            self._workspace.require(Permission.MANAGE_INCIDENTS)
             lease = ledger.acquire(_LEASE, holder, now=now, ttl=2 * BUDGET_S, dead=is_dead)
         except ConflictError:
             # Another process sends it.
+            self._failed_at = now
             return ()
+        except TidemillError:
+            self._failed_at = now
+            raise
         try:
-            if not self._is_due(tick.period):
-                return ()
-            note = self._note(tick.period, now)
-            self.keep(note)
-            return tuple(self._dispatch(note, self._due_channels(tick.period)))
+            return tuple(self._keep_and_send(tick.period, now)) if self._is_due(tick.period) else ()
+        except TidemillError:
+            self._failed_at = now
+            raise
         finally:
             ledger.release(lease)
+
+    def _keep_and_send(self, period: str, now: float) -> Iterator[str]:
+        note = self._note(period, now)
+        try:
+            self.keep(note)
+        except StorageError as error:
+            # Who has to read it gets it all the same.
+            self._failed_at = now
+            yield f"the weekly note isn't kept: {error}"
+        for fault in self._unknown_channels():
+            yield f"no weekly note by an unknown channel: {fault}"
+        yield from self._dispatch(note, self._due_channels(period))
 
     def due(self) -> float | None:
         """When there is a note to send (Unix seconds); None if notes aren't sent from here."""
         settings, now = self._workspace.settings.scorecard, self._workspace.tools.clock()
         if settings.weekly is None or not self._is_sender():
             return None
-        if self._due_tick() is not None:
-            return now
-        if self._refused_at is not None and self._is_due(self._period(now)):
-            return self._refused_at + _AGAIN_S
-        return next_weekly_tick(settings.weekly, self._zone, now)
+        if self._missing_tick(now) is None:
+            return next_weekly_tick(settings.weekly, self._zone, now)
+        again = self._next_try(now)
+        return now if again is None else again
 
     @property
     def _zone(self) -> str:
@@ -135,18 +149,26 @@ class WeeklyNotes:
         return last_weekly_tick(weekly or _MONDAY, self._zone, now).period
 
     def _due_tick(self) -> WeeklyTick | None:
-        weekly = self._workspace.settings.scorecard.weekly
+        """The tick of the note that is to be sent now."""
         now = self._workspace.tools.clock()
+        return self._missing_tick(now) if self._next_try(now) is None else None
+
+    def _missing_tick(self, now: float) -> WeeklyTick | None:
+        """The tick of a note that isn't kept, or not sent to all, and not too late."""
+        weekly = self._workspace.settings.scorecard.weekly
         if weekly is None or not self._is_sender():
-            return None
-        if self._refused_at is not None and 0 <= now - self._refused_at < _AGAIN_S:
             return None
         tick = last_weekly_tick(weekly, self._zone, now)
         is_late = now - tick.at > LATE_S
         return None if is_late or not self._is_due(tick.period) else tick
 
+    def _next_try(self, now: float) -> float | None:
+        """Until when nothing is tried again, after a failure."""
+        failed = self._failed_at
+        return failed + _AGAIN_S if failed is not None and 0 <= now - failed < _AGAIN_S else None
+
     def _is_due(self, period: str) -> bool:
-        return bool(self._due_channels(period)) or not self._file(period).exists()
+        return bool(self._due_channels(period)) or not _is_there(self._file(period))
 
     def _file(self, period: str) -> Path:
         space = self._workspace
@@ -154,15 +176,16 @@ class WeeklyNotes:
         return space.home / "notes" / f"{name}-{space.environment}-{period}.md"
 
     def _channels(self) -> Sequence[Channel]:
+        """The channels that get notes; names of which there is none are told elsewhere."""
         known = self._workspace.settings.alerts.channels
         names = self._workspace.settings.scorecard.channels
-        for name in names:
-            if name not in known:
-                advice = did_you_mean(name, known) if known else "none is configured"
-                raise UsageError(
-                    f"[tool.tidemill.scorecard] channels: there is no channel {name!r} ({advice})"
-                )
-        return [known[name] for name in names or known]
+        return [known[name] for name in names or known if name in known]
+
+    def _unknown_channels(self) -> Iterator[Fault]:
+        settings = self._workspace.settings
+        return channel_faults(
+            settings.scorecard.channels, settings.alerts.channels, SCORECARD_PLACE
+        )
 
     def _due_channels(self, period: str) -> list[Channel]:
         """The channels that haven't got the note of a week."""
@@ -232,7 +255,7 @@ class WeeklyNotes:
         for number, problem in dispatch(notices, send_notice, now=now, budget_s=BUDGET_S):
             channel = waiting.pop(number)
             if problem:
-                self._refused_at = now
+                self._failed_at = now
                 yield f"no weekly note by {channel.name}: {problem}"
                 continue
             self._accepted.add((note.period, channel.name))
@@ -241,5 +264,12 @@ class WeeklyNotes:
             )
             space.tools.ledger.append([sent], now=space.tools.clock())
         for channel in waiting.values():
-            self._refused_at = now
+            self._failed_at = now
             yield f"no weekly note by {channel.name}: it didn't answer in time"
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:
+        return False

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.errors import Fault, UsageError, did_you_mean
 from tidemill.core.local_day import time_zone
 from tidemill.core.units import is_finite, parse_seconds
 
+SCORECARD_PLACE = "[tool.tidemill.scorecard]"
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _KEYS = (
     *("window", "deliver_within", "cost_per_1000", "recover_within", "fresh"),
@@ -136,3 +137,11 @@ def _channels(table: Mapping[str, Any], place: str) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(each, str) and each for each in values):
         raise UsageError(f'{place} channels = {value!r} is not a list of names, such as ["team"]')
     return tuple(values)
+
+
+def channel_faults(names: Iterable[str], known: Collection[str], where: str) -> Iterator[Fault]:
+    """The names of channels that aren't among those of `alerts`; `where` names the table."""
+    for name in names:
+        if name not in known:
+            advice = did_you_mean(name, known) if known else "none is configured"
+            yield Fault(message=f"channels: there is no channel {name!r} ({advice})", where=where)
