@@ -46,6 +46,16 @@ def other():
 
 again = other
 """
+# It fails where it is collected, which is later than where it is made.
+LAZY = """
+import polars as pl
+import tidemill as tm
+
+
+@tm.case("daily")
+def lazy():
+    return {"given": {"orders": pl.LazyFrame({"id": [1]}).select("no")}, "expect": {"count": 1}}
+"""
 
 
 def load(root: Path) -> LoadedCases:
@@ -109,6 +119,9 @@ def test_no_folder_no_cases(tmp_path: Path) -> None:
         ("a.py", "import tidemill as tm\n@tm.case('a')\ndef f(): return 3", "a.py raised TypeError"),
         ("a.py", "import tidemill as tm\n@tm.case('a')\ndef f(): return {}", "it expects nothing"),
         ("a.py", "syntax error", "a.py raised SyntaxError"),
+        ("a.py", "import sys; sys.exit(0)", "ended the program while its cases were read (exit code 0)"),
+        ("a.py", "import tidemill as tm\n@tm.case('a')\ndef f(): raise SystemExit", "(exit code None)"),
+        ("a.py", LAZY, "a.py raised ColumnNotFoundError"),
     ],
 )  # fmt: skip
 def test_faults_of_files(tmp_path: Path, name: str, text: str | bytes, message: str) -> None:

@@ -123,15 +123,22 @@ def _load_python(path: Path, name: str, root: Path) -> LoadedCases:
     try:
         module = _import_file(path, root)
         declared = [each for each in vars(module).values() if isinstance(each, PythonCase)]
-        tables = [(each, each.table()) for each in dict.fromkeys(declared)]
-    # The file is the user's: it may raise anything.
+        for each in dict.fromkeys(declared):
+            table = each.table()
+            _collect_files(parser, table, path)
+            case = parser.parse_case(table, each.name)
+            if case is not None:
+                cases.append(case)
+    except TidemillError:
+        raise
+    except SystemExit as error:
+        raise SourceError(
+            f"{name} ended the program while its cases were read (exit code {error.code}): let it do so "
+            'under if __name__ == "__main__"'
+        ) from error
+    # The file is the user's: it may raise anything, also where a lazy frame is collected.
     except Exception as error:
         raise SourceError(f"{name} raised {describe_error(error)}") from error
-    for each, table in tables:
-        _collect_files(parser, table, path)
-        case = parser.parse_case(table, each.name)
-        if case is not None:
-            cases.append(case)
     return LoadedCases(cases=tuple(cases), faults=tuple(parser.faults))
 
 
