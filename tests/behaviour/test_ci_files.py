@@ -82,7 +82,8 @@ def test_the_code_of_a_pull_request_never_runs_beside_what_may_write() -> None:
     for step in (step for job in jobs.values() for step in job["steps"]):
         # Expressions in a script would be pasted into it as they are.
         assert "${{" not in step.get("run", "")
-    assert "tidemill plan" not in "\n".join(GITLAB["note"]["script"])
+    # The comment is known by its mark, which names the command.
+    assert "tidemill " not in "\n".join(GITLAB["note"]["script"]).replace(MARK, "")
     assert GITLAB["note"]["environment"]["name"] == "tidemill-notes"
     for name in ("tidemill", "plan"):
         assert "TIDEMILL_NOTES" not in json.dumps(GITLAB[name])
@@ -160,6 +161,17 @@ def test_one_comment_is_updated(tmp_path: Path, known: str, method: str) -> None
     assert ("/issues/comments/17" in last) == bool(known)
 
 
+@pytest.mark.parametrize("text", ["", "\nhello\n", f"hello\n{MARK}\n"])
+def test_only_a_plan_becomes_a_comment(tmp_path: Path, text: str) -> None:
+    (tmp_path / "plan.md").write_text(text)
+    program(tmp_path, "gh", "touch asked")
+    step = github_step("Write or update the comment")
+    done = bash(step["run"], tmp_path, REPOSITORY="o/r", NUMBER="5", GH_TOKEN="secret")
+    assert done.returncode == 1
+    assert "plan.md has no plan" in done.stdout
+    assert not (tmp_path / "asked").exists()
+
+
 @pytest.mark.parametrize("code", [0, 1, 3, 4])
 def test_the_plan_of_a_merge_request(tmp_path: Path, code: int) -> None:
     program(tmp_path, "tidemill", f'echo "the plan"; exit {code}')
@@ -201,6 +213,29 @@ class _Answer:
         return None
 
 
+def write_note(folder: Path, monkeypatch: pytest.MonkeyPatch, server: Notes) -> None:
+    """Do what the job of GitLab does that writes the note."""
+    script = GITLAB["note"]["script"][0]
+    code = script.partition("<<'END'\n")[2].rpartition("END\n")[0]
+    monkeypatch.chdir(folder)
+    for name in ("CI_API_V4_URL", "CI_PROJECT_ID", "CI_MERGE_REQUEST_IID", "TIDEMILL_NOTES"):
+        monkeypatch.setenv(name, "https://x" if name == "CI_API_V4_URL" else "5")
+    monkeypatch.setattr("urllib.request.urlopen", server.urlopen)
+    exec(compile(code, "note", "exec"), {})
+
+
+@pytest.mark.parametrize("text", [None, "", "\nhello\n"])
+def test_only_a_plan_becomes_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    if text is not None:
+        (tmp_path / "plan.md").write_text(text)
+    server = Notes([[{"id": 1, "body": "the note of a reviewer"}]])
+    with pytest.raises(SystemExit, match=r"plan\.md has no plan"):
+        write_note(tmp_path, monkeypatch, server)
+    assert server.asked == []
+
+
 @pytest.mark.parametrize(
     ("pages", "last"),
     [
@@ -214,15 +249,9 @@ def test_one_note_is_updated(
     pages: list[list[Mapping[str, Any]]],
     last: tuple[str, str],
 ) -> None:
-    script = GITLAB["note"]["script"][0]
-    code = script.partition("<<'END'\n")[2].rpartition("END\n")[0]
     (tmp_path / "plan.md").write_text(f"{MARK}\nnew\n", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    for name in ("CI_API_V4_URL", "CI_PROJECT_ID", "CI_MERGE_REQUEST_IID", "TIDEMILL_NOTES"):
-        monkeypatch.setenv(name, "https://x" if name == "CI_API_V4_URL" else "5")
     server = Notes(pages)
-    monkeypatch.setattr("urllib.request.urlopen", server.urlopen)
-    exec(compile(code, "note", "exec"), {})
+    write_note(tmp_path, monkeypatch, server)
     method, address, body = server.asked[-1]
     assert (method, address.partition("merge_requests/5/")[2]) == last
     assert body == f"{MARK}\nnew\n"

@@ -139,6 +139,9 @@ def test_the_project_of_a_team(here: Path, monkeypatch: pytest.MonkeyPatch) -> N
     yaml = importlib.import_module("yaml")
     hooks = yaml.safe_load((folder / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     entries = [hook["entry"].split() for hook in hooks]
+    [tests] = [hook for hook in hooks if hook["id"] == "tidemill-test"]
+    for name in ("crew.py", "cases/a.toml", "cases/a.yaml", "cases/a.yml", "cases/a.csv", "a.sql"):
+        assert re.search(tests["files"], name), name
     assert ["tidemill", "check"] in entries
     for program, *arguments in entries:
         assert program == "tidemill"
@@ -170,6 +173,20 @@ def test_a_workflow_file_for_a_project_that_exists(fresh: Path, service: str, na
     assert {path.name for path in fresh.iterdir()} == before | {name.split("/")[0]}
     again = tidemill("init", "--ci", service)
     assert (again.code, "overwrites nothing" in again.err) == (2, True)
+
+
+@pytest.mark.parametrize("service", ["github", "gitlab"])
+def test_a_workflow_file_below_the_root_of_its_repository(here: Path, service: str) -> None:
+    (here / "projects" / "crew").mkdir(parents=True)
+    (here / ".git").mkdir()
+    (here / "projects" / "crew" / "pyproject.toml").write_text("[tool.tidemill]\n")
+    ended = tidemill("init", "projects/crew", "--ci", service)
+    assert ended.code == 0
+    said = f"only in the root of the repository, {here}: move it there, let its commands run in projects/crew"
+    assert said in ended.err
+    (here / "other" / ".git").mkdir(parents=True)
+    assert tidemill("init", "other", "--template", "team").err == ""
+    assert "move it there" in tidemill("init", "more", "--template", "team").err
 
 
 def test_new_day_is_a_script(built: Path) -> None:

@@ -49,6 +49,7 @@ def init(folder: Path, template: str | None, ci: str | None) -> None:
     try:
         if ci is not None and template is None and _has_project(folder):
             print_text(f"  {add_ci(folder, ci)}")
+            _tell_of_root(folder, ci)
             return
         written = create_project(folder, template or _TEMPLATE, ci or "")
     except OSError as error:
@@ -60,6 +61,9 @@ def init(folder: Path, template: str | None, ci: str | None) -> None:
     print_text(f"  data/  {_described_data(template)}\n\nnext:")
     for command in _next(folder):
         print_text(f"  {command}")
+    for service, name in _CI.items():
+        if name in written:
+            _tell_of_root(folder, service)
 
 
 def _described_data(template: str | None) -> str:
@@ -86,6 +90,20 @@ def add_ci(folder: Path, service: str) -> str:
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(_ci_text(service), encoding="utf-8")
     return name
+
+
+def _tell_of_root(folder: Path, service: str) -> None:
+    """Say where the workflow file belongs if the repository doesn't begin in the project."""
+    place = folder.absolute()
+    root = next((each for each in (place, *place.parents) if (each / ".git").exists()), place)
+    if root == place:
+        return
+    inside = place.relative_to(root).as_posix()
+    print_text(
+        f"note: {_CI[service]} has an effect only in the root of the repository, {root}: move it there, let "
+        f"its commands run in {inside}, and put {inside}/ before the paths of its artifacts",
+        err=True,
+    )
 
 
 def _ci_text(service: str) -> str:

@@ -16,7 +16,12 @@ from tidemill.cli.lazy_group import (
     project_options,
 )
 from tidemill.cli.project_option import project_session
-from tidemill.cli.render.json_document import json_option, print_result, to_json_values
+from tidemill.cli.render.json_document import (
+    json_option,
+    markdown_option,
+    print_result,
+    to_json_values,
+)
 from tidemill.cli.render.plan_and_receipt import render_plan, render_plan_markdown
 from tidemill.cli.render.stage_reasons import render_why
 from tidemill.cli.request_options import parse_duration, request_options
@@ -32,7 +37,7 @@ from tidemill.planning.stage_reasons import StageReasons
 @click.option("--why", is_flag=True,
               help="Trace why STAGE or its PARTITION runs, waits or stays up to date, down to its files; "
                    "without STAGE, list every step.")  # fmt: skip
-@click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
+@markdown_option("Print Markdown, for a pull request.")
 @click.option("--against", metavar="REF",
               help="Review what changed since a git ref: stages, contracts, rows, rules.")  # fmt: skip
 @click.option("--compare-rows", type=click.IntRange(min=0), metavar="N",

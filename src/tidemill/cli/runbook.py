@@ -8,7 +8,7 @@ import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
-from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.cli.render.json_document import json_option, keep_output_apart, print_result
 from tidemill.cli.terminal.output import redactor
 from tidemill.core.errors import StorageError
 from tidemill.operations.runbook import render_runbook
@@ -38,6 +38,8 @@ def runbook(
     into = out or codeowners
     if check and into is None:
         raise click.UsageError("--check compares with a file: name it with --out")
+    # On stdout it is a file like any other.
+    keep_output_apart(click.get_current_context())
     with project_session() as project:
         facts = project.runbooks.facts(dated=dated)
         text = project.runbooks.code_owners() if codeowners is not None else render_runbook(facts)

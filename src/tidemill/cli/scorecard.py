@@ -11,7 +11,12 @@ import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
-from tidemill.cli.render.json_document import json_option, print_document
+from tidemill.cli.render.json_document import (
+    json_option,
+    markdown_option,
+    print_document,
+    release_output,
+)
 from tidemill.cli.terminal.output import print_text
 from tidemill.core.errors import StorageError, UsageError
 from tidemill.core.units import parse_seconds
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
               help="Over the days since so long ago, such as 7d (default: as the settings say).")  # fmt: skip
 @click.option("--changes", is_flag=True,
               help="List the changes: what each took, and the age of those that wait.")  # fmt: skip
-@click.option("--markdown", is_flag=True, help="Write it as Markdown.")
+@markdown_option("Write it as Markdown.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write it to an HTML file with plots.")  # fmt: skip
 @json_option
@@ -46,6 +51,7 @@ def scorecard(window: str, changes: bool, markdown: bool, html: Path | None, as_
     if as_json:
         print_document("tidemill.scorecard/1", _values(card))
     elif html is None:
+        release_output()
         print_text(_text(card, changes=changes, markdown=markdown), end="" if markdown else "\n")
 
 

@@ -1,13 +1,15 @@
-"""What `--json` writes."""
+"""What `--json` and `--markdown` write."""
 
 import json
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.commands import tidemill
 from tidemill.cli.render.json_document import document, to_json_values
 from tidemill.contracts.column_types import Int64
 from tidemill.contracts.docs.phrases import table_conditions
@@ -59,3 +61,26 @@ def test_keys_that_scripts_know_stay() -> None:
     assert [rule["name"] for rule in to_json_values(spec)["wider"]] == ["once"]
     [condition, *_] = table_conditions(spec)
     assert to_json_values(condition)["says"] == condition.phrase
+
+
+@pytest.mark.parametrize(
+    ("command", "first"),
+    [
+        (["plan", "--markdown"], "### bakery in prod"),
+        (["plan", "--markdown", "--json"], '{"schema": '),
+        (["scorecard", "--markdown"], "# bakery in prod"),
+        (["note", "weekly", "--markdown"], "# "),
+        (["note", "handoff", "--markdown"], "# "),
+        (["runbook"], "# "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_a_workflow_prints_is_no_part_of_a_document(
+    fresh: Path, command: list[str], first: str
+) -> None:
+    module = fresh / "bakery.py"
+    module.write_text(f'print("hello")\n{module.read_text()}')
+    ended = tidemill(*command)
+    assert ended.code == 0
+    assert ended.out.startswith(first)
+    assert "hello" in ended.err

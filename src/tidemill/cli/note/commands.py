@@ -8,7 +8,12 @@ import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
-from tidemill.cli.render.json_document import json_option, print_document
+from tidemill.cli.render.json_document import (
+    json_option,
+    markdown_option,
+    print_document,
+    release_output,
+)
 from tidemill.cli.terminal.output import print_text
 from tidemill.core.errors import SendError
 from tidemill.governance.page_text import markdown_page, text_page
@@ -16,7 +21,7 @@ from tidemill.governance.page_text import markdown_page, text_page
 if TYPE_CHECKING:
     from tidemill.governance.page_values import ReviewPage
 
-_markdown_option = click.option("--markdown", is_flag=True, help="Write it as Markdown.")
+_markdown_option = markdown_option("Write it as Markdown.")
 
 
 @click.command()
@@ -71,4 +76,5 @@ def _require_one_form(*, markdown: bool, as_json: bool) -> None:
 
 
 def _print(page: ReviewPage, *, markdown: bool) -> None:
+    release_output()
     print_text(markdown_page(page).rstrip("\n") if markdown else text_page(page))

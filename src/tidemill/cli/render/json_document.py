@@ -1,4 +1,4 @@
-"""The option `--json`: one document that names its schema on stdout, while text goes to stderr."""
+"""Results for programs: with `--json` or `--markdown`, stdout has only the document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from math import isfinite
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -19,6 +19,7 @@ from tidemill.cli.terminal.output import print_json, print_text, redactor
 from tidemill.core.redaction import Redact
 
 _META = "tidemill.printed"
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 # Keys that scripts know; the fields have other names by now.
 _KEYS = {("ContractSpec", "table_rules"): "wider", ("Condition", "phrase"): "says"}
 
@@ -26,14 +27,32 @@ _KEYS = {("ContractSpec", "table_rules"): "wider", ("Condition", "phrase"): "say
 def _keep_apart(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
     """Redirect other output to stderr until the document is written."""
     if value:
-        ctx.meta[_META] = ctx.with_resource(_printed_to_stderr())
+        keep_output_apart(ctx)
     return value
+
+
+def keep_output_apart(ctx: click.Context) -> None:
+    """Redirect to stderr what the workflow prints until the command prints its result."""
+    if _META not in ctx.meta:
+        ctx.meta[_META] = ctx.with_resource(_printed_to_stderr())
+
+
+def release_output() -> None:
+    """Let the command print its result to stdout again."""
+    ctx = click.get_current_context(silent=True)
+    if ctx is not None and _META in ctx.meta:
+        ctx.meta[_META].close()
 
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, callback=_keep_apart,
     help="Write one JSON document to stdout, and the text to stderr.",
 )  # fmt: skip
+
+
+def markdown_option(text: str) -> Callable[[_Command], _Command]:
+    """The option `--markdown`, with which stdout has only the Markdown; `text` is its help."""
+    return click.option("--markdown", is_flag=True, callback=_keep_apart, help=text)
 
 
 def document(schema: str, body: Mapping[str, Any], mask: Redact = str) -> str:
@@ -55,6 +74,8 @@ def print_result(
 
     Results with rows of tables (`data`) keep what looks like a credential in them; see `print_text`.
     """
+    if not as_json:
+        release_output()
     print_text(text, err=as_json, data=data)
     if as_json:
         print_document(schema, body(), data=data)
@@ -64,7 +85,7 @@ def print_document(
     schema: str, body: Mapping[str, Any], *, data: bool = False, with_secret: bool = False
 ) -> None:
     """Print the document of a command to stdout; `with_secret` one that shows a new secret."""
-    click.get_current_context().meta[_META].close()
+    release_output()
     mask = redactor().mask if data else redactor().redact
     print_json(document(schema, body, str if with_secret else mask))
 
