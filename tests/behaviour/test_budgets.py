@@ -12,8 +12,9 @@ import pytest
 from tidemill.core.errors import BudgetError, DeclarationError, UsageError
 from tidemill.ledger.event import Attempted
 from tidemill.ledger.run import Outcome, Receipt
-from tidemill.project.budgets import statuses_of
+from tidemill.project.budgets import run_budget, statuses_of
 from tidemill.project.project import Project, open_project
+from tidemill.runs.io.run_budget import RunBudget
 
 SHOP = """
 import time
@@ -210,3 +211,49 @@ def test_a_new_branch_begins_with_nothing_spent(shop: Shop) -> None:
         state = project.workspace.preview_state()
         assert [each.spent for each in statuses_of(project.workspace, state)] == [0.0]
     assert replace(run(folder), messages=()).exit_code == 0
+
+
+EMPTY = '[tool.tidemill.budget]\nmonthly = "0 CPU-hours"\n'
+
+
+def test_what_computes_nothing_needs_no_budget(shop: Shop) -> None:
+    folder = shop(0.0, 0.0)
+    assert run(folder).exit_code == 0
+    shop(0.0, 0.0, more=EMPTY)
+    # Nothing to do, in the environment and in production, where everything is published as it was computed.
+    assert run(folder).exit_code == 0
+    with opened(folder, "prod", None) as project:
+        assert project.promote("dev").exit_code == 0
+        assert project.run().exit_code == 0
+    assert days(folder, "prod") == {"2026-03-01", "2026-03-02"}
+    # Rows that the source lost are removed; what is left of its file is read later.
+    shop(0.0, more=EMPTY)
+    for env in ("dev", "prod"):
+        with opened(folder, env, None) as project:
+            removals = project.plan().removals
+            assert removals is not None
+            project.run(allow_removals=removals.id, inline=True, raise_on_failure=False)
+        assert days(folder, env) == {"2026-03-01"}
+
+
+def test_only_what_comes_near_to_its_budget_runs_in_worker_processes(shop: Shop) -> None:
+    """Worker processes take seconds to start: no budget of others, and no large one, needs them."""
+
+    def budget_of(more: str, env: str = "dev", profile: str | None = None) -> RunBudget | None:
+        with opened(shop(0.0, more=more), env, profile) as project:
+            space = project.workspace
+            return run_budget(space, space.preview_state(), project.plan())
+
+    table = "[tool.tidemill.budget]\n"
+    other = f'{table}environments.prod.monthly = "9 CPU-hours"\n'
+    assert budget_of(other) is None
+    month = budget_of(f'{table}monthly = "40 CPU-hours"\n')
+    assert month is not None
+    own = budget_of(other, profile="small")
+    assert own is not None
+    with opened(shop(0.0), "dev", None) as project:
+        (step, *_) = project.plan().steps
+    assert (month.must_be_stoppable(step), own.must_be_stoppable(step)) == (False, True)
+    near = budget_of(f'{table}monthly = "1 CPU-hours"\n')
+    assert near is not None
+    assert near.must_be_stoppable(step)

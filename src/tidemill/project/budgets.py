@@ -15,6 +15,7 @@ from tidemill.costs.budget import (
 from tidemill.costs.forecast import BudgetForecast, ExpectedStep, forecast
 from tidemill.costs.spent import Spent
 from tidemill.ledger.price import Price
+from tidemill.ledger.run import Action
 from tidemill.planning.deferrable import Deferral, computes
 from tidemill.planning.plan import Plan, Step
 from tidemill.ports.ledger import State
@@ -23,8 +24,6 @@ from tidemill.project.workspace import Workspace
 from tidemill.runs.io.run_budget import CLOSING, RunBudget, expected_use, task_margin
 from tidemill.workflow.environment import PRODUCTION
 
-# What a run with nothing to do uses.
-_IDLE = Spent(cpu_s=0.1)
 _SHOWN = 4
 # A step that takes an hour, or ten times as long as all steps should, is one that nobody expects.
 _MUCH_S, _TIMES = 3_600.0, 10.0
@@ -44,22 +43,37 @@ def statuses_of(space: Workspace, state: State) -> tuple[BudgetStatus, ...]:
     )
 
 
-def run_budget(space: Workspace, state: State, plan: Plan) -> RunBudget:
-    """What a run of a plan may spend; BudgetError if nothing of it could begin."""
+def run_budget(space: Workspace, state: State, plan: Plan) -> RunBudget | None:
+    """What a run of a plan may spend, None without limit; BudgetError if nothing of it could begin.
+
+    What computes nothing needs no money: results that are known are published, and rows are removed.
+    """
     statuses = statuses_of(space, state)
+    if not statuses:
+        return None
     price = space.price
     deferral = Deferral(space.flow, space.environment, plan.steps)
     work = [step for step in plan.steps if computes(step)]
     least = min((expected_use(step).cpu_s for step in work), default=0.0)
-    need = CLOSING + task_margin() + Spent(cpu_s=least) if work else _IDLE
+    need = CLOSING + task_margin() + Spent(cpu_s=least)
     full = [each for each in statuses if need.share_of(each.budget.limit, price) > each.left]
-    if full and all(map(deferral, work)):
+    # A gate waits for the training and the evaluations that it judges.
+    waits = {step.stage for step in work}
+    is_all_limited = all(
+        deferral(step) or (step.action is Action.GATE and waits & {step.stage, *step.reads})
+        for step in plan.steps
+    )
+    if work and full and is_all_limited:
         left = ", ".join(f"{stage} {number:,}" for stage, number in _counts(work).items())
         raise BudgetError(
             f"nothing can begin: the budget of {'; '.join(map(str, full))}; "
-            f"left to do: {left or 'nothing'}; {how_to_go_on(full)}"
+            f"left to do: {left}; {how_to_go_on(full)}"
         )
-    is_near = space.environment != PRODUCTION or _is_near(statuses, work, price)
+    # That of an experiment is small: a single step that nobody expects may exceed it.
+    is_own = space.environment != PRODUCTION and any(
+        each.budget.period is BudgetPeriod.TOTAL for each in statuses
+    )
+    is_near = is_own or _is_near(statuses, work, price)
     return RunBudget(statuses, price, is_limited=deferral, is_near=is_near)
 
 

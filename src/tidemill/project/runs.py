@@ -364,7 +364,7 @@ class Runs:
         if not self._workspace.has_budgets(state):
             return None
         module = import_module("tidemill.project.budgets")
-        found: RunBudget = module.run_budget(self._workspace, state, plan)
+        found: RunBudget | None = module.run_budget(self._workspace, state, plan)
         return found
 
     def _holder(self, command: str) -> dict[str, str]:
