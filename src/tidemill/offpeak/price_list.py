@@ -10,7 +10,7 @@ from io import StringIO
 from math import isfinite
 from typing import TypeAlias
 
-from tidemill.core.units import is_number
+from tidemill.core.units import is_finite
 from tidemill.offpeak.price_curve import PriceCurve, curve_from_starts
 
 # A start and a price, as they are written.
@@ -101,7 +101,7 @@ def _json_entry(entry: object) -> _Entry:
 
 def _moment(value: object, zone: tzinfo | None, local: set[datetime], place: str) -> float:
     """The Unix seconds of a start; a local time that comes twice is the second one that clocks show."""
-    if is_number(value) and isfinite(value):
+    if is_finite(value):
         return _in_range(float(value), place)
     moment = value if isinstance(value, datetime) else _parse_time(value, place)
     if moment.tzinfo is None:

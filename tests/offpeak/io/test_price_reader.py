@@ -40,6 +40,14 @@ def silent():
     os._exit(3)
 
 
+def far():
+    return [(10**400, 1)]
+
+
+def dear():
+    return [("2026-01-15T13:00Z", 10**400)]
+
+
 def long():
     return [(number, 1) for number in range(400_000)]
 """
@@ -58,6 +66,9 @@ def read(folder: Path, **settings: Any) -> Any:
         (b"2026-01-14T12:00Z,5", "prices.csv: all of its prices are of the past"),
         (b"\xff\xfe\x00", "prices.csv: 'utf-8' codec can't decode byte 0xff"),
         (b"soon,cheap", "prices.csv: there is no column 'start'; there are soon, cheap"),
+        (f"[[1{'0' * 400}, 1.0]]".encode(), "prices.csv: entry 1: '1000"),
+        (f'[["2026-01-15T12:00Z", 1{"0" * 400}]]'.encode(), "prices.csv: entry 1: '1000"),
+        (f"[[1{'0' * 5000}, 1.0]]".encode(), "prices.csv: it isn't JSON"),
         (b"1," * 3_000_000, "prices.csv: it is larger than 4 MB"),
     ],
 )
@@ -88,6 +99,11 @@ def test_a_tariff_is_known_for_some_days() -> None:
         ("today", ""),
         ("broken", "market:broken: ConnectionError: the market is closed"),
         ("missing", "market:missing: AttributeError: module 'market' has no attribute 'missing'"),
+        (
+            "far",
+            f"market:far: entry 1: '1{'0' * 56}...' is not a time such as 2026-01-31T14:00+01:00",
+        ),
+        ("dear", "market:dear: OverflowError: int too large to convert to float"),
         ("silent", "market:silent: it ended with exit code 3"),
         ("long", "market:long: it returned more than 4 MB"),
     ],

@@ -41,7 +41,7 @@ def read_prices(settings: OffPeakSettings, root: Path, now: float) -> KnownPrice
 def _guarded(read: Callable[[], PriceCurve]) -> tuple[PriceCurve, str]:
     try:
         return read(), ""
-    except (OSError, UnicodeDecodeError, PriceListError) as error:
+    except (OSError, ValueError, ArithmeticError) as error:
         return PriceCurve(), redact(str(error))
 
 
