@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -93,6 +94,22 @@ def test_a_run_of_no_time_has_the_price_of_its_moment() -> None:
 )
 def test_what_didnt_run_saved_nothing(totals: tuple[StageTotals, ...]) -> None:
     assert saved(*totals) is None
+
+
+@pytest.mark.parametrize(("partitions", "ran", "hours"), [(3, 4, 1.5), (3, 2, 2.0), (1, 1, 2.0)])
+def test_other_partitions_of_the_stage_saved_nothing(
+    partitions: int, ran: int, hours: float
+) -> None:
+    keys = tuple(map(str, range(partitions)))
+    work = deferred_work(stage="old", action="run", partitions=keys)
+    tally = StageTotals(stage="old", ran=ran, cpu_s=7_200.0)
+    found = saved(tally, works=[work], unit="EUR/CPU-h")
+    assert found is not None
+    assert found.amount == pytest.approx(hours * 0.2)
+    # The trials of a search belong to its training.
+    found = saved(replace(tally, stage="model"), unit="EUR/CPU-h")
+    assert found is not None
+    assert found.amount == pytest.approx(2 * 0.2)
 
 
 def test_late_work_is_named() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tidemill.ledger.off_peak import DeferredWork, OffPeakSaving
-from tidemill.ledger.run import StageTotals
+from tidemill.ledger.run import Action, StageTotals
 from tidemill.offpeak.offpeak_settings import OffPeakSettings
 from tidemill.offpeak.price_curve import PriceCurve
 
@@ -25,7 +25,8 @@ def saving_of(
 ) -> OffPeakSaving | None:
     """What the stages of a run saved that had waited; None if none of them ran.
 
-    CPU time is priced at the mean price of the run, and at that of the time when the work became due.
+    CPU time is priced at the mean price of the run, and at that of the time when the work became due. Of a
+    stage that computed other partitions as well, the same time is taken for each.
     """
     # A training whose model gates refuse was computed all the same.
     ran = {tally.stage: tally for tally in totals if tally.ran}
@@ -34,7 +35,7 @@ def saving_of(
         return None
     price = curve.mean(began, ended) if ended > began else None
     price = curve.at(began) if price is None else price
-    hours = {work.stage: ran[work.stage].cpu_s / _HOUR_S for work in done}
+    hours = {work.stage: _cpu_hours(work, ran[work.stage]) for work in done}
     known = [work for work in done if work.price_at_once is not None and price is not None]
     at_once = sum((work.price_at_once or 0.0) * hours[work.stage] for work in known)
     spent = sum((price or 0.0) * hours[work.stage] for work in known)
@@ -46,6 +47,15 @@ def saving_of(
         amount=(at_once - spent) * per_hour if known and per_hour is not None else None,
         unit=settings.unit.partition("/")[0],
         late=tuple(work.stage for work in done if ended > work.deadline),
+    )
+
+
+def _cpu_hours(work: DeferredWork, tally: StageTotals) -> float:
+    """The CPU time of the work, without that of other partitions of its stage."""
+    hours = tally.cpu_s / _HOUR_S
+    # A training is one step beside its trials.
+    return (
+        hours if work.action == Action.TRAIN else hours * min(1.0, len(work.partitions) / tally.ran)
     )
 
 
