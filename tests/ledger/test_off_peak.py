@@ -23,7 +23,11 @@ from tidemill.testing.off_peak_records import deferred_work
         ({"price_at_once": 0.0}, "09:00 UTC; it has to end"),
         ({"price": -0.3}, "which saves 200 %"),
         ({"price": 0.2999}, "09:00 UTC; it has to end"),
-        ({"late": True}, "; it will probably be LATE"),
+        (
+            {"late": True},
+            "train model can't wait: its deadline is 2013-01-02 00:26 UTC (`default_deadline`), and "
+            "it will probably be LATE",
+        ),
         (
             {"start": 1_357_000_000.0},
             "train model isn't cheaper before 2013-01-02 00:26 UTC (`default_deadline`)",

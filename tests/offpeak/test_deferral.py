@@ -193,9 +193,21 @@ def test_work_that_waits_already_keeps_its_deadline_and_price() -> None:
     work = placed(TRAIN, known=[waited])["mod"]
     assert (work.since, work.deadline) == (NOW - 20 * HOUR, NOW + 4 * HOUR)
     assert work.price_at_once == 4.0
+    # Other partitions are due since now.
+    other = replace(waited, partitions=("elsewhere",))
+    assert placed(TRAIN, known=[other])["mod"] == before
     # A clock that was put back doesn't make it wait longer.
     work = placed(TRAIN, known=[replace(waited, since=NOW + 5 * DAY)])["mod"]
     assert (work.since, work.deadline) == (NOW, NOW + DAY)
+
+
+def test_the_price_at_once_is_that_of_waiting_for_nothing() -> None:
+    steps = [*days("raw", 0), *days("features", 0, source="raw")]
+    raw, features = placed(*steps).values()
+    # Both could run in the dear hour.
+    assert (raw.start, features.start) == (NOW + 2 * HOUR, raw.end)
+    assert (raw.price_at_once, features.price_at_once) == (2.0, 2.0)
+    assert raw.share == features.share == 0.5
 
 
 def test_late_work_begins_at_once_and_says_so() -> None:

@@ -15,12 +15,14 @@ from tidemill.core.errors import UsageError
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.off_peak import DeferredWork
 from tidemill.ledger.off_peak_events import WorkDeferred
-from tidemill.ledger.run import Receipt
+from tidemill.ledger.run import Attempt, Receipt, Status
 from tidemill.offpeak.offpeak_settings import OffPeakSettings, parse_offpeak_settings
 from tidemill.operations.duty import DutyTask
 from tidemill.operations.supervision import Ending, JobAnswer, UpJob
+from tidemill.planning.plan import Step
 from tidemill.project.project import Project
 from tidemill.project.up_jobs import do_job
+from tidemill.runs.io.job import NoProgress
 from tidemill.runs.io.lease import take_lease
 
 # A Thursday, noon.
@@ -164,7 +166,33 @@ def test_a_broken_source_of_prices_keeps_nothing_waiting(
     assert any(f"off-peak: {note}" in line for line in plan.notes)
     assert [work.start for work in plan.deferred] == [sea.now]
     assert trained(sea, off_peak=True)[0]
-    assert sea.recorded()[-1].works == ()
+    assert sea.recorded() == []
+
+
+def test_what_runs_when_it_becomes_due_never_waited(sea: NightSea) -> None:
+    is_trained, receipt = trained(sea)
+    assert (is_trained, receipt.off_peak, sea.recorded()) == (True, None, [])
+
+
+def test_without_prices_nothing_can_be_left(sea: NightSea) -> None:
+    project = Sea.open(sea)
+    with pytest.raises(UsageError, match=r"set `\[tool\.tidemill\.offpeak\]`, or run without"):
+        project.run(off_peak=True)
+    project.close()
+    assert "ok run features" in sea.ran(sea.run(off_peak=True))
+
+
+def test_a_record_of_work_that_was_done_without_prices_makes_nothing_late(sea: NightSea) -> None:
+    sea.run(off_peak=True)
+    sea.now += HOUR
+    project = sea.open()
+    project.workspace.settings = replace(project.settings, offpeak=OffPeakSettings())
+    assert "ok train model" in sea.ran(project.run())
+    project.close()
+    sea.now += 30 * 24 * HOUR
+    sea.flood(7)
+    (work,) = sea.deferred()
+    assert (work.since, work.late) == (sea.now, False)
 
 
 def test_stages_that_dont_exist_cant_wait(sea: NightSea) -> None:
@@ -209,6 +237,79 @@ def test_old_partitions_wait_and_stay_as_they_are(tmp_path: Path) -> None:
     assert fresh.contents() == tides.contents()
 
 
+@pytest.fixture
+def backfill(tmp_path: Path) -> NightTides:
+    """Four days of two tables that are to be computed again wait for the night since an hour after noon."""
+    tides = NightTides(tmp_path, CHAIN)
+    tides.table = TABLE | {"old": "2d"}
+    for number in range(6):
+        tides.send(number)
+    tides.run(off_peak=True)
+    tides.edit("value * 2", "value * 3")
+    tides.now += HOUR
+    assert [work.since for work in tides.deferred()] == [NOON + HOUR] * 2
+    tides.run(off_peak=True)
+    return tides
+
+
+def test_work_waits_on_while_urgent_work_of_its_stage_runs(backfill: NightTides) -> None:
+    (before,) = backfill.recorded()
+    for number, look_first in ((6, True), (7, False)):
+        backfill.now += HOUR
+        backfill.send(number)
+        answer = done(backfill, UpJob(task=DutyTask.RUN, because=("so",), look_first=look_first))
+        assert "doubled 1" in answer.summary
+        assert [due.at for due in answer.dues if due.task is DutyTask.OFF_PEAK] == [
+            work.start for work in before.works
+        ]
+    # Nothing of it changed, so that nothing is recorded.
+    assert backfill.recorded() == [before]
+    works = backfill.deferred()
+    assert [(work.since, work.deadline, work.price_at_once) for work in works] == [
+        (NOON + HOUR, NOON + 25 * HOUR, 0.3)
+    ] * 2
+    backfill.now = NOON + 12 * HOUR
+    receipt = backfill.run(off_peak=True)
+    assert backfill.ran(receipt)["ok run daily"] == [day(number) for number in range(4)]
+    assert receipt.off_peak is not None
+    assert receipt.off_peak.stages == ("doubled", "daily")
+    assert receipt.off_peak.share == pytest.approx(2 / 3)
+    assert backfill.recorded()[-1].works == ()
+
+
+class _SecondStep(NoProgress):
+    """Interrupts a run at the end of its second step."""
+
+    ended_steps = 0
+
+    def ended(self, step: Step, attempt: Attempt | None) -> None:
+        self.ended_steps += 1
+        if self.ended_steps == 2:
+            raise KeyboardInterrupt
+
+
+def test_what_an_interruption_leaves_keeps_its_deadline(backfill: NightTides) -> None:
+    backfill.now = NOON + 12 * HOUR
+    project = backfill.open()
+    receipt = project.run(
+        off_peak=True, progress=_SecondStep(), inline=True, raise_on_failure=False
+    )
+    project.close()
+    ran = backfill.ran(receipt)
+    assert receipt.status is Status.INTERRUPTED
+    backfill.now += HOUR
+    doubled, daily = backfill.recorded()[-1].works
+    assert doubled.partitions == tuple(
+        day(number) for number in range(4) if day(number) not in ran["ok run doubled"]
+    )
+    assert 0 < len(doubled.partitions) < 4
+    assert len(daily.partitions) == 4
+    works = backfill.deferred()
+    assert [(work.since, work.deadline, work.price_at_once) for work in works] == [
+        (NOON + HOUR, NOON + 25 * HOUR, 0.3)
+    ] * 2
+
+
 def test_urgent_work_is_what_is_left(sea: NightSea) -> None:
     project = sea.open()
     plan = project.plan_urgent()
@@ -222,7 +323,7 @@ def test_urgent_work_is_what_is_left(sea: NightSea) -> None:
 NIGHT_JOB = UpJob(task=DutyTask.OFF_PEAK, because=("so",), makes_room=True)
 
 
-def done(sea: NightSea, job: UpJob) -> JobAnswer:
+def done(sea: _Timed, job: UpJob) -> JobAnswer:
     project = sea.open()
     try:
         return do_job(project, job)

@@ -90,13 +90,12 @@ def describe_waiting(work: DeferredWork) -> str:
     """What waits until when, what that saves, and by when it has to end; times are in UTC."""
     share = work.share
     saves = f", which saves {100 * share:.0f} %" if share is not None and share >= 0.005 else ""
-    late = "; it will probably be LATE" if work.late else ""
+    deadline = f"{_utc(work.deadline)} ({work.because})"
+    if work.late:
+        return f"{work.name} can't wait: its deadline is {deadline}, and it will probably be LATE"
     if work.start < work.since + _AT_ONCE_S:
-        return f"{work.name} isn't cheaper before {_utc(work.deadline)} ({work.because}){late}"
-    return (
-        f"{work.name} waits until {_utc(work.start)}{saves}; it has to end by {_utc(work.deadline)} "
-        f"({work.because}){late}"
-    )
+        return f"{work.name} isn't cheaper before {deadline}"
+    return f"{work.name} waits until {_utc(work.start)}{saves}; it has to end by {deadline}"
 
 
 def describe_late(work: DeferredWork, now: float) -> str:

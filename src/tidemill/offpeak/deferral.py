@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tidemill.core.partition import (
@@ -36,7 +36,8 @@ class DeferralFacts:
     `published` are the newest partitions of the stages that are published. `waits` says by stage how long
     its work may wait (None: not at all), whatever is declared otherwise; other work that can wait may do so
     for `default_deadline` seconds. Partitions that end `old` seconds before the newest of their stage can
-    wait. `ticks` are the next times at which schedules run stages. `known` is the work that waits already.
+    wait. `ticks` are the next times at which schedules run stages. `known` is the work that waits already,
+    with the partitions that aren't done since.
     """
 
     now: float
@@ -114,13 +115,12 @@ def place_works(
     Each work takes the whole machine: runs of an environment follow each other.
     """
     steps = deferrable_steps(flow, plan, facts)
-    known = {work.key: work for work in facts.known}
     works, jobs = list[DeferredWork](), list[WaitingJob]()
     needs, upstream = freshness_needs(flow), _upstream(flow)
     for name, own in steps.items():
         stage, all_of_it = flow[name], [*own, *_follow_up(flow, flow[name], plan)]
-        before = known.get((name, str(own[0].action)))
-        since = before.since if before is not None and before.since <= facts.now else facts.now
+        before = _record_of(own, facts)
+        since = before.since if before is not None else facts.now
         length, because = _time_left(stage, needs.get(name), since, facts)
         work = DeferredWork(
             stage=name,
@@ -137,7 +137,23 @@ def place_works(
         works.append(work)
         jobs.append(_job(work, all_of_it, facts, tuple(o for o in steps if o in upstream[name])))
     table = make_timetable(jobs, curve, now=facts.now)
-    return tuple(_placed(work, table[work.stage], facts.now) for work in works)
+    # Where no price is known, nothing waits.
+    at_once = make_timetable(jobs, PriceCurve(), now=facts.now)
+    return tuple(_placed(work, table[work.stage], at_once[work.stage], curve) for work in works)
+
+
+def _record_of(steps: Sequence[Step], facts: DeferralFacts) -> DeferredWork | None:
+    """What is known of some of the steps of a stage; None if none of them waited before."""
+    key, partitions = (steps[0].stage, str(steps[0].action)), {step.partition for step in steps}
+    for work in facts.known:
+        # A clock that was put back doesn't make work wait longer.
+        if (
+            work.key == key
+            and work.since <= facts.now
+            and not partitions.isdisjoint(work.partitions)
+        ):
+            return work
+    return None
 
 
 def _job(
@@ -157,8 +173,13 @@ def _job(
     )
 
 
-def _placed(work: DeferredWork, planned: PlannedTime, now: float) -> DeferredWork:
-    at_once = work.price_at_once if work.price_at_once is not None else planned.price_now
+def _placed(
+    work: DeferredWork, planned: PlannedTime, at_once: PlannedTime, curve: PriceCurve
+) -> DeferredWork:
+    """The work at its planned time, with the price it would have if nothing waited."""
+    price_at_once = work.price_at_once
+    if price_at_once is None:
+        price_at_once = curve.mean(at_once.start, at_once.end)
     because = work.because
     if planned.lacks_prices:
         because = f"{because}; no prices are known until then, so it doesn't wait"
@@ -167,7 +188,7 @@ def _placed(work: DeferredWork, planned: PlannedTime, now: float) -> DeferredWor
         start=planned.start,
         end=planned.end,
         price=planned.price,
-        price_at_once=at_once,
+        price_at_once=price_at_once,
         late=planned.late,
         because=because,
     )

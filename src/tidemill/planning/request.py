@@ -53,6 +53,11 @@ class Request:
         return partition in self.held.get(stage, ())
 
     @property
+    def is_partial(self) -> bool:
+        """Whether it leaves out partitions of the stages that it names, whatever their state is."""
+        return bool(self.partition or self.since or self.until) or self.limit is not None
+
+    @property
     def named(self) -> tuple[str, ...]:
         """The stages that are named; none stands for all."""
         return (self.stage, *self.stages) if self.stage else self.stages

@@ -17,6 +17,7 @@ from tidemill.offpeak.duration_quantile import PastAttempt, StepDuration, step_d
 from tidemill.offpeak.io.price_reader import KnownPrices, read_prices
 from tidemill.offpeak.io.recorded_works import recorded_works
 from tidemill.offpeak.saving import is_same_timetable, saving_of
+from tidemill.offpeak.waiting_works import undone_works, works_left, works_to_note
 from tidemill.operations.schedule import upcoming_ticks
 from tidemill.planning.plan import Plan, Step
 from tidemill.ports.ledger import State
@@ -63,21 +64,24 @@ class OffPeak:
         due = self._workspace.tools.clock() + _SOON_S
         return tuple(work for work in plan.deferred if all_of_it or work.start > due)
 
-    def note(self, plan: Plan, works: Sequence[DeferredWork]) -> None:
-        """Record the work of a plan that waits from now on, or runs and had waited."""
-        known = self._recorded()
-        others = [work for work in known if work.stage not in plan.current]
-        self._record(known, [*others, *works])
+    def note(
+        self, plan: Plan, waiting: Sequence[DeferredWork], *, is_partial: bool = False
+    ) -> None:
+        """Record the work of a plan that waits from now on, and what had waited until it is done.
 
-    def note_done(self, receipt: Receipt) -> None:
+        A plan that `is_partial` says nothing about other partitions.
+        """
+        known = self._recorded()
+        self._record(known, works_to_note(known, plan, waiting, is_partial=is_partial))
+
+    def note_done(self, plan: Plan, receipt: Receipt) -> None:
         """Record that what a run did doesn't wait any more."""
         known = self._recorded()
-        done = {
-            tally.stage
-            for tally in receipt.stages
-            if (tally.ran or tally.bound) and not (tally.failed or tally.skipped)
-        }
-        self._record(known, [work for work in known if work.stage not in done])
+        if not known:
+            return
+        facts = self._workspace.tools.ledger.events(kinds=(Attempted.__name__,), run=receipt.run)
+        attempts = [fact.event.attempt for fact in facts if isinstance(fact.event, Attempted)]
+        self._record(known, works_left(known, plan, receipt, attempts))
 
     def saving(self, plan: Plan) -> Callable[[Sequence[StageTotals]], OffPeakSaving | None] | None:
         """What tells at the end of a run that begins now what it saved; None if nothing in it had waited."""
@@ -129,7 +133,7 @@ class OffPeak:
             default_deadline=settings.default_deadline,
             old=settings.old,
             ticks=self._ticks(now),
-            known=self._recorded(),
+            known=undone_works(self._recorded(), state.heads),
             cpus=space.settings.workers or os.cpu_count() or 1,
         )
 

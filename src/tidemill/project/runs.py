@@ -8,7 +8,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tidemill.core.errors import GateError
+from tidemill.core.errors import GateError, UsageError
 from tidemill.environments.io.environments import (
     Environments,
     begin_environment,
@@ -102,6 +102,11 @@ class Runs:
         before anything runs, AccessError if the actor may not run.
         """
         self._workspace.require(Permission.RUN)
+        if hold == "later" and self._plans.off_peak is None:
+            raise UsageError(
+                "without prices nothing can wait until it is cheaper: set `[tool.tidemill.offpeak]`, "
+                "or run without --off-peak"
+            )
         self._plans.refuse_faults(request)
         space = self._workspace
         lease = take_lease(space.tools, space.environment, self._holder(command), wait_s)
@@ -319,7 +324,7 @@ class Runs:
             tick=options.tick,
             fail_fast=options.fail_fast,
             budget=budget,
-            saving=self._saving(plan, waiting),
+            saving=self._saving(request, plan, waiting),
         )
         return self._execute(job, lease, messages)
 
@@ -332,7 +337,7 @@ class Runs:
 
         receipt = execute(job, lease, messages)
         if self._plans.off_peak is not None:
-            self._plans.off_peak.note_done(receipt)
+            self._plans.off_peak.note_done(job.plan, receipt)
         return receipt
 
     def _plan(
@@ -350,13 +355,13 @@ class Runs:
         return self._plans.make_on(state, replace(request, held=held)), waiting
 
     def _saving(
-        self, plan: Plan, waiting: Sequence[DeferredWork]
+        self, request: Request, plan: Plan, waiting: Sequence[DeferredWork]
     ) -> Callable[[Sequence[StageTotals]], OffPeakSaving | None] | None:
         """Note what waits, and return what tells what the run saved; None if nothing in it had waited."""
         off_peak = self._plans.off_peak
         if off_peak is None:
             return None
-        off_peak.note(plan, [*waiting, *plan.deferred])
+        off_peak.note(plan, waiting, is_partial=request.is_partial)
         return off_peak.saving(plan)
 
     def _budget(self, state: State, plan: Plan) -> RunBudget | None:
