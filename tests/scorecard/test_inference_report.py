@@ -82,6 +82,12 @@ def published(stage: str, run: str, environment: str = "prod") -> Published:
     return records.published_event(stage=stage, environment=environment, bound=bound)
 
 
+def delivered(stage: str, run: str) -> Delivered:
+    event = records.delivered_event(f"{stage} {run}", name=stage)
+    artifact = replace(event.delivery.artifact, stage=stage)
+    return replace(event, delivery=replace(event.delivery, artifact=artifact))
+
+
 def version(stage: str, run: str) -> str:
     return records.model_artifact(f"{stage} {run}").id
 
@@ -195,8 +201,7 @@ def histories(draw: st.DrawFn) -> list[RecordedEvent]:
             if outcome is Outcome.OK:
                 events.append((at, published(stage, run, environment)))
                 if stage in ("m1", "m2") and draw(st.booleans()):
-                    delivered = records.delivered_event(f"{stage} {run}", name=stage)
-                    events.append((at, delivered))
+                    events.append((at, delivered(stage, run)))
             if draw(st.booleans()):
                 rows = draw(st.integers(0, 1_000))
                 endpoint = draw(st.sampled_from(["m1", "m2"]))

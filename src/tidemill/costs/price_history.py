@@ -43,11 +43,6 @@ class PriceHistories:
         found = self.known.get(environment)
         return found if found is not None else PriceHistory(books=((0, self.otherwise),))
 
-    @property
-    def firsts(self) -> Mapping[str, PriceBook]:
-        """What prices the time before any book, by environment ("" for those without one)."""
-        return {"": self.otherwise, **{name: each.first for name, each in self.known.items()}}
-
 
 def price_histories(facts: Iterable[RecordedEvent], settings: PriceBook) -> PriceHistories:
     """The histories of environments from recorded events, in their order.

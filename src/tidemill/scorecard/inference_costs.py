@@ -39,8 +39,9 @@ from tidemill.ledger.price import Price
 from tidemill.ledger.run import Action, Attempt, Outcome
 
 NANO = 1_000_000_000
-_TRAINED = (Action.TRAIN, Action.TRIAL)
-_OF_TRAINING = (*_TRAINED, Action.EVALUATE, Action.GATE)
+# What counts from other environments, too.
+TRAINED = (Action.TRAIN, Action.TRIAL)
+_OF_TRAINING = (*TRAINED, Action.EVALUATE, Action.GATE)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -182,7 +183,7 @@ class InferenceCosts:
         event: Any = fact.event
         attempt: Attempt = event.attempt
         here = self._is_here(event)
-        if not here and attempt.action not in _TRAINED:
+        if not here and attempt.action not in TRAINED:
             return
         used, run = attempt_quantities(attempt), self.runs.get(event.run)
         history = prices.of(event.environment)

@@ -13,10 +13,11 @@ from tidemill.ledger.price import PriceBook
 from tidemill.operations.io.kept_state import read_kept, write_kept
 from tidemill.operations.io.metrics_reader import find_window
 from tidemill.ports.ledger import Ledger
+from tidemill.scorecard.io.earlier_facts import earlier_facts
 from tidemill.scorecard.scorecard_sums import HORIZON_S, SCORECARD_KINDS, ScorecardSums
 
 # Changes with the meaning of what is kept.
-_FORMAT = 1
+_FORMAT = 2
 # New events that are worth writing the file, and after how many it is written while more are read.
 _WORTH_KEEPING, _SAVED_AT = 200, 100_000
 
@@ -26,7 +27,7 @@ class ScorecardReader:
 
     `empty` are those of no event, `book` prices the work of environments without recorded prices. `kept` is
     the file in which they are kept; without one, or where it can't be written, each reader begins with the
-    events of the last 28 weeks. UsageError for an unknown time zone.
+    events of the last 28 weeks, and what they depend on. UsageError for an unknown time zone.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class ScorecardReader:
         priced = self._ledger.events(kinds=(PricesSet.__name__,))
         prices = price_histories(priced, self._book)
         found = self._known or self._load()
-        if found is None or found.firsts != prices.firsts:
+        if found is None or not found.is_priced_by(prices):
             found = self._begin(now, prices)
         before = found.events
         for fact in self._ledger.events(kinds=SCORECARD_KINDS, after=found.seq):
@@ -59,7 +60,10 @@ class ScorecardReader:
 
     def _begin(self, now: float, prices: PriceHistories) -> ScorecardSums:
         after = find_window(self._ledger, now - HORIZON_S)
-        return replace(deepcopy(self._empty), seq=after, firsts=prices.firsts)
+        found = replace(deepcopy(self._empty), seq=after)
+        for fact in earlier_facts(self._ledger, found.environment, after):
+            found.add_earlier(fact, prices)
+        return found
 
     def _load(self) -> ScorecardSums | None:
         """What was kept, if it is of this ledger, environment and settings."""
