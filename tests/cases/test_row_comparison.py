@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.cases.row_comparison import compare_rows, pair_rows, same_values
+from tidemill.cases.row_comparison import compare_rows, same_values
+from tidemill.cases.row_pairs import pair_rows
 from tidemill.cases.stage_case import CellPair, RowDifference
 
 
@@ -111,7 +113,38 @@ def test_tolerances_that_overlap_find_all_pairs() -> None:
     # 1.5 fits both, 1.0 only the first: taking the first that fits would leave one alone.
     expected, actual = frame((1, 1.5), (1, 1.0)), frame((1, 1.0), (1, 2.0))
     assert compare_rows(expected, actual, tolerance=0.5) == ()
-    assert pair_rows([0], [5], lambda a, b: False) == {}
+
+
+def test_many_rows_that_are_alike() -> None:
+    rows = frame(*((1, 0.5) for _ in range(3_000)))
+    assert compare_rows(rows, rows) == ()
+    assert len(compare_rows(rows, rows.head(2_999))) == 1
+    assert compare_rows(rows.select("id"), rows) == ()
+
+
+def test_many_floats_that_differ_in_the_tenth_digit() -> None:
+    rows = frame(*((1, n / 7) for n in range(5_000)))
+    noisy = rows.with_columns(pl.col("x") * (1 + 1e-12)).reverse()
+    calls = 0
+
+    def traced(code: Any, event: str, argument: Any) -> None:
+        nonlocal calls
+        calls += event == "call" and code.f_code is same_values.__code__
+
+    before = sys.getprofile()
+    sys.setprofile(traced)
+    try:
+        assert compare_rows(rows, noisy) == ()
+    finally:
+        sys.setprofile(before)
+    # Each row is compared with few others.
+    assert calls < 100_000
+
+
+def test_keys_that_are_no_numbers() -> None:
+    expected, actual = frame((1, math.nan), (2, 2.0)), frame((2, 2.0), (3, math.nan))
+    [found] = compare_rows(expected, actual, key=["x"])
+    assert (found.kind, found.row) == ("changed", {"x": "nan"})
 
 
 def test_nested_values_and_nanoseconds() -> None:
@@ -134,6 +167,27 @@ def test_tables_without_rows_or_columns() -> None:
     assert compare_rows(frame(), frame()) == ()
     assert len(compare_rows(frame(), frame((1, 1.0)))) == 1
     assert compare_rows(pl.DataFrame(height=2), pl.DataFrame({"a": [1, 2]})) == ()
+
+
+FLOATS = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0, 1.25, math.nan, math.inf, None])
+ROWS = st.lists(st.tuples(FLOATS, FLOATS), max_size=7)
+
+
+@given(ROWS, ROWS)
+def test_as_many_rows_as_possible_are_the_same(
+    one: list[tuple[Any, ...]], other: list[tuple[Any, ...]]
+) -> None:
+    schema = {"x": pl.Float64, "y": pl.Float64}
+    expected, actual = (pl.DataFrame(rows, schema=schema, orient="row") for rows in (one, other))
+    same = pair_rows(
+        range(len(one)),
+        range(len(other)),
+        lambda place, at: all(
+            same_values(*cells, 0.5) for cells in zip(one[place], other[at], strict=True)
+        ),
+    )
+    missing = compare_rows(expected, actual, tolerance=0.5, partial=True)
+    assert len(missing) == len(one) - len(same)
 
 
 VALUES = st.tuples(

@@ -10,12 +10,8 @@ import polars as pl
 
 from tidemill.cases.case_faults import reasons_of_row
 from tidemill.cases.cell_values import CellError, cell_text, typed_table
-from tidemill.cases.row_comparison import (
-    MISSING,
-    UNEXPECTED,
-    compare_rows,
-    pair_rows,
-)
+from tidemill.cases.row_comparison import MISSING, UNEXPECTED, compare_rows
+from tidemill.cases.row_pairs import pair_rows
 from tidemill.cases.stage_case import Expectation, GivenTable, RowDifference, StageCase
 from tidemill.contracts.checks.ruled_rows import REASONS
 from tidemill.contracts.spec import ContractSpec

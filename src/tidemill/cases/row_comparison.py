@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from tidemill.cases.cell_values import cell_text, comparable_cells
+from tidemill.cases.row_pairs import NearFloats, equal_pairs, pair_rows
 from tidemill.cases.stage_case import CellPair, RowDifference
 
 # Floats that are equal in so many digits are equal: sums depend on the order of rows.
@@ -20,6 +21,8 @@ _PAIRED = 60
 Row = tuple[Any, ...]
 # A cell that isn't compared.
 ANY: Any = object()
+# NaN doesn't equal itself.
+_NAN = "\0nan"
 MISSING, UNEXPECTED, CHANGED = "missing", "unexpected", "changed"
 
 
@@ -132,9 +135,9 @@ class _RowPairing:
             ]
         return tuple(found)
 
-    def _places_by_key(self, rows: Sequence[Row], key: Sequence[str]) -> dict[Row, int] | None:
+    def _places_by_key(self, rows: Sequence[Row], key: Sequence[str]) -> dict[Hashable, int] | None:
         at = [self._names.index(name) for name in key]
-        places: dict[Row, int] = {}
+        places: dict[Hashable, int] = {}
         for place, row in enumerate(rows):
             values = tuple(map(_hashable, (row[index] for index in at)))
             if values in places or any(row[index] is None or row[index] is ANY for index in at):
@@ -169,10 +172,39 @@ class _RowPairing:
         missing: list[int] = []
         unexpected: list[int] = []
         for wanted, there in groups.values():
-            pairs = pair_rows(wanted, there, self._are_same)
+            pairs = self._pairs(wanted, there)
             missing += [place for place in wanted if place not in pairs]
             unexpected += sorted({*there} - {*pairs.values()})
         return sorted(missing), sorted(unexpected)
+
+    def _pairs(self, wanted: Sequence[int], there: Sequence[int]) -> dict[int, int]:
+        """Pairs of rows that differ at most in floats, and are the same."""
+        found = equal_pairs(
+            {place: _hashable(self._expected[place]) for place in wanted},
+            {other: _hashable(self._actual[other]) for other in there},
+        )
+        if len(found) in (len(wanted), len(there)):
+            return found
+        first = self._expected[wanted[0]]
+        floats = [at for at in self._whole if isinstance(first[at], float)]
+        if not floats:
+            return pair_rows(wanted, there, self._are_same, known=found)
+        # The column that tells most rows apart leaves the fewest to compare.
+        at = max(floats, key=lambda at: len({self._actual[other][at] for other in there}))
+        known = NearFloats({other: self._actual[other][at] for other in there}, self._slack)
+        # From the least on, rows that take the first near one leave those after them to others.
+        wanted = sorted(wanted, key=lambda place: self._expected[place][at])
+        return pair_rows(
+            wanted,
+            there,
+            self._are_same,
+            near=lambda place: known.near(self._expected[place][at]),
+            known=found,
+        )
+
+    def _slack(self, value: float) -> float:
+        """By how much a float may differ from `value`, with room for rounding."""
+        return self._tolerance * (1 + _RELATIVE) + 2 * _RELATIVE * abs(value)
 
     def _are_same(self, place: int, other: int) -> bool:
         pairs = zip(self._expected[place], self._actual[other], strict=True)
@@ -231,29 +263,6 @@ def _rows(frame: pl.DataFrame, height: int, gaps: Mapping[str, Collection[int]])
     return [*zip(*columns, strict=True)] if columns else [()] * height
 
 
-def pair_rows(
-    wanted: Sequence[int], there: Sequence[int], fits: Callable[[int, int], bool]
-) -> dict[int, int]:
-    """Pair as many of two groups of rows as fit: each with at most one (augmenting paths)."""
-    if len(wanted) == 1 == len(there):
-        return {wanted[0]: there[0]} if fits(wanted[0], there[0]) else {}
-    owner: dict[int, int] = {}
-
-    def claim(place: int, tried: set[int]) -> bool:
-        for other in there:
-            if other in tried or not fits(place, other):
-                continue
-            tried.add(other)
-            if other not in owner or claim(owner[other], tried):
-                owner[other] = place
-                return True
-        return False
-
-    for place in wanted:
-        claim(place, set())
-    return {place: other for other, place in owner.items()}
-
-
 def _without_floats(value: Any) -> Any:
     """A value that is equal for values that may be the same: floats are left out."""
     if isinstance(value, float):
@@ -265,9 +274,13 @@ def _without_floats(value: Any) -> Any:
     return value
 
 
-def _hashable(value: Any) -> Any:
-    if isinstance(value, list):
+def _hashable(value: Any) -> Hashable:
+    """A value that equals that of an equal value, and can be a key."""
+    if isinstance(value, float) and math.isnan(value):
+        return _NAN
+    if isinstance(value, list | tuple):
         return tuple(map(_hashable, value))
     if isinstance(value, Mapping):
         return tuple((name, _hashable(item)) for name, item in value.items())
-    return value
+    hashed: Hashable = value
+    return hashed

@@ -185,7 +185,7 @@ def test_optional_inputs_are_missing_unless_they_are_given() -> None:
 
 
 def test_tables_that_are_not_given_are_made_up() -> None:
-    found = run("daily", expect={"includes": []}, seed=4)
+    found = run("daily", expect={"count": 6}, seed=4)
     assert found.problems == ()
     again = run("daily", expect={"count": 0}, seed=4)
     assert again.problems == run("daily", expect={"count": 0}, seed=4).problems
@@ -259,6 +259,17 @@ def test_a_stage_that_raises_and_one_that_hangs() -> None:
     assert problems("broken", given=GIVEN, expect={"error": "oh no"}) == ()
     assert problems("endless", given=GIVEN, timeout_s=0.2, expect={"error": "took"}) == (
         "endless: it took longer than 0.2 s",
+    )
+
+
+def test_comparing_has_a_limit_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    def judge(*arguments: object) -> None:
+        while True:
+            pass
+
+    monkeypatch.setattr("tidemill.cases.io.case_runner.judge_case", judge)
+    assert problems("daily", given=GIVEN, timeout_s=0.2, expect={"count": 2}) == (
+        "daily: it took longer than 0.2 s",
     )
 
 

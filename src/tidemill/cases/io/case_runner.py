@@ -10,7 +10,7 @@ from io import StringIO
 import polars as pl
 from polars.exceptions import PanicException
 
-from tidemill.cases.case_verdict import CaseOutcome, judge_case
+from tidemill.cases.case_verdict import CaseOutcome, CaseVerdict, judge_case
 from tidemill.cases.cell_values import CellError
 from tidemill.cases.io.case_tables import CaseTables
 from tidemill.cases.io.model_cases import evaluate_model, predict_rows, predict_training_rows
@@ -43,9 +43,8 @@ class CaseRunner:
         tables = CaseTables(self._flow, case, self._readers)
         start = time.perf_counter()
         with redirect_stdout(printed), redirect_stderr(printed):
-            outcome = self._outcome(case, stage, tables)
+            verdict = self._verdict(case, stage, tables)
         seconds = time.perf_counter() - start
-        verdict = judge_case(case, outcome, stage.output)
         return StageCaseResult(
             case=case,
             problems=verdict.problems,
@@ -68,15 +67,21 @@ class CaseRunner:
         rejected = {name: bad.height for name, bad in tables.rejected.items()}
         return {name: tables.rows(name) for name in inputs}, output, rejected
 
-    def _outcome(self, case: StageCase, stage: Stage, tables: CaseTables) -> CaseOutcome:
-        found = CaseOutcome()
+    def _verdict(self, case: StageCase, stage: Stage, tables: CaseTables) -> CaseVerdict:
+        verdict = CaseVerdict()
         try:
+            # Many rows take long to compare, too.
             with time_limit(self._timeout_s):
-                found = self._compute(stage, tables)
+                verdict = judge_case(case, self._outcome(case, stage, tables), stage.output)
+        except OutOfTime as error:
+            return CaseVerdict(problems=(f"{stage.name}: {error}",))
+        return verdict
+
+    def _outcome(self, case: StageCase, stage: Stage, tables: CaseTables) -> CaseOutcome:
+        try:
+            return self._compute(stage, tables)
         except CellError as error:
             return CaseOutcome(unusable=str(error))
-        except OutOfTime as error:
-            return CaseOutcome(unusable=f"{stage.name}: {error}")
         except TidemillError as error:
             if isinstance(error.__cause__, OutOfTime):
                 return CaseOutcome(unusable=f"{stage.name}: {error.__cause__}")
@@ -84,7 +89,6 @@ class CaseRunner:
         # A case must not end the others, whatever its stage raises.
         except (Exception, PanicException) as error:  # noqa: BLE001
             return CaseOutcome(error=str(user_error(stage, case.partition, error)))
-        return found
 
     def _compute(self, stage: Stage, tables: CaseTables) -> CaseOutcome:
         rows: pl.DataFrame | None = None
