@@ -37,7 +37,7 @@ def test_a_case_with_everything() -> None:
     params.demand.rounds = 3
     [case.expect]
     rows = [{id = 1}]
-    includes = []
+    includes = [{id = 2}]
     count = 1
     error = "x"
     quarantined = 2
@@ -66,7 +66,7 @@ def test_a_case_with_everything() -> None:
             params={"demand": {"rounds": 3}},
             expect=Expectation(
                 rows=GivenTable(rows=({"id": 1},)),
-                includes=GivenTable(rows=()),
+                includes=GivenTable(rows=({"id": 2},)),
                 count=1,
                 error="x",
                 quarantined={"daily": 2},
@@ -162,6 +162,8 @@ GOOD = "expect.count = 1\n"
         (HEAD + "expect.ordered = true", "it expects nothing"),
         (HEAD + "expect.row = []", "unknown key 'row' (did you mean 'rows'"),
         (HEAD + "expect.rows.count = 3", "can't be generated"),
+        (HEAD + "expect.includes = []", "expect.includes: it names no rows"),
+        (HEAD + GOOD + "expect.includes = 'id'", "expect.includes: it names no rows"),
         (HEAD + "expect.error = ''", "error = '' is not a part of a message"),
         (HEAD + GOOD + "expect.tolerance = -1", "tolerance = -1 is not a number"),
         (HEAD + GOOD + "expect.tolerance = nan", "tolerance = nan is not a number"),

@@ -50,7 +50,7 @@ def test_a_range_has_its_bounds(range: Range, inside: float, outside: float, tex
     "expect",
     [
         Expectation(rows=GivenTable(rows=())),
-        Expectation(includes=GivenTable(rows=())),
+        Expectation(includes=GivenTable(rows=({"a": 1},))),
         Expectation(count=0),
         Expectation(quarantined={"a": 0}),
         Expectation(error="x"),

@@ -64,7 +64,7 @@ def test_models_are_trained_and_scored(project: Project, fresh: Path) -> None:
     name = "predictions"
     stage = "forecast"
     params.demand.rounds = 2
-    expect.includes = []
+    expect.count = 70
 
     [[case]]
     name = "too little"

@@ -258,6 +258,13 @@ class CaseParser:
         if value is not None and value.is_synthetic:
             self._fault(f"{at}.{key}", "rows that are expected can't be generated")
             return None
+        if key == "includes" and value is not None and not value.height:
+            self._fault(
+                f"{at}.{key}",
+                "it names no rows, so that any output has them",
+                "name one, or write `rows = []` if there are to be none",
+            )
+            return None
         return value
 
     def _quarantined(
