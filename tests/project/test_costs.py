@@ -9,6 +9,7 @@ import pytest
 from tests.support.tides import Tides
 from tidemill.costs.report import GroupBy
 from tidemill.ledger.cost_events import PricesSet
+from tidemill.ledger.io.process_usage import begin_work, cpu_with_children
 
 
 @pytest.fixture
@@ -51,3 +52,15 @@ def test_without_prices_quantities_are_known(priced: Tides) -> None:
     assert (row.key, row.share) == ("prod", None)
     assert row.line.used.cpu_s > 0
     assert sum(row.line.amounts.values()) == 0
+
+
+def test_a_run_costs_what_its_command_used_since_it_began(priced: Tides) -> None:
+    project = priced.open()
+    begin_work(cpu_with_children() - 1_000.0)
+    first = project.run()
+    second = project.run()
+    begin_work(cpu_with_children() - 1_000.0)
+    idle = project.run()
+    assert [each.cpu_s > 1_000.0 for each in (first, second, idle)] == [True, False, True]
+    used = first.cpu_s + second.cpu_s + idle.cpu_s
+    assert project.costs.report().total.used.cpu_s == pytest.approx(used)

@@ -20,6 +20,7 @@ from tidemill.governance.io.code_commit import code_commit
 from tidemill.governance.permissions import Permission
 from tidemill.history.io.runs import LAST as LAST
 from tidemill.ledger.io.lease_holder import this_process
+from tidemill.ledger.io.process_usage import cpu_with_children, take_work_began
 from tidemill.ledger.off_peak import DeferredWork, OffPeakSaving, describe_waiting, held_partitions
 from tidemill.ledger.run import Receipt, StageTotals, Status
 from tidemill.models.gates import lift_refusals
@@ -62,10 +63,14 @@ Hold: TypeAlias = Literal["nothing", "later", "all"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _RunOptions:
-    """How a request is run: for the promotion of a `source`, or for the `tick` of a schedule."""
+    """How a request is run: for the promotion of a `source`, or for the `tick` of a schedule.
+
+    Its CPU time counts since `cpu_began`.
+    """
 
     command: str
     progress: Progress
+    cpu_began: float
     inline: bool = False
     fail_fast: bool = False
     source: str = ""
@@ -101,6 +106,7 @@ class Runs:
         that) or consumed the tick, DeclarationError with all faults of the stages that the request covers,
         before anything runs, AccessError if the actor may not run.
         """
+        cpu_began = take_work_began()
         self._workspace.require(Permission.RUN)
         if hold == "later" and self._plans.off_peak is None:
             raise UsageError(
@@ -113,6 +119,7 @@ class Runs:
         options = _RunOptions(
             command=command,
             progress=progress or NoProgress(),
+            cpu_began=cpu_began,
             inline=inline,
             fail_fast=fail_fast,
             tick=tick,
@@ -141,12 +148,17 @@ class Runs:
         UsageError when the code isn't what `source` ran; ConflictError when a run published meanwhile,
         AccessError if the actor may not promote.
         """
+        cpu_began = take_work_began()
         self._workspace.require(Permission.PROMOTE)
         self._plans.refuse_faults(request)
         space = self._workspace
         lease = take_lease(space.tools, space.environment, self._holder(command), wait_s)
         options = _RunOptions(
-            command=command, progress=progress or NoProgress(), source=source, fail_fast=fail_fast
+            command=command,
+            progress=progress or NoProgress(),
+            cpu_began=cpu_began,
+            source=source,
+            fail_fast=fail_fast,
         )
 
         def work(tools: Runtime) -> Receipt:
@@ -240,7 +252,7 @@ class Runs:
         count = f"{len(found)} damaged object{'s' * (len(found) != 1)}"
         note = f"run {receipt.run} found {count}; this run computed what they held again"
         # The run before consumed the tick.
-        options = replace(options, tick=None)
+        options = replace(options, tick=None, cpu_began=cpu_with_children())
         return self._run_once(tools, request, lease, options, [*messages, note])
 
     def _run_once(
@@ -290,6 +302,7 @@ class Runs:
         )
         if budget is not None:
             budget.workers = engines.cpus
+            budget.began = options.cpu_began
         if given:
             engines = replace(engines, context=replace(engines.context, params=given))
         if enforcement is not None:
@@ -324,6 +337,7 @@ class Runs:
             tick=options.tick,
             fail_fast=options.fail_fast,
             budget=budget,
+            cpu_began=options.cpu_began,
             saving=self._saving(request, plan, waiting),
         )
         return self._execute(job, lease, messages)

@@ -88,7 +88,7 @@ class _Execution:
     """One run of a plan, from its start in the ledger to its receipt."""
 
     def __init__(self, job: Job, lease: Heartbeat) -> None:
-        self._watch = Stopwatch(cpu_with_children)
+        self._watch = Stopwatch(cpu_with_children, job.cpu_began)
         self._job, self._lease = job, lease
         self._published = PublishedView.of(job)
         self._claimed = ClaimSet(job.tools.claims)

@@ -121,7 +121,8 @@ class Job:
     The run costs what `price` says, which is that of the book `prices` when it begins.
     `actor` started the run, or a schedule did for a `tick`. With `fail_fast` the first step that fails stops
     what hasn't begun. What it may spend is limited by `budget`. `saving` tells at the end what work saved
-    that had waited for a cheaper time.
+    that had waited for a cheaper time. Its CPU time counts since `cpu_with_children` was `cpu_began` (None:
+    since it is executed), so that planning it counts.
     """
 
     tools: Runtime
@@ -144,6 +145,7 @@ class Job:
     fail_fast: bool = False
     budget: RunBudget | None = None
     saving: Callable[[Sequence[StageTotals]], OffPeakSaving | None] | None = None
+    cpu_began: float | None = None
 
     @property
     def rests_on(self) -> frozenset[str]:

@@ -69,7 +69,7 @@ class RunBudget:
         self._is_near = is_near
         self.workers = workers
         self._cpu_clock, self._own_clock = cpu_clock, own_clock
-        self._began = cpu_clock()
+        self.began = cpu_clock()
         # At the last look of an engine: the CPU time of the run with its workers, and that of this process.
         self._looked = 0.0, own_clock()
         self._wall = Stopwatch()
@@ -122,7 +122,7 @@ class RunBudget:
     def find_over(self, tasks: Mapping[str, TaskUsage], workers_cpu_s: float) -> Collection[str]:
         """Return the tasks that must end now, so that no budget is exceeded; called by an engine's thread."""
         with self._lock:
-            self._looked = self._cpu_clock() - self._began + workers_cpu_s, self._own_clock()
+            self._looked = self._cpu_clock() - self.began + workers_cpu_s, self._own_clock()
             self._running = {
                 task: Spent(
                     cpu_s=used.cpu_s,
@@ -174,7 +174,7 @@ class RunBudget:
         running = sum(self._running.values(), self._ended)
         return replace(
             running + Spent(memory_gb_s=memory),
-            cpu_s=max(seen, self._cpu_clock() - self._began),
+            cpu_s=max(seen, self._cpu_clock() - self.began),
         )
 
 

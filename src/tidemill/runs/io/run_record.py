@@ -27,7 +27,7 @@ from tidemill.ledger.event import (
     Settled,
     SourceSeen,
 )
-from tidemill.ledger.io.process_usage import Stopwatch, peak_memory
+from tidemill.ledger.io.process_usage import Stopwatch, cpu_with_children, peak_memory
 from tidemill.ledger.price import GB
 from tidemill.ledger.redacted import redacted_attempt, redacted_receipt
 from tidemill.ledger.run import Action, Attempt, Outcome, Receipt, Status
@@ -287,7 +287,7 @@ def attempt_events(job: Job, attempts: Iterable[Attempt]) -> list[Event]:
 
 def record_idle_run(job: Job, lease: Lease, messages: Sequence[str]) -> Receipt:
     """Record a run that found everything up to date."""
-    watch = Stopwatch()
+    watch = Stopwatch(cpu_with_children, job.cpu_began)
     heads = job.state.heads
     versions = {name: head.version for name, head in heads.items()}
 
