@@ -393,4 +393,4 @@ def test_estimates_of_successful_runs_are_remembered() -> None:
         events += [(1.0, _started(run, "prod"))]
         events += [(2.0, RunEnded(run=run, status=status, receipt=receipt))]
     found = read(recorded(*events)).estimates
-    assert found == {"prod": [(float(number), 1.0) for number in range(10, 60)]}
+    assert found == {"prod": [(2.0, float(number), 1.0) for number in range(10, 60)]}

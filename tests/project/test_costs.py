@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.tides import Tides
+from tidemill.costs.estimate_errors import EstimateErrors
+from tidemill.costs.ledger_costs import EstimatedRun, LedgerCosts
 from tidemill.costs.report import GroupBy
 from tidemill.ledger.cost_events import PricesSet
 from tidemill.ledger.io.process_usage import begin_work, cpu_with_children
+from tidemill.project.costs import errors_in
 
 
 @pytest.fixture
@@ -64,3 +67,11 @@ def test_a_run_costs_what_its_command_used_since_it_began(priced: Tides) -> None
     assert [each.cpu_s > 1_000.0 for each in (first, second, idle)] == [True, False, True]
     used = first.cpu_s + second.cpu_s + idle.cpu_s
     assert project.costs.report().total.used.cpu_s == pytest.approx(used)
+
+
+def test_the_last_runs_of_all_environments_are_judged_together() -> None:
+    dev = [EstimatedRun(at=float(2 * number), estimate=2.0, cost=1.0) for number in range(20)]
+    prod = [EstimatedRun(at=float(2 * number + 1), estimate=1.0, cost=1.0) for number in range(20)]
+    costs = LedgerCosts(zone="UTC", estimates={"prod": prod, "dev": dev})
+    assert errors_in(costs, "dev") == EstimateErrors(runs=20, median_error=1.0, bias=1.0)
+    assert errors_in(costs, None) == EstimateErrors(runs=20, median_error=0.5, bias=0.5)

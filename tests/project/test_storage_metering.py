@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,37 @@ def test_a_run_meters_what_is_stored_once_a_day(
     rows = {row.key: row.line.amounts.get("EUR", 0.0) for row in report.rows}
     for stage, size in first.stages.items():
         assert rows[stage] == pytest.approx(size * DAY / MONTH_S, rel=1e-2)
+
+
+def test_runs_that_end_together_meter_once(tides: Tides, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tides.open()
+    project.run()
+    object.__setattr__(project.settings, "prices", (Price(storage_gb_month=1e9),))
+    stored = type(project.tools.artifacts).stored
+
+    def also_elsewhere(own: Any) -> Any:
+        monkeypatch.undo()
+        assert meter_storage(project.workspace) == ()
+        return stored(own)
+
+    for _ in range(2):
+        monkeypatch.setattr(type(project.tools.artifacts), "stored", also_elsewhere)
+        assert meter_storage(project.workspace) == ()
+        later = project.tools.clock() + DAY
+        object.__setattr__(project.workspace.tools, "clock", partial(float, later))
+    assert len(metered(project)) == 2
+
+
+def test_an_environment_stores_since_it_was_created(tides: Tides) -> None:
+    project = tides.open()
+    project.run()
+    object.__setattr__(project.settings, "prices", (Price(storage_gb_month=1e9),))
+    assert meter_storage(project.workspace) == ()
+    before = project.environments.create("dev").at
+    object.__setattr__(project.workspace.tools, "clock", lambda: before + 2 * DAY)
+    assert meter_storage(project.workspace) == ()
+    since = {each.environment: each.since for each in metered(project)[1:]}
+    assert since["prod"] < since["dev"] == before
 
 
 def test_what_fails_is_a_message(tides: Tides, monkeypatch: pytest.MonkeyPatch) -> None:

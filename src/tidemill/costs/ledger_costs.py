@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from tidemill.core.local_day import local_day
 from tidemill.costs.allocation import divide_quantities
@@ -43,13 +43,21 @@ class OpenRun:
     stages: dict[str, Quantities] = field(default_factory=dict)
 
 
+class EstimatedRun(NamedTuple):
+    """A run that ended at a time (Unix seconds): what it was estimated to cost, and what it did cost."""
+
+    at: float
+    estimate: float
+    cost: float
+
+
 @dataclass(slots=True, kw_only=True)
 class LedgerCosts:
     """The costs of a workflow up to event `seq`, which was recorded at `at` (Unix seconds).
 
     `days` are sums by environment, day in the time zone `zone`, and line. `models` are the stages that ever
-    trained one. `estimates` are pairs of the estimated and the actual cost of the last successful runs by
-    environment. A run costs what the prices were when it began, on the days on which its steps ended.
+    trained one. `estimates` are the last successful runs that were estimated, by environment. A run costs
+    what the prices were when it began, on the days on which its steps ended.
     """
 
     zone: str
@@ -59,7 +67,7 @@ class LedgerCosts:
     days: dict[str, dict[str, DayLines]] = field(default_factory=dict)
     open_runs: dict[str, OpenRun] = field(default_factory=dict)
     models: set[str] = field(default_factory=set)
-    estimates: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    estimates: dict[str, list[EstimatedRun]] = field(default_factory=dict)
 
     def note(self, fact: RecordedEvent, prices: PriceHistories) -> None:
         """Add an event; those of other kinds only move `seq`."""
@@ -102,9 +110,9 @@ class LedgerCosts:
             return
         receipt, steps = event.receipt, Quantities()
         if receipt.estimated_cost is not None and receipt.status is Status.OK:
-            pairs = self.estimates.setdefault(run.environment, [])
-            pairs.append((receipt.estimated_cost, receipt.cost))
-            del pairs[:-_ESTIMATES_KEPT]
+            runs = self.estimates.setdefault(run.environment, [])
+            runs.append(EstimatedRun(fact.at, receipt.estimated_cost, receipt.cost))
+            del runs[:-_ESTIMATES_KEPT]
         for used in run.stages.values():
             steps.add(used)
         metered = Quantities(cpu_s=receipt.cpu_s, memory_gb_s=receipt.memory_gb_s)

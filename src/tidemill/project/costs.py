@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 from tidemill.core.fingerprint import fingerprint
@@ -96,10 +96,10 @@ class Costs:
 
 
 def errors_in(costs: LedgerCosts, environment: str | None) -> EstimateErrors:
-    """The errors of the estimates of an environment, or of all together."""
-    pairs: Mapping[str, list[tuple[float, float]]] = costs.estimates
-    chosen = pairs.values() if environment is None else [pairs.get(environment, [])]
-    return estimate_errors(pair for each in chosen for pair in each)
+    """The errors of the estimates of the last runs of an environment, or of all together."""
+    found = costs.estimates
+    runs = chain(*found.values()) if environment is None else found.get(environment, ())
+    return estimate_errors((each.estimate, each.cost) for each in sorted(runs))
 
 
 def open_costs(ledger: Ledger, settings: Settings, *, workflow: str) -> CostReader:

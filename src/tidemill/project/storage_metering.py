@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tidemill.adapters.files.artifacts import FileArtifacts
-from tidemill.core.errors import TidemillError
+from tidemill.core.errors import ConflictError, TidemillError
 from tidemill.costs.storage import METERED_EVERY_S, divide_storage
 from tidemill.ledger.cost_events import StorageMetered
+from tidemill.ports.ledger import Guard
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.environment import PRODUCTION
@@ -26,7 +27,11 @@ def meter_storage(space: Workspace) -> tuple[str, ...]:
             return ()
         events = [*_events(space, now if last is None else last.at)]
         if events:
-            ledger.append(events, now=now)
+            known = {StorageMetered.__name__: 0 if last is None else last.seq}
+            ledger.append(events, now=now, guard=Guard(unchanged=known))
+    except ConflictError:
+        # A run of another environment metered it meanwhile.
+        return ()
     except TidemillError as error:
         return (f"what is stored couldn't be metered: {error}",)
     return ()
@@ -53,5 +58,9 @@ def _events(space: Workspace, since: float) -> Iterator[StorageMetered]:
     kept = divide_storage(sizes, needed, rest_of=names[0] if is_alone and names else "")
     for name, found in kept.items():
         yield StorageMetered(
-            environment=name, since=since, stages=found.stages, shared=found.shared
+            environment=name,
+            # It kept nothing before it was created.
+            since=max(since, environments[name].at),
+            stages=found.stages,
+            shared=found.shared,
         )

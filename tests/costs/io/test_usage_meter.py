@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 from contextvars import copy_context
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tidemill as tm
@@ -65,8 +68,26 @@ def test_steps_of_one_process_are_kept_apart() -> None:
         ("calls", float("inf"), "inf is not a number"),
         ("calls", True, "True is not a number"),
         ("calls", "1", "'1' is not a number"),
+        ("calls", 10**400, "is not a number of calls"),
+        ("calls", np.True_, "True_? is not a number"),
+        ("calls", np.float64("nan"), "nan"),
+        ("calls", np.int64(-1), "is not a number of calls"),
+        ("calls", np.array([1, 2]), "is not a number of calls"),
+        ("calls", Decimal("sNaN"), "is not a number of calls"),
+        ("calls", None, "None is not a number"),
     ],
 )
 def test_what_can_not_be_counted_is_said(unit: Any, count: Any, fault: str) -> None:
     with pytest.raises(UsageError, match=fault):
         record_usage(unit, count)
+
+
+@pytest.mark.parametrize(
+    "count",
+    [np.int64(5), np.uint8(5), np.float32(5), np.array([2, 3]).sum(), Decimal(5), Fraction(5)],
+)
+def test_numbers_of_other_libraries_count(count: Any) -> None:
+    meter = UsageMeter()
+    with meter.activate():
+        record_usage("tokens", count)
+    assert meter.units == {"tokens": 5.0}

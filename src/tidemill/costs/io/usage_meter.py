@@ -6,7 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from decimal import Decimal
 from math import isfinite
+from numbers import Real
+from typing import SupportsFloat
 
 from tidemill.core.errors import UsageError
 
@@ -46,7 +49,7 @@ class UsageMeter:
             _current_meter.reset(token)
 
 
-def record_usage(unit: str, count: float = 1.0) -> None:
+def record_usage(unit: str, count: SupportsFloat = 1.0) -> None:
     """Record that a step used so many of a unit, such as `tm.record_usage("tokens.gpt-x", 1200)`.
 
     The attempt has it, also if it fails, and it costs what `units` in `[[tool.tidemill.prices]]` say. Where
@@ -57,12 +60,22 @@ def record_usage(unit: str, count: float = 1.0) -> None:
         raise UsageError(
             f"tm.record_usage: {unit!r} is not the name of a unit, such as 'tokens.gpt-x'"
         )
-    is_number = isinstance(count, int | float) and not isinstance(count, bool)
-    if not is_number or not isfinite(count) or count < 0:
+    number = _number(count)
+    if number is None or not isfinite(number) or number < 0:
         raise UsageError(f"tm.record_usage: {count!r} is not a number of {unit}")
     meter = _current_meter.get() or _only_meter(unit)
     if meter is not None:
-        meter.add(unit, float(count))
+        meter.add(unit, number)
+
+
+def _number(count: object) -> float | None:
+    """A number of Python, NumPy or another library as a float; None if it isn't one, or is too large."""
+    if isinstance(count, bool) or not isinstance(count, Real | Decimal):
+        return None
+    try:
+        return float(count)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _only_meter(unit: str) -> UsageMeter | None:

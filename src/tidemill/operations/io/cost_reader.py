@@ -13,7 +13,7 @@ from tidemill.operations.io.kept_state import read_kept, write_kept
 from tidemill.ports.ledger import Ledger
 
 # Changes with the meaning of what is kept.
-_FORMAT = 1
+_FORMAT = 2
 # New events that are worth writing the file, and after how many it is written while more are read.
 _WORTH_KEEPING, _SAVED_AT = 200, 100_000
 
