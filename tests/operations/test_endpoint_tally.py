@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tidemill.ledger.event import Served
 from tidemill.ledger.price import Price
 from tidemill.ledger.usage import ServedUsage
 from tidemill.operations.endpoint_tally import (
     EndpointTally,
     failed_requests,
     merged_endpoints,
-    served_price,
     slow_requests,
 )
 from tidemill.serving.buckets import latency_ends
@@ -43,16 +41,3 @@ def test_slow_requests_are_those_of_buckets_that_end_later() -> None:
     assert slow_requests(USAGE, ends[2]) == 2
     assert slow_requests(USAGE, 100) == 0
     assert slow_requests(USAGE, 0) == 10
-
-
-def test_the_prices_of_then() -> None:
-    event = Served(
-        environment="prod",
-        since=0,
-        until=1,
-        usages=(),
-        cpu_hour=2.0,
-        memory_gb_hour=1.0,
-        currency="EUR",
-    )
-    assert served_price(event) == Price(cpu_hour=2.0, memory_gb_hour=1.0, currency="EUR")

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.tides import Tides
+from tidemill.core.work_began import begin_work
 from tidemill.costs.estimate_errors import EstimateErrors
 from tidemill.costs.ledger_costs import EstimatedRun, LedgerCosts
 from tidemill.costs.report import GroupBy
 from tidemill.ledger.cost_events import PricesSet
-from tidemill.ledger.io.process_usage import begin_work, cpu_with_children
+from tidemill.ledger.io.process_usage import cpu_with_children
 from tidemill.project.costs import errors_in
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.tides import Tides
+from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.core.errors import StorageError
 from tidemill.ledger.cost_events import StorageMetered
 from tidemill.ledger.price import MONTH_S, Price
@@ -59,7 +60,7 @@ def test_runs_that_end_together_meter_once(tides: Tides, monkeypatch: pytest.Mon
     project = tides.open()
     project.run()
     object.__setattr__(project.settings, "prices", (Price(storage_gb_month=1e9),))
-    stored = type(project.tools.artifacts).stored
+    stored = FileArtifacts.stored
 
     def also_elsewhere(own: Any) -> Any:
         monkeypatch.undo()
@@ -67,7 +68,7 @@ def test_runs_that_end_together_meter_once(tides: Tides, monkeypatch: pytest.Mon
         return stored(own)
 
     for _ in range(2):
-        monkeypatch.setattr(type(project.tools.artifacts), "stored", also_elsewhere)
+        monkeypatch.setattr(FileArtifacts, "stored", also_elsewhere)
         assert meter_storage(project.workspace) == ()
         later = project.tools.clock() + DAY
         object.__setattr__(project.workspace.tools, "clock", partial(float, later))

@@ -20,7 +20,7 @@ from tidemill.cli.terminal.interrupt import exit_when_interrupted
 from tidemill.cli.terminal.output import print_text
 from tidemill.cli.token_option import use_token_file
 from tidemill.core.openmp import spin_limit
-from tidemill.ledger.io.process_usage import begin_work
+from tidemill.core.work_began import begin_work
 
 INTERRUPTED = 130
 
@@ -241,7 +241,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     exit_when_interrupted()
     # A run costs what its process uses from its start on.
-    begin_work(cpu_began=0.0)
+    begin_work(cpu_s=0.0)
     # Before a step of this process imports a library that reads it.
     os.environ.update(spin_limit(os.environ))
     # A plan reads thousands of small records that all stay alive. Collecting garbage every 700 records

@@ -77,6 +77,10 @@ class LedgerCosts:
             self.events += 1
             handler(self, fact, prices)
 
+    def priced(self) -> set[str]:
+        """The environments whose prices the sums depend on."""
+        return {*self.days, *(run.environment for run in self.open_runs.values())}
+
     def _line(self, environment: str, at: float, kind: LineKind, name: str) -> CostLine:
         by_day = self.days.setdefault(environment, {})
         lines = by_day.setdefault(local_day(at, self.zone), {}).setdefault(kind.value, {})

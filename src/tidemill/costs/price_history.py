@@ -43,6 +43,11 @@ class PriceHistories:
         found = self.known.get(environment)
         return found if found is not None else PriceHistory(books=((0, self.otherwise),))
 
+    @property
+    def last(self) -> int:
+        """The number of the event that recorded the last book of any environment; 0 without one."""
+        return max((each.books[-1][0] for each in self.known.values()), default=0)
+
 
 def price_histories(facts: Iterable[RecordedEvent], settings: PriceBook) -> PriceHistories:
     """The histories of environments from recorded events, in their order.

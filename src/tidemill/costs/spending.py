@@ -84,6 +84,10 @@ class Spending:
             self.events += 1
             handler(self, fact, prices)
 
+    def priced(self) -> set[str]:
+        """The environments whose prices the sums depend on."""
+        return {*self.months, *(run.environment for run in self.open_runs.values())}
+
     def of(self, budget: SpendingBudget, now: float, currency: str) -> float:
         """What was spent of a budget, in the unit of its limit."""
         if budget.period is BudgetPeriod.TOTAL:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tidemill.costs import ledger_costs
 from tidemill.costs.quantities import add_amounts, idle_quantities, request_quantities
-from tidemill.ledger.event import Served
 from tidemill.ledger.price import Price
 from tidemill.ledger.usage import ServedUsage
 from tidemill.serving.buckets import LATENCY_BUCKETS, latency_ends
@@ -63,8 +61,3 @@ def merged_endpoints(tallies: Iterable[EndpointTally]) -> EndpointTally:
     for each in tallies:
         found.merge(each)
     return found
-
-
-def served_price(event: Served) -> Price:
-    """The prices that the server had at the time of the usage."""
-    return ledger_costs.served_price(event, Price(currency=event.currency))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tidemill.core.fingerprint import fingerprint
 from tidemill.costs.budget import BudgetPeriod, BudgetStatus, budgets_in_force, month_end
-from tidemill.costs.io.spending_reader import SpendingReader
+from tidemill.costs.io.sums_reader import SpendingReader
 from tidemill.ledger.workflow_scope import workflow_prefix
 from tidemill.ports.ledger import Ledger
 from tidemill.project.settings import Settings

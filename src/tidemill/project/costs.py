@@ -9,6 +9,7 @@ from tidemill.core.fingerprint import fingerprint
 from tidemill.core.local_day import local_day
 from tidemill.costs.cost_line import CostLine as CostLine
 from tidemill.costs.estimate_errors import EstimateErrors, estimate_errors
+from tidemill.costs.io.sums_reader import CostReader
 from tidemill.costs.ledger_costs import LedgerCosts
 from tidemill.costs.report import (
     CostReport as CostReport,
@@ -27,7 +28,6 @@ from tidemill.costs.report import (
 )
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.workflow_scope import workflow_prefix
-from tidemill.operations.io.cost_reader import CostReader
 from tidemill.ports.ledger import Ledger
 from tidemill.project.settings import Settings
 from tidemill.project.workspace import Workspace

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tidemill.core.errors import GateError, UsageError
+from tidemill.core.work_began import take_work_began
 from tidemill.environments.io.environments import (
     Environments,
     begin_environment,
@@ -20,7 +21,7 @@ from tidemill.governance.io.code_commit import code_commit
 from tidemill.governance.permissions import Permission
 from tidemill.history.io.runs import LAST as LAST
 from tidemill.ledger.io.lease_holder import this_process
-from tidemill.ledger.io.process_usage import cpu_with_children, take_work_began
+from tidemill.ledger.io.process_usage import cpu_with_children
 from tidemill.ledger.off_peak import DeferredWork, OffPeakSaving, describe_waiting, held_partitions
 from tidemill.ledger.run import Receipt, StageTotals, Status
 from tidemill.models.gates import lift_refusals
@@ -106,7 +107,7 @@ class Runs:
         that) or consumed the tick, DeclarationError with all faults of the stages that the request covers,
         before anything runs, AccessError if the actor may not run.
         """
-        cpu_began = take_work_began()
+        cpu_began = _cpu_began()
         self._workspace.require(Permission.RUN)
         if hold == "later" and self._plans.off_peak is None:
             raise UsageError(
@@ -148,7 +149,7 @@ class Runs:
         UsageError when the code isn't what `source` ran; ConflictError when a run published meanwhile,
         AccessError if the actor may not promote.
         """
-        cpu_began = take_work_began()
+        cpu_began = _cpu_began()
         self._workspace.require(Permission.PROMOTE)
         self._plans.refuse_faults(request)
         space = self._workspace
@@ -392,3 +393,9 @@ class Runs:
         if self._workspace.settings.attest.key:
             holder |= code_commit(self._workspace.root)
         return holder
+
+
+def _cpu_began() -> float:
+    """The CPU seconds of this process when the work of a run began, which begins now at the latest."""
+    began = take_work_began()
+    return cpu_with_children() if began is None else began

@@ -16,8 +16,9 @@ from functools import partial
 from tidemill.core.errors import AccessError, TidemillError, describe_error
 from tidemill.core.openmp import spin_limit
 from tidemill.core.redaction import redact
+from tidemill.core.work_began import begin_work
 from tidemill.governance.permissions import Permission
-from tidemill.ledger.io.process_usage import begin_work
+from tidemill.ledger.io.process_usage import cpu_with_children
 from tidemill.operations.duty import DutyTask
 from tidemill.operations.io.home_watch import require_same_ledger
 from tidemill.operations.io.job_channel import ChildMessage, ChildOptions, decode_line, encode_line
@@ -94,7 +95,7 @@ def _run(options: ChildOptions, job: UpJob) -> JobAnswer:
 
 def _answer(job: UpJob, work: Callable[[UpJob], JobAnswer]) -> ChildMessage:
     """Do a job, whatever comes of it."""
-    begin_work()
+    begin_work(cpu_with_children())
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if job.makes_room:
         signal.signal(signal.SIGUSR1, signal.default_int_handler)

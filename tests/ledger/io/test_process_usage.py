@@ -11,11 +11,9 @@ import pytest
 
 from tidemill.ledger.io.process_usage import (
     Stopwatch,
-    begin_work,
     cpu_with_children,
     peak_memory,
     process_tree_cpu,
-    take_work_began,
 )
 
 
@@ -41,14 +39,6 @@ def test_a_stopwatch_measures_since_it_was_created() -> None:
 
 def test_a_stopwatch_measures_since_an_earlier_time() -> None:
     assert Stopwatch(lambda: 7.5, 5.0).read()[1] == 2.5
-
-
-def test_work_counts_once_from_where_it_began() -> None:
-    begin_work(cpu_began=-100.0)
-    assert take_work_began() == -100.0
-    assert 0 < take_work_began() <= cpu_with_children()
-    begin_work()
-    assert 0 < take_work_began() <= cpu_with_children()
 
 
 def test_cpu_seconds_of_children_are_included() -> None:

@@ -8,11 +8,9 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import ContextVar
 from pathlib import Path
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_work_began: ContextVar[float | None] = ContextVar("work began", default=None)
 
 
 class Stopwatch:
@@ -39,18 +37,6 @@ def cpu_with_children() -> float:
     """Return the CPU seconds of this process and of its children that ended."""
     times = os.times()
     return time.process_time() + times.children_user + times.children_system
-
-
-def begin_work(cpu_began: float | None = None) -> None:
-    """Count from now on to the next run of this thread, or since `cpu_with_children` was `cpu_began`."""
-    _work_began.set(cpu_with_children() if cpu_began is None else cpu_began)
-
-
-def take_work_began() -> float:
-    """What `cpu_with_children` was when the work of a run began; for each later run that is now."""
-    began = _work_began.get()
-    _work_began.set(None)
-    return cpu_with_children() if began is None else began
 
 
 def process_tree_cpu(process: int) -> float | None:

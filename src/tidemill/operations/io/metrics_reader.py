@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from tidemill.core.local_day import time_zone
+from tidemill.costs.io.kept_state import read_kept, write_kept
 from tidemill.costs.price_history import PriceHistory, price_histories
 from tidemill.ledger.cost_events import PricesSet
 from tidemill.ledger.event import RecordedEvent
 from tidemill.ledger.price import PriceBook
-from tidemill.operations.io.kept_state import read_kept, write_kept
 from tidemill.operations.ledger_metrics import HORIZON_S, KINDS, LedgerMetrics
 from tidemill.operations.objective_settings import Objective
 from tidemill.operations.watermarks import seed_watermarks

@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from tidemill.core.local_day import time_zone
+from tidemill.costs.io.kept_state import read_kept, write_kept
 from tidemill.costs.price_history import PriceHistories, price_histories
 from tidemill.ledger.cost_events import PricesSet
 from tidemill.ledger.price import PriceBook
-from tidemill.operations.io.kept_state import read_kept, write_kept
 from tidemill.operations.io.metrics_reader import find_window
 from tidemill.ports.ledger import Ledger
 from tidemill.scorecard.io.earlier_facts import earlier_facts

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.operations.io.kept_state import read_kept, write_kept
+from tidemill.costs.io.kept_state import read_kept, write_kept
 
 
 @dataclass(slots=True, kw_only=True)
