@@ -19,6 +19,8 @@ from tidemill.cli.lazy_group import (
     project_options,
 )
 from tidemill.core.errors import BudgetError, ConflictError, GateError, TidemillError
+from tidemill.ledger.event import RunEnded
+from tidemill.project.project import open_project
 
 HEAVY = {"polars", "numpy", "msgspec", "lightgbm", "starlette", "rich"}
 
@@ -57,6 +59,12 @@ class TestLazy:
         assert "tidemill.runs.io.execute" not in imported
         assert "tidemill.steps.io.data_step" not in imported
         assert "lightgbm" not in imported
+        # What the process used to import all that counts to the run.
+        with open_project(built) as project:
+            newest = project.tools.ledger.events(kinds=("RunEnded",), newest=True, limit=1)
+            (receipt,) = [each.event.receipt for each in newest if isinstance(each.event, RunEnded)]
+        assert receipt is not None
+        assert receipt.cpu_s > 0.1
 
     def test_moving_what_is_live_imports_nothing_that_plans_or_predicts(self, built: Path) -> None:
         imported = imported_by("deliver", "demand", "newest", cwd=built)

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import forgotten_imports
+from tidemill.core.work_began import take_work_began
+from tidemill.ledger.io.process_usage import cpu_with_children
 from tidemill.operations.duty import DutyTask
 from tidemill.operations.io.home_watch import ledger_identity
 from tidemill.operations.io.job_channel import (
@@ -19,7 +21,7 @@ from tidemill.operations.io.job_channel import (
     decode_line,
     encode_line,
 )
-from tidemill.operations.supervision import Ending, UpJob
+from tidemill.operations.supervision import Ending, JobAnswer, UpJob
 from tidemill.project.up_worker import main
 
 RUN = UpJob(task=DutyTask.RUN, because=("so",), look_first=True)
@@ -109,6 +111,20 @@ def test_an_error_fails_a_job_and_not_the_process(
     assert upkeep.answer is not None
     assert (failed.answer.ending, failed.answer.exit_code) == (Ending.FAILED, 1)
     assert "RuntimeError" in failed.answer.failures[0]
+
+
+def test_a_run_costs_what_its_job_used(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    began: list[float | None] = []
+
+    def note(*_: object) -> JobAnswer:
+        began.append(take_work_began())
+        return JobAnswer(ending=Ending.OK)
+
+    monkeypatch.setattr("tidemill.project.up_worker.do_job", note)
+    before = cpu_with_children()
+    answers(built, RUN, RUN)
+    first, second = (each or 0.0 for each in began)
+    assert before < first <= second <= cpu_with_children()
 
 
 def test_an_interrupted_job_says_so(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,7 +142,7 @@ class _BusyLedger(MemoryLedger):
         super().__init__()
         self._runs = runs
 
-    def events(self, **asked: Any) -> Iterator[RecordedEvent]:  # type: ignore[override]
+    def events(self, **asked: Any) -> Iterator[RecordedEvent]:
         found = [*super().events(**asked)]
         if asked["kinds"] == (PricesSet.__name__,) and self._runs:
             self._runs -= 1
