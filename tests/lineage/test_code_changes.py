@@ -15,6 +15,7 @@ from tidemill.lineage.code_changes import (
     changed_stages,
     changes_seen,
     delivering_stages,
+    first_changes,
     parse_log,
 )
 from tidemill.workflow.sink import Sink
@@ -98,3 +99,10 @@ def test_edited_files_are_compared_once_more_when_they_are_committed() -> None:
     # Nothing is known to compare with.
     first = changes_seen(flow_of(RAW), "prod", found, replace(now, edited=True), {})
     assert first.recipes == {"raw": "2"}
+
+
+def test_a_first_look_takes_no_old_commit_for_a_change() -> None:
+    now = 1_000_000_000.0
+    ages = {"ahead": -60.0, "new": 86_400.0, "old": 86_401.0, "epoch": now}
+    found = CommitRange(commits=tuple(Commit(id=id, at=now - age) for id, age in ages.items()))
+    assert [each.id for each in first_changes(found, now).commits] == ["ahead", "new"]

@@ -123,21 +123,57 @@ def run_in(harbour: Harbour, environment: str) -> ChangesSeen:
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError("git"), subprocess.TimeoutExpired("git", 1)])
-def test_a_git_that_fails_leaves_commits_unknown(
+def test_what_a_git_that_gives_no_answer_leaves_unknown_is_asked_again(
     harbour: Harbour, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    head = harbour.commit()
+    harbour.commit()
+    harbour.ok()
+    harbour.edit("value * 2", "value * 3")
+    commits = [harbour.commit()]
 
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr(subprocess, "run", fail)
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "run", fail)
+        harbour.ok()
+    assert len(harbour.seen()) == 1
+    harbour.edit("value * 3", "value * 4")
+    commits.append(harbour.commit())
+    harbour.ok()
+    (_, seen) = harbour.seen()
+    assert ([each.id for each in seen.commits], seen.stages) == (commits, ("doubled",))
+
+
+def test_a_git_that_fails_leaves_commits_unknown(
+    harbour: Harbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = harbour.commit()
+
+    def fail(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, 128, "", "")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "run", fail)
+        harbour.ok()
     harbour.ok()
     (seen,) = harbour.seen()
-    assert (seen.head, seen.commits) == (head, ())
-    assert seen.problem.startswith("git ")
+    assert (seen.head, seen.commits, seen.problem) == (head, (), "git didn't list the commits")
+
+
+def test_the_first_run_in_an_old_repository_is_no_slow_delivery(
+    harbour: Harbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("GIT_COMMITTER_DATE", "2020-01-01T00:00:00Z")
+        old = harbour.commit()
     harbour.ok()
-    assert len(harbour.seen()) == 1
+    (seen,) = harbour.seen()
+    assert (seen.head, seen.commits) == (old, ())
+    harbour.edit("value * 2", "value * 3")
+    commit = harbour.commit()
+    harbour.ok()
+    assert [each.id for each in harbour.seen()[-1].commits] == [commit]
 
 
 def test_a_run_without_anything_to_do_starts_no_git(

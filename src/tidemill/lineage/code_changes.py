@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidemill.ledger.change_events import ChangesSeen
 from tidemill.ledger.commit import Commit
 from tidemill.workflow.stage import Flow, Kind, Stage
 
+# How old a commit may be that a first look takes for a change.
+_FIRST_S = 86_400.0
 # Of more commits, the oldest are left out.
 MOST_COMMITS = 200
 # A commit in the log: the side that it is on, its id, when it was committed and written.
@@ -22,13 +24,14 @@ _LEFT = "<"
 class CommitRange:
     """The commits from one head to another, oldest first, and those that only the former one has.
 
-    `problem` says why they aren't known.
+    `problem` says why they aren't known; if it is `passing`, a later look may tell.
     """
 
     commits: tuple[Commit, ...] = ()
     gone: tuple[str, ...] = ()
     omitted: int = 0
     problem: str = ""
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,15 @@ def parse_log(text: str) -> CommitRange:
         gone=tuple(reversed(gone[:MOST_COMMITS])),
         omitted=len(commits) - len(kept),
     )
+
+
+def first_changes(found: CommitRange, now: float) -> CommitRange:
+    """What a first look at a repository tells at a time (Unix seconds).
+
+    An older commit was there before anybody looked: that nothing ran it until now makes it no slow delivery.
+    """
+    recent = tuple(commit for commit in found.commits if now - commit.at <= _FIRST_S)
+    return replace(found, commits=recent)
 
 
 def changes_seen(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 
 from tidemill.core.errors import TidemillError
@@ -65,10 +66,15 @@ def _find_changes(
     found = git.read_commits(root, repository, before, head)
     if not decide.changed_stages(space.flow, known, recipes):
         # What touches the workflow and changes nothing that it computes is no change.
-        found = decide.CommitRange(gone=found.gone, problem=found.problem)
+        found = replace(found, commits=(), omitted=0)
     elif not (found.commits or found.problem):
         # The files are outside of the project.
         found = decide.CommitRange(commits=git.read_commit(root, head).commits, gone=found.gone)
+    if found.passing:
+        # The next run asks again, and finds the same commits.
+        return None
+    if not before:
+        found = decide.first_changes(found, space.tools.clock())
     now = decide.CodeNow(head=head, recipes=recipes, edited=git.is_edited(root))
     event: ChangesSeen = decide.changes_seen(space.flow, space.environment, found, now, known)
     return event

@@ -153,7 +153,7 @@ def test_without_an_answer_commits_are_unknown(
         raise error
 
     monkeypatch.setattr(subprocess, "run", fail)
-    unknown = CommitRange(problem=problem)
+    unknown = CommitRange(problem=problem, passing=True)
     assert read_commits(tmp_path, tmp_path, "a" * 40, "b" * 40) == unknown
     assert read_commits(tmp_path, tmp_path, "", "b" * 40) == unknown
     assert read_commit(tmp_path, "b" * 40) == unknown
@@ -161,4 +161,5 @@ def test_without_an_answer_commits_are_unknown(
 
 
 def test_a_folder_without_a_repository_has_no_commits(tmp_path: Path) -> None:
-    assert read_commits(tmp_path, tmp_path, "", "b" * 40).problem == "git didn't list the commits"
+    failed = CommitRange(problem="git didn't list the commits")
+    assert read_commits(tmp_path, tmp_path, "", "b" * 40) == failed

@@ -39,7 +39,7 @@ def read_commits(root: Path, repository: Path, before: str, head: str) -> Commit
             return found
         newest = parse_log(_git(root, "log", *_LOG, "--max-count=1", head, "--", *_TOUCHED))
     except _NoAnswer as error:
-        return CommitRange(problem=str(error))
+        return _unknown(error)
     return CommitRange(commits=newest.commits, problem=_CUT_OFF if before else "")
 
 
@@ -48,7 +48,7 @@ def read_commit(root: Path, head: str) -> CommitRange:
     try:
         return parse_log(_git(root, "log", *_ANY, "--max-count=1", head))
     except _NoAnswer as error:
-        return CommitRange(problem=str(error))
+        return _unknown(error)
 
 
 def ask_head(root: Path) -> str:
@@ -91,6 +91,10 @@ class _GitFailed(_NoAnswer):
 _ANY = ("--no-color", "--no-show-signature", "--left-right", f"--format={LOG_FORMAT}")
 # A merge changes nothing itself: what it merges does.
 _LOG = (*_ANY, "--no-merges")
+
+
+def _unknown(error: _NoAnswer) -> CommitRange:
+    return CommitRange(problem=str(error), passing=not isinstance(error, _GitFailed))
 
 
 def _git(root: Path, *arguments: str) -> str:
