@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.commands import edit, tidemill
 
 
@@ -39,6 +41,13 @@ def test_the_scorecard_of_a_project(built: Path) -> None:
         kept.unlink()
     again = tidemill("scorecard", "--json").document
     assert [each["n"] for each in again["numbers"]] == [each["n"] for each in found["numbers"]]
+
+
+@pytest.mark.parametrize("command", [("scorecard",), ("note", "weekly")])
+def test_an_environment_that_is_not_there(fresh: Path, command: tuple[str, ...]) -> None:
+    found = tidemill(*command, "--env", "prdo")
+    assert (found.code, found.out) == (2, "")
+    assert "there is no environment 'prdo'" in found.err
 
 
 def test_bad_options(fresh: Path) -> None:

@@ -154,3 +154,15 @@ def test_what_git_could_not_tell_is_counted() -> None:
     many = replace(seen("prod", "c2"), omitted=7)
     found = report(unknown, many, replace(unknown, environment="dev"))
     assert (found.unknown, found.omitted) == (1, 7)
+
+
+def test_what_waits_for_removed_stages_only_is_left_out() -> None:
+    facts = recorded(seen("prod", "c2"), seen("prod", "c4"), published("prod", "clean"))
+    times = read(facts)
+    (needed,) = {each for each in times.changes["c2"].delivers}
+    (missing,) = times.changes["c4"].missing
+    for declared, ids in (
+        (None, ["c2", "c4"]), ({needed, missing}, ["c2", "c4"]), ({needed, "clean"}, ["c2"]), ((), []),
+    ):  # fmt: skip
+        report = report_changes(times, 1000.0, 1000.0, declared)
+        assert [each.id for each in report.waiting] == ids

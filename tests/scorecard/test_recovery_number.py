@@ -9,7 +9,7 @@ from tidemill.scorecard.recovery_number import recovery_number, spread_text
 from tidemill.scorecard.recovery_times import RecoveryTimes, Trouble
 from tidemill.scorecard.spread import Spread
 from tidemill.scorecard.window import score_windows
-from tidemill.scorecard.wording import beside_text, main_text
+from tidemill.scorecard.wording import beside_text, main_text, target_text, trend_text
 
 HOUR, DAY = 3_600.0, 86_400.0
 NOW = 1_795_900_000.0
@@ -76,3 +76,24 @@ def test_spreads() -> None:
     grows = Spread(n=2, p50=60.0, p90=120.0, p90_grows=True)
     assert spread_text(grows) == "p50 1 min, p90 > 2 min"
     assert spread_text(replace(grows, p50_grows=True)) == "p50 > 1 min, p90 > 2 min"
+
+
+def test_an_error_that_just_began_meets_no_target() -> None:
+    found = number(trouble(40, 2), trouble(1 / 1_440, 0, healthy=None, over=False), target=4 * HOUR)
+    assert main_text(found) == "> 1 min"
+    assert (target_text(found), trend_text(found), found.is_met) == ("<= 4 h", "2 h", None)
+
+
+def test_what_lasts_in_a_stage_that_was_removed_is_left_out() -> None:
+    times = RecoveryTimes(
+        environment="prod",
+        ended=[trouble(10, 2, stage="gone")],
+        failing={
+            name: trouble(5, 0, healthy=None, over=False, stage=name) for name in ("gone", "raw")
+        },
+        open={"i": trouble(6, 0, healthy=None, over=False, stage="", kind="reported")},
+    )
+    number, report = recovery_number(times, score_windows(NOW, 28 * DAY, "UTC"), None, {"raw"})
+    assert [each.stage for each in report.lasting] == ["", "raw"]
+    assert [each.stage for each in report.recovered] == ["gone"]
+    assert number.n == 3

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from tidemill.core.fingerprint import fingerprint
-from tidemill.governance.permissions import Permission
 from tidemill.ledger.workflow_scope import workflow_prefix
 from tidemill.operations.objective_settings import ObjectiveKind
 from tidemill.project.metrics import freshness_limits
@@ -35,16 +34,20 @@ class Scorecards:
     def make(self, window_s: float | None = None) -> Scorecard:
         """The four numbers over the last `window_s` seconds (default: those of the settings), as of now.
 
-        The window begins with a whole day.
+        The window begins with a whole day. UsageError if the environment doesn't exist, AccessError without
+        the role.
         """
         space = self._workspace
-        space.require(Permission.READ)
+        space.state()
         settings, now = space.settings.scorecard, space.tools.clock()
+        stages = space.declared.names
         sums = self._reader.read(now)
         windows = score_windows(now, window_s or settings.window_s, sums.zone)
-        deliver, changes = delivery_number(sums.changes, windows, settings.deliver_within)
+        deliver, changes = delivery_number(sums.changes, windows, settings.deliver_within, stages)
         cost, costs = cost_number(sums.costs, windows, settings.cost_per_1000)
-        recover, recoveries = recovery_number(sums.recoveries, windows, settings.recover_within)
+        recover, recoveries = recovery_number(
+            sums.recoveries, windows, settings.recover_within, stages
+        )
         fresh, freshness = freshness_number(sums.ages, windows, self._within(), settings.fresh)
         return Scorecard(
             workflow=space.declared.name,

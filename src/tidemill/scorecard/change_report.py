@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from tidemill.scorecard.change_record import (
     SPLITS,
@@ -21,9 +21,12 @@ from tidemill.workflow.environment import PRODUCTION
 _WEEK_S = 7 * 86_400.0
 
 
-def report_changes(times: ChangeTimes, now: float, window_s: float) -> ChangesReport:
+def report_changes(
+    times: ChangeTimes, now: float, window_s: float, declared: Collection[str] | None = None
+) -> ChangesReport:
     """What went live in the `window_s` seconds until `now`, and what waited then; times are Unix seconds.
 
+    What only waits for stages that aren't `declared` any more, and so don't run, is left out.
     A window that ended in the past has the same deliveries as it had then. Of what waited, only what wasn't
     given up since is known.
     """
@@ -36,7 +39,8 @@ def report_changes(times: ChangeTimes, now: float, window_s: float) -> ChangesRe
     deployments = [each for each in times.deployments.values() if since < each.at <= now]
     failures = Counter(each.failure for each in deployments if each.failure is not None)
     waiting = sorted(
-        (*_waiting(times, now), *_waited(every, now)), key=lambda each: (each.committed, each.id)
+        (*_waiting(times, now, declared), *_waited(every, now)),
+        key=lambda each: (each.committed, each.id),
     )
     moves = [(failed, omitted) for at, failed, omitted in times.moves if since < at <= now]
     return ChangesReport(
@@ -74,13 +78,18 @@ def _retrainings(times: ChangeTimes) -> Iterator[Retraining]:
             )
 
 
-def _waiting(times: ChangeTimes, now: float) -> Iterator[WaitingChange]:
+def _waiting(
+    times: ChangeTimes, now: float, declared: Collection[str] | None
+) -> Iterator[WaitingChange]:
     """The changes that wait still, of those that a run executed by then."""
     # Before a branch runs commits of its own, it runs those of production.
     place = times.environment if times.environment in times.environments else PRODUCTION
     for change in times.changes.values():
         is_ours = place == PRODUCTION or place in change.seen
         if not is_ours or change.planned > now or times.live_at(change) is not None:
+            continue
+        needed = change.delivers or change.missing or change.stages
+        if declared is not None and {*needed}.isdisjoint(declared):
             continue
         yield WaitingChange(
             id=change.id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 
 from tidemill.core.counts import plural
@@ -34,12 +34,15 @@ _WAITS = {
 
 
 def delivery_number(
-    times: ChangeTimes, windows: ScoreWindows, target: float | None
+    times: ChangeTimes,
+    windows: ScoreWindows,
+    target: float | None,
+    declared: Collection[str] | None = None,
 ) -> tuple[ScoreNumber, ChangesReport]:
-    """The time to deliver changes over the window, and the changes themselves."""
+    """The time to deliver changes over the window, and the changes of the stages that are `declared`."""
 
     def report(window: ScoreWindow) -> ChangesReport:
-        return report_changes(times, window.until, window.until - window.since)
+        return report_changes(times, window.until, window.until - window.since, declared)
 
     current, before = report(windows.current), report(windows.before)
     cause, action, command = _cause(current, before)

@@ -10,6 +10,8 @@ from tidemill.core.counts import plural
 
 # Changes by less than this share aren't called a trend.
 _STEADY = 0.05
+# What may be missed of a share without a target, and of one that is to be nearly 1.
+_MISSABLE, _LEAST_MISSABLE = 0.1, 0.001
 
 
 class NumberUnit(StrEnum):
@@ -68,12 +70,13 @@ class ScoreNumber:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the target is met; None without a target or a value."""
+        """Whether the target is met; None without a target or a value, or while it may still be missed."""
         if self.target is None or self.value is None:
             return None
         if self.unit is NumberUnit.SHARE:
             return self.value >= self.target
-        return self.value <= self.target
+        is_within = self.value <= self.target
+        return None if is_within and self.value_grows else is_within
 
     @property
     def change(self) -> float | None:
@@ -89,16 +92,17 @@ class ScoreNumber:
         change = self._difference
         if change is None:
             return ""
-        if abs(change) < _STEADY:
-            return "steady"
         better = change > 0 if self.unit is NumberUnit.SHARE else change < 0
-        return "better" if better else "worse"
+        found = "steady" if abs(change) < _STEADY else "better" if better else "worse"
+        # What may still grow can only be known to be worse.
+        return "" if self.value_grows and found != "worse" else found
 
     @property
     def _difference(self) -> float | None:
-        """The change; of a share by percentage points, in units of a tenth of what may be missed."""
+        """The change; of a share, as a part of what the target lets be missed."""
         if self.unit is not NumberUnit.SHARE:
             return self.change
         if self.value is None or self.previous is None:
             return None
-        return 10 * (self.value - self.previous)
+        missable = _MISSABLE if self.target is None else max(_LEAST_MISSABLE, 1 - self.target)
+        return (self.value - self.previous) / missable

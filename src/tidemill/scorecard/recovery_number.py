@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from tidemill.core.counts import plural
 from tidemill.scorecard.number import NumberPoint, NumberUnit, ScoreNumber
@@ -16,12 +16,15 @@ _NAMED = 3
 
 
 def recovery_number(
-    times: RecoveryTimes, windows: ScoreWindows, target: float | None
+    times: RecoveryTimes,
+    windows: ScoreWindows,
+    target: float | None,
+    declared: Collection[str] | None = None,
 ) -> tuple[ScoreNumber, RecoveryReport]:
-    """The time to recover over the window, and what went wrong."""
+    """The time to recover over the window, and what went wrong in the stages that are `declared`."""
 
     def report(window: ScoreWindow) -> RecoveryReport:
-        return report_recoveries(times, window.until, window.until - window.since)
+        return report_recoveries(times, window.until, window.until - window.since, declared)
 
     current, before = report(windows.current), report(windows.before)
     longest = max((*current.recovered, *current.lasting), key=lambda e: e.lasted, default=None)

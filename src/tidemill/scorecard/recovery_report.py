@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from tidemill.scorecard.recovery_times import RecoveryTimes, Trouble
@@ -50,8 +51,13 @@ class RecoveryReport:
     after_delivery: Spread = _NONE
 
 
-def report_recoveries(times: RecoveryTimes, now: float, window_s: float) -> RecoveryReport:
-    """What recovered in the `window_s` seconds until `now` (Unix seconds), and what lasted then."""
+def report_recoveries(
+    times: RecoveryTimes, now: float, window_s: float, declared: Collection[str] | None = None
+) -> RecoveryReport:
+    """What recovered in the `window_s` seconds until `now` (Unix seconds), and what lasted then.
+
+    What lasts in stages that aren't `declared` any more, and so don't run, is left out.
+    """
     since = now - window_s
     recovered, lasting = [], []
     for trouble in times.troubles():
@@ -59,7 +65,7 @@ def report_recoveries(times: RecoveryTimes, now: float, window_s: float) -> Reco
         if trouble.over and healthy is not None and healthy <= now:
             if healthy > since:
                 recovered.append(_recovery(trouble, healthy))
-        elif trouble.first <= now:
+        elif trouble.first <= now and (declared is None or trouble.stage in ("", *declared)):
             until = now if healthy is None else min(healthy, now)
             lasting.append(_recovery(trouble, until, is_over=False))
     every = [*recovered, *lasting]
