@@ -90,3 +90,15 @@ def test_one_partition_is_of_a_stage_and_nothing_else(given: dict[str, Any], wor
     with pytest.raises(UsageError, match=words):
         parsed(**given)
     assert parsed(stage="raw", partition="a") == Request(stage="raw", partition="a")
+
+
+def test_a_request_for_some_partitions_is_partial() -> None:
+    def is_partial(**options: Any) -> bool:
+        values: dict[str, Any] = {"stage": "", "since": None, "until": None, "limit": None}
+        return request_of(**(values | {"again": False, "train": ()} | options)).is_partial
+
+    assert not is_partial(stage="raw", again=True, train=["m"])
+    assert is_partial(stage="raw", partition="2024-03-01")
+    assert is_partial(since="2024-03-01")
+    assert is_partial(until="2024-03-01")
+    assert is_partial(limit=1)
