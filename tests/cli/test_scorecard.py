@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import edit, tidemill
+from tests.support.repository import git
 
 
 def test_nothing_ran(fresh: Path) -> None:
@@ -54,3 +55,23 @@ def test_bad_options(fresh: Path) -> None:
     assert tidemill("scorecard", "--window", "soon").code == 2
     assert tidemill("scorecard", "--json", "--markdown").code == 2
     assert "can't be written" in tidemill("scorecard", "--html", "no/where.html").err
+
+
+def test_changes_in_a_repository(built: Path) -> None:
+    git("init", "--quiet")
+    edit(built / "bakery.py", '"rain",', 'rain=pl.col("rain") * 2,')
+    git("add", "bakery.py", "pyproject.toml")
+    git("commit", "--quiet", "-m", "secret words")
+    assert tidemill("run").code == 0
+    head = git("rev-parse", "HEAD").strip()
+    # The other stages were published as they are now before anybody looked.
+    found = tidemill("scorecard", "--json").document
+    (change,) = found["changes"]["delivered"]
+    assert (change["id"], change["stages"], change["item"]) == (head, ["features"], "forecast")
+    assert 0 <= change["live"] - change["committed"] < 86_400
+    (number,) = [each for each in found["numbers"] if each["name"] == "deliver"]
+    assert (number["n"], number["value"]) == (1, change["live"] - change["committed"])
+    text = tidemill("scorecard", "--changes").out
+    assert f"  {head[:10]} " in text
+    assert "live as" in text
+    assert "secret words" not in text
