@@ -14,6 +14,7 @@ from tidemill.ledger.event import Attempted
 from tidemill.ledger.run import Outcome, Receipt
 from tidemill.project.budgets import run_budget, statuses_of
 from tidemill.project.project import Project, open_project
+from tidemill.project.status import read_status
 from tidemill.runs.io.run_budget import RunBudget
 
 SHOP = """
@@ -257,3 +258,44 @@ def test_only_what_comes_near_to_its_budget_runs_in_worker_processes(shop: Shop)
     near = budget_of(f'{table}monthly = "1 CPU-hours"\n')
     assert near is not None
     assert near.must_be_stoppable(step)
+
+
+def test_units_that_steps_record_are_limited_and_foreseen(shop: Shop) -> None:
+    more = "[tool.tidemill.budget]\nenvironments.dev.monthly = {}\n"
+
+    folder = shop(*[0.0] * 4, more=more.format(25))
+    settings, (code,) = folder / "pyproject.toml", folder.glob("shop_*.py")
+    prices = 'prices = [{ currency = "EUR", units = { tokens = 1.0 } }]'
+    text = settings.read_text().replace('cpu_hour = 3600\ncurrency = "EUR"', prices)
+    settings.write_text(text)
+    used = '    tm.record_usage("tokens", 10)\n    def spin'
+    code.write_text(code.read_text().replace("    def spin", used))
+    with opened(folder, "dev", None) as project:
+        receipt = project.run(inline=True, raise_on_failure=False)
+    assert receipt.exit_code == BudgetError.exit_code
+    # Two of four; the first one told what others use.
+    assert spent(folder) == 20.0
+    with opened(folder, "dev", None) as project:
+        plan = project.plan()
+        assert [each.misfits for each in plan.budgets] == [
+            ("run burned[2026-03-03]", "run burned[2026-03-04]")
+        ]
+        assert plan.cost == pytest.approx(20.0)
+        assert plan.budgets[0].expected == pytest.approx(plan.cost)
+        with pytest.raises(BudgetError, match="and 12 EUR have to be left; left to do: burned 2"):
+            project.run(inline=True)
+    assert spent(folder) == 20.0
+
+
+def test_status_says_what_waits_before_the_last_cent_is_spent(shop: Shop) -> None:
+    """A run that is stopped always leaves a little, with which nothing can begin."""
+    table = '[tool.tidemill.budget]\nenvironments.prod.total = "{} CPU-seconds"\n'
+    folder = shop(0.0, more=table.format(9))
+    with opened(folder, "prod", None) as project:
+        project.run(inline=True)
+    assert not read_status(folder).waiting
+    shop(0.0, more=table.format(spent(folder, "prod") * 3_600 + 0.4))
+    (fact,) = read_status(folder).waiting
+    assert fact.text.endswith(
+        ": deferrable work waits until budget.environments.prod.total is raised"
+    )

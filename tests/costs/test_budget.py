@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -88,6 +89,10 @@ def test_the_status(limit: float, spent: float, left: float, warns: bool, text: 
     found = BudgetStatus(budget=budget, spent=spent, currency="EUR")
     assert (found.left, found.is_warning, str(found)) == (left, warns, text)
     assert found.is_used_up == (left == 0)
+    # Nothing begins with less than what anything needs.
+    nearly = replace(found, least=left + 0.1)
+    assert nearly.is_used_up
+    assert nearly.is_warning
 
 
 @pytest.mark.parametrize(

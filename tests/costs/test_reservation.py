@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.costs.budget import BudgetStatus, SpendingBudget
-from tidemill.costs.reservation import Reservations
+from tidemill.costs.reservation import LEAST, Reservations, task_margin
 from tidemill.costs.spent import NOTHING_SPENT, Spent
 from tidemill.ledger.price import Price
 from tidemill.workflow.spending_limit import SpendingLimit
@@ -159,3 +159,13 @@ def test_memory_and_services_count_as_money(expected: Spent, fits: bool) -> None
     # They don't count where a budget is CPU time.
     hours = Reservations([status(1.0, in_cpu_hours=True)], price)
     assert (hours.reserve("a", expected, NOTHING_SPENT) is None) == (expected.cpu_s <= 1.0)
+
+
+def test_a_task_may_use_so_much_until_it_is_looked_at() -> None:
+    found = task_margin(2.0, cap=10**9, gpus=3)
+    assert (found.cpu_s, found.memory_gb_s) == pytest.approx((0.65, 0.3))
+    assert found.gpu_s == pytest.approx(0.9)
+    # With less than the least nothing begins, whatever it needs.
+    for left, begins in ((LEAST.cpu_s + 0.01, True), (LEAST.cpu_s - 0.01, False)):
+        room = Reservations([status(left)], PRICE, closing=CLOSING)
+        assert (room.reserve("a", NOTHING_SPENT, task_margin()) is None) == begins

@@ -57,7 +57,7 @@ _MASKS = (
     (re.compile(r"(?<=--allow-removals )[0-9a-f]{8}\b"), "<digest>"),
     (re.compile(r"\b(?:\d+ min )?\d+(?:\.\d+)? m?s\b"), "<seconds>"),
     (re.compile(r"\b\d+(?:\.\d+)? [kMG]?B\b"), "<size>"),
-    (re.compile(r"\bcost 0\.\d+ (?=[A-Z]{3}\b)"), "cost <money> "),
+    (re.compile(r"\bcost (at least )?0\.\d+ (?=[A-Z]{3}\b)"), r"cost \1<money> "),
     (re.compile(r"(?m)(?<=\s)(?:-|\d+\.\d\d)$"), "<CPU>"),
     (re.compile(r"(?m)[ \t]+"), " "),
     (re.compile(r"(?m) +$"), ""),

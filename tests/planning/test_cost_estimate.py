@@ -66,8 +66,18 @@ def test_a_run_costs_something_beside_its_steps() -> None:
     assert estimate_cost([step()], held, Price(memory_gb_hour=3600.0)) == pytest.approx(9.0)
 
 
+def test_steps_without_history_are_left_out() -> None:
+    """A new stage hides nothing of what others cost."""
+    tried = [attempt(wall_s=1.0, units={"calls": 100.0})]
+    past = PastWork(attempts={"a": tried}, receipts=[receipt(1, 1.0, 2.1)])
+    known = estimate_cost([step()], past, PRICE)
+    assert known == pytest.approx(2 + 100 + 2.1)
+    new = step(stage="new", cpu_s=None, wall_s=None)
+    assert estimate_cost([new, step(), new], past, PRICE) == known
+
+
 def test_without_history_nothing_is_estimated() -> None:
-    assert estimate_cost([step(), step(cpu_s=None)], PastWork(), PRICE) is None
+    assert estimate_cost([step(cpu_s=None)], PastWork(), PRICE) is None
     assert estimate_cost([], PastWork(receipts=[receipt(1, 1.0, 1.0)]), PRICE) == 0.0
     idle = [receipt(0, 1.0, 1.0), replace(receipt(1, 1.0, 0.0), cpu_s=0.0)]
     assert estimate_cost([step()], PastWork(receipts=idle), PRICE) == pytest.approx(2.0)

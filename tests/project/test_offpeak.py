@@ -11,7 +11,8 @@ import pytest
 
 from tests.behaviour.test_models import Sea
 from tests.support.tides import CHAIN, Tides, day
-from tidemill.core.errors import UsageError
+from tidemill.core.errors import BudgetError, UsageError
+from tidemill.costs.budget import BudgetSettings
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.off_peak import DeferredWork
 from tidemill.ledger.off_peak_events import WorkDeferred
@@ -24,6 +25,7 @@ from tidemill.project.project import Project
 from tidemill.project.up_jobs import do_job
 from tidemill.runs.io.job import NoProgress
 from tidemill.runs.io.lease import take_lease
+from tidemill.workflow.spending_limit import SpendingLimit
 
 # A Thursday, noon.
 NOON, HOUR = 1_768_478_400.0, 3_600.0
@@ -40,12 +42,13 @@ class _Timed:
 
     now = NOON
     table = TABLE
+    budget = BudgetSettings()
 
     def open(self) -> Project:
         project: Project = super().open()  # type: ignore[misc]
         space = project.workspace
         settings = parse_offpeak_settings(self.table, "[tool.tidemill.offpeak]")
-        space.settings = replace(space.settings, offpeak=settings)
+        space.settings = replace(space.settings, offpeak=settings, budget=self.budget)
         space.tools = replace(space.tools, clock=lambda: self.now)
         return project
 
@@ -363,6 +366,19 @@ def test_up_waits_for_another_run_with_work_that_has_to_begin(
     other.close()
     project.close()
     assert (answer.ending, handled) == (Ending.BUSY, [(signal.SIGUSR1, signal.SIG_IGN)])
+
+
+def test_a_budget_that_is_used_up_is_no_failure_of_up(sea: NightSea) -> None:
+    """It isn't tried again and again until the month ends, and says why nothing runs."""
+    (due,) = done(sea, UpJob(task=DutyTask.RUN, because=("so",))).dues
+    sea.now, second = due.at, SpendingLimit(amount=1 / 3_600, in_cpu_hours=True)
+    sea.budget = BudgetSettings(monthly=second)
+    answer = done(sea, NIGHT_JOB)
+    assert (answer.ending, answer.exit_code) == (Ending.OK, BudgetError.exit_code)
+    assert answer.summary.startswith("nothing can begin: the budget of all environments this month")
+    assert [each.because for each in answer.dues if each.task is DutyTask.RUN] == [
+        "the budgets of the next month begin"
+    ]
 
 
 def test_up_without_prices_has_no_such_work(sea: NightSea) -> None:

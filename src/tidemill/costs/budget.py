@@ -75,10 +75,14 @@ class SpendingBudget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetStatus:
-    """What was spent of a budget, in the unit of its limit; commands warn above the share `warn`."""
+    """What was spent of a budget, in the unit of its limit; commands warn above the share `warn`.
+
+    With less left than `least`, nothing begins that it limits.
+    """
 
     budget: SpendingBudget
     spent: float
+    least: float = 0.0
     warn: float = 0.8
     currency: str = ""
 
@@ -89,13 +93,13 @@ class BudgetStatus:
 
     @property
     def is_used_up(self) -> bool:
-        """Whether nothing is left."""
-        return self.left <= 0
+        """Whether too little is left for anything to begin."""
+        return self.left <= 0 or self.left < self.least
 
     @property
     def is_warning(self) -> bool:
-        """Whether so much was spent that people should know."""
-        return self.spent >= self.warn * self.budget.limit.amount
+        """Whether so much was spent, or so little is left, that people should know."""
+        return self.is_used_up or self.spent >= self.warn * self.budget.limit.amount
 
     @property
     def share(self) -> float:

@@ -15,10 +15,14 @@ _SMALL = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedStep:
-    """A step, what it should use (None: not known), and whether a budget stops it."""
+    """A step, what it should use (None: not known), and whether a budget stops it.
+
+    It `needs` so much to be left that it begins, which is more: estimates err, and a run has to end.
+    """
 
     name: str
     expected: Spent | None
+    needs: Spent = NOTHING_SPENT
     is_limited: bool = True
 
 
@@ -69,23 +73,30 @@ class BudgetForecast:
 
 
 def forecast(
-    statuses: Iterable[BudgetStatus], steps: Iterable[ExpectedStep], price: Price
+    statuses: Iterable[BudgetStatus],
+    steps: Iterable[ExpectedStep],
+    price: Price,
+    beside: Spent = NOTHING_SPENT,
 ) -> tuple[BudgetForecast, ...]:
-    """For each budget, what the steps are expected to take, in their order; nothing fits in one of 0."""
+    """For each budget, what the steps are expected to take, in their order, and their run `beside` them.
+
+    Nothing fits in one that is used up.
+    """
     some = tuple(steps)
-    return tuple(_forecast(status, some, price) for status in statuses)
+    return tuple(_forecast(status, some, price, beside) for status in statuses)
 
 
 def _forecast(
-    status: BudgetStatus, steps: tuple[ExpectedStep, ...], price: Price
+    status: BudgetStatus, steps: tuple[ExpectedStep, ...], price: Price, beside: Spent
 ) -> BudgetForecast:
-    limit, taken, expected, unknown = status.budget.limit, 0.0, 0.0, 0
-    misfits = []
+    limit, taken, unknown = status.budget.limit, 0.0, 0
+    expected, misfits = beside.share_of(limit, price), []
     for step in steps:
         amount = (step.expected or NOTHING_SPENT).share_of(limit, price)
         unknown += step.expected is None
         expected += amount
-        if step.is_limited and (status.is_used_up or taken + amount > status.left):
+        needed = max(amount, step.needs.share_of(limit, price))
+        if step.is_limited and (status.is_used_up or taken + needed > status.left):
             misfits.append(step.name)
         else:
             taken += amount

@@ -14,7 +14,27 @@ from functools import partial
 
 from tidemill.costs.budget import BudgetStatus
 from tidemill.costs.spent import NOTHING_SPENT, Spent
-from tidemill.ledger.price import Price
+from tidemill.ledger.price import GB, Price
+
+# What a run needs to end: to record its steps and itself, and to close its workers.
+CLOSING = Spent(cpu_s=0.5)
+# A task may compute for so long until it is looked at again and has ended; a busy machine looks late. The
+# process of the run then records what came of it.
+_LATE_S, _RECORDING_S = 0.3, 0.05
+# The memory that a task without a cap is taken to hold, in gigabytes.
+MEMORY_GB = 2.0
+
+
+def task_margin(cpus: float = 1.0, cap: int = 0, gpus: int = 0) -> Spent:
+    """The most that a task uses until it is looked at again and has ended; `cap` is in bytes (0: none)."""
+    memory = cap / GB if cap else MEMORY_GB
+    return Spent(
+        cpu_s=cpus * _LATE_S + _RECORDING_S, memory_gb_s=memory * _LATE_S, gpu_s=gpus * _LATE_S
+    )
+
+
+# With less left than this, no task begins.
+LEAST = CLOSING + task_margin()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

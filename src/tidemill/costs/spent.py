@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tidemill.costs.quantities import Quantities
 from tidemill.ledger.price import HOUR_S, Price
 from tidemill.workflow.spending_limit import SpendingLimit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """Seconds of CPUs and GPUs, gigabytes of memory times seconds, and `external` money for services."""
+    """Seconds of CPUs and GPUs, gigabytes of memory times seconds, and `external` money for all else."""
 
     cpu_s: float = 0.0
     memory_gb_s: float = 0.0
@@ -43,6 +44,15 @@ class Spent:
             external=max(self.external, other.external),
         )
 
+    def times(self, factor: float) -> Spent:
+        """So many times each amount."""
+        return Spent(
+            cpu_s=factor * self.cpu_s,
+            memory_gb_s=factor * self.memory_gb_s,
+            gpu_s=factor * self.gpu_s,
+            external=factor * self.external,
+        )
+
     def money(self, price: Price) -> float:
         """What it costs."""
         return price.of(self.cpu_s, self.memory_gb_s, gpu_s=self.gpu_s) + self.external
@@ -53,3 +63,14 @@ class Spent:
 
 
 NOTHING_SPENT = Spent()
+
+
+def spent_of(used: Quantities, price: Price) -> Spent:
+    """What quantities take of budgets at a price; those that aren't seconds are money at once."""
+    return Spent(
+        cpu_s=used.cpu_s,
+        memory_gb_s=used.memory_gb_s,
+        gpu_s=used.gpu_s,
+        external=used.spent
+        + price.of(storage_gb_s=used.storage_gb_s, egress_gb=used.egress_gb, units=used.units),
+    )

@@ -23,31 +23,51 @@ class PastWork:
     receipts: Sequence[Receipt] = ()
 
 
-def estimate_cost(steps: Iterable[Step], past: PastWork, price: Price) -> float | None:
-    """The estimated cost of steps and of the run that they make; None if a step has no history."""
-    found, count = Quantities(), 0
-    rates: dict[tuple[str, str], Quantities] = {}
-    for step in steps:
+class UsualWork:
+    """What steps are expected to use, by what earlier ones did use."""
+
+    def __init__(self, past: PastWork) -> None:
+        self._past = past
+        self._rates: dict[tuple[str, str], Quantities] = {}
+
+    def of(self, step: Step) -> Quantities | None:
+        """What a step is expected to use; None if its stage has no history."""
         if step.cpu_s is None:
             return None
-        count += 1
         key = step.stage, step.action
-        if key not in rates:
-            rates[key] = _beside_cpu(past.attempts.get(step.stage, ()), step.action)
-        used = rates[key]
+        if key not in self._rates:
+            self._rates[key] = _beside_cpu(self._past.attempts.get(step.stage, ()), step.action)
+        used = self._rates[key]
         seconds = step.wall_s or 0.0
-        found.add(
-            Quantities(
-                cpu_s=step.cpu_s,
-                memory_gb_s=used.memory_gb_s * seconds,
-                gpu_s=used.gpu_s * seconds,
-                egress_gb=used.egress_gb,
-                units=used.units,
-                spent=used.spent,
-            )
+        return Quantities(
+            cpu_s=step.cpu_s,
+            memory_gb_s=used.memory_gb_s * seconds,
+            gpu_s=used.gpu_s * seconds,
+            egress_gb=used.egress_gb,
+            units=used.units,
+            spent=used.spent,
         )
-    if count:
-        found.add(_beside_steps(past.receipts, count, found.cpu_s))
+
+    def run_share(self, steps: Iterable[Step]) -> Quantities:
+        """What a run of steps is expected to use beside them."""
+        seconds = [step.cpu_s for step in steps if step.cpu_s is not None]
+        if not seconds:
+            return Quantities()
+        return _beside_steps(self._past.receipts, len(seconds), sum(seconds))
+
+
+def estimate_cost(steps: Iterable[Step], past: PastWork, price: Price) -> float | None:
+    """The estimated cost of steps and of the run that they make.
+
+    Steps without history are left out; None if there are no others.
+    """
+    some, usual, found = tuple(steps), UsualWork(past), Quantities()
+    known = [used for step in some if (used := usual.of(step)) is not None]
+    if some and not known:
+        return None
+    for used in known:
+        found.add(used)
+    found.add(usual.run_share(some))
     return found.cost(price)
 
 

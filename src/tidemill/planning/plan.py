@@ -160,8 +160,8 @@ class Plan:
     versions that its trainings continue, by model. `reruns` are the stages that were requested to run again.
     `budgets` say what the plan is expected to take of each budget, and what doesn't fit.
     `deferred` is the work that can wait for a cheaper time, with prices in `price_unit`.
-    `cost` is what a run of it is expected to cost, without steps that only may follow; None without prices,
-    and if a step has no history.
+    `cost` is what a run of it is expected to cost, without steps that only may follow and those that have no
+    history; None without prices, and if no step has a history.
     """
 
     workflow: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tidemill.core.fingerprint import fingerprint
 from tidemill.costs.budget import BudgetPeriod, BudgetStatus, budgets_in_force, month_end
 from tidemill.costs.io.sums_reader import SpendingReader
+from tidemill.costs.reservation import LEAST
 from tidemill.ledger.workflow_scope import workflow_prefix
 from tidemill.ports.ledger import Ledger
 from tidemill.project.settings import Settings
@@ -25,13 +26,14 @@ def read_budgets(
     found = SpendingReader(
         ledger, zone=settings.metrics.zone, settings=settings.price_book, kept=kept
     ).read()
-    currency = settings.price_book.at(now).currency
+    price = settings.price_book.at(now)
     return tuple(
         BudgetStatus(
             budget=budget,
-            spent=found.of(budget, now, currency),
+            spent=found.of(budget, now, price.currency),
+            least=LEAST.share_of(budget.limit, price),
             warn=settings.budget.warn,
-            currency=currency,
+            currency=price.currency,
         )
         for budget in budgets
     )

@@ -13,15 +13,17 @@ from tidemill.costs.budget import (
     how_to_go_on,
 )
 from tidemill.costs.forecast import BudgetForecast, ExpectedStep, forecast
-from tidemill.costs.spent import Spent
+from tidemill.costs.spent import NOTHING_SPENT, Spent, spent_of
 from tidemill.ledger.price import Price
 from tidemill.ledger.run import Action
+from tidemill.planning.cost_estimate import UsualWork
 from tidemill.planning.deferrable import Deferral, computes
+from tidemill.planning.io.past_work import read_past_work
 from tidemill.planning.plan import Plan, Step
 from tidemill.ports.ledger import State
 from tidemill.project.budget_status import read_budgets
 from tidemill.project.workspace import Workspace
-from tidemill.runs.io.run_budget import CLOSING, RunBudget, expected_use, task_margin
+from tidemill.runs.io.run_budget import RunBudget, expected_use, needed_to_begin
 from tidemill.workflow.environment import PRODUCTION
 
 _SHOWN = 4
@@ -54,9 +56,13 @@ def run_budget(space: Workspace, state: State, plan: Plan) -> RunBudget | None:
     price = space.price
     deferral = Deferral(space.flow, space.environment, plan.steps)
     work = [step for step in plan.steps if computes(step)]
-    least = min((expected_use(step).cpu_s for step in work), default=0.0)
-    need = CLOSING + task_margin() + Spent(cpu_s=least)
-    full = [each for each in statuses if need.share_of(each.budget.limit, price) > each.left]
+    usual = _usual_work(space, work)
+    needs = [needed_to_begin(step, _usual_use(usual, step, price)) for step in work]
+    least = {
+        each: min((need.share_of(each.budget.limit, price) for need in needs), default=0.0)
+        for each in statuses
+    }
+    full = [each for each in statuses if each.is_used_up or least[each] > each.left]
     # A gate waits for the training and the evaluations that it judges.
     waits = {step.stage for step in work}
     is_all_limited = all(
@@ -65,16 +71,26 @@ def run_budget(space: Workspace, state: State, plan: Plan) -> RunBudget | None:
     )
     if work and full and is_all_limited:
         left = ", ".join(f"{stage} {number:,}" for stage, number in _counts(work).items())
+        short = "; ".join(f"{each}, and {each.show(least[each])} have to be left" for each in full)
         raise BudgetError(
-            f"nothing can begin: the budget of {'; '.join(map(str, full))}; "
-            f"left to do: {left}; {how_to_go_on(full)}"
+            f"nothing can begin: the budget of {short}; left to do: {left}; {how_to_go_on(full)}"
         )
     # That of an experiment is small: a single step that nobody expects may exceed it.
     is_own = space.environment != PRODUCTION and any(
         each.budget.period is BudgetPeriod.TOTAL for each in statuses
     )
     is_near = is_own or _is_near(statuses, work, price)
-    return RunBudget(statuses, price, is_limited=deferral, is_near=is_near)
+    return RunBudget(statuses, price, is_limited=deferral, usual=usual.of, is_near=is_near)
+
+
+def _usual_work(space: Workspace, steps: list[Step]) -> UsualWork:
+    """What steps should use, as the estimate of the plan's cost has it."""
+    return UsualWork(read_past_work(space.tools.ledger, {step.stage for step in steps}))
+
+
+def _usual_use(usual: UsualWork, step: Step, price: Price) -> Spent:
+    used = usual.of(step)
+    return NOTHING_SPENT if used is None else spent_of(used, price)
 
 
 def _is_near(statuses: tuple[BudgetStatus, ...], work: list[Step], price: Price) -> bool:
@@ -88,17 +104,20 @@ def _is_near(statuses: tuple[BudgetStatus, ...], work: list[Step], price: Price)
 
 def plan_forecast(space: Workspace, state: State, plan: Plan) -> tuple[BudgetForecast, ...]:
     """What a plan is expected to spend of each budget, and which of its steps don't fit."""
-    deferral = Deferral(space.flow, space.environment, plan.steps)
+    deferral, price = Deferral(space.flow, space.environment, plan.steps), space.price
+    work = [step for step in plan.steps if computes(step) and not step.unlikely]
+    usual = _usual_work(space, work)
     steps = [
         ExpectedStep(
             name=step.id,
-            expected=None if step.cpu_s is None else Spent(cpu_s=step.cpu_s),
+            expected=None if step.cpu_s is None else _usual_use(usual, step, price),
+            needs=needed_to_begin(step, _usual_use(usual, step, price)),
             is_limited=deferral(step),
         )
-        for step in plan.steps
-        if computes(step) and not step.unlikely
+        for step in work
     ]
-    return forecast(statuses_of(space, state), steps, space.price)
+    beside = spent_of(usual.run_share(work), price)
+    return forecast(statuses_of(space, state), steps, price, beside)
 
 
 def forecast_notes(forecasts: tuple[BudgetForecast, ...]) -> Iterator[str]:

@@ -211,10 +211,11 @@ def _budgets(
             continue
         waits = ""
         if status.is_used_up:
-            until = ""
+            month = ""
             if status.budget.period is BudgetPeriod.MONTH:
-                until = f" until {local_day(month_end(now, settings.metrics.zone), settings.metrics.zone)}"
-            waits = f": deferrable work waits{until}, or until {status.budget.setting} is raised"
+                end = local_day(month_end(now, settings.metrics.zone), settings.metrics.zone)
+                month = f"{end}, or until "
+            waits = f": deferrable work waits until {month}{status.budget.setting} is raised"
         yield Fact(text=f"budget of {status}{waits}", command="tidemill plan")
 
 

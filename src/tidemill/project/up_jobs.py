@@ -121,8 +121,12 @@ def _run(project: Project, job: UpJob) -> JobAnswer:
     except ConflictError as error:
         return JobAnswer(ending=Ending.BUSY, summary=str(error), exit_code=error.exit_code)
     except BudgetError as error:
-        # It goes on by itself when a month begins, or the settings change.
-        return JobAnswer(ending=Ending.OK, summary=str(error), exit_code=error.exit_code)
+        return _without_budget(error)
+
+
+def _without_budget(error: BudgetError, subject: str = "") -> JobAnswer:
+    """What is said of work that a budget stops: it goes on when a month begins, or the settings change."""
+    return JobAnswer(ending=Ending.OK, summary=f"{subject}{error}", exit_code=error.exit_code)
 
 
 def _run_ticks(project: Project) -> list[JobAnswer]:
@@ -144,8 +148,7 @@ def _run_tick(project: Project, tick: DueTick) -> JobAnswer:
     try:
         return _answer_of(project.schedules.run(tick, command=COMMAND, retried=retried))
     except BudgetError as error:
-        why = f"schedule {tick.schedule}: {error}"
-        return JobAnswer(ending=Ending.OK, summary=why, exit_code=error.exit_code)
+        return _without_budget(error, f"schedule {tick.schedule}: ")
     except (DeclarationError, UsageError) as error:
         why = f"schedule {tick.schedule}: {error}"
         return JobAnswer(ending=Ending.FAILED, failures=(why,), exit_code=error.exit_code)
@@ -184,6 +187,8 @@ def _run_deferred(project: Project) -> JobAnswer:
         receipt = project.run(off_peak=True, command=COMMAND, raise_on_failure=False)
     except ConflictError as error:
         return JobAnswer(ending=Ending.BUSY, summary=str(error), exit_code=error.exit_code)
+    except BudgetError as error:
+        return _without_budget(error)
     return _answer_of(receipt)
 
 

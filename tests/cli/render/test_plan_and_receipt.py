@@ -279,7 +279,7 @@ class TestPlan:
             render_plan_markdown(made, price=price),
             render_plan(made, why=True, price=price),
         ):
-            assert ", about 2 min (3 min CPU, cost 0.10 EUR); 3 steps" in text
+            assert ", about 2 min (3 min CPU, cost at least 0.10 EUR); 3 steps" in text
 
     def test_what_would_be_removed(self) -> None:
         lost = Missing(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any
 
 import pytest
 
 from tidemill.costs.budget import BudgetPeriod, BudgetStatus, SpendingBudget
+from tidemill.costs.quantities import Quantities
+from tidemill.costs.spent import Spent
 from tidemill.ledger.price import Price
 from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.planning.plan import Step
 from tidemill.ports.execution import TaskUsage
-from tidemill.runs.io.run_budget import RunBudget, StepPermit, expected_use
+from tidemill.runs.io.run_budget import RunBudget, StepPermit, expected_use, needed_to_begin
 from tidemill.steps.step_messages import StepCost
 from tidemill.workflow.spending_limit import SpendingLimit
 
@@ -61,9 +63,9 @@ def test_steps_begin_while_they_fit_and_wait_for_others() -> None:
     assert own.reserve("1", step(cpu_s=2.0), 1.0) == BEGINS
     assert own.reserve("2", step(cpu_s=3.0), 1.0) == WAITS
     assert own.reserve("3", step(cpu_s=1.0), 1.0) == BEGINS
-    assert own.settle("1", StepCost(), 0.0)
-    assert own.settle("3", StepCost(), 0.0)
-    assert not own.settle("3", StepCost(), 0.0)
+    assert own.settle("1", StepCost())
+    assert own.settle("3", StepCost())
+    assert not own.settle("3", StepCost())
     assert own.reserve("2", step(cpu_s=3.0), 1.0) == BEGINS
     assert not [*own.messages(())]
 
@@ -115,7 +117,7 @@ def test_urgent_steps_begin_and_count() -> None:
     own = budget(5.0, clock)
     assert own.reserve("1", step("urgent", cpu_s=90.0), 1.0) == BEGINS
     clock.at += 4.0
-    assert not own.settle("1", StepCost(), 0.0)
+    assert not own.settle("1", StepCost())
     assert not own.reserve("2", step(cpu_s=1.0), 1.0).begins
 
 
@@ -153,12 +155,12 @@ def test_memory_and_calls_of_services_count() -> None:
     assert own.reserve("1", step(cpu_s=1.0), 1.0, 10**9) == BEGINS
     ten = TaskUsage(wall_s=10.0, peak_rss=10**9)
     assert not own.find_over({"1": ten}, 0.0)
-    own.settle("1", StepCost(wall_s=10.0, peak_rss=10**9), 0.0)
+    own.settle("1", StepCost(wall_s=10.0, peak_rss=10**9))
     # What a task held is counted once.
     assert own.reserve("2", step(cpu_s=7.0), 1.0, 10**9) == BEGINS
     assert own.reserve("3", step(cpu_s=7.0), 1.0, 10**9) == WAITS
     own = room()
-    own.settle("0", StepCost(), 29.0)
+    own.settle("0", StepCost(), Quantities(spent=29.0))
     assert not own.reserve("1", step(cpu_s=1.0), 1.0).begins
 
 
@@ -169,7 +171,7 @@ def test_devices_count() -> None:
     assert own.reserve("1", step(cpu_s=1.0), 1.0, gpus=2) == BEGINS
     assert not own.find_over({"1": TaskUsage(wall_s=14.0)}, 0.0)
     assert [*own.find_over({"1": TaskUsage(wall_s=14.9)}, 0.0)] == ["1"]
-    own.settle("1", StepCost(wall_s=14.9), 0.0)
+    own.settle("1", StepCost(wall_s=14.9))
     assert not own.reserve("2", step(cpu_s=1.0), 1.0, gpus=2).begins
     assert own.reserve("3", step(cpu_s=1.0), 1.0) == BEGINS
 
@@ -183,7 +185,47 @@ def test_a_training_waits_for_the_trials_that_a_budget_stopped() -> None:
 
 @pytest.mark.parametrize("cap", [0, 10**9])
 def test_what_is_expected(cap: int) -> None:
-    found = expected_use(step(cpu_s=10.0), cap)
+    found = expected_use(step(cpu_s=10.0), cap=cap)
     assert found.cpu_s == pytest.approx(12.0)
     assert found.memory_gb_s == pytest.approx(12.0 if cap else 24.0)
     assert 0 < expected_use(step(cpu_s=None)).cpu_s < 0.1
+
+
+def tokens(number: float) -> Quantities:
+    return Quantities(units={"tokens": number})
+
+
+def test_units_count_and_are_reserved_as_steps_of_the_run_used_them() -> None:
+    limit = SpendingLimit(amount=25.0)
+    held = BudgetStatus(budget=SpendingBudget(setting="budget.monthly", limit=limit), spent=0.0)
+    clock = Clock()
+    own = RunBudget(
+        [held],
+        Price(units={"tokens": 1.0}, egress_gb=1.0),
+        is_limited=lambda _: True,
+        usual=lambda step: tokens(20.0) if step.stage == "known" else None,
+        workers=8,
+        cpu_clock=clock,
+        own_clock=clock,
+    )
+    # Nobody knows what the first one uses.
+    assert own.reserve("1", step(), 1.0) == BEGINS
+    assert own.settle("1", StepCost(wall_s=1.0), tokens(10.0))
+    assert own.reserve("2", step(), 1.0) == BEGINS
+    assert own.reserve("3", step(), 1.0) == WAITS
+    assert own.settle("2", StepCost(wall_s=1.0), Quantities(egress_gb=10.0))
+    assert not own.reserve("3", step(), 1.0).begins
+    # One that failed before it began tells nothing, and history tells of other stages.
+    assert own.reserve("4", step("other"), 1.0) == BEGINS
+    assert own.settle("4", StepCost())
+    assert own.reserve("4", step("other"), 1.0) == BEGINS
+    assert own.settle("4", StepCost(wall_s=1.0))
+    assert not own.reserve("5", step("known"), 1.0).begins
+
+
+def test_what_has_to_be_left_for_a_step_to_begin() -> None:
+    usual = Spent(cpu_s=9.0, memory_gb_s=5.0, gpu_s=6.0, external=7.0)
+    found = needed_to_begin(step(cpu_s=10.0), usual)
+    assert astuple(found) == pytest.approx((12.5, 6.0, 7.2, 8.4))
+    # A quick one may run until it is looked at.
+    assert needed_to_begin(step(cpu_s=0.0)).cpu_s == pytest.approx(0.85)

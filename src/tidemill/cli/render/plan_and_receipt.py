@@ -198,8 +198,10 @@ def _headline(plan: Plan, price: Price) -> str:
 def _cost_text(plan: Plan, price: Price) -> str:
     cpu = plan.estimate.cpu_s or 0.0
     cost = price.of(cpu) if plan.cost is None else plan.cost
+    least = "at least " if plan.estimate.unknown else ""
     return (
-        f"{approximate_seconds(cpu)} CPU{f', cost {money(cost, price.currency)}' if cost else ''}"
+        f"{approximate_seconds(cpu)} CPU"
+        f"{f', cost {least}{money(cost, price.currency)}' if cost else ''}"
     )
 
 

@@ -7,10 +7,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from tidemill.costs.budget import BudgetStatus, how_to_go_on
-from tidemill.costs.reservation import Reservations
-from tidemill.costs.spent import NOTHING_SPENT, Spent
+from tidemill.costs.quantities import Quantities
+from tidemill.costs.reservation import CLOSING, MEMORY_GB, Reservations, task_margin
+from tidemill.costs.spent import NOTHING_SPENT, Spent, spent_of
 from tidemill.ledger.io.process_usage import Stopwatch, cpu_with_children, peak_memory
 from tidemill.ledger.price import GB, Price
 from tidemill.ledger.run import Action, Attempt, Outcome
@@ -19,13 +21,6 @@ from tidemill.planning.plan import Step
 from tidemill.ports.execution import TaskUsage
 from tidemill.steps.step_messages import StepCost
 
-# What a run needs to end: to record its steps and itself, and to close its workers.
-CLOSING = Spent(cpu_s=0.5)
-# A task may compute for so long until it is looked at again and has ended; a busy machine looks late. The
-# process of the run then records what came of it.
-_LATE_S, _RECORDING_S = 0.3, 0.05
-# The memory that a task without a cap is taken to hold, in gigabytes.
-_MEMORY_GB = 2.0
 # Estimates are means: half of the steps take longer.
 _SAFETY = 1.2
 _DONE = (Outcome.OK, Outcome.BOUND, Outcome.CURRENT)
@@ -46,17 +41,18 @@ class RunBudget:
 
     `is_limited` says which steps the budgets stop; the others only count. With `is_near` so little is left
     that they run where they can be stopped, at most as many at once as there are `workers`, so that nothing
-    is reserved for steps that only wait for one. `cpu_clock` returns the
-    CPU seconds of this process and of its children that ended, `own_clock` those of this process alone. It
-    is used from the run's own thread and from those of engines.
+    is reserved for steps that only wait for one. `usual` is what a step should use by earlier ones.
+    `cpu_clock` returns the CPU seconds of this process and of its children that ended, `own_clock` those of
+    this process alone. It is used from the run's own thread and from those of engines.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it decides by, and two clocks
         self,
         statuses: Sequence[BudgetStatus],
         price: Price,
         *,
         is_limited: Callable[[Step], bool],
+        usual: Callable[[Step], Quantities | None] = lambda _: None,
         is_near: bool = True,
         workers: int = 1,
         cpu_clock: Callable[[], float] = cpu_with_children,
@@ -65,7 +61,9 @@ class RunBudget:
         self._lock = threading.Lock()
         self._statuses = tuple(statuses)
         self._room = Reservations(statuses, price, closing=CLOSING)
+        self._price = price
         self._is_limited = is_limited
+        self._usual = usual
         self._is_near = is_near
         self.workers = workers
         self._cpu_clock, self._own_clock = cpu_clock, own_clock
@@ -77,6 +75,9 @@ class RunBudget:
         self._ended = NOTHING_SPENT
         self._running: dict[str, Spent] = {}
         self._gpus: dict[str, int] = {}
+        # The steps of tasks, and the money that steps of each stage and action cost in this run.
+        self._steps: dict[str, Step] = {}
+        self._charged: dict[tuple[str, Action], list[float]] = {}
         self._trials = set[str]()
         self._stopped = 0
         self._hit: dict[str, BudgetStatus] = {}
@@ -97,19 +98,34 @@ class RunBudget:
             if self._is_near and self._room.tasks >= self.workers:
                 return StepPermit(begins=False, waits=True)
             self._room.look(self._used(), {})
-            expected, margin = expected_use(step, cap, gpus), task_margin(cpus, cap, gpus)
-            full = self._room.reserve(task, expected, margin)
+            expected = expected_use(step, self._usual_of(step), cap, gpus)
+            full = self._room.reserve(task, expected, task_margin(cpus, cap, gpus))
             if full is None:
-                self._gpus[task] = gpus
+                self._gpus[task], self._steps[task] = gpus, step
                 return StepPermit(begins=True)
             if self._room.tasks:
                 return StepPermit(begins=False, waits=True)
             self._hit.setdefault(full.budget.setting, full)
         return StepPermit(begins=False, why=f"not begun: it may exceed the budget of {full}")
 
-    def settle(self, task: str, cost: StepCost, external: float = 0.0) -> bool:
-        """Note what a task used that ended; whether steps that wait may begin now."""
+    def _usual_of(self, step: Step) -> Spent:
+        """What a step should use by earlier ones; for services, those of this run tell best."""
+        used = self._usual(step)
+        usual = NOTHING_SPENT if used is None else spent_of(used, self._price)
+        charged = self._charged.get((step.stage, step.action))
+        return usual if charged is None else replace(usual, external=fmean(charged))
+
+    def settle(self, task: str, cost: StepCost, others: Quantities | None = None) -> bool:
+        """Note what a task used that ended, with `others` beside its CPU time, memory and devices.
+
+        Return whether steps that wait may begin now.
+        """
+        external = 0.0 if others is None else spent_of(others, self._price).external
         with self._lock:
+            step = self._steps.pop(task, None)
+            # One that failed before it began tells nothing.
+            if step is not None and (external or cost.wall_s):
+                self._charged.setdefault((step.stage, step.action), []).append(external)
             self._running.pop(task, None)
             gpus = self._gpus.pop(task, 0)
             self._ended += Spent(
@@ -182,21 +198,18 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{stage} {number:,}" for stage, number in counts.items()) or "nothing"
 
 
-def expected_use(step: Step, cap: int = 0, gpus: int = 0) -> Spent:
-    """What a step is expected to use, with some safety."""
+def expected_use(step: Step, usual: Spent = NOTHING_SPENT, cap: int = 0, gpus: int = 0) -> Spent:
+    """What a step is expected to use, with some safety; memory and devices as `usual`, or by its limits."""
     wall_s = expected_seconds(step)
-    cpu_s = wall_s if step.cpu_s is None else step.cpu_s
-    memory = cap / GB if cap else _MEMORY_GB
-    return Spent(
-        cpu_s=_SAFETY * cpu_s,
-        memory_gb_s=_SAFETY * wall_s * memory,
-        gpu_s=_SAFETY * wall_s * gpus,
+    found = Spent(
+        cpu_s=wall_s if step.cpu_s is None else step.cpu_s,
+        memory_gb_s=usual.memory_gb_s or wall_s * (cap / GB if cap else MEMORY_GB),
+        gpu_s=usual.gpu_s or wall_s * gpus,
+        external=usual.external,
     )
+    return found.times(_SAFETY)
 
 
-def task_margin(cpus: float = 1.0, cap: int = 0, gpus: int = 0) -> Spent:
-    """The most that a step uses until it is looked at again and has ended."""
-    memory = cap / GB if cap else _MEMORY_GB
-    return Spent(
-        cpu_s=cpus * _LATE_S + _RECORDING_S, memory_gb_s=memory * _LATE_S, gpu_s=gpus * _LATE_S
-    )
+def needed_to_begin(step: Step, usual: Spent = NOTHING_SPENT) -> Spent:
+    """What has to be left of budgets for a step to begin."""
+    return CLOSING + expected_use(step, usual).most(task_margin())

@@ -221,7 +221,8 @@ def receipt_of(
         failures=group_failures(attempts, job.plan.steps),
         memory_gb_s=memory,
         off_peak=job.saving(stages) if job.saving is not None else None,
-        estimated_cost=job.plan.cost,
+        # Without a part of the steps it can't be compared with the cost.
+        estimated_cost=None if job.plan.estimate.unknown else job.plan.cost,
     )
 
 

@@ -15,6 +15,8 @@ from heapq import heappop, heappush
 from tidemill.core.counts import plural
 from tidemill.core.errors import BudgetError, UsageError
 from tidemill.core.partition import place_name
+from tidemill.costs.quantities import Quantities
+from tidemill.ledger.price import GB
 from tidemill.ledger.run import Attempt, Outcome
 from tidemill.planning.batches import can_batch
 from tidemill.planning.deferrable import computes
@@ -27,7 +29,7 @@ from tidemill.runs.io.job import Job
 from tidemill.runs.io.publisher import Publisher
 from tidemill.runs.io.ready_queue import ReadyQueue, StepIndex
 from tidemill.runs.io.step_lifecycle import StepLifecycle
-from tidemill.runs.io.step_progress import StepInProgress, StepResult
+from tidemill.runs.io.step_progress import StepInProgress, StepResult, bytes_written
 from tidemill.runs.io.withheld_tables import WithheldTables
 from tidemill.steps.step_messages import StepCost, StepFailure, StepOutput
 from tidemill.workflow.stage import Kind
@@ -239,11 +241,22 @@ class Scheduler:
     ) -> None:
         """Count on budgets what a step used, which has ended where it was computed."""
         if self._budget is not None:
-            memo = output.memo if output is not None else None
-            spent = memo.spent if memo is not None else 0.0
-            self._has_settled |= self._budget.settle(str(index), cost, spent)
+            others = None if output is None else self._other_use(index, output)
+            self._has_settled |= self._budget.settle(str(index), cost, others)
             if isinstance(output, StepFailure) and output.fate == Fate.BUDGET:
                 self._budget.note_stop(self._steps[index])
+
+    def _other_use(self, index: StepIndex, output: StepOutput | StepFailure) -> Quantities:
+        """What a step used beside CPU time, memory and devices: services, units, and what it sends."""
+        sink = self._flow[self._steps[index].stage].sink
+        sent = 0
+        if isinstance(output, StepOutput) and sink is not None and sink.is_remote:
+            sent = bytes_written(self._running[index], output)
+        return Quantities(
+            egress_gb=sent / GB,
+            units={**output.units},
+            spent=output.memo.spent if output.memo is not None else 0.0,
+        )
 
     def _take_unbudgeted(self) -> list[StepIndex]:
         """Take the steps that waited for others to end, if some did since."""

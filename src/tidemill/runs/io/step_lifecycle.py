@@ -42,6 +42,7 @@ from tidemill.runs.io.step_progress import (
     ClaimedElsewhere,
     StepInProgress,
     StepResult,
+    bytes_written,
     failed_attempt,
     is_missing,
     new_attempt,
@@ -317,7 +318,7 @@ class StepLifecycle:
         if begun.reuse is Action.BIND:
             return {"outcome": Outcome.BOUND}
         rows, size = self._published.input_size(begun.step)
-        written = _bytes_written(begun, made)
+        written = bytes_written(begun, made)
         is_sent = stage.sink is not None and stage.sink.is_remote
         message = begun.attempt.message, _warnings(stage, made.product)
         return {
@@ -450,11 +451,3 @@ def _warnings(stage: Stage, product: Product) -> str:
     if stage.kind not in (Kind.MODEL, Kind.EVALUATE) or not product.findings:
         return ""
     return f"{stage.name}: {'; '.join(found.message for found in product.findings)}"
-
-
-def _bytes_written(begun: StepInProgress, made: StepOutput) -> int:
-    """The bytes that a step added: without columns that stayed as they were."""
-    if not made.columns or begun.work is None or begun.work.held is None:
-        return made.product.bytes
-    there = begun.work.held.objects
-    return sum(part.bytes for part in made.product.parts if part.object not in there)

@@ -131,3 +131,11 @@ def failed_attempt(attempt: Attempt, failure: StepFailure) -> Attempt:
         fate=failure.fate,
         findings=failure.findings,
     )
+
+
+def bytes_written(begun: StepInProgress, made: StepOutput) -> int:
+    """The bytes that a step added: without columns that stayed as they were."""
+    if not made.columns or begun.work is None or begun.work.held is None:
+        return made.product.bytes
+    there = begun.work.held.objects
+    return sum(part.bytes for part in made.product.parts if part.object not in there)
