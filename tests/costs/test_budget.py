@@ -95,6 +95,17 @@ def test_the_status(limit: float, spent: float, left: float, warns: bool, text: 
     assert nearly.is_warning
 
 
+def test_what_was_spent_in_other_currencies_is_told() -> None:
+    budget = SpendingBudget(setting="x", limit=TEN, environment="dev", period=BudgetPeriod.TOTAL)
+    found = BudgetStatus(budget=budget, spent=0.0, currency="USD")
+    assert not found.is_told
+    other = replace(found, uncounted=(("EUR", 80.0), ("GBP", 0.5)))
+    assert (other.is_told, other.is_warning, other.left) == (True, False, 10.0)
+    assert str(other) == (
+        "dev: 0 USD of 10 USD spent (0%), without 80 EUR and 0.50 GBP spent before the currency changed"
+    )
+
+
 @pytest.mark.parametrize(
     ("amount", "in_cpu_hours", "text"),
     [

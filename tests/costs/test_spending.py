@@ -244,6 +244,9 @@ def test_work_costs_what_it_cost_then() -> None:
     whole = SpendingBudget(setting="x", limit=MONEY, environment="dev", period=BudgetPeriod.TOTAL)
     assert found.of(whole, NOW, "EUR") == 5.0
     assert found.of(whole, NOW, "USD") == 5.0
+    assert found.other_currencies(whole, NOW, "USD") == {"EUR": 5.0}
+    assert found.other_currencies(whole, NOW, "GBP") == {"EUR": 5.0, "USD": 5.0}
+    assert found.other_currencies(replace(whole, limit=LIMIT), NOW, "USD") == {}
     assert found.of(whole, NOW, "CHF") == 0.0
 
 

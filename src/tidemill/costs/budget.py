@@ -77,7 +77,8 @@ class SpendingBudget:
 class BudgetStatus:
     """What was spent of a budget, in the unit of its limit; commands warn above the share `warn`.
 
-    With less left than `least`, nothing begins that it limits.
+    With less left than `least`, nothing begins that it limits. What was spent in other currencies is
+    `uncounted`.
     """
 
     budget: SpendingBudget
@@ -85,6 +86,7 @@ class BudgetStatus:
     least: float = 0.0
     warn: float = 0.8
     currency: str = ""
+    uncounted: tuple[tuple[str, float], ...] = ()
 
     @property
     def left(self) -> float:
@@ -102,6 +104,11 @@ class BudgetStatus:
         return self.is_used_up or self.spent >= self.warn * self.budget.limit.amount
 
     @property
+    def is_told(self) -> bool:
+        """Whether commands say how far it is used up: also if they don't count all that was spent."""
+        return self.is_warning or bool(self.uncounted)
+
+    @property
     def share(self) -> float:
         """The share that was spent; 1 of a budget of 0."""
         amount = self.budget.limit.amount
@@ -113,7 +120,11 @@ class BudgetStatus:
 
     def __str__(self) -> str:
         limit = self.show(self.budget.limit.amount)
-        return f"{self.budget.about}: {self.show(self.spent)} of {limit} spent ({self.share:.0%})"
+        spent = f"{self.budget.about}: {self.show(self.spent)} of {limit} spent ({self.share:.0%})"
+        if not self.uncounted:
+            return spent
+        others = [show_amount(amount, self.budget.limit, name) for name, amount in self.uncounted]
+        return f"{spent}, without {' and '.join(others)} spent before the currency changed"
 
 
 def budget_faults(settings: BudgetSettings, price: Price, place: str) -> Iterator[Fault]:

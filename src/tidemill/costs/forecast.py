@@ -53,7 +53,7 @@ class BudgetForecast:
         """Whether people should see it: not for a plan that takes next to nothing of a month's budget."""
         status = self.status
         is_small = not status.budget.environment and self.expected < _SMALL * status.left
-        return self.is_exceeded or status.is_warning or not is_small
+        return self.is_exceeded or status.is_told or not is_small
 
     def document(self) -> dict[str, object]:
         """What commands print with `--json`; amounts are in the `unit`."""

@@ -51,6 +51,12 @@ class SpentSum:
         """How much of a limit it takes; money in other currencies than that of the limit isn't added."""
         return self.cpu_s / HOUR_S if limit.in_cpu_hours else self.money.get(currency, 0.0)
 
+    def other_currencies(self, limit: SpendingLimit, currency: str) -> Mapping[str, float]:
+        """The money in other currencies, which a limit of money leaves out."""
+        if limit.in_cpu_hours:
+            return {}
+        return {name: amount for name, amount in self.money.items() if amount and name != currency}
+
 
 @dataclass(slots=True, kw_only=True)
 class OpenRunSpending:
@@ -90,13 +96,25 @@ class Spending:
 
     def of(self, budget: SpendingBudget, now: float, currency: str) -> float:
         """What was spent of a budget, in the unit of its limit."""
+        return sum(each.amount(budget.limit, currency) for each in self._sums(budget, now))
+
+    def other_currencies(
+        self, budget: SpendingBudget, now: float, currency: str
+    ) -> dict[str, float]:
+        """What was spent in other currencies, which isn't in what was spent of a budget."""
+        found: dict[str, float] = {}
+        for each in self._sums(budget, now):
+            add_amounts(found, each.other_currencies(budget.limit, currency))
+        return found
+
+    def _sums(self, budget: SpendingBudget, now: float) -> list[SpentSum]:
         if budget.period is BudgetPeriod.TOTAL:
             sums = [self.totals.get(budget.environment)]
         else:
             month = month_of(now, self.zone)
             names = [budget.environment] if budget.environment else [*self.months]
             sums = [self.months.get(name, {}).get(month) for name in names]
-        return sum(each.amount(budget.limit, currency) for each in sums if each is not None)
+        return [each for each in sums if each is not None]
 
     def _add(self, environment: str, at: float, used: Quantities, price: Price) -> None:
         months = self.months.setdefault(environment, {})

@@ -34,6 +34,7 @@ def read_budgets(
             least=LEAST.share_of(budget.limit, price),
             warn=settings.budget.warn,
             currency=price.currency,
+            uncounted=tuple(sorted(found.other_currencies(budget, now, price.currency).items())),
         )
         for budget in budgets
     )

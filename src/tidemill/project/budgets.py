@@ -40,7 +40,9 @@ def statuses_of(space: Workspace, state: State) -> tuple[BudgetStatus, ...]:
         return found
     # A branch begins with nothing spent, whatever one of its name spent before.
     return tuple(
-        replace(status, spent=0.0) if status.budget.period is BudgetPeriod.TOTAL else status
+        replace(status, spent=0.0, uncounted=())
+        if status.budget.period is BudgetPeriod.TOTAL
+        else status
         for status in found
     )
 

@@ -207,7 +207,7 @@ def _budgets(
     """The budgets that are nearly used up, and what waits because of those that are."""
     here = state.environments.get(state.environment, Environment(name=state.environment))
     for status in read_budgets(settings, ledger, here, workflow, now):
-        if not status.is_warning:
+        if not status.is_told:
             continue
         waits = ""
         if status.is_used_up:

@@ -163,7 +163,7 @@ class RunBudget:
     ) -> Iterator[str]:
         """Warn of budgets; say which ones stopped steps, what is done and left, and how to go on."""
         for status in self._statuses:
-            if status.is_warning and status.budget.setting not in self._hit:
+            if status.is_told and status.budget.setting not in self._hit:
                 yield f"budget of {status}"
         if unstoppable:
             yield (
