@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tidemill.core.python_command import python_module
 from tidemill.core.redaction import redact
 from tidemill.offpeak.offpeak_settings import OffPeakSettings
 from tidemill.offpeak.price_curve import PriceCurve
@@ -61,7 +61,7 @@ def _call_function(settings: OffPeakSettings, root: Path) -> str:
     """What a function of the project returns, as JSON; it runs in a process that can be ended."""
     try:
         done = subprocess.run(
-            [sys.executable, "-m", _WORKER, settings.function, str(root)],
+            python_module(_WORKER, settings.function, str(root)),
             cwd=root,
             stdin=subprocess.DEVNULL,
             capture_output=True,
