@@ -254,6 +254,9 @@ def test_one_that_is_not_active_sees_nothing(file: Path) -> None:
     ("path", "hidden"),
     [
         ("/etc/localtime", False),
+        ("/dev/urandom", False),
+        # Users keep files there, too.
+        ("/dev/shm/rates.csv", True),
         # As macOS resolves /etc/localtime, and its time zones.
         ("/private/etc/localtime", False),
         ("/private/var/db/timezone/tz/2026a.1.0/zoneinfo/Europe/Berlin", False),

@@ -25,6 +25,8 @@ from tidemill.reuse.recipe import describe_hidden_input
 # /var in /private, and its time zones in /var/db.
 _SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib/", "/System/", "/Library/",
            "/private/etc/", "/private/var/db/")  # fmt: skip
+# Files of users, in memory.
+_SHARED_MEMORY = "/dev/shm/"
 _PACKAGES = ("/site-packages/", "/dist-packages/", "/__pycache__/", "/zoneinfo/")
 _WRITES = os.O_WRONLY | os.O_RDWR
 _TIDEMILL = str(Path(__file__).parents[2])
@@ -126,7 +128,9 @@ def _is_hidden(
     if kind == "network":
         address = arguments[1] if len(arguments) > 1 else arguments[0]
         return not isinstance(address, (str, bytes)) or len(arguments) == 1
-    return caller.direct or path is None or not path.startswith(_SYSTEM)
+    if caller.direct or path is None or path.startswith(_SHARED_MEMORY):
+        return True
+    return not path.startswith(_SYSTEM)
 
 
 def _path_in(event: str, arguments: tuple[Any, ...]) -> str | None:
