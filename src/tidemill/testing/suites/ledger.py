@@ -104,6 +104,7 @@ class AppendSuite:
             "Ticked",
             *served,
             *governed,
+            "NoteSent",
             "RunEnded",
             "LineageDropped",
             "ChangesSeen",
