@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from datetime import UTC, datetime
 
 from tidemill.core.counts import plural
-from tidemill.core.local_day import time_zone
 from tidemill.scorecard.change_record import ChangesReport, Wait, WaitingChange
 from tidemill.scorecard.change_report import report_changes
 from tidemill.scorecard.change_times import ChangeTimes
 from tidemill.scorecard.number import NumberPoint, NumberUnit, ScoreNumber
 from tidemill.scorecard.window import ScoreWindow, ScoreWindows
-from tidemill.scorecard.wording import duration_text, share_text
+from tidemill.scorecard.wording import duration_text, moment_text, share_text
 
 _SHORT = 10
 # What a change waits for in each split, what may make it shorter, and the command to look.
@@ -135,21 +133,12 @@ def change_rows(report: ChangesReport, zone: str) -> Iterator[tuple[str, ...]]:
     """The changes as rows under `CHANGE_HEADERS`: those that wait, then the delivered ones, newest first."""
     for waiting in sorted(report.waiting, key=lambda each: -each.committed):
         yield (
-            waiting.id[:_SHORT], _moment(waiting.committed, zone), f"> {duration_text(waiting.age)}",
+            waiting.id[:_SHORT], moment_text(waiting.committed, zone), f"> {duration_text(waiting.age)}",
             "", "", "", "", f"waits for {waits_for(waiting)}", ", ".join(waiting.stages),
         )  # fmt: skip
     for each in reversed(report.delivered):
         yield (
-            each.id[:_SHORT], _moment(each.committed, zone), duration_text(each.took),
+            each.id[:_SHORT], moment_text(each.committed, zone), duration_text(each.took),
             *(duration_text(each.splits[name]) for name in _SPLITS),
             each.item or "published", ", ".join(each.stages),
         )  # fmt: skip
-
-
-def _moment(at: float, zone: str) -> str:
-    try:
-        return (
-            datetime.fromtimestamp(at, UTC).astimezone(time_zone(zone)).strftime("%Y-%m-%d %H:%M")
-        )
-    except (OSError, OverflowError, ValueError):
-        return f"{at:.0f} s"

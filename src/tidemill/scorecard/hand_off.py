@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-from tidemill.core.local_day import time_zone
 from tidemill.governance.page_values import PageSection, ReviewPage
 from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.run import RunInfo
@@ -14,6 +12,7 @@ from tidemill.operations.problem import Problem
 from tidemill.operations.schedule import SchedulePause, Upcoming, describe_pause
 from tidemill.operations.silences import SilenceState
 from tidemill.planning.freshness import format_age
+from tidemill.scorecard.wording import moment_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,7 @@ def hand_off_page(known: HandOff) -> ReviewPage:
         ("Paused schedules", tuple(f"{n}: {describe_pause(p)}" for n, p in known.pauses.items())),
         ("Last deliveries", tuple(_deliveries(known))),
     )
-    moment = _moment(known.now, known.zone)
+    moment = moment_text(known.now, known.zone)
     return ReviewPage(
         title=f"{known.workflow} in {known.environment}: hand-off",
         state=f"As of {moment}, {known.zone}.",
@@ -74,7 +73,7 @@ def _silence(state: SilenceState, known: HandOff) -> str:
     silence = state.silence
     patterns = (("stage", silence.stage), ("kind", silence.kind), ("severity", silence.severity))
     what = ", ".join(f"{name} {pattern}" for name, pattern in patterns if pattern != "*")
-    until = _moment(silence.expires, known.zone)
+    until = moment_text(silence.expires, known.zone)
     return f"{what or 'all alerts'} until {until} by {silence.actor}: {silence.reason}"
 
 
@@ -88,24 +87,14 @@ def _running(known: HandOff) -> Iterator[str]:
 def _upcoming(known: HandOff) -> Iterator[str]:
     for each in known.upcoming:
         if each.due is not None:
-            yield f"{_moment(each.due, known.zone)}: {each.schedule} ({each.because})"
+            yield f"{moment_text(each.due, known.zone)}: {each.schedule} ({each.because})"
 
 
 def _deliveries(known: HandOff) -> Iterator[str]:
     for each in known.deliveries:
         what = "rolled back to" if each.rollback else "delivered"
         why = f": {each.reason}" if each.reason else ""
-        at = _moment(each.at, known.zone)
+        at = moment_text(each.at, known.zone)
         yield f"{at}: {each.name} {what} {each.artifact.id} by {each.actor}{why}"
     if known.effects:
         yield f"{known.effects:,} waiting to be carried out by the next run"
-
-
-def _moment(at: float, zone: str) -> str:
-    """A Unix time in a time zone, to the minute; the seconds for one beyond the calendar."""
-    try:
-        return (
-            datetime.fromtimestamp(at, UTC).astimezone(time_zone(zone)).strftime("%Y-%m-%d %H:%M")
-        )
-    except (OSError, OverflowError, ValueError):
-        return f"{at:.0f} s"

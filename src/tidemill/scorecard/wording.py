@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
+from tidemill.core.local_day import time_zone
 from tidemill.scorecard.number import NumberUnit, ScoreNumber
 
 NOT_AVAILABLE = "n/a"
@@ -26,6 +28,16 @@ def duration_text(seconds: float) -> str:
         whole, rest = divmod(round(seconds / smaller), round(length / smaller))
         return f"{whole:,} {unit} {rest} {name}" if rest and whole < 10 else f"{whole:,} {unit}"
     raise AssertionError(seconds)
+
+
+def moment_text(at: float, zone: str) -> str:
+    """A Unix time in a time zone, to the minute; the seconds for one beyond the calendar."""
+    try:
+        return (
+            datetime.fromtimestamp(at, UTC).astimezone(time_zone(zone)).strftime("%Y-%m-%d %H:%M")
+        )
+    except (OSError, OverflowError, ValueError):
+        return f"{at:.0f} s"
 
 
 def money_text(amount: float, currency: str) -> str:
