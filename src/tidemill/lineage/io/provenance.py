@@ -5,7 +5,7 @@ Everything is read from the ledger; nothing is recomputed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from tidemill.contracts.column import Column
@@ -31,6 +31,8 @@ from tidemill.workflow.trigger import TriggerEvidence
 
 # So many of the runs that published something are described.
 _MOST_RUNS = 20
+# The length of the time at the beginning of a run's id.
+_SECOND = len("20260101-000000")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,13 +279,15 @@ def _frozen(
     )
 
 
-def _runs(ledger: Ledger, wanted: Collection[str]) -> tuple[ProducingRun, ...]:
+def _runs(ledger: Ledger, wanted: Set[str]) -> tuple[ProducingRun, ...]:
     """The last of some runs, oldest first."""
-    # The ids of runs begin with their time.
-    subjects = tuple(map(run_subject, sorted({*wanted})[-_MOST_RUNS:]))
-    if not subjects:
+    if not wanted:
         return ()
-    started = ledger.events(kinds=("RunStarted",), where=EventFilter(among=subjects))
+    # The ids of runs begin with their second; which of the same second came first, the events tell.
+    seconds = sorted(run[:_SECOND] for run in wanted)
+    last = [run for run in wanted if run[:_SECOND] >= seconds[-_MOST_RUNS:][0]]
+    where = EventFilter(among=tuple(map(run_subject, sorted(last))))
+    started = [*ledger.events(kinds=("RunStarted",), where=where)][-_MOST_RUNS:]
     return tuple(
         ProducingRun(
             run=fact.event.run,
