@@ -21,7 +21,7 @@ from tidemill.testing.off_peak_records import deferred_work
         ({"price_at_once": None}, "09:00 UTC; it has to end"),
         ({"price": None}, "09:00 UTC; it has to end"),
         ({"price_at_once": 0.0}, "09:00 UTC; it has to end"),
-        ({"price": -0.3}, "which saves 200 %"),
+        ({"price": -0.3}, "09:00 UTC, when the price is below 0; it has to end"),
         ({"price": 0.2999}, "09:00 UTC; it has to end"),
         (
             {"late": True},
@@ -29,9 +29,11 @@ from tidemill.testing.off_peak_records import deferred_work
             "it will probably be LATE",
         ),
         (
-            {"start": 1_357_000_000.0},
-            "train model isn't cheaper before 2013-01-02 00:26 UTC (`default_deadline`)",
+            {"at_once": True},
+            "train model runs now: it doesn't get cheaper before its deadline, 2013-01-02 00:26 UTC "
+            "(`default_deadline`)",
         ),
+        ({"at_once": True, "price": None}, "no prices are known until its deadline, 2013-01-02"),
         ({"start": 1e300}, "waits until 1e+300 s"),
         (
             {"action": "run", "partitions": ("2013-01-01", "2013-01-02", "2013-01-03")},

@@ -219,4 +219,4 @@ def test_late_work_begins_at_once_and_says_so() -> None:
 def test_without_prices_nothing_waits() -> None:
     work: DeferredWork = placed(TRAIN, curve=PriceCurve())["mod"]
     assert (work.start, work.share) == (NOW, None)
-    assert work.because.endswith("no prices are known until then, so it doesn't wait")
+    assert work.at_once

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tidemill.ledger.off_peak import OffPeakSaving
+from tidemill.ledger.off_peak import DeferredWork, OffPeakSaving
+from tidemill.ledger.off_peak_events import WorkDeferred
 from tidemill.ledger.run import StageTotals
 from tidemill.offpeak.offpeak_settings import OffPeakSettings
 from tidemill.offpeak.price_curve import PriceCurve, curve_from_starts
@@ -119,7 +120,12 @@ def test_late_work_is_named() -> None:
 
 
 def test_a_timetable_changes_with_its_times_only() -> None:
-    one = deferred_work()
-    assert is_same_timetable([one], [deferred_work(price=0.2, cpu_s=1.0, because="x")])
-    assert not is_same_timetable([one], [deferred_work(start=1.0)])
-    assert not is_same_timetable([one], [])
+    def record(*works: DeferredWork, unit: str = "EUR/kWh") -> WorkDeferred:
+        return WorkDeferred(environment="prod", works=works, unit=unit)
+
+    one = record(deferred_work())
+    assert is_same_timetable(one, record(deferred_work(price=0.2, cpu_s=1.0, because="x")))
+    assert not is_same_timetable(one, record(deferred_work(start=1.0)))
+    assert not is_same_timetable(one, record())
+    assert not is_same_timetable(one, record(deferred_work(), unit="gCO2/kWh"))
+    assert is_same_timetable(record(), record(unit="gCO2/kWh"))

@@ -124,6 +124,33 @@ def test_a_training_waits_for_the_night_while_new_rows_dont(sea: NightSea) -> No
     assert sea.deferred() == ()
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"unit": "gCO2/kWh", "per_cpu_hour": 0.01},
+        {"tariff": {"price": 3.0, "bands": [NIGHT | {"price": 2.4}]}},
+    ],
+)
+def test_prices_of_another_list_arent_compared(sea: NightSea, changes: dict[str, Any]) -> None:
+    sea.run(off_peak=True)
+    sea.table = TABLE | changes
+    sea.now += HOUR
+    now, night = (300.0, 200.0) if "unit" in changes else (3.0, 2.4)
+    if "unit" in changes:
+        sea.table |= {"tariff": {"price": now, "bands": [NIGHT | {"price": night}]}}
+    for _ in range(2):
+        sea.run(off_peak=True)
+        (work,) = sea.deferred()
+        assert (work.since, work.price_at_once, work.price) == (NOON + 60, now, night)
+    # What changed is recorded once, as `status` and `up` read it.
+    assert [event.works[0].price_at_once for event in sea.recorded()] == [0.3, now]
+    sea.now = work.start
+    is_trained, receipt = trained(sea, off_peak=True)
+    assert is_trained
+    assert receipt.off_peak is not None
+    assert receipt.off_peak.share == pytest.approx(1 - night / now)
+
+
 def test_who_asks_for_a_run_gets_all_of_it(sea: NightSea) -> None:
     sea.run(off_peak=True)
     sea.now += HOUR

@@ -10,8 +10,6 @@ from tidemill.core.partition import WHOLE, summarize_keys
 
 # What is left at least before a deadline, when work is interrupted.
 _MARGIN_S = 900.0
-# Work that begins so soon after it became due doesn't wait.
-_AT_ONCE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +17,8 @@ class DeferredWork:
     """Steps of a stage that wait: since when they are due, by when they have to end, when they are to run.
 
     Times are Unix seconds. `price` is the mean price then, `price_at_once` that of doing the work when it
-    became due; None if it isn't known. `because` says where the deadline is from. What is `late` can't be
-    sure to end by its deadline.
+    became due; None if it isn't known. `because` says where the deadline is from. What runs `at_once` was to
+    begin when this was planned. What is `late` can't be sure to end by its deadline.
     """
 
     stage: str
@@ -34,6 +32,7 @@ class DeferredWork:
     price: float | None = None
     price_at_once: float | None = None
     cpu_s: float = 0.0
+    at_once: bool = False
     late: bool = False
 
     @property
@@ -88,14 +87,19 @@ def held_partitions(works: Iterable[DeferredWork]) -> dict[str, frozenset[str]]:
 
 def describe_waiting(work: DeferredWork) -> str:
     """What waits until when, what that saves, and by when it has to end; times are in UTC."""
-    share = work.share
-    saves = f", which saves {100 * share:.0f} %" if share is not None and share >= 0.005 else ""
     deadline = f"{_utc(work.deadline)} ({work.because})"
     if work.late:
         return f"{work.name} can't wait: its deadline is {deadline}, and it will probably be LATE"
-    if work.start < work.since + _AT_ONCE_S:
-        return f"{work.name} isn't cheaper before {deadline}"
-    return f"{work.name} waits until {_utc(work.start)}{saves}; it has to end by {deadline}"
+    if work.at_once:
+        why = "no prices are known until" if work.price is None else "it doesn't get cheaper before"
+        return f"{work.name} runs now: {why} its deadline, {deadline}"
+    return f"{work.name} waits until {_utc(work.start)}{_saves(work)}; it has to end by {deadline}"
+
+
+def _saves(work: DeferredWork) -> str:
+    if work.price is not None and work.price < 0 and work.share is not None:
+        return ", when the price is below 0"
+    return f", which saves {100 * work.share:.0f} %" if (work.share or 0.0) >= 0.005 else ""
 
 
 def describe_late(work: DeferredWork, now: float) -> str:

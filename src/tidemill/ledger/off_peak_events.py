@@ -11,9 +11,10 @@ from tidemill.ledger.off_peak import DeferredWork
 class WorkDeferred:
     """The work of an environment that waits for a cheaper time from now on; none if nothing waits any more.
 
-    Prices are in `unit`.
+    Prices are in `unit`, from the list that `prices` names: those of other lists say nothing beside them.
     """
 
     environment: str
     works: tuple[DeferredWork, ...] = ()
     unit: str = ""
+    prices: str = ""

@@ -27,6 +27,8 @@ from tidemill.workflow.trigger import Every, MaxAge, leaf_triggers
 # Actions on data that can wait; what is reused or removed costs nothing.
 _DATA = (Action.RUN, Action.DELIVER)
 _HOUR_S = 3_600.0
+# Work that is placed within so many seconds begins now.
+SOON_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +141,9 @@ def place_works(
     table = make_timetable(jobs, curve, now=facts.now)
     # Where no price is known, nothing waits.
     at_once = make_timetable(jobs, PriceCurve(), now=facts.now)
-    return tuple(_placed(work, table[work.stage], at_once[work.stage], curve) for work in works)
+    return tuple(
+        _placed(work, table[work.stage], at_once[work.stage], curve, facts.now) for work in works
+    )
 
 
 def _record_of(steps: Sequence[Step], facts: DeferralFacts) -> DeferredWork | None:
@@ -174,23 +178,20 @@ def _job(
 
 
 def _placed(
-    work: DeferredWork, planned: PlannedTime, at_once: PlannedTime, curve: PriceCurve
+    work: DeferredWork, planned: PlannedTime, at_once: PlannedTime, curve: PriceCurve, now: float
 ) -> DeferredWork:
     """The work at its planned time, with the price it would have if nothing waited."""
     price_at_once = work.price_at_once
     if price_at_once is None:
         price_at_once = curve.mean(at_once.start, at_once.end)
-    because = work.because
-    if planned.lacks_prices:
-        because = f"{because}; no prices are known until then, so it doesn't wait"
     return replace(
         work,
         start=planned.start,
         end=planned.end,
         price=planned.price,
         price_at_once=price_at_once,
+        at_once=planned.start <= now + SOON_S,
         late=planned.late,
-        because=because,
     )
 
 

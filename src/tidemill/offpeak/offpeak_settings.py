@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from hashlib import sha256
 from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
@@ -52,6 +53,13 @@ class OffPeakSettings:
     def source(self) -> str:
         """What names the source of prices in messages."""
         return self.file or self.function or "the tariff"
+
+    @property
+    def price_list(self) -> str:
+        """What names the list of prices, so that prices of a tariff that was changed aren't compared."""
+        if self.tariff is None:
+            return self.source
+        return f"tariff {sha256(repr(self.tariff).encode()).hexdigest()[:12]}"
 
 
 def parse_offpeak_settings(table: Mapping[str, Any], place: str) -> OffPeakSettings:

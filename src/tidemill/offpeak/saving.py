@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tidemill.ledger.off_peak import DeferredWork, OffPeakSaving
+from tidemill.ledger.off_peak_events import WorkDeferred
 from tidemill.ledger.run import Action, StageTotals
 from tidemill.offpeak.offpeak_settings import OffPeakSettings
 from tidemill.offpeak.price_curve import PriceCurve
@@ -67,10 +68,11 @@ def _per_cpu_hour(settings: OffPeakSettings) -> float | None:
     return settings.per_cpu_hour
 
 
-def is_same_timetable(works: Sequence[DeferredWork], others: Sequence[DeferredWork]) -> bool:
-    """Whether the same work waits until the same times; prices may differ."""
-    return _times(works) == _times(others)
+def is_same_timetable(record: WorkDeferred, other: WorkDeferred) -> bool:
+    """Whether the same work waits until the same times by the same list of prices; these may differ."""
+    return _times(record) == _times(other)
 
 
-def _times(works: Sequence[DeferredWork]) -> list[tuple[object, ...]]:
-    return [(w.key, w.partitions, w.since, w.deadline, w.start, w.late) for w in works]
+def _times(record: WorkDeferred) -> tuple[object, ...]:
+    works = [(w.key, w.partitions, w.since, w.deadline, w.start, w.late) for w in record.works]
+    return works, works and (record.unit, record.prices)

@@ -12,10 +12,10 @@ from tidemill.ledger.event import Attempted
 from tidemill.ledger.off_peak import DeferredWork, OffPeakSaving
 from tidemill.ledger.off_peak_events import WorkDeferred
 from tidemill.ledger.run import Outcome, Receipt, StageTotals
-from tidemill.offpeak.deferral import DeferralFacts, deferrable_steps, place_works
+from tidemill.offpeak.deferral import SOON_S, DeferralFacts, deferrable_steps, place_works
 from tidemill.offpeak.duration_quantile import PastAttempt, StepDuration, step_duration
 from tidemill.offpeak.io.price_reader import KnownPrices, read_prices
-from tidemill.offpeak.io.recorded_works import recorded_works
+from tidemill.offpeak.io.recorded_works import last_deferral
 from tidemill.offpeak.saving import is_same_timetable, saving_of
 from tidemill.offpeak.waiting_works import undone_works, works_left, works_to_note
 from tidemill.operations.schedule import upcoming_ticks
@@ -26,8 +26,6 @@ from tidemill.project.workspace import Workspace
 
 # How many attempts at the steps of a stage tell how durations vary.
 _ATTEMPTS = 100
-# Work that is placed within so many seconds begins now.
-_SOON_S = 30.0
 # Prices are read again after so many seconds.
 _PRICES_S = 60.0
 
@@ -61,7 +59,7 @@ class OffPeak:
 
     def waiting(self, plan: Plan, *, all_of_it: bool = False) -> tuple[DeferredWork, ...]:
         """The work of a plan that isn't due yet, or `all_of_it`."""
-        due = self._workspace.tools.clock() + _SOON_S
+        due = self._workspace.tools.clock() + SOON_S
         return tuple(work for work in plan.deferred if all_of_it or work.start > due)
 
     def note(
@@ -72,22 +70,22 @@ class OffPeak:
         A plan that `is_partial` says nothing about other partitions.
         """
         known = self._recorded()
-        self._record(known, works_to_note(known, plan, waiting, is_partial=is_partial))
+        self._record(known, works_to_note(known.works, plan, waiting, is_partial=is_partial))
 
     def note_done(self, plan: Plan, receipt: Receipt) -> None:
         """Record that what a run did doesn't wait any more."""
         known = self._recorded()
-        if not known:
+        if not known.works:
             return
         facts = self._workspace.tools.ledger.events(kinds=(Attempted.__name__,), run=receipt.run)
         attempts = [fact.event.attempt for fact in facts if isinstance(fact.event, Attempted)]
-        self._record(known, works_left(known, plan, receipt, attempts))
+        self._record(known, works_left(known.works, plan, receipt, attempts))
 
     def saving(self, plan: Plan) -> Callable[[Sequence[StageTotals]], OffPeakSaving | None] | None:
         """What tells at the end of a run that begins now what it saved; None if nothing in it had waited."""
         clock = self._workspace.tools.clock
         now = clock()
-        works = [work for work in plan.deferred if work.since < now - _SOON_S]
+        works = [work for work in plan.deferred if work.since < now - SOON_S]
         if not works:
             return None
         curve, settings = self._prices(now).curve, self._settings
@@ -99,19 +97,24 @@ class OffPeak:
 
         return saved
 
-    def _recorded(self) -> tuple[DeferredWork, ...]:
-        return recorded_works(self._workspace.tools.ledger, self._workspace.environment)
+    def _recorded(self) -> WorkDeferred:
+        """What is recorded of work that waits, without prices that are from another list."""
+        found = last_deferral(self._workspace.tools.ledger, self._workspace.environment)
+        if (found.unit, found.prices) == (self._settings.unit, self._settings.price_list):
+            return found
+        works = tuple(replace(work, price=None, price_at_once=None) for work in found.works)
+        return replace(found, works=works)
 
-    def _record(self, known: Sequence[DeferredWork], works: Sequence[DeferredWork]) -> None:
-        if is_same_timetable(works, known):
-            return
-        tools, unit = self._workspace.tools, self._settings.unit
+    def _record(self, known: WorkDeferred, works: Sequence[DeferredWork]) -> None:
+        settings, tools = self._settings, self._workspace.tools
         event = WorkDeferred(
             environment=self._workspace.environment,
             works=tuple(works),
-            unit=unit if works else "",
+            unit=settings.unit if works else "",
+            prices=settings.price_list if works else "",
         )
-        tools.ledger.append([event], now=tools.clock())
+        if not is_same_timetable(event, known):
+            tools.ledger.append([event], now=tools.clock())
 
     def _prices(self, now: float) -> KnownPrices:
         read_at, prices = self._known_prices or (now, None)
@@ -133,7 +136,7 @@ class OffPeak:
             default_deadline=settings.default_deadline,
             old=settings.old,
             ticks=self._ticks(now),
-            known=undone_works(self._recorded(), state.heads),
+            known=undone_works(self._recorded().works, state.heads),
             cpus=space.settings.workers or os.cpu_count() or 1,
         )
 

@@ -227,7 +227,7 @@ def _waiting_works(
         return
     for work in recorded_works(ledger, environment):
         is_late = work.late or now > work.deadline
-        if is_late == late:
+        if is_late == late and (late or not work.at_once):
             yield Fact(
                 text=describe_late(work, now) if late else describe_waiting(work),
                 stage=work.stage,

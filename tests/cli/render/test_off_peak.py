@@ -19,6 +19,7 @@ from tidemill.testing.off_peak_records import deferred_work
         ({"share": 0.25}, "saved 25 % against running at once"),
         ({"share": 0.25, "amount": 1.5, "unit": "EUR"}, "saved 1.5 EUR or 25 % against"),
         ({"amount": 1_500.0}, "saved 1,500 against"),
+        ({"share": 1.2, "amount": 1.5}, "saved 1.5 or more than 100 % against"),
         ({"share": -0.25, "amount": -1.5, "unit": "EUR"}, "cost more by 1.5 EUR or 25 % against"),
         ({"share": 0.25, "late": ("model",)}, "at once; LATE: model"),
     ],

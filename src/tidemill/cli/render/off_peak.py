@@ -32,5 +32,7 @@ def _saved(saving: OffPeakSaving) -> str:
     if saving.amount is not None:
         figures.append(f"{abs(saving.amount):,.4g} {saving.unit}".rstrip())
     if saving.share is not None:
-        figures.append(f"{100 * abs(saving.share):.0f} %")
+        # Where prices are below 0, work is paid for.
+        is_paid = saving.share > 1
+        figures.append("more than 100 %" if is_paid else f"{100 * abs(saving.share):.0f} %")
     return f"{word} {' or '.join(figures)} against running at once"
