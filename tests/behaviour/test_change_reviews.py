@@ -243,6 +243,24 @@ def test_a_sink_that_becomes_public_and_rules_that_change(shop: Path, quick: Non
     assert "review by everybody, because the project declares no roles" in ended.out
 
 
+def test_what_is_reused_reruns_nothing_and_rules_were_asked(shop: Path, quick: None) -> None:
+    (shop / "tidemill.rules.toml").write_text(
+        '[[rule]]\nid = "public"\non = ["table"]\nwhen = "public_sink"\nmessage = "ask first"\n'
+    )
+    for more in ("+ 1", "+ 2"):
+        edit(shop / CODE, 'pl.col("cents").sum()', f'pl.col("cents").sum() {more}')
+        with forgotten_imports(), open_project(shop) as project:
+            project.run(inline=True)
+        git("checkout", "--quiet", "shop.py")
+    edit(shop / CODE, 'pl.col("cents").sum()', 'pl.col("cents").sum() + 1')
+    ended = tidemill("plan", "--against", "main", "--compare-rows", "0")
+    assert ended.code == 0
+    (daily,) = [line.split() for line in ended.out.splitlines() if line.startswith("  daily ")][:1]
+    assert (daily[2], daily[-1]) == ("changed", "-")
+    assert "reuse" in ended.out
+    assert "- rules were asked: neither they nor people hold it back" in ended.out
+
+
 def test_a_contract_that_may_not_change_like_this(shop: Path, quick: None) -> None:
     edit(shop / CODE, 'Daily(tm.Contract, version="1.0.0"', 'Daily(tm.Contract, version="0.9.0"')
     ended = tidemill("plan", "--against", "main", "--compare-rows", "0")

@@ -110,6 +110,12 @@ def test_the_project_runs_passes_its_gates_and_only_new_days_run(built: Path) ->
     assert {s["partition"] for s in steps if s["action"] in ("run", "deliver")} == {"2026-02-02"}
 
 
+def test_an_experiment_on_a_sample_works(built: Path) -> None:
+    found = tidemill("run", "features", "--env", "trial", "--create", "--profile", "experiment")
+    assert found.code == 0, found.err
+    assert "features   28       -           -       -" in found.out
+
+
 def test_its_rules_pass_their_cases_and_allow_what_the_project_does(built: Path) -> None:
     ended = tidemill("policy", "test")
     assert (ended.code, ended.out) == (0, "11 cases: 11 passed, 0 failed\n")

@@ -215,7 +215,8 @@ def _failures(facts: RunbookFacts) -> str:
     failing = [markdown_code(stage.name) for stage in facts.stages if stage.fails]
     if failing:
         parts.append(
-            f"Steps of {', '.join(failing)} failed in the last runs: `tidemill runs stages`."
+            f"Steps of {', '.join(failing)} failed in the last runs: `tidemill runs stages"
+            f"{_option(facts.environment)}`."
         )
     return "\n\n".join(parts) or "No incident is recorded, and no step failed in the last runs."
 

@@ -53,7 +53,8 @@ class ChangeReview:
 
     `base_error` says why the version at the ref can't be loaded; then only the `plan` is known. `no_plan`
     says why there is none. `rules` are the policy rules that changed, each with how; `held_by` says which
-    rules and reviews will hold changes, and `people` who may decide them, by what they decide. `rows` is the
+    rules and reviews will hold changes, and `people` who may decide them, by what they decide; `foreseen`
+    tells whether rules were asked at all. `rows` is the
     comparison on a sample, or None with the reason in `no_rows`.
     """
 
@@ -69,6 +70,7 @@ class ChangeReview:
     rules: tuple[tuple[str, str], ...] = ()
     plan: Plan | None = None
     no_plan: str = ""
+    foreseen: bool = False
     held_by: tuple[str, ...] = ()
     people: Mapping[str, str] = field(default_factory=dict)
     rows: SampledComparison | None = None
@@ -180,6 +182,7 @@ class ChangeReviews:
         return replace(
             found,
             plan=replace(plan, notes=rest),
+            foreseen=True,
             held_by=held,
             people=dict(self._people(found)) if held else {},
         )

@@ -96,8 +96,10 @@ class Runbooks:
         return code_owners(flow.owner, owned)
 
     def _performance(self) -> Mapping[str, Performance]:
-        tools = self._workspace.tools
-        return {each.stage: each for each in History(tools.ledger, tools.logs).performance()}
+        space = self._workspace
+        history = History(space.tools.ledger, space.tools.logs)
+        found = history.performance(environment=space.environment)
+        return {each.stage: each for each in found}
 
     def _alerts(self) -> Iterator[tuple[str, str]]:
         settings = self._workspace.settings.alerts

@@ -209,14 +209,16 @@ def _budgets(
     for status in read_budgets(settings, ledger, here, workflow, now):
         if not status.is_told:
             continue
-        waits = ""
+        budget = f"budget of {status}"
         if status.is_used_up:
             month = ""
             if status.budget.period is BudgetPeriod.MONTH:
                 end = local_day(month_end(now, settings.metrics.zone), settings.metrics.zone)
                 month = f"{end}, or until "
-            waits = f": deferrable work waits until {month}{status.budget.setting} is raised"
-        yield Fact(text=f"budget of {status}{waits}", command="tidemill plan")
+            # What is cut on a narrow terminal is the end.
+            waits = f"deferrable work waits until {month}{status.budget.setting} is raised"
+            budget = f"{waits}: {budget}"
+        yield Fact(text=budget, command="tidemill plan")
 
 
 def _waiting_works(

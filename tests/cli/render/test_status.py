@@ -26,6 +26,7 @@ def test_each_part_is_cut_and_says_so() -> None:
         waiting=(
             Fact(text="review r1", owner="ops", command="tidemill review show r1"),
             Fact(text="the code changed", command="tidemill plan"),
+            Fact(text="the budget is spent", command="tidemill plan"),
             Fact(text="review r2", owner="ops", command="tidemill review show r2"),
         ),
         running=(Fact(text="run r1: 1 of 2 steps"),),
@@ -43,6 +44,7 @@ def test_each_part_is_cut_and_says_so() -> None:
         "         s1 failed [tidemill runs last]",
         "         s2 failed [tidemill runs last] (and 2 more)",
         "waiting  the code changed [tidemill plan]",
+        "         the budget is spent [tidemill plan]",
         "         ops: review r1; review r2 [tidemill review show r1]",
         "running  run r1: 1 of 2 steps",
         "         the workflow has endpoints",

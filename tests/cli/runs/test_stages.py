@@ -38,7 +38,7 @@ def test_figures_of_each_stage(built: Path) -> None:
     assert head.split()[:5] == ["stage", "runs", "attempts", "failed", "p50"]
     assert first.split()[:4] == ["sales", "1", "28", "-"]
     assert (blank, end) == ("", "")
-    assert last == "over the last runs with steps of these stages, at most 20"
+    assert last == "over the last runs in prod with steps of these stages, at most 20"
 
 
 def test_of_the_last_runs_only(built: Path) -> None:
@@ -49,6 +49,19 @@ def test_of_the_last_runs_only(built: Path) -> None:
     assert "demand" not in {stage["stage"] for stage in found}
     both = tidemill("runs", "stages", "--json").document["stages"]
     assert {stage["stage"]: stage["runs"] for stage in both}["labels"] == 2
+
+
+def test_only_those_of_the_environment_count(built: Path) -> None:
+    old = "    return sales.select(*HOUR,"
+    edit(built / "bakery.py", old, f"    assert sales.collect().is_empty()\n{old}")
+    assert tidemill("run", "labels", "--env", "trial", "--create").code != 0
+    found = tidemill("runs", "stages", "--env", "trial", "--json").document
+    (labels,) = [stage for stage in found["stages"] if stage["stage"] == "labels"]
+    assert (found["environment"], labels["failed"], labels["attempts"]) == ("trial", 28, 28)
+    prod = tidemill("runs", "stages", "--json").document["stages"]
+    assert {stage["failed"] for stage in prod} == {0}
+    assert "`tidemill runs stages`" not in tidemill("runbook").out
+    assert "`tidemill runs stages --env trial`" in tidemill("runbook", "--env", "trial").out
 
 
 def test_failures_count(fresh: Path) -> None:

@@ -95,7 +95,7 @@ def test_what_does_not_fit_alone_never_begins() -> None:
     ]
     assert [*own.messages(tried)] == [
         "stopped by the budget of dev: 0 CPU-seconds of 5 CPU-seconds spent (0%) before this run",
-        "done: raw 2; left: a 1, b 1",
+        "done: raw 1; left: a 1, b 1",
         "what is done stays, and the next run goes on there: raise profiles.x.budget in "
         "[tool.tidemill], and run again",
     ]

@@ -14,6 +14,7 @@ from tidemill.core.partition import summarize_keys
 from tidemill.core.printable import printable, printable_lines
 from tidemill.core.text_table import markdown_table, text_table
 from tidemill.ledger.price import Price
+from tidemill.ledger.run import Action
 from tidemill.lineage.version_changes import StageEdit
 from tidemill.planning.plan import Plan, estimate_of
 from tidemill.project.change_review import ChangeReview
@@ -23,6 +24,8 @@ MAX_BYTES = 60_000
 # Programs find the comment by it that they update.
 MARK = "<!-- tidemill plan --against -->"
 _CUT = "\n\n(cut: the rest is in `tidemill plan --against`)"
+# What computes nothing again.
+_REUSE = (Action.BIND, Action.RECHECK, Action.REMOVE)
 _EDITS = ("stage", "kind", "change", "why", ">reruns")
 _ROWS = (
     *("stage", "partitions", ">rows before", ">rows now", ">added", ">removed", ">changed"),
@@ -107,6 +110,8 @@ def _summary(found: ChangeReview, named: Callable[[str], str]) -> Iterator[str]:
         yield f"policy rules: {listed}{f' and {more} more' if more > 0 else ''}"
     if found.held_by:
         yield f"rules or people will hold it back ({len(found.held_by)})"
+    elif found.foreseen:
+        yield "rules were asked: neither they nor people hold it back"
     if found.owner != found.owner_before and not found.base_error:
         yield f"the owner was {named(found.owner_before or 'nobody')}, is {named(found.owner or 'nobody')}"
 
@@ -176,7 +181,7 @@ def _markdown_edits(found: ChangeReview) -> str:
 def _reruns(plan: Plan | None, edit: StageEdit) -> str:
     if plan is None:
         return "?"
-    steps = plan.by_stage().get(edit.stage, [])
+    steps = [step for step in plan.by_stage().get(edit.stage, []) if step.action not in _REUSE]
     if not steps:
         return "-"
     wall = estimate_of(steps).wall_s
@@ -267,6 +272,7 @@ def review_body(found: ChangeReview, plan: Mapping[str, Any] | None) -> dict[str
         "stages": found.changes.stages,
         "contracts": found.changes.contracts,
         "rules": [{"rule": name, "change": how} for name, how in found.rules],
+        "foreseen": found.foreseen,
         "held_by": found.held_by,
         "people": found.people,
         "rows": found.rows,

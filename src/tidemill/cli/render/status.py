@@ -45,10 +45,13 @@ def _part(name: str, facts: Sequence[Fact], width: int) -> Iterator[str]:
 
 
 def _by_owner(facts: Sequence[Fact]) -> Iterator[Fact]:
-    """One fact for each owner."""
+    """One fact for each owner, and those that nobody in particular is asked about."""
     ordered = sorted(facts, key=lambda fact: fact.owner)
     for owner, group in groupby(ordered, key=lambda fact: fact.owner):
         found = [*group]
+        if not owner:
+            yield from found
+            continue
         texts = "; ".join(fact.text for fact in found)
         yield Fact(text=texts, owner=owner, command=found[0].command)
 

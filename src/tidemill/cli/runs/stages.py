@@ -36,23 +36,26 @@ _RARE = (">retried", ">queued p50", ">queued p95")
 @json_option
 @project_options
 def stages(last: int, as_json: bool) -> None:
-    """Show the performance of each stage: attempts, failures, durations, queueing, throughput.
+    """Show the performance of each stage in an environment: attempts, failures, durations, queueing, throughput.
 
     p50 and p95 are percentiles over the successful attempts. Steps that reused a known result don't
     count.
     """
     with project_session() as project:
-        found = project.history.performance(last)
+        found = project.history.performance(last, project.environment)
     print_result(
-        _table(found, last), as_json, "tidemill.stages/1", lambda: {"last": last, "stages": found}
+        _table(found, last, project.environment),
+        as_json,
+        "tidemill.stages/1",
+        lambda: {"environment": project.environment, "last": last, "stages": found},
     )
 
 
-def _table(found: Sequence[Performance], last: int) -> str:
+def _table(found: Sequence[Performance], last: int, environment: str) -> str:
     if not found:
-        return "no stage has run yet; start with `tidemill run`"
+        return f"no stage has run yet in {environment}; start with `tidemill run`"
     text = text_table(*drop_empty_columns(_HEADERS, map(_row, found), *_RARE))
-    return f"{text}\n\nover the last runs with steps of these stages, at most {last:,}"
+    return f"{text}\n\nover the last runs in {environment} with steps of these stages, at most {last:,}"
 
 
 def _row(stage: Performance) -> list[str]:

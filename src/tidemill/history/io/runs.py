@@ -101,11 +101,16 @@ class History:
             if not over:
                 time.sleep(_POLL_S)
 
-    def performance(self, last: int = 20) -> tuple[Performance, ...]:
-        """The performance figures of each stage over the `last` runs that computed something."""
+    def performance(self, last: int = 20, environment: str = "") -> tuple[Performance, ...]:
+        """The performance figures of each stage over the `last` runs that computed something.
+
+        Without an environment those of all count.
+        """
         tried: list[tuple[str, Attempt]] = []
         worked = 0
         for info in iter_runs(self._ledger):
+            if environment not in ("", info.environment):
+                continue
             own = [(info.id, a) for _, a in _attempts(self._ledger, info.id) if is_computation(a)]
             tried += own
             worked += bool(own)

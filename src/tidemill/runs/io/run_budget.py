@@ -23,7 +23,6 @@ from tidemill.steps.step_messages import StepCost
 
 # Estimates are means: half of the steps take longer.
 _SAFETY = 1.2
-_DONE = (Outcome.OK, Outcome.BOUND, Outcome.CURRENT)
 _LEFT = (Outcome.SKIPPED, Outcome.STOPPED)
 
 
@@ -174,7 +173,7 @@ class RunBudget:
             return
         for status in self._hit.values():
             yield f"stopped by the budget of {status} before this run"
-        done = Counter(a.stage for a in attempts if a.outcome in _DONE)
+        done = Counter(a.stage for a in attempts if a.outcome is Outcome.OK)
         left = Counter(a.stage for a in attempts if a.outcome in _LEFT)
         yield f"done: {_counts(done)}; left: {_counts(left)}"
         yield (

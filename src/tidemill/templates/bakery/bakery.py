@@ -51,7 +51,7 @@ def sales() -> tm.Source[Sales]:
     return tm.files("data/sales/*.csv")
 
 
-@flow.ingest(start="2026-01-05")
+@flow.ingest(start="2026-01-05", sample_by=())  # a sample of the sales needs all of the weather
 def weather() -> tm.Source[Weather]:
     return tm.files("data/weather/*.csv")
 
