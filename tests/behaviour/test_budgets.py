@@ -296,6 +296,6 @@ def test_status_says_what_waits_before_the_last_cent_is_spent(shop: Shop) -> Non
     assert not read_status(folder).waiting
     shop(0.0, more=table.format(spent(folder, "prod") * 3_600 + 0.4))
     (fact,) = read_status(folder).waiting
-    assert fact.text.endswith(
-        ": deferrable work waits until budget.environments.prod.total is raised"
+    assert fact.text.startswith(
+        "deferrable work waits until budget.environments.prod.total is raised: budget of prod: "
     )

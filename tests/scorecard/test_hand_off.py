@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tidemill.core.partition import WHOLE
 from tidemill.governance.page_text import text_page
 from tidemill.ledger.incident import Silence
 from tidemill.ledger.run import RunInfo, Status
 from tidemill.operations.problem import Problem, ProblemKind, ProblemSeverity
 from tidemill.operations.schedule import SchedulePause, Upcoming
 from tidemill.operations.silences import SilenceState
-from tidemill.scorecard.hand_off import HandOff, hand_off_page
+from tidemill.operations.status_report import Fact
+from tidemill.scorecard.hand_off import HandOff, WrittenTable, hand_off_page
 from tidemill.testing import records
 
 NOW = 1_795_900_000.0
@@ -21,7 +23,7 @@ def test_nothing_to_tell() -> None:
     page = hand_off_page(EMPTY)
     assert page.state == "As of 2026-11-28 16:06, America/New_York."
     assert {each.lines for each in page.sections} == {("None.",)}
-    assert len(page.sections) == 9
+    assert len(page.sections) == 10
 
 
 def test_everything() -> None:
@@ -57,13 +59,23 @@ def test_everything() -> None:
             replace(delivery, at=NOW),
             replace(delivery, at=NOW, rollback=True, reason="worse"),
         ),
+        failing=(Fact(text="scores failed: no rows", stage="scores", command="tidemill explain"),),
+        waiting=(Fact(text="train m waits", command="tidemill plan"),),
+        tables=(
+            WrittenTable(stage="out", partition="2026-11-28", at=NOW),
+            WrittenTable(stage="all", partition=WHOLE, at=NOW),
+        ),
         effects=2,
     )
     lines = {each.title: each.lines for each in hand_off_page(known).sections}
     artifact = delivery.artifact.id
     assert lines == {
         "Open incidents": ("page: raw fails",),
-        "Failing and late": ("page: raw fails (tidemill runs last)",),
+        "Failing and late": (
+            "page: raw fails (tidemill runs last)",
+            "scores failed: no rows (tidemill explain)",
+        ),
+        "Waiting": ("train m waits (tidemill plan)",),
         "Silenced alerts": (
             "stage raw until 2026-11-28 22:06 by ana: move",
             "all alerts until 2026-11-28 22:06 by ana: fire",
@@ -76,6 +88,8 @@ def test_everything() -> None:
         "Last deliveries": (
             f"2026-11-28 21:06: delay_model delivered {artifact} by gates",
             f"2026-11-28 21:06: delay_model rolled back to {artifact} by gates: worse",
+            "2026-11-28 21:06: table out 2026-11-28 written last",
+            "2026-11-28 21:06: table all written last",
             "2 waiting to be carried out by the next run",
         ),
     }

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import Delivered
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.operations.ledger_problems import review_problems
+from tidemill.ports.ledger import State
 from tidemill.project.incidents import Incidents
 from tidemill.project.metrics import Metrics
 from tidemill.project.schedules import Schedules
+from tidemill.project.status import failing_facts, stale_facts, waiting_facts
 from tidemill.project.workspace import Workspace
-from tidemill.scorecard.hand_off import HandOff
+from tidemill.scorecard.hand_off import HandOff, WrittenTable
+from tidemill.workflow.stage import Kind
 
 _DELIVERIES = 5
 
@@ -25,6 +30,9 @@ def read_hand_off(
     state, reviews = space.state(), open_reviews(ledger, here).values()
     log = incidents.log
     told = {stage for each in log.incidents if each.is_open for stage in each.stages}
+    problems = tuple(each for each in metrics.problems() if each.stage not in told)
+    told |= {each.stage for each in problems}
+    failing = (*failing_facts(ledger, here), *stale_facts(state))
     statuses = [each for each in schedules.statuses(now) if each.schedule.environment == here]
     lost = tuple(run for run in state.open_runs if is_dead(run.holder))
     delivered = (
@@ -47,11 +55,23 @@ def read_hand_off(
             for each in reviews
             if each.review.name not in late
         ),
-        problems=tuple(each for each in metrics.problems() if each.stage not in told),
+        problems=problems,
+        failing=tuple(fact for fact in failing if fact.stage not in told),
+        waiting=tuple(waiting_facts(space.settings, ledger, state, space.declared.name, now)),
         running=tuple(run for run in state.open_runs if run not in lost),
         lost=lost,
         upcoming=tuple(each.upcoming for each in statuses),
         pauses={each.schedule.name: each.pause for each in statuses if each.pause is not None},
         deliveries=tuple(each for each, _ in zip(delivered, range(_DELIVERIES), strict=False)),
+        tables=tuple(_tables(space, state)),
         effects=len(state.pending_effects),
     )
+
+
+def _tables(space: Workspace, state: State) -> Iterator[WrittenTable]:
+    """The partition of each delivered table that was written last."""
+    for stage in space.flow.stages:
+        head = state.heads.get(stage.name)
+        if stage.kind is Kind.DELIVER and stage.sink is not None and head and head.partitions:
+            key, binding = max(head.partitions.items(), key=lambda item: item[1].at)
+            yield WrittenTable(stage=stage.name, partition=key, at=binding.at)

@@ -98,8 +98,7 @@ def _report(
     alive, dead = reports
     incidents = tuple(_incidents(ledger, environment, now))
     told = {fact.stage for fact in incidents}
-    newest = list_runs(ledger, _NEWEST)
-    failing = failing_stages([run for run in newest if run.environment == environment][:_RUNS])
+    failing = [fact for fact in failing_facts(ledger, environment) if fact.stage not in told]
     disk = shutil.disk_usage(home)
     lost = [run for run in state.open_runs if is_dead(run.holder)]
     working = [one for one in alive if one.role is UpRole.WORKING]
@@ -114,19 +113,17 @@ def _report(
             *supervisor_faults(alive, dead, failed=bool(failing)),
             *incidents,
             # What an incident is about is told by it.
-            *(fact for fact in failing if fact.stage not in told),
-            *(fact for fact in _stale_tables(state) if fact.stage not in told),
+            *failing,
+            *(fact for fact in stale_facts(state) if fact.stage not in told),
             *(_open_run(ledger, run, now, lost=True) for run in lost),
             *_waiting_works(settings, ledger, environment, now, late=True),
             *disk_fault(disk.free, str(home)),
             *(Fact(text=text, command="tidemill check") for text in idle),
         ),
         waiting=(
-            *_waiting_works(settings, ledger, environment, now, late=False),
             *_held_code(working),
             *_reviews(ledger, environment),
-            *_waivers(ledger, environment, now),
-            *_budgets(settings, ledger, state, workflow, now),
+            *waiting_facts(settings, ledger, state, workflow, now),
         ),
         running=tuple(
             _open_run(ledger, run, now, lost=False) for run in state.open_runs if run not in lost
@@ -150,7 +147,14 @@ def _open_run(ledger: Ledger, run: RunInfo, now: float, *, lost: bool) -> Fact:
     return describe_run(run, steps, done, now, lost=lost)
 
 
-def _stale_tables(state: State) -> Iterator[Fact]:
+def failing_facts(ledger: Ledger, environment: str) -> tuple[Fact, ...]:
+    """The stages whose last attempts in an environment failed."""
+    newest = list_runs(ledger, _NEWEST)
+    return failing_stages([run for run in newest if run.environment == environment][:_RUNS])
+
+
+def stale_facts(state: State) -> Iterator[Fact]:
+    """The stages of which the last run said that their rows are too old."""
     for stage, verdict in state.stale.items():
         for text in verdict.messages:
             yield Fact(text=f"{stage}: {text}", stage=stage, command=f"tidemill explain {stage}")
@@ -191,6 +195,15 @@ def _reviews(ledger: Ledger, environment: str) -> Iterator[Fact]:
             owner=", ".join(state.asked),
             command=f"tidemill review show {state.review.id}",
         )
+
+
+def waiting_facts(
+    settings: Settings, ledger: Ledger, state: State, workflow: str, now: float
+) -> Iterator[Fact]:
+    """What waits for cheaper times, the waivers that end soon, and the budgets that are nearly used up."""
+    yield from _waiting_works(settings, ledger, state.environment, now, late=False)
+    yield from _waivers(ledger, state.environment, now)
+    yield from _budgets(settings, ledger, state, workflow, now)
 
 
 def _waivers(ledger: Ledger, environment: str, now: float) -> Iterator[Fact]:

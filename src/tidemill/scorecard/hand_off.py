@@ -5,22 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from tidemill.core.partition import WHOLE
 from tidemill.governance.page_values import PageSection, ReviewPage
 from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.run import RunInfo
 from tidemill.operations.problem import Problem
 from tidemill.operations.schedule import SchedulePause, Upcoming, describe_pause
 from tidemill.operations.silences import SilenceState
+from tidemill.operations.status_report import Fact
 from tidemill.planning.freshness import format_age
 from tidemill.scorecard.wording import moment_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenTable:
+    """The partition of a delivered table that was written last, `at` Unix seconds."""
+
+    stage: str
+    partition: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandOff:
     """What somebody who takes over has to know, as of `now` (Unix seconds).
 
-    `incidents` and `reviews` are open, each in a line; `lost` runs have died without an end. `pauses` are
-    those of schedules by name. `effects` counts deliveries that wait to be carried out.
+    `incidents` and `reviews` are open, each in a line; `lost` runs have died without an end. `failing` is
+    what failed or was too old in the last runs. `pauses` are those of schedules by name. `effects` counts
+    deliveries that wait to be carried out.
     """
 
     workflow: str
@@ -32,11 +44,14 @@ class HandOff:
     overdue: tuple[Problem, ...] = ()
     reviews: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    failing: tuple[Fact, ...] = ()
+    waiting: tuple[Fact, ...] = ()
     running: tuple[RunInfo, ...] = ()
     lost: tuple[RunInfo, ...] = ()
     upcoming: tuple[Upcoming, ...] = ()
     pauses: Mapping[str, SchedulePause] = field(default_factory=dict)
     deliveries: tuple[Delivery, ...] = ()
+    tables: tuple[WrittenTable, ...] = ()
     effects: int = 0
 
 
@@ -44,10 +59,11 @@ def hand_off_page(known: HandOff) -> ReviewPage:
     """The note as a page; a section without anything to tell says so."""
     sections = (
         ("Open incidents", known.incidents),
-        ("Failing and late", tuple(_problems(known.problems))),
+        ("Failing and late", (*_problems(known.problems), *_facts(known.failing))),
         ("Silenced alerts", tuple(_silence(each, known) for each in known.silences)),
         ("Overdue reviews", tuple(_problems(known.overdue))),
         ("Open reviews", known.reviews),
+        ("Waiting", tuple(_facts(known.waiting))),
         ("Running", tuple(_running(known))),
         ("Due next", tuple(_upcoming(known))),
         ("Paused schedules", tuple(f"{n}: {describe_pause(p)}" for n, p in known.pauses.items())),
@@ -67,6 +83,11 @@ def _problems(problems: Iterable[Problem]) -> Iterator[str]:
     for each in problems:
         command = f" ({each.command})" if each.command else ""
         yield f"{each.severity}: {each.title}{command}"
+
+
+def _facts(facts: Iterable[Fact]) -> Iterator[str]:
+    for each in facts:
+        yield f"{each.text} ({each.command})"
 
 
 def _silence(state: SilenceState, known: HandOff) -> str:
@@ -96,5 +117,8 @@ def _deliveries(known: HandOff) -> Iterator[str]:
         why = f": {each.reason}" if each.reason else ""
         at = moment_text(each.at, known.zone)
         yield f"{at}: {each.name} {what} {each.artifact.id} by {each.actor}{why}"
+    for table in known.tables:
+        what = table.stage if table.partition == WHOLE else f"{table.stage} {table.partition}"
+        yield f"{moment_text(table.at, known.zone)}: table {what} written last"
     if known.effects:
         yield f"{known.effects:,} waiting to be carried out by the next run"

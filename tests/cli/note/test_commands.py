@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import tidemill
+from tests.support.commands import edit, tidemill
 from tests.support.notice_servers import hook
 
 CHANNEL = """
@@ -41,6 +41,16 @@ def test_it_is_sent_and_kept(built: Path) -> None:
     assert kept.read_text().startswith("# bakery in prod: week")
 
 
+def test_a_hand_off_tells_what_status_calls_wrong(built: Path) -> None:
+    edit(built / "bakery.py", '"rounds": 60', '"rounds": 1')
+    assert tidemill("run", "--train", "demand").code != 0
+    (wrong,) = tidemill("status", "--json").document["status"]["wrong"]
+    assert wrong["text"].startswith("demand failed: refused by beats_live(mae)")
+    page = tidemill("note", "handoff", "--json").document["page"]
+    (failing,) = [each["lines"] for each in page["sections"] if each["title"] == "Failing and late"]
+    assert failing == [f"{wrong['text']} ({wrong['command']})"]
+
+
 @pytest.mark.parametrize("folder", ["fresh", "built"])
 def test_a_hand_off(folder: str, request: pytest.FixtureRequest) -> None:
     request.getfixturevalue(folder)
@@ -48,6 +58,7 @@ def test_a_hand_off(folder: str, request: pytest.FixtureRequest) -> None:
     assert found.code == 0
     assert "OPEN INCIDENTS\n  None." in found.out
     assert ("delivered" in found.out) == (folder == "built")
+    assert ("table forecast 2026-02-01 written last" in found.out) == (folder == "built")
     page = tidemill("note", "handoff", "--json").document["page"]
     assert page["sections"][0]["title"] == "Open incidents"
     assert "## Last deliveries" in tidemill("note", "handoff", "--markdown").out

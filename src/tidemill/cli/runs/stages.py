@@ -36,7 +36,7 @@ _RARE = (">retried", ">queued p50", ">queued p95")
 @json_option
 @project_options
 def stages(last: int, as_json: bool) -> None:
-    """Show the performance of each stage in an environment: attempts, failures, durations, queueing, throughput.
+    """Show the performance of each stage in an environment: attempts, failures, durations, throughput.
 
     p50 and p95 are percentiles over the successful attempts. Steps that reused a known result don't
     count.
