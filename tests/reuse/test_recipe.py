@@ -227,6 +227,12 @@ def test_changes_of_parts_without_a_name_of_their_own() -> None:
     assert recipe_changes({"code": "1", "speed": "1"}, {"code": "2", "speed": "2"}) == (
         "its code changed", "its speed changed",
     )  # fmt: skip
+    old = {"contract": "1", "column a": "1", "column b": "1"}
+    new = {"contract": "2", "column a": "2", "column b": "2"}
+    assert recipe_changes(old, new | {"column c": "1"}) == (
+        *("the expression for `c` changed", "its contract changed"),
+    )
+    assert recipe_changes(old, new)[0] == "the expressions for `a`, `b` changed"
     many = {f"column {name}": "1" for name in "abcde"}
     assert recipe_changes({}, many) == ("the expressions for `a`, `b`, `c` and 2 more changed",)
 

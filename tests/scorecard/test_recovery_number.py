@@ -59,6 +59,15 @@ def test_errors_that_last() -> None:
     assert (found.action, found.command) == ("mend what lasts", "tidemill incidents show i5")
 
 
+def test_an_error_that_seems_over_needs_a_second_success() -> None:
+    well = trouble(2, 1, over=False)
+    found = number(well)
+    assert found.facts[0] == "not over: failed stage raw, 1 h if it stays well"
+    assert found.action == "let another run confirm that it is well"
+    found = number(well, trouble(1, 0, healthy=None, over=False, incident="i1"))
+    assert (found.action, found.command) == ("mend what lasts", "tidemill incidents show i1")
+
+
 def test_an_error_of_no_stage() -> None:
     found = number(trouble(2, 1, stage="", kind="reported"))
     assert found.cause == "the longest: reported, 1 h"
@@ -67,7 +76,11 @@ def test_an_error_of_no_stage() -> None:
 
 def test_nothing_went_wrong() -> None:
     found = number()
-    assert (found.value, found.n, found.missing) == (None, 0, "nothing went wrong")
+    assert (found.value, found.n, found.missing) == (
+        None,
+        0,
+        "nothing failed, drifted, was stale or was reported",
+    )
     assert (found.cause, found.action, found.command, found.facts) == ("", "", "", ())
 
 

@@ -39,7 +39,7 @@ def recovery_number(
         value_grows=current.took.p50_grows,
         high=current.took.p90,
         high_grows=current.took.p90_grows,
-        missing="" if current.took.n else "nothing went wrong",
+        missing="" if current.took.n else "nothing failed, drifted, was stale or was reported",
         previous=before.took.p50,
         points=tuple(
             NumberPoint(first=windows.first_day(week), value=each.took.p50, n=each.took.n)
@@ -66,15 +66,20 @@ def spread_text(found: Spread) -> str:
 
 def _words(each: Recovery) -> str:
     what = f"{each.kind} {each.stage}".strip()
-    return f"{what}, {'' if each.over else '> '}{duration_text(each.lasted)}"
+    lasted = duration_text(each.lasted)
+    if each.over:
+        return f"{what}, {lasted}"
+    return f"{what}, > {lasted}" if each.healthy is None else f"{what}, {lasted} if it stays well"
 
 
 def _action(report: RecoveryReport, longest: Recovery | None) -> tuple[str, str]:
     if longest is None:
         return "", ""
+    action = "see why it took so long"
     if report.lasting:
-        longest = max(report.lasting, key=lambda each: each.lasted)
-    action = "mend what lasts" if report.lasting else "see why it took so long"
+        bad = [each for each in report.lasting if each.healthy is None]
+        longest = max(bad or report.lasting, key=lambda each: each.lasted)
+        action = "mend what lasts" if bad else "let another run confirm that it is well"
     if longest.incident:
         return action, f"tidemill incidents show {longest.incident}"
     return action, f"tidemill metrics {longest.stage}" if longest.stage else "tidemill incidents"
