@@ -88,9 +88,16 @@ def test_a_cost_of_nothing() -> None:
 
 def test_another_currency_is_not_added() -> None:
     costs = folded(recorded([*TRAINED, answered(50, 10.0)]), currency="USD")
-    found = cost_number(costs, score_windows(NOW, 28 * DAY, ZONE), None)[0]
-    assert (found.value, found.missing) == (None, "nothing has a price")
-    assert found.facts[-1] == "what was spent in EUR isn't counted"
+    found, report = cost_number(costs, score_windows(NOW, 28 * DAY, ZONE), None)
+    assert (found.value, found.missing) == (None, "a part was spent in EUR")
+    assert found.facts[-1] == "what was spent in EUR isn't among these amounts"
+    # It is of the window in which it was spent.
+    later = score_windows(NOW + 40 * DAY, 28 * DAY, ZONE)
+    found, later_report = cost_number(costs, later, None)
+    assert (report.omitted, later_report.omitted) == (("EUR",), ())
+    assert found.missing == "there were no predictions"
+    costs.prune("2999-01-01")
+    assert costs.omitted == {}
 
 
 def test_nothing_changed() -> None:

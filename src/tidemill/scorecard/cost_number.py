@@ -103,6 +103,9 @@ def _gap_reason(report: InferenceReport) -> str:
         return "there were no predictions"
     if predictions < LEAST_PREDICTIONS:
         return f"of {predictions:,} predictions; it needs {LEAST_PREDICTIONS:,}"
+    if report.omitted:
+        # Predictions have no currency: those that another one paid for would look cheap.
+        return f"a part was spent in {', '.join(report.omitted)}"
     return "" if report.total.total else "nothing has a price"
 
 
@@ -153,7 +156,7 @@ def _facts(report: InferenceReport) -> Iterator[str]:
     if report.other and report.models:
         yield f"{money_text(report.other, report.currency)} belong to no prediction"
     if report.omitted:
-        yield f"what was spent in {', '.join(report.omitted)} isn't counted"
+        yield f"what was spent in {', '.join(report.omitted)} isn't among these amounts"
 
 
 def _model_words(cost: InferenceCost, currency: str) -> str:

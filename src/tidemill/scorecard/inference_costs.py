@@ -86,7 +86,7 @@ class RunSpending:
 class InferenceCosts:
     """What was spent in an environment in a `currency`, and on what; days are those of the time zone `zone`.
 
-    What was spent in another currency is only named in `omitted`.
+    What was spent in another currency is only named in `omitted`, with its days.
 
     `artifacts` are the model and the run of each version, `deliveries` by model the versions that went live
     and when. `parents` are the inputs of stages, `scoring` the models of the tables that they score, and
@@ -106,7 +106,7 @@ class InferenceCosts:
     evaluations: set[str] = field(default_factory=set)
     tables: set[str] = field(default_factory=set)
     runs: dict[str, RunSpending] = field(default_factory=dict)
-    omitted: set[str] = field(default_factory=set)
+    omitted: dict[str, set[str]] = field(default_factory=dict)
 
     def add(self, fact: RecordedEvent, prices: PriceHistories) -> None:
         """Add an event; those of other kinds change nothing."""
@@ -119,6 +119,10 @@ class InferenceCosts:
         for by_version in self.served.values():
             _drop_before(by_version, first)
         _drop_before(self.work, first)
+        recent = {
+            currency: {day for day in days if day >= first} for currency, days in self.omitted.items()
+        }
+        self.omitted = {currency: days for currency, days in recent.items() if days}
         needed = self._needed_runs(first)
         for by_run in self.trainings.values():
             old = [
@@ -140,11 +144,11 @@ class InferenceCosts:
     def _is_here(self, event: Any) -> bool:
         return bool(event.environment == self.environment)
 
-    def _amount(self, used: Quantities, price: Price) -> int:
+    def _amount(self, used: Quantities, price: Price, day: str) -> int:
         """What it costs in billionths of the currency; nothing if the price is in another one."""
         amount = whole_units(used.cost(price), NANO)
         if amount and price.currency != self.currency:
-            self.omitted.add(price.currency)
+            self.omitted.setdefault(price.currency, set()).add(day)
             return 0
         return amount
 
@@ -173,7 +177,7 @@ class InferenceCosts:
         beside, day = metered.beyond(steps), local_day(fact.at, self.zone)
         parts = divide_quantities(beside, run.stages)
         for stage, part in (parts or {"": beside}).items():
-            amount = self._amount(part, run.price)
+            amount = self._amount(part, run.price, day)
             if stage in run.training:
                 self._charge_training(stage, event.run, day, amount)
             else:
@@ -188,7 +192,8 @@ class InferenceCosts:
         used, run = attempt_quantities(attempt), self.runs.get(event.run)
         history = prices.of(event.environment)
         price = run.price if run is not None else history.price(fact.seq, fact.at)
-        day, amount = local_day(fact.at, self.zone), self._amount(used, price)
+        day = local_day(fact.at, self.zone)
+        amount = self._amount(used, price, day)
         if run is not None:
             run.stages.setdefault(attempt.stage, Quantities()).add(used)
         if attempt.action in _OF_TRAINING:
@@ -245,7 +250,7 @@ class InferenceCosts:
             prices.of(event.environment).price(fact.seq, fact.at),
         )
         for stage, used in storage_quantities(event, fact.at):
-            if amount := self._amount(used, price):
+            if amount := self._amount(used, price, day):
                 self._work_day(stage, day).stored += amount
 
     def _serve(self, fact: RecordedEvent, prices: PriceHistories) -> None:
@@ -258,8 +263,8 @@ class InferenceCosts:
             by_version = self.served.setdefault(usage.endpoint, {})
             own = by_version.setdefault(usage.version, {}).setdefault(day, ServedDay())
             own.predictions += usage.rows
-            own.serving += self._amount(request_quantities(usage), price)
-            own.idle += self._amount(idle_quantities(usage), price)
+            own.serving += self._amount(request_quantities(usage), price, day)
+            own.idle += self._amount(idle_quantities(usage), price, day)
 
 
 def _has_computed(attempt: Attempt) -> bool:

@@ -96,8 +96,8 @@ class InferenceCost:
 class InferenceReport:
     """What predictions cost in a window, by model; `other` is what no model needed.
 
-    `spent` was metered in the window, `stages` are the parts of `data` by stage. What was ever spent in other
-    currencies, the `omitted` ones, isn't counted.
+    `spent` was metered in the window, `stages` are the parts of `data` by stage. What was spent in it in
+    other currencies, the `omitted` ones, isn't counted.
     """
 
     models: tuple[InferenceCost, ...]
@@ -150,7 +150,13 @@ class _Allocation:
             other=self._other / NANO,
             spent=self._spent / NANO,
             currency=self._costs.currency,
-            omitted=tuple(sorted(self._costs.omitted)),
+            omitted=tuple(
+                sorted(
+                    currency
+                    for currency, days in self._costs.omitted.items()
+                    if any(map(self._is_inside, days))
+                )
+            ),
             stages={stage: spent / NANO for stage, spent in self._stages.items()},
         )
 
