@@ -120,7 +120,8 @@ class InferenceCosts:
             _drop_before(by_version, first)
         _drop_before(self.work, first)
         recent = {
-            currency: {day for day in days if day >= first} for currency, days in self.omitted.items()
+            currency: {day for day in days if day >= first}
+            for currency, days in self.omitted.items()
         }
         self.omitted = {currency: days for currency, days in recent.items() if days}
         needed = self._needed_runs(first)
