@@ -118,9 +118,13 @@ class BudgetStatus:
         """An amount with its unit."""
         return show_amount(amount, self.budget.limit, self.currency)
 
+    @property
+    def limit(self) -> str:
+        """The amount of the budget as it was declared, with its unit."""
+        return show_amount(self.budget.limit.amount, self.budget.limit, self.currency, exactly=True)
+
     def __str__(self) -> str:
-        limit = self.show(self.budget.limit.amount)
-        spent = f"{self.budget.about}: {self.show(self.spent)} of {limit} spent ({self.share:.0%})"
+        spent = f"{self.budget.about}: {self.show(self.spent)} of {self.limit} spent ({self.share:.0%})"
         if not self.uncounted:
             return spent
         others = [show_amount(amount, self.budget.limit, name) for name, amount in self.uncounted]
@@ -159,14 +163,21 @@ def how_to_go_on(hit: Collection[BudgetStatus]) -> str:
     return f"raise {' and '.join(settings)} in [tool.tidemill]{wait}, and run again"
 
 
-def show_amount(amount: float, limit: SpendingLimit, currency: str) -> str:
-    """An amount in the unit of a limit: `0.42 EUR`, or `36 CPU-seconds`."""
+def show_amount(
+    amount: float, limit: SpendingLimit, currency: str, *, exactly: bool = False
+) -> str:
+    """An amount in the unit of a limit: `0.42 EUR`, or `36 CPU-seconds`; rounded, or as declared."""
+    digits = _all_digits if exactly else _digits
     if not limit.in_cpu_hours:
-        return f"{_digits(amount)} {currency}".strip()
+        return f"{digits(amount)} {currency}".strip()
     for unit, size in (("hours", 1.0), ("minutes", 60.0)):
         if amount * size >= 1:
-            return f"{_digits(amount * size)} CPU-{unit}"
-    return f"{_digits(amount * 3_600)} CPU-seconds"
+            return f"{digits(amount * size)} CPU-{unit}"
+    return f"{digits(amount * 3_600)} CPU-seconds"
+
+
+def _all_digits(amount: float) -> str:
+    return f"{amount:,.12f}".rstrip("0").rstrip(".")
 
 
 def _digits(amount: float) -> str:

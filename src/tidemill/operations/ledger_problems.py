@@ -251,7 +251,7 @@ def budget_problems(
             evidence={
                 "setting": setting,
                 "spent": status.show(status.spent),
-                "budget": status.show(status.budget.limit.amount),
+                "budget": status.limit,
             },
             command=f"tidemill plan{environment_option(environment)}",
         )

@@ -167,8 +167,9 @@ def _incidents(ledger: Ledger, environment: str, now: float) -> Iterator[Fact]:
         if state.is_open and state.environment == environment:
             held = next((each for each in log.silences if each.holds(state, now)), None)
             silenced = f"; silenced by {held.silence.actor}" if held else ""
+            well = "" if state.recovered is None else ", recovering"
             yield Fact(
-                text=f"{state.severity}: {state.cause.title}{silenced}",
+                text=f"{state.severity}{well}: {state.cause.title}{silenced}",
                 stage=state.cause.stage,
                 command=f"tidemill incidents show {state.id}",
             )
