@@ -81,7 +81,7 @@ def test_the_declared_limits() -> None:
         (10.0, 2.0, 8.0, False, "dev this month: 2 EUR of 10 EUR spent (20%)"),
         (10.0, 8.0, 2.0, True, "dev this month: 8 EUR of 10 EUR spent (80%)"),
         (10.0, 12.5, 0.0, True, "dev this month: 12.50 EUR of 10 EUR spent (125%)"),
-        (1.25e-4, 6e-5, 6.5e-5, False, "dev this month: 0.00006 EUR of 0.000125 EUR spent (48%)"),
+        (1.25e-4, 0.0, 1.25e-4, False, "dev this month: 0 EUR of 0.000125 EUR spent (0%)"),
         (0.0, 0.0, 0.0, True, "dev this month: 0 EUR of 0 EUR spent (100%)"),
     ],
 )

@@ -47,7 +47,7 @@ def scorecard(window: str, changes: bool, markdown: bool, html: Path | None, as_
     with project_session() as project:
         card = project.scorecards.make(_length(window))
     if html is not None:
-        _write(card, html)
+        _write(card, html, changes=changes)
     if as_json:
         print_document("tidemill.scorecard/1", _values(card))
     elif html is None:
@@ -79,8 +79,9 @@ def _text(card: Scorecard, *, changes: bool, markdown: bool) -> str:
     return text
 
 
-def _write(card: Scorecard, target: Path) -> None:
-    page: str = import_module("tidemill.cli.render.scorecard_html").scorecard_html(card)
+def _write(card: Scorecard, target: Path, *, changes: bool) -> None:
+    drawn = import_module("tidemill.cli.render.scorecard_html")
+    page: str = drawn.scorecard_html(card, changes=changes)
     try:
         target.write_text(page, encoding="utf-8")
     except OSError as error:

@@ -124,7 +124,9 @@ class BudgetStatus:
         return show_amount(self.budget.limit.amount, self.budget.limit, self.currency, exactly=True)
 
     def __str__(self) -> str:
-        spent = f"{self.budget.about}: {self.show(self.spent)} of {self.limit} spent ({self.share:.0%})"
+        spent = (
+            f"{self.budget.about}: {self.show(self.spent)} of {self.limit} spent ({self.share:.0%})"
+        )
         if not self.uncounted:
             return spent
         others = [show_amount(amount, self.budget.limit, name) for name, amount in self.uncounted]

@@ -83,7 +83,7 @@ def html_page(page: ReviewPage) -> str:
 <body>
 <main>
 <h1>{title}</h1>
-<p class="state">{_prose(page.state)}</p>
+<p class="state">{html_prose(page.state)}</p>
 {parts}
 </main>
 </body>
@@ -105,9 +105,9 @@ def _section(part: PageSection) -> Iterator[str]:
     opening = f'<section class="{kind}">' if kind else "<section>"
     yield f"{opening}<h2>{html_text(part.title)}</h2>"
     if part.lines:
-        yield f"<ul>{''.join(f'<li>{_prose(line)}</li>' for line in part.lines)}</ul>"
+        yield f"<ul>{''.join(f'<li>{html_prose(line)}</li>' for line in part.lines)}</ul>"
     if part.table is not None and part.table.rows:
-        yield _table(part.table)
+        yield html_table(part.table)
     if part.diff:
         yield f'<pre class="diff"><code>{"".join(map(_diff_line, part.diff))}</code></pre>'
     for command in part.commands:
@@ -115,7 +115,7 @@ def _section(part: PageSection) -> Iterator[str]:
     yield "</section>"
 
 
-def _prose(text: str) -> str:
+def html_prose(text: str) -> str:
     """A line of text, in which what stands between backticks is code."""
     return _CODE.sub(r"<code>\1</code>", html_text(text))
 
@@ -127,7 +127,8 @@ def _diff_line(line: str) -> str:
     return f'<span class="{kind}">{html_text(line) or " "}</span>'
 
 
-def _table(table: PageTable) -> str:
+def html_table(table: PageTable) -> str:
+    """A table, whose columns `>` are aligned to the right; classes: `n` of their cells, `wide` around it."""
     kinds = [' class="n"' if header.startswith(">") else "" for header in table.headers]
     head = "".join(
         f"<th{kind}>{html_text(header.removeprefix('>'))}</th>"

@@ -15,8 +15,10 @@ from tidemill.drawing.layer import PanelLayer
 from tidemill.drawing.line import Line, ReferenceLine
 from tidemill.drawing.panel import draw_panel
 from tidemill.drawing.svg import Hue
+from tidemill.governance.page_html import html_prose, html_table
 from tidemill.scorecard.number import NumberUnit, ScoreNumber
 from tidemill.scorecard.scorecard import Scorecard
+from tidemill.scorecard.scorecard_page import changes_page
 from tidemill.scorecard.wording import (
     beside_text,
     main_text,
@@ -27,15 +29,19 @@ from tidemill.scorecard.wording import (
 )
 
 _WIDTH, _HEIGHT = 320.0, 110.0
+_LEGEND = "Solid: by week; dashed: the target."
+# Labels of smaller amounts have too many zeros.
+_SMALL_MONEY = 1e-3
 _LENGTHS = ((2 * 86_400.0, 86_400.0, "days"), (2 * 3_600.0, 3_600.0, "hours"),
             (120.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))  # fmt: skip
 
 
-def scorecard_html(card: Scorecard) -> str:
-    """The page; the same scorecard gives the same bytes."""
+def scorecard_html(card: Scorecard, *, changes: bool = False) -> str:
+    """The page, with a list of the `changes` if wanted; the same scorecard gives the same bytes."""
     title = f"{card.workflow} in {card.environment}"
     until = datetime.fromtimestamp(card.now, UTC).strftime("%Y-%m-%d %H:%M UTC")
     cards = "\n".join(_card(number) for number in card.numbers)
+    listed = f"\n{_changes(card)}" if changes else ""
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -52,7 +58,7 @@ def scorecard_html(card: Scorecard) -> str:
 {html_text(card.zone)}.</p>
 <div class="cards">
 {cards}
-</div>
+</div>{listed}
 </main>
 </body>
 </html>
@@ -68,12 +74,18 @@ def _card(number: ScoreNumber) -> str:
             f'<p class="soft">{html_text(_beside(number))}</p>',
             _plot(number),
             "<ul>",
-            *(f"<li>{html_text(line)}</li>" for line in number_lines(number)),
+            *(f"<li>{html_prose(line)}</li>" for line in number_lines(number)),
             "</ul>",
             *_next(number),
             "</section>",
         ]
     )
+
+
+def _changes(card: Scorecard) -> str:
+    (part,) = changes_page(card).sections
+    body = html_table(part.table) if part.table is not None else f"<p>{' '.join(part.lines)}</p>"
+    return f'<section class="changes"><h2>{part.title}</h2>\n{body}\n</section>'
 
 
 def _verdict(number: ScoreNumber) -> str:
@@ -94,7 +106,7 @@ def _beside(number: ScoreNumber) -> str:
 def _next(number: ScoreNumber) -> Iterator[str]:
     if number.action or number.command:
         code = f"<code>{html_text(number.command)}</code>" if number.command else ""
-        words = html_text(number.action)
+        words = html_prose(number.action)
         yield f'<p class="next"><strong>Next:</strong> {": ".join(x for x in (words, code) if x)}</p>'
 
 
@@ -103,7 +115,7 @@ def _plot(number: ScoreNumber) -> str:
     known = [point.value for point in number.points if point.value is not None]
     if not known:
         return ""
-    factor, unit = _scale_of(number, known)
+    factor, unit = _scale_of(number, [*known, number.target or 0.0])
     days = [_unix(point.first) for point in number.points]
     values = [nan if point.value is None else point.value / factor for point in number.points]
     hints = [
@@ -123,13 +135,16 @@ def _plot(number: ScoreNumber) -> str:
         height=_HEIGHT,
     )
     spoken = "; ".join(hint for hint, value in zip(hints, values, strict=True) if value == value)
-    return Chart(title="by week", drawing=drawing, description=f"{number.title}: {spoken}").svg
+    plot = Chart(title="by week", drawing=drawing, description=f"{number.title}: {spoken}").svg
+    return plot + (f'\n<p class="soft">{_LEGEND}</p>' if number.target is not None else "")
 
 
 def _scale_of(number: ScoreNumber, values: list[float]) -> tuple[float, str]:
     if number.unit is NumberUnit.SECONDS:
         top = max(values)
         return next((factor, unit) for least, factor, unit in _LENGTHS if top >= least)
+    if number.unit is NumberUnit.MONEY and max(values) < _SMALL_MONEY:
+        return 1e-6, f"millionths of 1 {number.currency}".rstrip()
     return 1.0, number.currency
 
 
