@@ -11,7 +11,13 @@ import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
-from tidemill.cli.render.json_document import json_option, print_document, text_width
+from tidemill.cli.render.json_document import (
+    json_option,
+    keep_apart,
+    print_document,
+    release_output,
+    text_width,
+)
 from tidemill.cli.render.stage_graph import graph_mermaid, graph_svg, graph_text
 from tidemill.cli.terminal.output import print_coloured, print_text
 from tidemill.core.errors import StorageError
@@ -40,7 +46,8 @@ _MERMAID_EDGES, _MERMAID_TEXT = 500, 50_000
     metavar="FILE",
     help="Draw it to an SVG file.",
 )
-@click.option("--mermaid", is_flag=True, help="Write it as a flowchart of Mermaid.")
+@click.option("--mermaid", is_flag=True, callback=keep_apart,
+              help="Write it as a flowchart of Mermaid.")  # fmt: skip
 @json_option
 @project_options
 def graph(
@@ -68,6 +75,7 @@ def graph(
     if svg is not None:
         _draw(found, svg)
     if svg is None and not as_json:
+        release_output()
         _print(found, mermaid=mermaid)
 
 

@@ -72,6 +72,7 @@ def test_keys_that_scripts_know_stay() -> None:
         (["note", "weekly", "--markdown"], "# "),
         (["note", "handoff", "--markdown"], "# "),
         (["runbook"], "# "),
+        (["graph", "--mermaid"], "flowchart"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

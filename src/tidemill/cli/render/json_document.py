@@ -24,7 +24,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _KEYS = {("ContractSpec", "table_rules"): "wider", ("Condition", "phrase"): "says"}
 
 
-def _keep_apart(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+def keep_apart(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
     """Redirect other output to stderr until the document is written."""
     if value:
         keep_output_apart(ctx)
@@ -45,14 +45,14 @@ def release_output() -> None:
 
 
 json_option = click.option(
-    "--json", "as_json", is_flag=True, callback=_keep_apart,
+    "--json", "as_json", is_flag=True, callback=keep_apart,
     help="Write one JSON document to stdout, and the text to stderr.",
 )  # fmt: skip
 
 
 def markdown_option(text: str) -> Callable[[_Command], _Command]:
     """The option `--markdown`, with which stdout has only the Markdown; `text` is its help."""
-    return click.option("--markdown", is_flag=True, callback=_keep_apart, help=text)
+    return click.option("--markdown", is_flag=True, callback=keep_apart, help=text)
 
 
 def document(schema: str, body: Mapping[str, Any], mask: Redact = str) -> str:

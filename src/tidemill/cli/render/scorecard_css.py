@@ -29,7 +29,7 @@ code { font: 0.875em/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospac
   overflow-wrap: anywhere; }
 .changes { margin-top: 1rem; } .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 0.92rem; width: max-content; }
-th, td { text-align: left; vertical-align: top; padding: 0.3rem 1.2rem 0.3rem 0;
+th, td { text-align: left; vertical-align: top; padding: 0.3rem 1.2rem 0.3rem 0; max-width: 20rem;
   border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; }
 th { color: var(--soft); font-weight: 500; } .n { text-align: right; }
 @media print { .cards { display: block; } section { break-inside: avoid; margin-bottom: 1rem; } }
