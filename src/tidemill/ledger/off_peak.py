@@ -97,9 +97,10 @@ def describe_waiting(work: DeferredWork) -> str:
 
 
 def _saves(work: DeferredWork) -> str:
-    if work.price is not None and work.price < 0 and work.share is not None:
+    share = work.share or 0.0
+    if share > 1:
         return ", when the price is below 0"
-    return f", which saves {100 * work.share:.0f} %" if (work.share or 0.0) >= 0.005 else ""
+    return f", which saves {100 * share:.0f} %" if share >= 0.005 else ""
 
 
 def describe_late(work: DeferredWork, now: float) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+
+from tidemill.costs.price_history import PriceHistories
 from tidemill.ledger.cost_events import PricesSet
+from tidemill.ledger.event import RecordedEvent
 from tidemill.ledger.price import PriceBook
 from tidemill.ports.ledger import Ledger
 
@@ -24,3 +28,15 @@ def price_events(ledger: Ledger, environment: str, book: PriceBook) -> list[Pric
     if known == book or (known is None and book.is_free):
         return []
     return [PricesSet(environment=environment, book=book)]
+
+
+def priced_events(
+    ledger: Ledger, kinds: Sequence[str], after: int, read_prices: Callable[[], PriceHistories]
+) -> Iterator[tuple[RecordedEvent, PriceHistories]]:
+    """The events after one, each with prices that count for it, also if new ones are recorded meanwhile."""
+    prices = read_prices()
+    for fact in ledger.events(kinds=(*kinds, PricesSet.__name__), after=after):
+        if not isinstance(fact.event, PricesSet):
+            yield fact, prices
+        elif fact.seq > prices.last:
+            prices = read_prices()

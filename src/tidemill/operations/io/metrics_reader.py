@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tidemill.core.local_day import time_zone
 from tidemill.costs.io.kept_state import read_kept, write_kept
-from tidemill.costs.price_history import PriceHistory, price_histories
+from tidemill.costs.io.recorded_prices import priced_events
+from tidemill.costs.price_history import PriceHistories, PriceHistory, price_histories
 from tidemill.ledger.cost_events import PricesSet
 from tidemill.ledger.event import RecordedEvent
 from tidemill.ledger.price import PriceBook
@@ -56,12 +57,13 @@ class MetricsReader:
 
     def read(self, now: float) -> LedgerMetrics:
         """The metrics as of now (Unix seconds); the caller must not change them."""
-        prices = self.prices()
-        self._empty.book = prices.first
-        known = self._known if self._known is None or self._known.book == prices.first else None
+        self._empty.book = self.prices().first
+        known = self._known
+        if known is not None and known.book != self._empty.book:
+            known = None
         found = known or self._load() or self._begin(now)
         before = found.events
-        for fact in self._ledger.events(kinds=KINDS, after=found.seq):
+        for fact, prices in self._priced_after(found.seq):
             found.note(fact, prices)
             if found.events - before >= _SAVED_AT:
                 # A long history that is interrupted goes on there.
@@ -78,18 +80,23 @@ class MetricsReader:
 
     def read_since(self, since: float) -> LedgerMetrics:
         """The metrics of the events from a time on (Unix seconds), with all days; nothing of it is kept."""
-        prices = self.prices()
-        self._empty.book = prices.first
+        self._empty.book = self.prices().first
         found = replace(deepcopy(self._empty), since=since, seq=find_window(self._ledger, since))
-        for fact in self._ledger.events(kinds=KINDS, after=found.seq):
+        for fact, prices in self._priced_after(found.seq):
             found.note(fact, prices)
         self._seed(found)
         return found
 
     def prices(self) -> PriceHistory:
         """By which prices the work of the environment was priced."""
-        facts = self._ledger.events(kinds=(PricesSet.__name__,))
-        return price_histories(facts, self._settings).of(self._empty.environment)
+        return self._all_prices().of(self._empty.environment)
+
+    def _all_prices(self) -> PriceHistories:
+        return price_histories(self._ledger.events(kinds=(PricesSet.__name__,)), self._settings)
+
+    def _priced_after(self, seq: int) -> Iterator[tuple[RecordedEvent, PriceHistory]]:
+        for fact, prices in priced_events(self._ledger, KINDS, seq, self._all_prices):
+            yield fact, prices.of(self._empty.environment)
 
     def _begin(self, now: float) -> LedgerMetrics:
         since = now - HORIZON_S

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tidemill.core.local_day import time_zone
 from tidemill.costs.io.kept_state import read_kept, write_kept
+from tidemill.costs.io.recorded_prices import priced_events
 from tidemill.costs.price_history import PriceHistories, price_histories
 from tidemill.ledger.cost_events import PricesSet
 from tidemill.ledger.price import PriceBook
@@ -39,14 +40,15 @@ class ScorecardReader:
 
     def read(self, now: float) -> ScorecardSums:
         """The sums as of now (Unix seconds); the caller must not change them."""
-        priced = self._ledger.events(kinds=(PricesSet.__name__,))
-        prices = price_histories(priced, self._book)
+        prices = self._prices()
         found = self._known or self._load()
         if found is None or not found.is_priced_by(prices):
             found = self._begin(now, prices)
         before = found.events
-        for fact in self._ledger.events(kinds=SCORECARD_KINDS, after=found.seq):
-            found.add(fact, prices)
+        for fact, at_that_time in priced_events(
+            self._ledger, SCORECARD_KINDS, found.seq, self._prices
+        ):
+            found.add(fact, at_that_time)
             if found.events - before >= _SAVED_AT:
                 # A long history that is interrupted goes on there.
                 write_kept(self._kept, _FORMAT, found)
@@ -57,6 +59,9 @@ class ScorecardReader:
             write_kept(self._kept, _FORMAT, found)
         self._known = found
         return found
+
+    def _prices(self) -> PriceHistories:
+        return price_histories(self._ledger.events(kinds=(PricesSet.__name__,)), self._book)
 
     def _begin(self, now: float, prices: PriceHistories) -> ScorecardSums:
         after = find_window(self._ledger, now - HORIZON_S)
