@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from tidemill.cases.contract_rules import written_rules
 from tidemill.cases.stage_case import StageCaseResult
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.workflow.stage import Flow
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from io import StringIO
 from typing import Any
 
@@ -19,6 +19,7 @@ from tidemill.cases.stage_case import (
 )
 from tidemill.core.counts import plural
 from tidemill.core.errors import Fault, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 
 CASE_KEYS = ("name", "stage", "partition", "given", "params", "seed", "limits", "expect")
 _EXPECT_KEYS = (

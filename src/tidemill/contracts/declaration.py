@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, TypeVar
 
 from tidemill.contracts.column import Column
@@ -29,6 +29,7 @@ from tidemill.contracts.table_rules import (
 from tidemill.contracts.validity import require_consistent
 from tidemill.core.callsite import caller
 from tidemill.core.errors import ContractError
+from tidemill.core.lazy_dataclass import dataclass
 
 
 class DeclaredContract:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from tidemill.core.lazy_dataclass import dataclass
 
 Args: TypeAlias = "tuple[str | int | DType | None, ...]"
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeAlias
 
 from tidemill.core.errors import ContractError
+from tidemill.core.lazy_dataclass import dataclass
 
 # The ends of the names of rules that a value breaks which can't be read, so that nothing is left of it.
 UNREAD_RULES = (".type", ".fields", ".unicode")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from tidemill.core.errors import UsageError
 from tidemill.core.fingerprint import fingerprint
+from tidemill.core.lazy_dataclass import dataclass
 
 
 class Disposition(StrEnum):

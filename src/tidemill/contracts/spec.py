@@ -6,7 +6,7 @@ time and run time, for the two digests (effect on values, checks) and for the do
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, TypeAlias, get_args
 
 from tidemill.contracts.column import ON_FAIL, Column, OnFail
@@ -20,6 +20,7 @@ from tidemill.contracts.table_rules import (
 )
 from tidemill.core.errors import ContractError, did_you_mean
 from tidemill.core.fingerprint import fingerprint
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import Grain, Partitioning
 
 UnknownColumns: TypeAlias = Literal["keep", "drop", "fail"]

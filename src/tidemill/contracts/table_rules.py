@@ -9,12 +9,13 @@ only fail or warn.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, TypeAlias
 
 from tidemill.contracts.dtype import DType
 from tidemill.core.errors import ContractError
 from tidemill.core.fingerprint import Part
+from tidemill.core.lazy_dataclass import dataclass
 
 Consequence: TypeAlias = Literal["fail", "warn"]
 Metric: TypeAlias = Literal["psi", "ks", "wasserstein"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from tidemill.contracts.dtype import DType
+from tidemill.core.lazy_dataclass import dataclass
 
 # Begins a cell of a text file that is no value of any type, not even text. Unicode reserves such characters
 # for internal use; the checker removes them from what it returns.

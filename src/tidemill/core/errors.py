@@ -25,9 +25,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.redaction import redact
 
 # Characters. Nobody reads a longer message, and every reader of the ledger would load it.

@@ -11,13 +11,13 @@ import re
 from bisect import bisect_left
 from calendar import monthrange
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tidemill.core.errors import UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.printable import printable
 
 WHOLE = "all"

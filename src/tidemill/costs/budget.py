@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
 from tidemill.core.errors import Fault
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.local_day import local_day, time_zone
 from tidemill.ledger.price import Price
 from tidemill.workflow.spending_limit import SpendingLimit

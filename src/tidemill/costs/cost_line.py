@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.quantities import Quantities, add_amounts
 from tidemill.ledger.price import Price
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from statistics import median
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # Runs that are looked back at.
 LAST_RUNS = 20

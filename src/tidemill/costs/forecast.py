@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.budget import BudgetStatus, SpendingBudget
 from tidemill.costs.spent import NOTHING_SPENT, Spent
 from tidemill.ledger.price import Price

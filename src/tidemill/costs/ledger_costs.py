@@ -7,9 +7,10 @@ they are stored between commands.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.local_day import local_day
 from tidemill.costs.allocation import divide_quantities
 from tidemill.costs.cost_line import CostLine, LineKind

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.cost_events import PricesSet
 from tidemill.ledger.event import RecordedEvent
 from tidemill.ledger.price import Price, PriceBook

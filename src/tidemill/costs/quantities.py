@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.cost_events import StorageMetered
 from tidemill.ledger.price import GB, Price
 from tidemill.ledger.run import Attempt

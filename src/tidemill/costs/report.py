@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import NamedTuple
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.cost_line import CostLine, LineKind
 from tidemill.costs.estimate_errors import EstimateErrors
 from tidemill.costs.ledger_costs import BESIDE, LedgerCosts

@@ -9,9 +9,10 @@ the next look exceeds none of them. A task that needs more than it reserved gets
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.budget import BudgetStatus
 from tidemill.costs.spent import NOTHING_SPENT, Spent
 from tidemill.ledger.price import GB, Price

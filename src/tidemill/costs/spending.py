@@ -7,9 +7,10 @@ used beside its attempts (planning, checks, worker processes that start) counts 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.budget import BudgetPeriod, SpendingBudget, month_of
 from tidemill.costs.ledger_costs import served_price
 from tidemill.costs.price_history import PriceHistories

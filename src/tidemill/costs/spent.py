@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.quantities import Quantities
 from tidemill.ledger.price import HOUR_S, Price
 from tidemill.workflow.spending_limit import SpendingLimit

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # An environment is metered at most so often.
 METERED_EVERY_S = 86_400.0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.drawing.scale import Scale, Tick, number_scale, percent_label
 from tidemill.drawing.svg import SMALL_SIZE, number, text
 from tidemill.drawing.text import escaped, shortened, text_width

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from tidemill.core.fingerprint import fingerprint
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.drawing.svg import FONTS, SMALL_SIZE, Drawing, Hue, ink, number, text, translate
 from tidemill.drawing.text import escaped, text_width
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.drawing.layers import Layers, arrange
 from tidemill.drawing.positions import place_nodes
 from tidemill.drawing.svg import LABEL_SIZE, SMALL_SIZE, Drawing, Hue, number, text

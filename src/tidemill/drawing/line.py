@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby, pairwise
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.drawing.layer import Swatch, circle, finite_runs
 from tidemill.drawing.scale import Scale
 from tidemill.drawing.svg import Hue, number

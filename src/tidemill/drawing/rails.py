@@ -7,7 +7,9 @@ reads to the node.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # The directions in which a character of a rail leads: up, down, left, right.
 _BOX = {

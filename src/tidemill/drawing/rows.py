@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.drawing.axes import Axis, bottom_height, horizontal_axis
 from tidemill.drawing.layer import Swatch, hint, is_finite
 from tidemill.drawing.panel import WIDTH, legend, no_data

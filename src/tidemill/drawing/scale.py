@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil, floor, isfinite, log10
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # Values beyond it would make differences infinite.
 _GREATEST = 1e300

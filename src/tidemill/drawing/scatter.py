@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import log
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.drawing.layer import Swatch, circle, is_finite
 from tidemill.drawing.scale import Scale
 from tidemill.drawing.svg import Hue, number

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.drawing.text import escaped, plain_line, shortened, text_width
 
 LABEL_SIZE, SMALL_SIZE = 13.0, 11.0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import polars as pl
+
+from tidemill.core.lazy_dataclass import dataclass
 
 _LEFT, _RIGHT, _SIDE = "_left_", "_right_", "_side"
 

@@ -10,12 +10,12 @@ above it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from itertools import groupby
 
 from tidemill.core.fingerprint import fingerprint
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import Grain, Partitioning, is_valid_key, partition_start
 
 # Bits per digit: a node has up to eight children.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tidemill.core.errors import AttestationError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.dsse import Envelope, Verifier, parse_envelope
 from tidemill.governance.in_toto import PAYLOAD_TYPE, Json, statement_faults
 from tidemill.governance.json_text import parse_json

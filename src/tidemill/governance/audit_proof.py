@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from tidemill.core.errors import AttestationError, UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.checkpoint import Checkpoint, parse_checkpoint
 from tidemill.governance.json_text import parse_json
 from tidemill.governance.merkle_tree import inclusion_proof, root_of_inclusion

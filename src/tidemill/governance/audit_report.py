@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tidemill.core.counts import plural
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.checkpoint import Checkpoint, CheckpointSource, parse_checkpoint
 from tidemill.governance.merkle_tree import TreeFrontier
 from tidemill.ledger.compacted import CompactionCheck

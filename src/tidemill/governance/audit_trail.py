@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 from tidemill.core.counts import plural
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.event import (
     Decided,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.event import Event
 from tidemill.ledger.governance_events import ReviewClosed, WaiverEnded
 from tidemill.ledger.policy import PolicyOutcome

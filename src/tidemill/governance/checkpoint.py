@@ -6,10 +6,11 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import isfinite
 from typing import Any
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.merkle_tree import TreeFrontier
 
 CHECKPOINT_TYPE = "tidemill.checkpoint/1"

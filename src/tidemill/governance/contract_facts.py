@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tidemill.contracts.compatibility.changes import Change
 from tidemill.contracts.compatibility.diff import diff
 from tidemill.contracts.json_form import from_json, to_json
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.fingerprint import fingerprint
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.common_facts import ChangeContext, common_facts
 from tidemill.ledger.policy import FactValue
 from tidemill.lineage.impact import Consumer, consequences, consumers_of

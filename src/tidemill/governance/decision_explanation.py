@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.expression import show_values
 from tidemill.governance.policy import PolicyRule, RuleEffect
 from tidemill.ledger.policy import PolicyDecision, PolicyOutcome, RuleHit, Waiver

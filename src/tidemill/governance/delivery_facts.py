@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import isfinite
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.quantities import total_quantities
 from tidemill.governance.common_facts import ChangeContext, common_facts
 from tidemill.ledger.policy import FactValue

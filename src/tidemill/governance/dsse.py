@@ -9,10 +9,10 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tidemill.core.errors import AttestationError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.json_text import parse_json
 
 _PLAIN_LETTERS, _URL_LETTERS = "+/", "-_"

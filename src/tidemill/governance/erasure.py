@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 
 from tidemill.core.errors import UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.people import is_person
 
 

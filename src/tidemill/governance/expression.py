@@ -9,11 +9,12 @@ from __future__ import annotations
 import ast
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import isfinite
 from types import CodeType
 
 from tidemill.core.errors import Fault
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.expression_types import FUNCTIONS, ExpressionFault, check_types
 from tidemill.governance.facts import FactType
 from tidemill.ledger.policy import FactValue

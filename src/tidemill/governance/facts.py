@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.policy import FactValue, SubjectKind
 
 # What a ledger can hold as a whole number.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Actor, Permission, find_refusal
 from tidemill.governance.roles import Grant, Grants, Role
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, TypeAlias
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.json_text import canonical_json
 
 Json: TypeAlias = dict[str, Any]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
+
+from tidemill.core.lazy_dataclass import dataclass
 
 _LEAF, _NODE = b"\x00", b"\x01"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.review_page import moment, question
 from tidemill.governance.review_state import ReviewState
 from tidemill.governance.review_vote import asked_text, ending_text

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.roles import EVERYBODY, Grant, Grants, Role, matches_any, pattern_covers
 from tidemill.ledger.access_token import TokenScope
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from tidemill.core.errors import DeclarationError, Fault, describe_error
 from tidemill.core.fingerprint import Part, fingerprint
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.expression import (
     Expression,
     compile_expression,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from tidemill.core.errors import Fault, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.facts import FactSpec, FactType, known_facts, specs_of
 from tidemill.governance.policy import RuleSet, decide
 from tidemill.governance.rules_file import unknown_keys

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.policy import RuleEffect, RuleSet, decide
 from tidemill.ledger.policy import PolicyDecision, RuleHit, Waiver
 

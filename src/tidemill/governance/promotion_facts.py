@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.common_facts import ChangeContext, common_facts
 from tidemill.ledger.binding import Product
 from tidemill.ledger.policy import FactValue

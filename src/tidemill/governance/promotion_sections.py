@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.change_detail import ChangeDetail
 from tidemill.governance.model_sections import may_be_worse, shown_figures
 from tidemill.governance.page_values import page_table, section

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition_file import partition_stem
 from tidemill.core.percent_encoding import percent_encoded
 from tidemill.governance.in_toto import (

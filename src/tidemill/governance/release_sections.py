@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 
 from tidemill.core.counts import plural
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import place_name
 from tidemill.governance.change_detail import ChangeDetail
 from tidemill.governance.page_values import page_table, section

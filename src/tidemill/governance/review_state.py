@@ -6,9 +6,10 @@ The state of a review follows from its events alone. A review that ended stays s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeAlias
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.delivery import Decision
 from tidemill.ledger.event import EnvironmentDropped, Event, RecordedEvent
 from tidemill.ledger.governance_events import (

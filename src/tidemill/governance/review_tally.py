@@ -5,8 +5,7 @@ Names that may be one person count as one: the holder of a token and whoever mad
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.review_state import ReviewState
 from tidemill.ledger.review import Choice, Review, ReviewOutcome, Vote
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from tidemill.core.counts import plural
 from tidemill.core.errors import AccessError, GateError, UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.again_command import again_command
 from tidemill.governance.review_state import ReviewState
 from tidemill.governance.review_tally import approvers, may_be_author, tally

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import IntEnum
 from fnmatch import fnmatchcase
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # The name of a grant that is everybody's.
 EVERYBODY = "*"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, cast
 
 from tidemill.core.errors import DeclarationError, Fault, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.toml_text import TomlError, check_values, parse_toml
 from tidemill.governance.policy import PolicyRule, RuleEffect
 from tidemill.governance.roles import Role

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from tidemill.core.counts import plural
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.change_detail import ChangeDetail
 from tidemill.governance.page_values import PageTable, page_table, section
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.event import EnvironmentDropped, RecordedEvent, RunEnded, RunStarted
 from tidemill.ledger.governance_events import PolicyDecided, Waived, WaiverEnded
 from tidemill.ledger.policy import Waiver

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import accumulate
 from math import isfinite
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.quantities import add_amounts, attempt_quantities
 from tidemill.ledger.performance import Percentiles, Performance
 from tidemill.ledger.price import Price

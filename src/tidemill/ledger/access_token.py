@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # The environment variable with the token of who acts.
 TOKEN_VARIABLE = "TIDEMILL_TOKEN"

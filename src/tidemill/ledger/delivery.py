@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.workflow.gate import GateResult, Scores
 from tidemill.workflow.model import Artifact
 

@@ -7,11 +7,12 @@ events, in the transaction that appends them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias, get_args
 
 from tidemill.contracts.finding import TableFindings
 from tidemill.contracts.row_ruling import Ruling
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.binding import Binding, Mark
 from tidemill.ledger.change_events import ChangesSeen
 from tidemill.ledger.compaction_events import Compacted

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # The first byte of what is hashed tells a leaf of a Merkle tree (RFC 6962), a node and a link apart.
 _LEAF, _LINK = b"\x00", b"\x02"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.event import Event
 from tidemill.ledger.event_subjects import subjects_of
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # An attempt at a step: stage, partition and number.
 AttemptKey: TypeAlias = tuple[str, str, int]

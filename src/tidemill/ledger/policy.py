@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # The value of a fact; None where it isn't known.
 FactValue: TypeAlias = bool | int | float | str | tuple[str, ...] | None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from tidemill.core.lazy_dataclass import dataclass
 
 HOUR_S = 3600.0
 # A twelfth of a year of 365 days.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
 from tidemill.contracts.finding import Finding
 from tidemill.core.errors import BudgetError, GateError, TidemillError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.printable import html_text
 from tidemill.core.text_table import html_table

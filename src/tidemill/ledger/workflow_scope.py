@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.event import EnvironmentCreated, Event
 from tidemill.workflow.environment import Environment
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.change_events import ChangesSeen
 from tidemill.ledger.commit import Commit
 from tidemill.workflow.stage import Flow, Kind, Stage

@@ -7,11 +7,12 @@ delivery, code that collects) may read all that it receives, and any output may 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from tidemill.analysis.query.summary import Reads
 from tidemill.contracts.spec import ContractSpec
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.lineage.impact import consumers_of
 from tidemill.reuse.recipe import Recipe
 from tidemill.workflow.stage import Flow, Kind, Stage

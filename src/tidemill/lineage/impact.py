@@ -7,11 +7,11 @@ nothing may be broken by any constraint that is loosened on a column that it rea
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from tidemill.contracts.compatibility.changes import Change, Diff
 from tidemill.contracts.compatibility.unmet_demands import UnmetDemand, unmet_demands
 from tidemill.contracts.spec import ContractSpec, Reads
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.reuse.recipe import Recipe
 from tidemill.workflow.guarantees import required_contract
 from tidemill.workflow.stage import Flow, Input, Kind, Stage

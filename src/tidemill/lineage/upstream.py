@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tidemill.analysis.query.summary import Reads
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import UNPLACED, WHOLE, Partitioning, readable_keys
 from tidemill.ledger.binding import Binding, Head, Product
 from tidemill.reuse.input_contents import (

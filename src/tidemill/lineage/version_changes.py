@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.lineage.stage_changes import StageChange
 from tidemill.reuse.recipe import Recipe, recipe_changes
 from tidemill.workflow.review import ReviewTerms

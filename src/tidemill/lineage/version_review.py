@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from tidemill.contracts.compatibility.changes import Change, Diff
 from tidemill.contracts.compatibility.diff import diff
 from tidemill.contracts.spec import ContractSpec
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.lineage.impact import Consequence, Consumer, consequences
 
 _PARTS = ("major", "minor", "patch")

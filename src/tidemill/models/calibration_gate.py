@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from tidemill.core.counts import plural
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.models.intervals import MIN_DAYS, metric_estimate
 from tidemill.workflow.gate import Curve, GateResult, Scores
 from tidemill.workflow.recorded_gates import CALIBRATION_ERROR, Calibrated

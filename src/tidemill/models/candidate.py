@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.model import Artifact
 

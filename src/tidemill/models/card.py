@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 
 from tidemill.contracts.column import Column
 from tidemill.contracts.docs.phrases import conditions, type_name
 from tidemill.core.counts import plural
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.markdown import markdown_code, markdown_text
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.signature import signature

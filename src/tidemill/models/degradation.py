@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from tidemill.contracts.profiles.e_detector import (
 )
 from tidemill.core.counts import plural
 from tidemill.core.errors import did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.models.triggers import DayFigure, MetricHistory, Observation
 from tidemill.workflow.gate import Goal
 from tidemill.workflow.trigger import Degraded

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +11,7 @@ import polars as pl
 from tidemill.contracts.column import Column
 from tidemill.contracts.spec import Reads
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.models.given_frames import given_frame
 from tidemill.workflow.annotations import Parent
 from tidemill.workflow.model import ColumnEncoding, EncodingKind

@@ -7,12 +7,12 @@ column that the model reads.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.models.predictors import as_predictions, model_input
 from tidemill.workflow.model import Artifact
 

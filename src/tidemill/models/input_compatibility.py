@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tidemill.contracts.column import Column
 from tidemill.contracts.compatibility.directions import judge_type
 from tidemill.contracts.compatibility.unmet_demands import unmet_demands
 from tidemill.contracts.json_form import from_json, to_json
 from tidemill.contracts.spec import ContractSpec, Reads
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.workflow.guarantees import required_contract
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Stage

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.models.student import t_quantile, t_upper_tail
 from tidemill.workflow.gate import Bounds, Daily, Goal, Interval, Scores, Slice
 

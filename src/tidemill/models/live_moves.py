@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from tidemill.core.errors import GateError, UsageError, did_you_mean
 from tidemill.core.fingerprint import fingerprint
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.delivery import GATES, Decision, Delivery
 from tidemill.ledger.event import Decided, Delivered, Event, Removed
 from tidemill.ledger.model_version import Follower, Moved

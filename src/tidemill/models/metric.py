@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.workflow.gate import Bounds, Curve, Goal, Threshold
 
 if TYPE_CHECKING:

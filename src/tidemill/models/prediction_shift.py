@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,6 +28,7 @@ from tidemill.contracts.profiles.histogram import (
 from tidemill.contracts.profiles.record import ColumnProfile, Histogram
 from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import time_bounds
 from tidemill.ledger.delivery import Delivery
 from tidemill.models.triggers import Observation

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.models.scored_rows import LABEL, PREDICTED
 
 Floats = npt.NDArray[np.float64]

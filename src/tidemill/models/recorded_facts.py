@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC
 from typing import NamedTuple
 
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import shown_key, time_bounds
 from tidemill.ledger.binding import Binding
 from tidemill.models.input_compatibility import incompatibility, trained_inputs, unchecked_note

@@ -7,12 +7,12 @@ makes a metric NaN, which fails every gate: a model that skips hard rows must no
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from tidemill.core.errors import UsageError
+from tidemill.core.lazy_dataclass import dataclass
 
 PREDICTION = "prediction"
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import polars as pl
 
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.models.given_frames import given_frame
 from tidemill.models.predictors import PREDICTION, PROBABILITY
 from tidemill.models.scored_columns import require_greatest_class

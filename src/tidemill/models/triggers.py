@@ -7,11 +7,12 @@ the live model. Nothing fires while a training would use the same recipe and dat
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeAlias
 
 from tidemill.core.counts import plural
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import Span, time_bounds
 from tidemill.workflow.gate import Scores
 from tidemill.workflow.model import Artifact

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import parse_seconds
 
 _ADDRESS = re.compile(r"https?://[^\s/@]+(/\S*)?")

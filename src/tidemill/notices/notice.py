@@ -5,9 +5,9 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.printable import printable, shorten
 
 _MOST = 500

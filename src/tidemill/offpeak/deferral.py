@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import (
     UNPLACED,
     WHOLE,

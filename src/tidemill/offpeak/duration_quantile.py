@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import ceil
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.run import Action
 from tidemill.planning.plan import Step
 

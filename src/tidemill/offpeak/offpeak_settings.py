@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import tzinfo
 from hashlib import sha256
 from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.time_zone import time_zone
 from tidemill.core.units import is_finite, parse_seconds
 from tidemill.offpeak.tariff import DAY_MINUTES, WEEKDAYS, Tariff, TariffBand

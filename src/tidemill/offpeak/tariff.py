@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.offpeak.price_curve import PriceCurve, PricePiece
 
 DAY_MINUTES = 1_440

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import pairwise
 from math import floor
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.offpeak.price_curve import PriceCurve
 
 # Jobs begin at multiples of a quarter of an hour.

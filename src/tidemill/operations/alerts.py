@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.event import RecordedEvent
 from tidemill.ledger.incident import IncidentChange
 from tidemill.ledger.incident_events import AlertFailed, AlertSent, IncidentChanged

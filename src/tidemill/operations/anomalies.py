@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import takewhile
 from math import log
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.operations.run_series import MEASURES, RunFigures, RunMeasure, RunSeries
 
 # The run at which the median of three became unusual, and those before it that may be unusual too.

@@ -7,8 +7,9 @@ time, says nothing about a delay.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.workflow.source import SourceFile
 
 

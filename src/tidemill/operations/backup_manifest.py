@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
+
+from tidemill.core.lazy_dataclass import dataclass
 
 _TYPE = "tidemill.backup/1"
 # Files and folders of a home that only processes of this machine need, or that are made again.

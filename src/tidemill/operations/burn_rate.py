@@ -9,8 +9,8 @@ Source: Beyer et al., The Site Reliability Workbook, 2018, chapter 5.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.operations.outcome_counts import HOUR, MINUTE
 from tidemill.operations.problem import ProblemSeverity
 

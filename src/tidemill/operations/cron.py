@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
+
+from tidemill.core.lazy_dataclass import dataclass
 
 _DAY = timedelta(days=1)
 # No zone is further from UTC than that.

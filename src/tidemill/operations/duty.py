@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import parse_seconds
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.quantities import add_amounts, idle_quantities, request_quantities
 from tidemill.ledger.price import Price
 from tidemill.ledger.usage import ServedUsage

@@ -11,7 +11,9 @@ Source: Shin, Ramdas, Rinaldo, E-detectors: a nonparametric framework for sequen
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from tidemill.core.lazy_dataclass import dataclass
 
 RUN_LENGTH = 1_000.0
 # How many times the allowed share the alternatives are, and the most that they are.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
+
+from tidemill.core.lazy_dataclass import dataclass
 
 _MAGIC = re.compile(r"[*?[]")
 _ANY_DEPTH = "**"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from tidemill.core.counts import plural
+from tidemill.core.lazy_dataclass import dataclass
 
 _MB, _GB = 1e6, 1e9
 # File systems on which locks or shared memory of SQLite's write-ahead log aren't reliable.

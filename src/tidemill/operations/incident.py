@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.event import RecordedEvent
 from tidemill.ledger.incident import (
     ClosingReason,

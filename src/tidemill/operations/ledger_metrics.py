@@ -7,9 +7,10 @@ are stored between commands. Messages of attempts don't count: a compacted ledge
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.local_day import local_day
 from tidemill.costs.ledger_costs import served_price
 from tidemill.costs.price_history import PriceHistory

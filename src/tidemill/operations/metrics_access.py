@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tidemill.core.errors import UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.host_names import is_loopback, parse_host, parse_name
 
 PAGE, HEALTH = "/metrics", "/healthz"

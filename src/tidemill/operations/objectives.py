@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.operations.burn_rate import LEAST_EVENTS, Burn, measure_burns
 from tidemill.operations.failure_detector import FailureDetector
 from tidemill.operations.ledger_metrics import LedgerMetrics

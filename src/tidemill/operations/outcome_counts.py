@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from tidemill.core.lazy_dataclass import dataclass
 
 MINUTE, HOUR = 60, 3600
 # Single minutes are known for the longest window of burn rates, hours for that of the objective.

@@ -6,10 +6,10 @@ The same problem has the same key whenever it is found, also by another process.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import groupby
 
 from tidemill.core.counts import plural
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import summarize_keys
 from tidemill.core.printable import printable
 from tidemill.operations.anomalies import Anomaly, find_anomalies

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from itertools import pairwise
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.event import (
     Delivered,
     EffectQueued,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from tidemill.core.lazy_dataclass import dataclass
 
 
 @dataclass(slots=True, kw_only=True)

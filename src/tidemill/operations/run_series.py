@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from statistics import median
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.local_day import local_day, weekday
 from tidemill.history.stage_performance import is_computation
 from tidemill.ledger.run import Attempt, Outcome

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.printable import printable, shorten
 from tidemill.ledger.event import Attempted, RecordedEvent, RunEnded, RunStarted
 from tidemill.ledger.run import Attempt, Outcome, Status

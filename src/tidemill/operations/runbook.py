@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from tidemill.core.counts import plural
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.markdown import markdown_code, markdown_text
 from tidemill.core.text_table import markdown_table
 

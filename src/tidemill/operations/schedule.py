@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from hashlib import sha256
 from itertools import islice
 from math import ceil, floor
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.operations.cron import Cron
 from tidemill.workflow.environment import PRODUCTION
 

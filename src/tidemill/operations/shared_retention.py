@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.event import EnvironmentCreated, Event
 from tidemill.ledger.retention_events import RetentionDeclared
 from tidemill.ledger.retention_settings import RetentionSettings

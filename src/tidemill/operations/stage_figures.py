@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.price_history import PriceHistory
 from tidemill.history.stage_performance import AttemptTally, percentiles
 from tidemill.ledger.event import Attempted, RecordedEvent

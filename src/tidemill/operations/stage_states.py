@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from tidemill.core.lazy_dataclass import dataclass
 
 
 class StageState(StrEnum):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from tidemill.core.counts import plural
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.run import RunInfo, StageTotals
 from tidemill.operations.duty import Duty
 from tidemill.operations.up_report import UpReport, UpRole

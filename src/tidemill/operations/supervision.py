@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TypeAlias
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.operations.duty import Due, DutyTask
 from tidemill.operations.watch import Backlog, SourceChange
 

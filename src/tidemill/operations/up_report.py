@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.operations.duty import Duty
 
 

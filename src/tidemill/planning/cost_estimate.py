@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from statistics import median
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.quantities import Quantities, attempt_quantities
 from tidemill.ledger.price import Price
 from tidemill.ledger.run import Attempt, Outcome, Receipt

@@ -8,11 +8,12 @@ together are distributed: pure Polars queries to threads, which are cheaper, the
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal, TypeAlias
 
 from tidemill.contracts.table_rules import FreshnessRule
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import parse_span
 from tidemill.ledger.run import Action
 from tidemill.planning.batches import batch_order
@@ -66,6 +67,9 @@ class StageTraits:
     batched: Collection[str] = ()
 
 
+_NO_TRAITS = StageTraits()
+
+
 class Placement:
     """The places of a plan's steps on a machine with `cpus`, and their order.
 
@@ -80,7 +84,7 @@ class Placement:
         *,
         cpus: int,
         engines: Collection[str],
-        traits: StageTraits = StageTraits(),
+        traits: StageTraits = _NO_TRAITS,
         isolated: bool = False,
         stoppable: Callable[[Step], bool] | None = None,
     ) -> None:

@@ -6,9 +6,10 @@ A plan is a value with two readers: `run` executes it, `plan` shows it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tidemill.core.counts import plural
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.text_table import html_table
 from tidemill.costs.forecast import BudgetForecast

@@ -6,8 +6,7 @@ became live and would now be its own parent: another parent is chosen only when 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.binding import Binding
 from tidemill.models.gates import is_live
 from tidemill.models.input_compatibility import incompatibility

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from tidemill.core.errors import UsageError
+from tidemill.core.lazy_dataclass import dataclass
 
 # Functions that tasks name, for engines whose tasks run in the caller's own process.
 TaskFunctions: TypeAlias = Mapping[str, Callable[[bytes, tuple[str, ...], str], bytes | None]]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol, TypeAlias
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # What a provider states about a person, by the name of the claim; the signature was verified.
 Claims: TypeAlias = Mapping[str, Any]

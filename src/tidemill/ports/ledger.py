@@ -6,11 +6,12 @@ Every port has a conformance suite in `testing/suites` that all its adapters pas
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from tidemill.contracts.finding import TableFindings
 from tidemill.contracts.row_ruling import Ruling
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.binding import Binding, ContractUse, Head, Mark
 from tidemill.ledger.cost import Cost
 from tidemill.ledger.delivery import Decision, Delivery, Effect

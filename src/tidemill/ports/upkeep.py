@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, TypeAlias
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.garbage import MarkedUse, ObjectUse, SupersededEffect, SupersededResult
 from tidemill.ports.ledger import Guard
 

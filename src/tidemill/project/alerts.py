@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 from tidemill.core.errors import ConflictError, SendError, UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.io.lease_holder import is_dead

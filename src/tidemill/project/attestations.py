@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from tidemill.core.errors import StorageError, TidemillError, UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.attestation import AttestationReport
 from tidemill.governance.dsse import signed_envelope
 from tidemill.governance.in_toto import PAYLOAD_TYPE, AttestedFile, Json

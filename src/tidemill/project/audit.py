@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from itertools import islice
@@ -14,6 +14,7 @@ from tidemill.adapters.sqlite.event_chain import count_events, read_chain
 from tidemill.adapters.sqlite.people import find_people_faults, read_people
 from tidemill.core.counts import plural
 from tidemill.core.errors import StorageError, TidemillError, UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.audit_proof import EventProof, parse_proof, prove_event
 from tidemill.governance.audit_report import (
     AuditProblem,

@@ -6,12 +6,13 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import TidemillError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.toml_text import TomlError, parse_toml
 from tidemill.governance.permissions import Permission, holders_text
 from tidemill.lineage.io.git_ref import ProjectAtRef, ask_version, project_at

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from importlib import import_module
 from pathlib import Path
 
 from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import Fault, TidemillError, UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.redaction import Redactor
 from tidemill.costs.budget import limit_faults
 from tidemill.governance.permissions import Permission

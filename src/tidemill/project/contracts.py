@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import ModuleType
 
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.history.io.runs import ContractVersion as ContractVersion
 from tidemill.history.io.runs import PublishedPartition as PublishedPartition
 from tidemill.history.io.runs import list_contract_versions

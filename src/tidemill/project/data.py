@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from tidemill.contracts.docs.phrases import column_terms
 from tidemill.contracts.profiles.record import Profile
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.binding import Binding
 from tidemill.project.column_summary import profile_summary, row_summary
 from tidemill.project.loaded_model import LoadedModel, load_model

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 
 from tidemill.core.counts import plural
 from tidemill.core.errors import GateError, StorageError, TidemillError, UsageError
 from tidemill.core.fingerprint import fingerprint
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.delivery.effects import delivery_place, last_effects, replaced_effects
 from tidemill.delivery.io.outbox import Undelivered, carry_out, find_fault, perform_effects
 from tidemill.governance.permissions import Permission

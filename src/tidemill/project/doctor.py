@@ -7,13 +7,13 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill.adapters.sqlite.ledger_facts import LedgerFacts, look_at_ledger
 from tidemill.core.counts import plural
 from tidemill.core.errors import StorageError, TidemillError, describe_error
 from tidemill.core.extras import modules_by_extra
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.io.home_files import require_restored
 from tidemill.notices.io.channels import channel_variables
 from tidemill.operations.health import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tidemill.contracts.profiles.column_shares import ColumnShares
 from tidemill.contracts.profiles.drift_history import SHIFT
@@ -11,6 +11,7 @@ from tidemill.contracts.profiles.record import Profile
 from tidemill.contracts.profiles.then_and_now import then_and_now
 from tidemill.contracts.table_rules import DriftAlarmRule
 from tidemill.core.counts import plural
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import shown_key
 from tidemill.core.printable import html_text
 from tidemill.core.text_table import html_table

@@ -6,7 +6,7 @@ import os
 import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import polars as pl
 from tidemill.adapters.sqlite.people import count_named_events
 from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE, place_name
 from tidemill.governance.erasure import ErasurePlace, ErasureSubject, PlaceKind
 from tidemill.governance.io.mentions import find_mentions

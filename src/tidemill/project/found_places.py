@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.erasure import ErasurePlace
 from tidemill.ledger.event import Event
 

@@ -8,13 +8,13 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill.adapters.sqlite import integrity, snapshot
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.counts import are, plural
 from tidemill.core.errors import AccessError, StorageError, TidemillError, UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.ledger.event import Event, RunEnded

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 from unicodedata import normalize
@@ -18,6 +17,7 @@ from tidemill.contracts.inference.infer import infer, is_declarable, quote
 from tidemill.contracts.inference.text_types import WrittenType, text_arguments, written_type
 from tidemill.contracts.text_format import AS_STORED, Cells
 from tidemill.core.errors import SourceError, UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import UNPLACED, summarize_keys, time_bounds
 from tidemill.project.data import PublishedData
 from tidemill.project.workspace import Workspace

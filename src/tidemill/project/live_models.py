@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 
 from tidemill.core.errors import ContractError, StorageError, UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.recorded_reason import checked_note
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.binding import Binding

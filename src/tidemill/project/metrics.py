@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill.core.fingerprint import fingerprint
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.local_day import day_start, local_day
 from tidemill.core.partition import parse_span
 from tidemill.governance.permissions import Permission

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.in_toto import Json
 from tidemill.governance.io.attestation_files import write_file
 from tidemill.governance.io.build_records import BuildReader

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +16,7 @@ from tidemill.adapters.codec.events import encode
 from tidemill.core.errors import StorageError
 from tidemill.core.extras import package_of
 from tidemill.core.fingerprint import fingerprint
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.payload import Payload, byte_count
 from tidemill.ledger.io.home_files import make_private_folder, open_private
 from tidemill.ports.formats import GoldenCheck, ModelFormat

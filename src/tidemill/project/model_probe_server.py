@@ -14,10 +14,10 @@ import threading
 import weakref
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from typing import IO
 
 from tidemill.adapters.codec.events import encode
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.payload import Payload, byte_count
 from tidemill.core.python_command import python_module
 from tidemill.ports.formats import GoldenCheck

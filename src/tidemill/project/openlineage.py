@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from tidemill.core.errors import SendError, TidemillError, UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.redaction import url_secrets
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import LineageDropped

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -12,6 +11,7 @@ from math import inf
 from pathlib import Path
 
 from tidemill.core.errors import DeclarationError, UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.recorded_reason import checked_note, checked_reason
 from tidemill.core.short_id import ids_meant
 from tidemill.core.units import parse_seconds

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from tidemill.core.errors import GateError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.environments.io.environments import load_state
 from tidemill.environments.io.promotion import require_same_code
 from tidemill.governance.change_verdict import Verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.adapters.files.memos import FileMemos
@@ -14,6 +14,7 @@ from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.adapters.sqlite.scratch_folder import clear_scratch_folders
 from tidemill.core.errors import ConflictError, TidemillError, UsageError
 from tidemill.core.fingerprint import is_object_name
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.recorded_reason import checked_note, checked_reason
 from tidemill.environments.io.environments import Environments, forget_stages
 from tidemill.governance.permissions import Permission

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Literal, TypeAlias
 
@@ -15,6 +14,7 @@ from tidemill.core.errors import (
     UsageError,
     describe_error,
 )
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE
 from tidemill.core.recorded_reason import checked_note, checked_reason
 from tidemill.core.short_id import ids_meant

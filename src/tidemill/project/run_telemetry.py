@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from itertools import islice
@@ -19,6 +19,7 @@ from tidemill.core.counts import plural
 from tidemill.core.errors import ConflictError, TidemillError
 from tidemill.core.extras import install_command
 from tidemill.core.fingerprint import fingerprint
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.event import RecordedEvent, RunEnded, RunStarted
 from tidemill.ledger.io.home_files import make_private_folder, open_private
 from tidemill.ledger.io.lease_holder import is_dead, this_process

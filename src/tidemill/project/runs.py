@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tidemill.core.errors import GateError, UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.work_began import take_work_began
 from tidemill.environments.io.environments import (
     Environments,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from functools import cached_property
 from math import isfinite
 
 from tidemill.core.errors import DeclarationError, Fault, UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.recorded_reason import checked_note
 from tidemill.core.units import parse_seconds
 from tidemill.governance.permissions import Actor, Permission

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +20,7 @@ from polars.exceptions import PolarsError
 from tidemill.contracts.io.synthetic import sample
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.extras import install_command
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.io.recorded_prices import price_events
 from tidemill.governance.permissions import Permission
 from tidemill.project.arrow_files import arrow_stream, stream_of

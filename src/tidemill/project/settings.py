@@ -6,12 +6,13 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.toml_text import TomlError, check_values, parse_toml
 from tidemill.core.units import parse_bytes
 from tidemill.costs.budget import BudgetSettings

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill.cases.case_coverage import CaseCoverage as CaseCoverage
@@ -19,6 +18,7 @@ from tidemill.cases.stage_case import RowDifference as RowDifference
 from tidemill.cases.stage_case import StageCase as StageCase
 from tidemill.cases.stage_case import StageCaseResult as StageCaseResult
 from tidemill.core.errors import DeclarationError, StorageError, UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import readable_keys
 from tidemill.core.redaction import Redact
 from tidemill.ports.formats import ModelFormat

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import polars as pl
 
 from tidemill.core.counts import plural
 from tidemill.core.errors import StorageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.environments.row_diff import RowDiff, diff_rows
 from tidemill.governance.permissions import Permission, holders_text
 from tidemill.governance.personal_columns import delivered_columns, personal_columns

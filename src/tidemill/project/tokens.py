@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite
 
 from tidemill.core.errors import AccessError, UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.recorded_reason import checked_note
 from tidemill.core.units import parse_seconds
 from tidemill.governance.permissions import Actor, Permission, allows, covers_workflows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from tidemill.adapters.sqlite import integrity
@@ -14,6 +14,7 @@ from tidemill.adapters.sqlite.people import add_people, find_people_faults
 from tidemill.adapters.sqlite.replacement import LockedLedger, lock_ledger
 from tidemill.core.counts import are, listed, plural
 from tidemill.core.errors import StorageError, TidemillError, UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.workflow_scope import split_name, workflow_prefix

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import socket
 import sys
-from dataclasses import dataclass
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.operations.io.job_channel import ChildMessage, decode_line, encode_line
 from tidemill.project.project import open_project
 from tidemill.project.up_jobs import describe_project

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tidemill.core.fingerprint import fingerprint
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE, shown_key
 from tidemill.ledger.event import Event
 

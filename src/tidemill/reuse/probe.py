@@ -8,7 +8,7 @@ be judged by its query: it is *opaque*, and the result of the call is discarded.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
@@ -27,6 +27,7 @@ from tidemill.analysis.query.serialized import UnreadableQuery
 from tidemill.analysis.query.summary import QuerySummary, Reads
 from tidemill.contracts.checks.schema import schema_faults, schema_of
 from tidemill.core.errors import Fault, describe_error
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.other_frames import describe_other_frame
 from tidemill.memos.identity import probe_memos
 from tidemill.reuse.recipe import all_input_columns, describe_hidden_input, undeclared_fault

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from tidemill.analysis.code.code_fingerprint import FORMAT, Code
 from tidemill.analysis.code.hidden_inputs import HiddenInput
@@ -13,6 +13,7 @@ from tidemill.analysis.query.summary import QuerySummary, Reads
 from tidemill.contracts.digests import check_digest, table_rules_digest, value_digest
 from tidemill.core.errors import Fault
 from tidemill.core.fingerprint import Part, fingerprint
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.workflow.parameters import params_part, with_parameter_code
 from tidemill.workflow.sample import SAMPLE, sample_digest
 from tidemill.workflow.stage import Input, Kind, Stage

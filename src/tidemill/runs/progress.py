@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.run import Attempt, Outcome
 from tidemill.planning.placement import expected_seconds
 from tidemill.planning.plan import Plan, Step

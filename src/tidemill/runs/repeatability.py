@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.lineage.upstream import Upstream
 from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.step_key import key_for

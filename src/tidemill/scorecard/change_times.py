@@ -8,10 +8,11 @@ the environment; what no environment runs any more is forgotten.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import inf
 from typing import Any
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.change_events import ChangesSeen
 from tidemill.ledger.commit import Commit
 from tidemill.ledger.delivery import EXPIRY, GATES

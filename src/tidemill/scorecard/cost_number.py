@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.scorecard.inference_costs import InferenceCosts
 from tidemill.scorecard.inference_report import (
     LEAST_PREDICTIONS,

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from operator import itemgetter
 from typing import Any
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.local_day import local_day
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.local_day import local_day
 from tidemill.scorecard.data_ages import DataAges, ReadAges, watermark_at
 from tidemill.scorecard.spread import nearest_rank_of_counts

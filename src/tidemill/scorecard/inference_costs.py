@@ -7,9 +7,10 @@ they are made. Trainings are kept by run: that of a version is spread over the t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.local_day import local_day
 from tidemill.costs.allocation import divide_quantities
 from tidemill.costs.ledger_costs import served_price

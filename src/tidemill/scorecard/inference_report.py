@@ -9,8 +9,9 @@ version was never live counts when it took place. Over all windows what is charg
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.local_day import local_day
 from tidemill.scorecard.inference_costs import NANO, InferenceCosts
 

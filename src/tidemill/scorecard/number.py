@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
 
 from tidemill.core.counts import plural
+from tidemill.core.lazy_dataclass import dataclass
 
 # Changes by less than this share aren't called a trend.
 _STEADY = 0.05

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.scorecard.recovery_times import RecoveryTimes, Trouble
 from tidemill.scorecard.spread import Spread, spread
 

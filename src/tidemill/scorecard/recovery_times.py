@@ -8,10 +8,11 @@ about otherwise (stale data, objectives, failed deliveries, what people report) 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from tidemill.core.errors import ContractError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.change_events import ChangesSeen
 from tidemill.ledger.event import (

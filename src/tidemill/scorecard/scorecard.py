@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.scorecard.change_record import ChangesReport
 from tidemill.scorecard.freshness_report import FreshnessReport
 from tidemill.scorecard.inference_report import InferenceReport

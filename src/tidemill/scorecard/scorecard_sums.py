@@ -5,8 +5,9 @@ What was read is never read again: the sums are stored between commands.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.local_day import local_day
 from tidemill.costs.price_history import PriceHistories
 from tidemill.ledger.event import Attempted, RecordedEvent, RunEnded, RunStarted

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 
 from tidemill.core.counts import plural
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.page_values import PageSection, ReviewPage
 from tidemill.ledger.off_peak import OffPeakSaving
 from tidemill.notices.notice import Notice, notice_text

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.local_day import time_zone
 from tidemill.scorecard.scorecard_settings import WeeklyTime
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.local_day import day_start, local_day
 
 WEEKS = 8

@@ -6,7 +6,6 @@ As in `typed_bodies`, None means that the request must be decoded exactly.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from types import GenericAlias
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from msgspec import UNSET, Struct, UnsetType
 
 from tidemill.contracts.column import Column
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.column_forms import ColumnForm, Undecided
 from tidemill.serving.errors import BadRequest
 from tidemill.serving.number_columns import NumberColumns, are_number_columns

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.errors import BadRequest
 
 SCHEMA, DICTIONARY, BATCH = 1, 2, 3

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import polars as pl
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.arrow_buffers import ArrowBuffers
 from tidemill.serving.arrow_messages import (
     BATCH,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.arrow_messages import DamagedStream, FlatTable
 from tidemill.serving.errors import BadRequest
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # The most characters of a text that Python matches; longer ones are left to Polars.
 LONGEST = 64

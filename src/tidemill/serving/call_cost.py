@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # A call that takes longer would hold up all other requests of the event loop.
 INLINE_S = 1e-3

@@ -7,12 +7,13 @@ at the end. So one description serves blocking and asynchronous callers.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
 import msgspec
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.client_errors import (
     NotAllowed,
     NotServed,

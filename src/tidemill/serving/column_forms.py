@@ -12,7 +12,6 @@ import operator
 import re
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import partial
 from typing import Annotated, Any, Literal, Optional, TypeAlias
@@ -21,6 +20,7 @@ from msgspec import Meta
 
 from tidemill.contracts.column import Column
 from tidemill.contracts.text_format import DAMAGED
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.ascii_pattern import LONGEST, ascii_matcher
 
 # The most values of a column that are matched with a pattern in Python.

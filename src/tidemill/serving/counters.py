@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.buckets import BATCH_BUCKETS, LATENCY_BUCKETS, batch_bucket, latency_bucket
 
 

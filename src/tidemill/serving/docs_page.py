@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from tidemill.contracts.docs.html import html_table, paragraphs
 from tidemill.contracts.docs.phrases import column_terms, row_conditions, type_name
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.printable import html_text
 from tidemill.serving.endpoint_description import EndpointDescription
 from tidemill.serving.openapi import Operation, infer_example, openapi_document, operations_of

@@ -25,10 +25,10 @@ software deployments through sequential testing, 2022, arXiv 2205.14762 (canarie
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
+
+from tidemill.core.lazy_dataclass import dataclass
 
 Floats = npt.NDArray[np.float64]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.event import RecordedEvent, RolloutStepped
 from tidemill.ledger.rollout import RolloutAction, RolloutStep
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tidemill.core.errors import UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.delivery import Delivery
 from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
 from tidemill.serving.endpoint_record import EndpointRecord

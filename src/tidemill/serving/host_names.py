@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # Letters, digits and hyphens; a label neither begins nor ends with a hyphen. Underscores occur in the
 # names of containers.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.access_token import AccessToken
 from tidemill.ledger.event import EnvironmentDropped, RecordedEvent
 from tidemill.ledger.governance_events import TokenCreated, TokenRevoked

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf
 
 from tidemill.core.errors import UsageError
+from tidemill.core.lazy_dataclass import dataclass
 
 _SECOND = 1_000_000_000
 # The most connections that a test at a fixed rate opens, if nothing says how many.

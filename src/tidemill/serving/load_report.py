@@ -8,8 +8,9 @@ moment at which it should have been sent.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.latencies import Latencies
 from tidemill.serving.load_plan import LoadPlan
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.answers import ModelAnswer, OutputTensor, ServedVersion
 from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.rows import InferRequest

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.errors import BadRequest, BrokenRows, PayloadTooLarge
 from tidemill.serving.rows import RequestLimits, RowFinding, WantedOutput
 from tidemill.serving.strict_json import Number, kind_of, parse_json, plain, require_object

@@ -10,9 +10,10 @@ loaded. So does the cost of requests that are refused.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate, pairwise
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.event import Served
 from tidemill.ledger.price import Price
 from tidemill.ledger.usage import ServedUsage

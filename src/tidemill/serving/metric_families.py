@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.price import Price
 from tidemill.serving.buckets import batch_ends, latency_ends
 from tidemill.serving.counters import SeriesTotals, Snapshot

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.rollout_counts import Output
 
 Floats = npt.NDArray[np.float64]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 
 # Proxies drop headers with `_` in their name, or take them for those with `-`.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")

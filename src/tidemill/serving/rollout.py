@@ -7,8 +7,9 @@ failed ones. Evidence of at least 1 / alpha that the candidate is worse ends the
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.rollout import ROLLOUT, Phase, RolloutAction, RolloutStep
 from tidemill.serving.buckets import quantile
 from tidemill.serving.e_process import ALTERNATIVES, FIRST, expected_evidence

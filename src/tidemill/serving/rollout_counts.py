@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import zip_longest
 from typing import TypeAlias
+
+from tidemill.core.lazy_dataclass import dataclass
 
 Output: TypeAlias = float | int | str | bool | None
 

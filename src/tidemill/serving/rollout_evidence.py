@@ -18,10 +18,11 @@ of requests alone. Each step starts its own series, and the evidence of all step
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import numpy as np
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.buckets import latency_bucket, latency_ends
 from tidemill.serving.e_process import LEAST, EProcesses, Floats, log_ratios
 from tidemill.serving.output_bins import OutputBins

@@ -7,7 +7,7 @@ millisecond. Requests whose rows `typed_bodies` accepts don't take it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -19,6 +19,7 @@ from tidemill.contracts.finding import UNREAD_RULES
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.text_format import Cells
 from tidemill.core.errors import ContractError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.errors import BrokenRows
 from tidemill.serving.request_contract import request_contract, written_times
 from tidemill.serving.rows import Rejected, RequestRows, RowFinding

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from math import isfinite
 from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import is_number, parse_bytes, parse_seconds
 from tidemill.serving.host_names import is_loopback, parse_name, parse_origin
 from tidemill.serving.proxy_settings import ProxySettings, parse_proxy_settings

@@ -8,11 +8,11 @@ result row must come from one row of the request, and keep its key, by which it 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from tidemill.analysis.query.row_wise import NotRowWise, RowWise, row_wise_query
 from tidemill.analysis.query.serialized import Node
 from tidemill.analysis.query.summary import QuerySummary
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.workflow.stage import Input, Kind, Stage
 
 

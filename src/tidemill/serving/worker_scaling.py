@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # A process that is busy for this share of a second has no time for more.
 BUSY = 0.85

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import UNPLACED
 from tidemill.sources.scan import Scan, partitions_with_changed_files, total_rows
 from tidemill.workflow.source import SourceFile

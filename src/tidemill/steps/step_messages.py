@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias, TypeVar
 
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.row_ruling import Ruling
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE
 from tidemill.core.payload import Payload
 from tidemill.ledger.binding import Binding, Product

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from tidemill.contracts.profiles.drift_history import DriftHistory, Watch, drift_history
 from tidemill.contracts.profiles.record import Profile
 from tidemill.contracts.profiles.table_watch import reference_starts, table_watch
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import DriftAlarmRule
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import is_valid_key, readable_keys
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ports.artifacts import Artifacts

@@ -7,7 +7,6 @@ A number has one value, however it is written: 7 is the 7.0 of a float column. T
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import reduce
@@ -15,6 +14,8 @@ from operator import or_
 from typing import Any
 
 import polars as pl
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # Whether each value of an expression, which has a type, is one of the values.
 _Test = Callable[[pl.Expr, Any, Collection[str]], pl.Expr]

@@ -10,13 +10,14 @@ import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 
 from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.adapters.codec.events import event_scope
 from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import DamagedObjectError, SendError, StorageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.payload import Payload
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Event, RecordedEvent

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any, TypeVar
 
 from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.contracts.finding import TableFindings
 from tidemill.contracts.row_ruling import Ruling
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.binding import Binding, ContractUse, Head, Mark
 from tidemill.ledger.change_events import ChangesSeen
 from tidemill.ledger.compaction_events import Compacted

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from tidemill.core.callsite import caller
 from tidemill.core.errors import raise_faults
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import is_number, parse_seconds
 from tidemill.workflow.prediction_log import RequestLog
 

@@ -6,12 +6,13 @@ rows. Missing evidence fails a gate.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from importlib import import_module
 from typing import TypeAlias
 
 from tidemill.contracts.profiles.record import Categories, Histogram
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import is_finite
 
 # The columns of a curve, such as a calibration curve, by name; all have the same length.

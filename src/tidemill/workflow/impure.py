@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, Protocol, TypeVar, overload
 
 from tidemill.core.callsite import caller
 from tidemill.core.errors import DeclarationError, Fault
+from tidemill.core.lazy_dataclass import dataclass
 
 F = TypeVar("F", bound=Callable[..., Any])
 

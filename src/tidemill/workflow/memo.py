@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, Literal, TypeAlias
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import parse_seconds
 from tidemill.workflow.retry_policy import Retries
 

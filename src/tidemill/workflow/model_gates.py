@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tidemill.core.callsite import caller
 from tidemill.core.errors import raise_faults
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import is_finite, is_number
 
 _UNITS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from tidemill.contracts.column import Column
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.workflow.endpoint import Endpoint
 from tidemill.workflow.stage import Kind, Stage
 

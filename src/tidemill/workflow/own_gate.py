@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from tidemill.core.callsite import caller
 from tidemill.core.errors import raise_faults
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import parse_seconds
 
 # It returns True or False, findings as text, or a GateResult.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import new_class
 from typing import Any, Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from tidemill.contracts.dtype import DType
 from tidemill.contracts.table_rules import Budget
 from tidemill.core.callsite import caller
 from tidemill.core.errors import did_you_mean, raise_faults
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import Grain, Span, parse_span
 from tidemill.core.units import is_number, parse_seconds
 from tidemill.workflow.model import ClassLabel

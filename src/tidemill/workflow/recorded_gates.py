@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias, get_args
 
 from tidemill.core.callsite import caller
 from tidemill.core.errors import raise_faults
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import is_number, parse_bytes, parse_seconds
 
 # The data whose age counts: the newest of both, or that of the training alone.

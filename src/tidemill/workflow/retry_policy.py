@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from tidemill.core.callsite import caller
 from tidemill.core.errors import raise_faults
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import is_number, parse_seconds
 
 Backoff: TypeAlias = Literal["exponential", "constant"]

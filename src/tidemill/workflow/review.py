@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import parse_seconds
 
 # What happens to a review that nobody decides in time.

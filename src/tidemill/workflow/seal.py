@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args, get_origin, get_type_hints
 
 from tidemill.contracts.checks.opaque_rules import opaque_rule_faults
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.errors import DeclarationError, Fault, UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import partition_key, partition_start
 from tidemill.workflow.annotations import Frame, Predictor
 from tidemill.workflow.approved_model import approval_faults

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from tidemill.core.callsite import caller
 from tidemill.core.counts import plural
 from tidemill.core.errors import Fault, TidemillError, raise_faults
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import is_number, parse_seconds
 from tidemill.workflow.window import Last
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from posixpath import normpath
 from typing import Any, TypeAlias
 
 from tidemill.contracts.dtype import DType
 from tidemill.core.errors import DeclarationError, Fault
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.redaction import url_secrets
 from tidemill.core.url_syntax import ENCODING_ADVICE, url_ambiguity
 from tidemill.workflow.source import Delta, Iceberg

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tidemill.contracts.text_format import AS_STORED, TextFormat, words
 from tidemill.core.errors import DeclarationError, Fault, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.url_syntax import ENCODING_ADVICE, url_ambiguity
 from tidemill.workflow.environment import PRODUCTION, check_environment_name
 

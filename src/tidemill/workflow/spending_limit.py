@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import is_finite
 
 _CPU = re.compile(r"(\d+(?:\.\d+)?)\s*CPU-(hours?|minutes?|seconds?)", re.IGNORECASE)

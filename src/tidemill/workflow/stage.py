@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
 from tidemill.contracts.spec import ContractSpec, Reads
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import Partitioning
 from tidemill.workflow.endpoint import Endpoint
 from tidemill.workflow.gate_kinds import Gate

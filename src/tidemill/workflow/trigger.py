@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import isfinite
 from typing import TypeAlias
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import Span, parse_span
 
 # A single one fires, so that figures say nothing.

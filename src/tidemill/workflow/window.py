@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from math import inf
 from typing import TypeAlias
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import Grain, Span, parse_span, partition_end, partition_start
 
 

@@ -7,13 +7,14 @@ tested by itself. `seal` checks the whole declaration at once, so that users see
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.callsite import caller
 from tidemill.core.counts import plural
 from tidemill.core.errors import DeclarationError, Fault
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.text_table import html_table
 from tidemill.workflow.endpoint import Rollout
 from tidemill.workflow.gate_kinds import Gate, gates_of

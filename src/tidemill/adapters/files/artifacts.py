@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
@@ -30,6 +29,7 @@ from tidemill.adapters.files.disk import (
 )
 from tidemill.core.errors import DamagedObjectError, StorageError
 from tidemill.core.fingerprint import is_object_name, object_name
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.payload import Payload, byte_count
 from tidemill.ledger.io.home_files import make_private_folder, open_private
 from tidemill.ports.upkeep import Discarded, StoredObject

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from selectors import EVENT_READ, EVENT_WRITE, BaseSelector
 
@@ -18,6 +17,7 @@ from tidemill.adapters.lanes.task_call import move_output
 from tidemill.adapters.lanes.task_queue import QueuedTask, TaskQueue, WorkerKind
 from tidemill.adapters.lanes.worker_process import WorkerProcess
 from tidemill.adapters.lanes.worker_protocol import TaskAnswer, answer_decoder, task_event
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ports.execution import Fate, TaskError, TaskEvent, TaskMeter, WorkerClass
 
 # How often memory and time are checked; a process rarely allocates more than 100 MB in between.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -11,6 +11,7 @@ import polars as pl
 from tidemill.adapters.sinks.nested_types import holds, replace_types
 from tidemill.adapters.sinks.table_transaction import merged_schema, read_object
 from tidemill.adapters.sinks.value_limits import Limits, refuse_values
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
 from tidemill.workflow.sink import PARTITION_COLUMN

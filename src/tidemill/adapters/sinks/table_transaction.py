@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any, Protocol
@@ -21,6 +20,7 @@ import polars as pl
 from tidemill.adapters.sinks.nested_types import holds
 from tidemill.adapters.sinks.value_limits import Limits, refuse_values
 from tidemill.core.errors import OvertakenError, StorageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import EffectResult

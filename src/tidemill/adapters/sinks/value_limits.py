@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import polars as pl
 
 from tidemill.core.counts import plural
 from tidemill.core.errors import StorageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.delivery import Effect
 
 # 0001-01-01 and 9999-12-31: other dates are read by few programs, and Python has none.

@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -30,6 +30,7 @@ from tidemill.adapters.sqlite.state_reader import read_last_seq
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.counts import are
 from tidemill.core.errors import StorageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.compacted import COMPACTED_KINDS, CompactionDigest, compacted_event
 from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.compaction_report import CompactionReport, CompactionTerms

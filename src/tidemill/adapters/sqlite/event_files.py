@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from tidemill.adapters.sqlite.people import read_people
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.core.counts import are, listed, plural
 from tidemill.core.errors import StorageError
+from tidemill.core.lazy_dataclass import dataclass
 
 
 class _Exported(msgspec.Struct):

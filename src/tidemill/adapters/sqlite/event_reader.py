@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 
 from tidemill.adapters.codec.events import encode
 from tidemill.adapters.sqlite.connections import Connections
 from tidemill.adapters.sqlite.state_reader import decode_facts, read_last_seq
 from tidemill.adapters.sqlite.statements import queries
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.event import EVENTS, Attempted, Published, RecordedEvent
 from tidemill.ledger.event_filter import EventFilter
 

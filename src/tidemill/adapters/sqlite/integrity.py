@@ -10,7 +10,7 @@ import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from tidemill.adapters.sqlite.stamps import read_text, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.counts import are, listed
 from tidemill.core.errors import ConflictError, StorageError, TidemillError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.event import Computed, Event, Published, Settled
 from tidemill.ledger.event_digest import EventPlace

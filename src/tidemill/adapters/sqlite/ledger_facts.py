@@ -6,7 +6,7 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from tidemill.adapters.codec.events import decode
@@ -15,6 +15,7 @@ from tidemill.adapters.sqlite.connections import APPLICATION_ID, READ_ERRORS
 from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import StorageError
+from tidemill.core.lazy_dataclass import dataclass
 
 # The structure of a larger file isn't checked unasked: that takes a second for a GB or two.
 _CHECKED_BYTES = 64 * 1024 * 1024

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from tidemill.adapters.codec import ledger_errors as refusals
@@ -12,6 +12,7 @@ from tidemill.adapters.codec.events import decode_event, encode, encode_sparse
 from tidemill.adapters.sqlite.listing_tables import note_for_listings
 from tidemill.adapters.sqlite.stamps import stamp, unstamp
 from tidemill.adapters.sqlite.statements import queries
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.change_events import ChangesSeen
 from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.cost_events import PricesSet, StorageMetered

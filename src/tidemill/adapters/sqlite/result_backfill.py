@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tidemill.adapters.codec.events import decode_event
 from tidemill.adapters.sqlite.stamps import unstamp
 from tidemill.core.errors import StorageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.event import Computed, Event, Published
 from tidemill.ledger.stored_objects import NEEDING, needed_objects
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill.adapters.codec.events import decode, decode_event
@@ -14,6 +13,7 @@ from tidemill.adapters.sqlite.stamps import unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import StorageError
 from tidemill.core.fingerprint import is_object_name
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.retention_events import DataPinned, DataUnpinned
 from tidemill.workflow.source import SourceFile
 

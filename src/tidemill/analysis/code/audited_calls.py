@@ -7,12 +7,12 @@ call stack shows for whom: the project's code, a package that it calls, or Pytho
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import FrameType
 
 from tidemill.analysis.code.hidden_inputs import HiddenInputKind
 from tidemill.analysis.code.responsible_line import Role, is_finalizer, line_of, role_of
 from tidemill.analysis.code.runtime_calls import module_of, name_of
+from tidemill.core.lazy_dataclass import dataclass
 
 # Audit events by the hidden input that they stand for, and the name under which users know the call.
 AUDITED: dict[str, tuple[HiddenInputKind, str]] = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tidemill.analysis.code.bindings import BINDINGS, Definition, write_root
 from tidemill.analysis.code.call_arguments import ADDRESS, Role
@@ -20,6 +20,7 @@ from tidemill.analysis.code.hidden_inputs import has_argument, is_seeded
 from tidemill.analysis.code.scopes import Import, NameUse, Scope, Spelling, is_mangled
 from tidemill.analysis.code.state_writes import StateCall, StateWrite, Target, targets_of
 from tidemill.core.fingerprint import fingerprint
+from tidemill.core.lazy_dataclass import dataclass
 
 _METHODS = {**BINDINGS, **EXPRESSIONS}
 

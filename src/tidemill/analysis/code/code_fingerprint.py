@@ -9,13 +9,14 @@ names only. Names that can't be followed are reported, never guessed; hidden inp
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tidemill.analysis.code.hidden_inputs import HiddenInput, Unresolved
 from tidemill.analysis.code.mutable_state import HeldState, MutableHolder, Variable
 from tidemill.analysis.code.reference_walker import CodeWalker
 from tidemill.analysis.code.state_changes import StateChange, state_changes
 from tidemill.core.fingerprint import Part, fingerprint
+from tidemill.core.lazy_dataclass import dataclass
 
 # Bump it when the same code gets another digest: results recorded before are then not found.
 FORMAT = 2

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum
 from types import FunctionType
 from typing import Any, TypeAlias
 
 from tidemill.analysis.code.callables import cells_of
 from tidemill.core.fingerprint import Part, fingerprint
+from tidemill.core.lazy_dataclass import dataclass
 
 _CONTAINERS = frozenset(
     {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from types import FunctionType, ModuleType
 from typing import Any
@@ -24,6 +23,7 @@ from tidemill.analysis.code.scopes import Import, is_mangled
 from tidemill.analysis.code.walker_protocol import Visitor
 from tidemill.core.callsite import file_name
 from tidemill.core.fingerprint import Part
+from tidemill.core.lazy_dataclass import dataclass
 
 # Importing a module runs code of the project, which may raise any of these.
 _FAILURES = (

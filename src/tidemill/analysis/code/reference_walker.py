@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import FunctionType
 from typing import Any
 
@@ -24,6 +24,7 @@ from tidemill.analysis.code.state_changes import Body
 from tidemill.analysis.code.value_identity import value_part
 from tidemill.core.errors import TidemillError
 from tidemill.core.fingerprint import Part
+from tidemill.core.lazy_dataclass import dataclass
 
 # Classes of paths that reach for files, unlike `PurePath`.
 _PATHS = (

@@ -10,7 +10,6 @@ import ast
 import linecache
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
 from types import BuiltinFunctionType, CodeType, FrameType
@@ -25,6 +24,7 @@ from tidemill.analysis.code.hidden_inputs import (
     plain_name,
 )
 from tidemill.analysis.code.module_origin import origin_of_file
+from tidemill.core.lazy_dataclass import dataclass
 
 # The name of what is called, and the kind of its hidden input.
 Call: TypeAlias = tuple[str, HiddenInputKind]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from tidemill.analysis.code.call_arguments import Role
+from tidemill.core.lazy_dataclass import dataclass
 
 ScopeKind: TypeAlias = Literal["function", "class", "comprehension"]
 # How a name is bound; "kept" are nested functions and classes, whose names are visible outside.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
@@ -26,6 +26,7 @@ from tidemill.analysis.code.state_writes import (
     StateWrite,
     Target,
 )
+from tidemill.core.lazy_dataclass import dataclass
 
 _MOST_NESTED = 10_000
 # The type of functions that `functools.cache` and `lru_cache` decorate.

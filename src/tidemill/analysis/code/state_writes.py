@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tidemill.analysis.code.call_arguments import last_name
 from tidemill.analysis.code.scopes import Chain, Import, NameUse, Scope
+from tidemill.core.lazy_dataclass import dataclass
 
 # Methods that change a value in place; whether a value has such a method is seen when it is known.
 OF_ARRAYS = frozenset(

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from io import BytesIO
 from itertools import groupby
 from typing import TypeAlias
@@ -20,6 +19,7 @@ from typing import TypeAlias
 from xxhash import xxh3_64, xxh3_64_intdigest, xxh32_intdigest
 
 from tidemill.analysis.hashing.parquet_footer import ColumnChunk, column_chunks
+from tidemill.core.lazy_dataclass import dataclass
 
 # Smaller files are read as a whole: finding the bytes of a column would take longer.
 SMALL_BYTES = 128 * 1024

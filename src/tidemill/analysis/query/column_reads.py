@@ -11,7 +11,6 @@ answer, since no plan shows what they read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -26,6 +25,7 @@ from tidemill.analysis.query.scan_leaves import (
     plan_nodes,
 )
 from tidemill.analysis.query.summary import Reads
+from tidemill.core.lazy_dataclass import dataclass
 
 # The needed columns; None: those that Polars names.
 _Need = frozenset[str] | None

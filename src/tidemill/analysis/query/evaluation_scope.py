@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, TypeAlias
 
 import polars as pl
@@ -23,6 +23,7 @@ from tidemill.analysis.query.value_numbers import (
     term,
     union_reads,
 )
+from tidemill.core.lazy_dataclass import dataclass
 
 Schema: TypeAlias = Mapping[str, pl.DataType]
 

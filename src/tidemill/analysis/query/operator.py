@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +18,7 @@ from tidemill.analysis.query.value_numbers import (
     Value,
     first_reason,
 )
+from tidemill.core.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True)

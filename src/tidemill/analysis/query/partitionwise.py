@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from io import BytesIO
 from typing import Any
@@ -35,6 +35,7 @@ from tidemill.analysis.query.serialized import (
     variant_of,
 )
 from tidemill.analysis.query.value_numbers import UNKNOWN_FORM, MissingColumn
+from tidemill.core.lazy_dataclass import dataclass
 
 # Families of functions that compute a row from that row's values, without floats.
 _FAMILIES = {"StringExpr", "TemporalExpr", "Categorical", "BinaryExpr", "Business", "Bitwise"}

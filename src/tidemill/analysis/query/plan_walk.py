@@ -7,7 +7,7 @@ inputs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from tidemill.analysis.query import groups, joins, reshape_operators, row_operators, unions
@@ -32,6 +32,7 @@ from tidemill.analysis.query.value_numbers import (
     term,
     union_reads,
 )
+from tidemill.core.lazy_dataclass import dataclass
 
 _HANDLERS: Mapping[str, Handler] = {
     **groups.HANDLERS,

@@ -8,7 +8,6 @@ from other inputs alone may be anything: they are the same whichever rows arrive
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tidemill.analysis.query.partitionwise import (
@@ -19,6 +18,7 @@ from tidemill.analysis.query.partitionwise import (
 from tidemill.analysis.query.placeholders import placeholder_input
 from tidemill.analysis.query.serialized import Node, variant_of
 from tidemill.analysis.query.value_numbers import UNKNOWN_FORM, MissingColumn
+from tidemill.core.lazy_dataclass import dataclass
 
 # What partitions are for the walk are single rows here.
 _IN_TERMS_OF_ROWS = {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # Columns of each input, by the input's name.
 Reads: TypeAlias = Mapping[str, tuple[str, ...]]

@@ -8,9 +8,11 @@ term, as the term of the rows that it is computed over.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from hashlib import blake2b
 from typing import Any, NamedTuple, TypeAlias
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # A set of input columns, as the bits of one number: see `Sources`.
 Reads: TypeAlias = int

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +16,7 @@ from tidemill.cases.stage_case import StageCase
 from tidemill.contracts.io.safe_yaml import parse_yaml
 from tidemill.core.errors import Fault, SourceError, TidemillError, UsageError, describe_error
 from tidemill.core.extras import install_command
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.toml_text import TomlError, check_values, parse_toml
 
 FOLDER = "cases"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +12,7 @@ from tidemill.cli.project_option import project_session, user_traceback
 from tidemill.cli.terminal.output import print_text
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import TidemillError, UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.project.contract_files import contract_in_file
 from tidemill.project.contracts import contract_of_class
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +18,7 @@ from tidemill.cli.request_options import parse_duration
 from tidemill.cli.terminal.output import print_text
 from tidemill.cli.terminal.progress_option import ProgressBars
 from tidemill.core.errors import TidemillError
+from tidemill.core.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from tidemill.core.errors import Fault

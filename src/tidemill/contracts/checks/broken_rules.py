@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
@@ -11,6 +10,7 @@ import polars as pl
 
 from tidemill.contracts.checks.row_rules import RowRule
 from tidemill.contracts.checks.ruled_rows import REASONS
+from tidemill.core.lazy_dataclass import dataclass
 
 _BITS = 62
 

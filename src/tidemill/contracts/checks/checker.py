@@ -13,7 +13,6 @@ missing optional column is filled first and then checked like the others. A rule
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial, reduce
 from operator import and_, or_
 from typing import TypeVar
@@ -79,6 +78,7 @@ from tidemill.contracts.row_ruling import Disposition
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError, did_you_mean
 from tidemill.core.identity import ByIdentity
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import UNPLACED, WHOLE
 
 # An unconverted column and its cast to the contract's type; the same object if nothing was cast.

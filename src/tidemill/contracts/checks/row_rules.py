@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import polars as pl
@@ -24,6 +23,7 @@ from tidemill.contracts.column import Column, OnFail
 from tidemill.contracts.spec import ContractSpec, Rule
 from tidemill.contracts.text_format import TextFormat
 from tidemill.core.errors import ContractError, did_you_mean, without_query_plan
+from tidemill.core.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

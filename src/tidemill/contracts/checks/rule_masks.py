@@ -7,7 +7,6 @@ fit into memory: values are read once, and only bits are kept.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import polars as pl
@@ -18,6 +17,7 @@ from tidemill.contracts.checks.partition_column import rows_outside
 from tidemill.contracts.checks.row_rules import ColumnRules, RowRule
 from tidemill.contracts.checks.schema import TEXT_TYPES
 from tidemill.contracts.text_format import AS_STORED, TextFormat
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import Partitioning
 
 # The unconverted column, next to the one that has the contract's type.

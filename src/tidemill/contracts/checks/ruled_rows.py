@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 import polars as pl
 
@@ -20,6 +19,7 @@ from tidemill.contracts.finding import UNREAD_RULES, Finding
 from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ContractError
+from tidemill.core.lazy_dataclass import dataclass
 
 REASONS = "_reasons"
 # The column with a row's number in its quarantine, in displays and exports.

@@ -21,9 +21,9 @@ read data of the new one (nothing loosens that a reader notices; upgrade produce
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.printable import printable
 from tidemill.core.text_table import html_table
 

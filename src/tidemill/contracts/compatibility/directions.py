@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tidemill.contracts.compatibility.changes import Direction
 from tidemill.contracts.dtype import DType
+from tidemill.core.lazy_dataclass import dataclass
 
 _INTEGERS = ("Int", "UInt")
 _FLOATS = ("Float16", "Float32", "Float64")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from tidemill.contracts.compatibility.changes import Change
 from tidemill.contracts.compatibility.directions import WARNS_ONLY, ChangeEffect, Judge
+from tidemill.core.lazy_dataclass import dataclass
 
 Words: TypeAlias = Callable[[Any, Any], str]
 

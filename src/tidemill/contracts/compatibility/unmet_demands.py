@@ -7,7 +7,7 @@ expressed as a contract, too, so that both sides have the same form.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from tidemill.contracts.column import Column
@@ -16,6 +16,7 @@ from tidemill.contracts.compatibility.value_inclusion import VALUE_TERMS, breaka
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import Rows, TableRule, UniqueRule
 from tidemill.core.errors import did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 
 _SILENT: dict[str, Any] = {field: None for fields in VALUE_TERMS.values() for field in fields}
 

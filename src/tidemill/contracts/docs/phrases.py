@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import Budget, Rows
 from tidemill.contracts.text_format import TextFormat
+from tidemill.core.lazy_dataclass import dataclass
 
 # The consequence of a broken rule.
 OUTCOMES = {

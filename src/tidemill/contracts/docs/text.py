@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from tidemill.contracts.docs.html import contract_html
 from tidemill.contracts.docs.phrases import (
@@ -15,6 +14,7 @@ from tidemill.contracts.docs.phrases import (
     type_name,
 )
 from tidemill.contracts.spec import ContractSpec
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.printable import printable
 from tidemill.core.text_table import drop_empty_columns, text_table
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from keyword import iskeyword
 from math import isfinite, prod
@@ -24,6 +23,7 @@ from tidemill.contracts.declaration import RESERVED
 from tidemill.contracts.dtype import DType
 from tidemill.contracts.inference.text_shape import pattern_of
 from tidemill.core.errors import ContractError, UsageError
+from tidemill.core.lazy_dataclass import dataclass
 
 _WIDTH = 100
 _GRAINS = {"hour": "1h", "day": "1d", "week": "1w", "month": "1mo"}

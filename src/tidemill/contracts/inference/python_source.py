@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from keyword import iskeyword
 from typing import Any
 
@@ -21,6 +21,7 @@ from tidemill.contracts.inference.text_types import text_arguments
 from tidemill.contracts.odcs.writer import grain_text
 from tidemill.contracts.spec import ContractSpec, Rule
 from tidemill.contracts.table_rules import Budget, ReferenceRule, Rows, TableRule
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import Grain
 
 _DEFAULTS: Mapping[str, Any] = {

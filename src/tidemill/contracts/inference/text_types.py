@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import polars as pl
 
 from tidemill.contracts.checks.text_cells import read_text
 from tidemill.contracts.inference.infer import quote
 from tidemill.contracts.text_format import AS_STORED, Cells, TextFormat
+from tidemill.core.lazy_dataclass import dataclass
 
 _CODE = r"^\s*[+-]?0[0-9]|^\s*\+"
 # A double doesn't hold more digits.

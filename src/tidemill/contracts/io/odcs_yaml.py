@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tidemill.contracts.io.safe_yaml import parse_yaml
 from tidemill.core.errors import SourceError, UsageError
+from tidemill.core.lazy_dataclass import dataclass
 
 _SHOWN = 20
 

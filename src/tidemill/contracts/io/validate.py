@@ -8,7 +8,6 @@ are never copied: they are the data filtered by row number.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -44,6 +43,7 @@ from tidemill.contracts.finding import Finding
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.counts import plural
 from tidemill.core.errors import ContractError, SourceError, UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.other_frames import describe_other_frame, is_other_frame
 from tidemill.core.partition import UNPLACED
 from tidemill.core.read_errors import reason_of

@@ -6,11 +6,11 @@ but its text ("in the range") and all tools that run it include the ends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil, floor
 from typing import Any
 
 from tidemill.contracts.odcs.document import DocumentNode
+from tidemill.core.lazy_dataclass import dataclass
 
 OPERATORS = (
     "mustBe",

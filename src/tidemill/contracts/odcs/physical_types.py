@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from tidemill.contracts.dtype import DType
+from tidemill.core.lazy_dataclass import dataclass
 
 _WORDS = re.compile(r"\s*([A-Za-z_][\w ]*?)\s*(?:\((.*)\)\s*([\w ]*))?\s*", re.DOTALL)
 _INTEGERS = ("Int8", "Int16", "Int32", "Int64", "Int128")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,7 @@ from tidemill.contracts.odcs.quality import apply_column_checks, apply_enum
 from tidemill.contracts.odcs.types import read_type
 from tidemill.contracts.odcs.values import decode
 from tidemill.contracts.odcs.vocabulary import BOUNDS, CustomProperties
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import GRAINS
 
 

@@ -6,7 +6,7 @@ A check is represented if a contract can express it with the same severity; any 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from tidemill.contracts.column import Column, OnFail
@@ -24,6 +24,7 @@ from tidemill.contracts.odcs.vocabulary import ENGINE, SEVERITIES, CustomPropert
 from tidemill.contracts.spec import Rule
 from tidemill.contracts.table_rules import Rows, TableRule
 from tidemill.core.errors import ContractError
+from tidemill.core.lazy_dataclass import dataclass
 
 # Version 3.0 called a metric a rule.
 _METRICS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from tidemill.contracts.column import Column
@@ -24,6 +24,7 @@ from tidemill.contracts.spec import COMPATIBILITY, UNKNOWN_COLUMNS, ContractSpec
 from tidemill.contracts.table_rules import Budget, TableRule
 from tidemill.contracts.validity import contradictions
 from tidemill.core.errors import ContractError
+from tidemill.core.lazy_dataclass import dataclass
 
 _VERSION = re.compile(r"(0|[1-9][0-9]*)(?:\.(0|[1-9][0-9]*))?(?:\.(0|[1-9][0-9]*))?")
 

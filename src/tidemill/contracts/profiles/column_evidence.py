@@ -9,7 +9,6 @@ A share that differs much between the partitions of the reference, such as on we
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from tidemill.contracts.profiles.e_detector import EFFECTS, Floats, Shares, share_evidence
 from tidemill.contracts.profiles.histogram import Ints, bins_of, counts_of, move_to_grid
 from tidemill.contracts.profiles.record import ColumnProfile, Histogram
+from tidemill.core.lazy_dataclass import dataclass
 
 Kind: TypeAlias = Literal["numbers", "categories", "texts", "lengths"]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from tidemill.contracts.profiles.histogram import Floats, counts_of, edges_of, quantile
 from tidemill.contracts.profiles.record import Categories, ColumnProfile, Histogram
+from tidemill.core.lazy_dataclass import dataclass
 
 BARS = 12
 # The ends of the picture: beyond them, values are counted at its ends.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from tidemill.contracts.profiles.histogram import Floats, counts_of, edges_of
 from tidemill.contracts.profiles.record import Categories, ColumnProfile, Distance
+from tidemill.core.lazy_dataclass import dataclass
 
 _GROUPS = 10
 # The share of a group that is empty on one side; with 0 the stability index would be infinite.

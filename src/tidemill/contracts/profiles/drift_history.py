@@ -9,7 +9,7 @@ profiles alone, whatever the order in which these were published.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from statistics import NormalDist
 
 import numpy as np
@@ -23,6 +23,7 @@ from tidemill.contracts.profiles.column_evidence import (
 )
 from tidemill.contracts.profiles.e_detector import Detector, Floats, Shares, share_evidence
 from tidemill.contracts.profiles.record import Profile
+from tidemill.core.lazy_dataclass import dataclass
 
 # Partitions that are judged at once; an alarm among them discards the rest.
 _CHUNK = 64

@@ -21,12 +21,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import repeat
 from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from tidemill.core.lazy_dataclass import dataclass
 
 Floats = npt.NDArray[np.float64]
 Sides: TypeAlias = Literal["both", "rise"]

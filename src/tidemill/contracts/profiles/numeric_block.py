@@ -8,7 +8,7 @@ each step processes all of them at once. Steps for special cases (missing values
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from tidemill.contracts.profiles.histogram import (
     sum_bins,
 )
 from tidemill.contracts.profiles.record import Grid, Histogram
+from tidemill.core.lazy_dataclass import dataclass
 
 # Rows per step, so that they stay in the cache between two steps.
 BLOCK = 1 << 13

@@ -7,11 +7,12 @@ byte for byte.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from tidemill.contracts.profiles.distinct_count import MANY, count_distinct
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 
 Scalar: TypeAlias = bool | int | float | str
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil, floor
 from typing import TypeAlias
 
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from tidemill.contracts.profiles.histogram import counts_of, edges_of
 from tidemill.contracts.profiles.record import Categories, ColumnProfile
 from tidemill.core.counts import plural
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.drawing.axes import Axis, Measure
 from tidemill.drawing.bars import draw_bars
 from tidemill.drawing.chart import Chart

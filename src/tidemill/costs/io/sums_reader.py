@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.io.kept_state import read_kept, write_kept
 from tidemill.costs.ledger_costs import COST_KINDS, LedgerCosts
 from tidemill.costs.price_history import PriceHistories, price_histories

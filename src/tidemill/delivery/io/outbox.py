@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from tidemill.core.errors import OvertakenError, StorageError, TidemillError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.delivery.effects import group_by_place
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, Event

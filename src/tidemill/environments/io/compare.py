@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.environments.io.environments import load_state
 from tidemill.ledger.binding import Binding, Head, Product
 from tidemill.ports.ledger import HasBindingFacts

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ports.ledger import State
 from tidemill.workflow.environment import PRODUCTION, Environment, RunProfile

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tidemill.core.errors import ConflictError, UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import parse_seconds
 from tidemill.environments.io.environment_options import EnvironmentOptions, options_text
 from tidemill.ledger.event import (

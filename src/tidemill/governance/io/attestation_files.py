@@ -7,10 +7,10 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill.core.errors import StorageError, UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.io.home_files import make_private_folder, open_private
 from tidemill.ports.artifacts import Artifacts
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.in_toto import AttestedFile
 from tidemill.governance.io.recorded_rulings import RecordedRulings
 from tidemill.governance.provenance import (

@@ -6,12 +6,13 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidemill.core.counts import plural
 from tidemill.core.errors import StorageError, TidemillError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.checkpoint import (
     Checkpoint,
     CheckpointSource,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from posixpath import join
 from urllib.parse import unquote
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition_file import partition_stem
 from tidemill.governance.attestation import VerifiedFile
 from tidemill.governance.in_toto import AttestedFile

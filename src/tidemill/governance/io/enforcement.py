@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.change_verdict import ALLOWED, Verdict
 from tidemill.governance.io.recorded_reviews import (
     asks_about,

@@ -10,10 +10,10 @@ import mmap
 import os
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from tidemill.core.errors import StorageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.io.home_files import open_private
 from tidemill.ledger.person_reference import name_pattern
 

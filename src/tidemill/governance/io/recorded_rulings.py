@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.provenance import AttestedReview
 from tidemill.ledger.governance_events import PolicyDecided, ReviewClosed, ReviewOpened, Voted
 from tidemill.ledger.policy import PolicyDecision, SubjectKind

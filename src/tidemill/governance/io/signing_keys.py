@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from tidemill.core.errors import StorageError, UsageError
 from tidemill.core.extras import install_command
+from tidemill.core.lazy_dataclass import dataclass
 
 try:
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm

@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.history.attempt_log import add_outcomes
 from tidemill.history.io.log_reader import LogReader
 from tidemill.history.stage_performance import is_computation, stage_performances

@@ -10,9 +10,10 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tidemill.core.errors import SendError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.lineage.openlineage.event_text import encode_event
 from tidemill.lineage.openlineage.facets import Json
 from tidemill.lineage.openlineage.run_events import MakeEvent

@@ -13,11 +13,11 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from tidemill.core.errors import TidemillError, UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.python_command import python_module
 from tidemill.lineage.stage_changes import StageEntry, stages_from_json
 

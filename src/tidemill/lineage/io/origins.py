@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.binding import Binding
 from tidemill.lineage.upstream import ColumnTrace, Upstream, changed_columns
 from tidemill.ports.ledger import Ledger, State

@@ -6,12 +6,13 @@ Everything is read from the ledger; nothing is recomputed.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tidemill.contracts.column import Column
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import summarize_keys
 from tidemill.ledger.binding import Binding, contract_versions
 from tidemill.ledger.delivery import Decision

@@ -6,11 +6,11 @@ import re
 import subprocess
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from urllib.parse import quote
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.lineage.openlineage.facets import CodeLocation
 
 # `git@host:path`, or a URL with or without a user.

@@ -8,11 +8,11 @@ for the whole dataset. Of a stage whose query isn't known, only the reason for t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from tidemill.analysis.query.summary import Reads
 from tidemill.contracts.spec import ContractSpec
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.lineage.openlineage.dataset_names import Dataset
 from tidemill.lineage.openlineage.facets import FacetBuilder, Json
 from tidemill.reuse.recipe import Recipe

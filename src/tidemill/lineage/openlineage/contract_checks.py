@@ -6,12 +6,13 @@ It has the number of rows that break a rule, and none of their values.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tidemill.contracts.column import Column
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import FreshnessRule
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.printable import shorten
 from tidemill.lineage.openlineage.facets import FacetBuilder, Json
 

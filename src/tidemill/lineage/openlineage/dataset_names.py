@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from posixpath import basename, join, normpath, splitext
 from typing import Any, TypeAlias
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.delivery import Effect
 from tidemill.lineage.openlineage.query_tables import tables_of
 from tidemill.workflow.environment import PRODUCTION

@@ -6,12 +6,12 @@ The versions are those of the specification of 2026-08-20; tests validate every 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from tidemill.contracts.dtype import DType
 from tidemill.contracts.spec import ContractSpec
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.printable import shorten
 
 Json: TypeAlias = dict[str, Any]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.redaction import Redact
 from tidemill.lineage.openlineage.dataset_names import Places
 from tidemill.lineage.openlineage.facets import CodeLocation

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
+
+from tidemill.core.lazy_dataclass import dataclass
 
 Table: TypeAlias = tuple[str, ...]
 

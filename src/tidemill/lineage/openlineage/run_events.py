@@ -10,12 +10,13 @@ any time. What the declaration says of columns is left out when the recipe has c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TypeAlias
 
 from tidemill.contracts.finding import Finding
 from tidemill.core.errors import UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import partition_instants
 from tidemill.ledger.event import (
     Attempted,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tidemill.contracts.spec import ContractSpec
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.lineage.openlineage.column_lineage import (
     ColumnEdges,
     copied_edges,

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import Context, copy_context
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -19,6 +18,7 @@ from polars.exceptions import PanicException, PolarsError
 from tidemill.analysis.hashing.row_keys import Positions
 from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.workflow.memo import MemoFunction
 
 # After this many failed batches, the service is down or the function is wrong: stop calling it.

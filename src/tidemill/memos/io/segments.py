@@ -12,7 +12,6 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from io import BytesIO
 from typing import NamedTuple, TypeAlias
 
@@ -23,6 +22,7 @@ from polars.exceptions import PanicException, PolarsError
 from tidemill.analysis.hashing.parquet_seal import SealMark, is_sound, mark_in, seal
 from tidemill.analysis.hashing.row_keys import KeyIndex, Positions, RowKeys
 from tidemill.core.errors import StorageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.memos.identity import count_to_merge
 from tidemill.ports.reuse import Memos
 

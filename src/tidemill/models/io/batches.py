@@ -7,7 +7,6 @@ that memory holds about one partition and one batch, whatever the length of the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,6 +16,7 @@ import polars as pl
 from tidemill.contracts.spec import Reads
 from tidemill.core.errors import TidemillError, UsageError, did_you_mean
 from tidemill.core.extras import install_command
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE
 from tidemill.models.encoding import Encoder
 from tidemill.models.given_frames import given_frame

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.python_command import python_module
 from tidemill.core.redaction import redact
 from tidemill.offpeak.offpeak_settings import OffPeakSettings

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.operations.supervision import (
     JobAnswer,
     ListenNews,

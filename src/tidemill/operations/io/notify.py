@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from tidemill.core.errors import ConflictError, StorageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.event import Event
 from tidemill.ledger.incident_events import AlertFailed, AlertSent
 from tidemill.ledger.io.lease_holder import is_dead, this_process

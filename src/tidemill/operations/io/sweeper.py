@@ -9,7 +9,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from tidemill.core.counts import plural
 from tidemill.core.errors import ConflictError, StorageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.garbage import MarkedEvents
 from tidemill.ledger.io.lease_holder import describe_holder, is_dead
 from tidemill.ledger.retention_events import SweepConfirmed, SweepMarked

@@ -8,11 +8,12 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 from tidemill.core.errors import AccessError, ConflictError, StorageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.io.lease_holder import describe_holder, is_dead, this_process
 from tidemill.ledger.workflow_scope import workflow_prefix
 from tidemill.operations.backoff import RetriedFailure

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from tidemill.contracts.row_ruling import Ruling
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import place_name
 from tidemill.ledger.binding import Binding
 from tidemill.ports.ledger import HasBindingFacts

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from tidemill.analysis.code.code_fingerprint import Code, code_of
@@ -17,6 +17,7 @@ from tidemill.contracts.digests import check_digest
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import DeclarationError, Fault, TidemillError
 from tidemill.core.fingerprint import fingerprint
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ports.reuse import Probes
 from tidemill.reuse.recipe import Evidence, Platform, probe_key
 from tidemill.reuse.shared_state import SharedState, may_change_state

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tidemill.contracts.spec import ContractSpec
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.contract_facts import (
     ContractChange,
     contract_change,

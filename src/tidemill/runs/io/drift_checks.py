@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.counts import plural
 from tidemill.core.errors import TidemillError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.drift import DriftVerdict, RaisedAlarm
 from tidemill.ledger.event import DriftAlarmed, DriftJudged, Event

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeAlias
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE
 from tidemill.governance.change_verdict import ALLOWED, Verdict
 from tidemill.ledger.binding import Binding

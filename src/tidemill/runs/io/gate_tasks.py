@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import count
 from typing import TypeAlias
 
 from tidemill.core.errors import TidemillError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.review import Review
 from tidemill.models.gates import measured_evidence
 from tidemill.models.own_gate_result import refused

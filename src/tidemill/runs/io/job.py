@@ -6,9 +6,10 @@ Nothing here needs Polars: what opens a project imports it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.delivery.io.outbox import Undelivered
 from tidemill.ledger.event import Event
 from tidemill.ledger.off_peak import OffPeakSaving

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import UNPLACED, readable_keys
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.run import Action

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.payload import Payload
 from tidemill.delivery.io.outbox import Undelivered, perform_effects
 from tidemill.governance.io.upheld_append import append_upheld

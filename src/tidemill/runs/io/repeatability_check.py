@@ -12,10 +12,11 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from tidemill.core.errors import TidemillError, UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.python_command import python_module
 from tidemill.lineage.io.origins import ProvenanceFacts
 from tidemill.lineage.upstream import Upstream

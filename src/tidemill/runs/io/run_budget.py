@@ -6,9 +6,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import fmean
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.budget import BudgetStatus, how_to_go_on
 from tidemill.costs.quantities import Quantities
 from tidemill.costs.reservation import CLOSING, MEMORY_GB, Reservations, task_margin

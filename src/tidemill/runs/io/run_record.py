@@ -6,11 +6,12 @@ Nothing here needs Polars, so that a run with nothing to do never imports it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tidemill.contracts.finding import TableFindings
 from tidemill.core.counts import plural
 from tidemill.core.errors import BudgetError, ContractError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE
 from tidemill.costs.io.recorded_prices import price_events
 from tidemill.costs.quantities import Quantities, total_quantities

@@ -7,7 +7,7 @@ These are read once a run, in the columns that the rule names, and kept up to da
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import groupby
 
 import numpy as np
@@ -27,6 +27,7 @@ from tidemill.contracts.profiles.partition_profile import profile_frame
 from tidemill.contracts.profiles.record import Grid, Profile
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import DriftRule, FreshnessRule, ReferenceRule, UniqueRule
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import UNPLACED
 from tidemill.core.payload import Payload
 from tidemill.ledger.binding import Binding, Product

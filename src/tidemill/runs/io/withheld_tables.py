@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tidemill.core.errors import GateError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.change_verdict import Verdict
 from tidemill.ledger.event import Attempted, Computed, Event, Published, Removed
 from tidemill.ledger.governance_events import ReviewOpened

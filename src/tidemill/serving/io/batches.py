@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from asyncio import Future
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.io.runner import USER_ERRORS, DeadlinePassed, Runner, task_error
 
 # The predictions of a request, and its share of the CPU seconds; None if a cache had them.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tidemill.core.errors import describe_error
+from tidemill.core.lazy_dataclass import dataclass
 
 _log = logging.getLogger("tidemill.serving")
 

@@ -12,13 +12,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeAlias
 
 import polars as pl
 
 from tidemill.core.errors import ConflictError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.call_cost import BatchCost
 from tidemill.serving.io.feature_query import FeatureQuery, Features, LookupsNotLoaded
 from tidemill.serving.io.runner import USER_ERRORS, task_error

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from tidemill.contracts.spec import ContractSpec
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.errors import BrokenRows, Unavailable
 from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.io.feature_batches import ComputedFeatures, FeatureBatches

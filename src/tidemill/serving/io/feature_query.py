@@ -8,7 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import polars as pl
@@ -16,6 +16,7 @@ import polars as pl
 from tidemill.contracts.checks.partition_column import partition_keys
 from tidemill.contracts.checks.schema import schema_of
 from tidemill.core.errors import StorageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE, readable_keys
 from tidemill.ledger.binding import Binding
 from tidemill.ports.ledger import State

@@ -10,7 +10,6 @@ import asyncio
 import json
 import re
 from collections import deque
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import httptools
@@ -19,6 +18,8 @@ from uvicorn.protocols.http.httptools_impl import (
     HttpToolsProtocol,
     RequestResponseCycle,
 )
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # Seconds in which a connection beyond the limit may send the request that is refused.
 _EXCESS_S = 1.0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from tidemill.core.errors import TidemillError
+from tidemill.core.lazy_dataclass import dataclass
 
 _SUFFIXES = {"darwin": ".dylib", "win32": ".dll"}
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import selectors
 import socket
 import ssl
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import httptools
+
+from tidemill.core.lazy_dataclass import dataclass
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _CHUNK = 65_536

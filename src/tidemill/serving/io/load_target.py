@@ -7,12 +7,13 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import SplitResult, quote, urlsplit
 
 import msgspec
 
 from tidemill.core.errors import UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.client_exchange import Received, error_of, unreachable
 from tidemill.serving.io.load_connection import Address
 from tidemill.serving.load_report import ServerUsage

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -13,6 +12,7 @@ import polars as pl
 
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import ConflictError, StorageError, TidemillError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.models.golden_rows import compare_predictions
 from tidemill.models.predictors import model_input
 from tidemill.ports.artifacts import Artifacts

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.io.prediction_log import write_whole
 from tidemill.store.person_rows import PersonKey, column_names
 

@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from tidemill.core.errors import UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.answers import ModelAnswer
 from tidemill.serving.io.log_retention import LogRetention, remove_stale
 from tidemill.serving.log_frames import LogFrames

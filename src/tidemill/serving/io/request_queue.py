@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from dataclasses import dataclass
 from typing import Protocol
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.standing_queue import StandingQueue
 from tidemill.serving.turn_limit import TURN_S, TurnLimit
 

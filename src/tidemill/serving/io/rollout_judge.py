@@ -7,7 +7,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from tidemill.core.errors import (
@@ -17,6 +16,7 @@ from tidemill.core.errors import (
     TidemillError,
     UsageError,
 )
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.rollout import RolloutStep
 from tidemill.ports.ledger import Lease, State
 from tidemill.serving.endpoint_record import EndpointRecord

@@ -8,11 +8,12 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from tidemill.core.errors import UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.roles import Grants
 from tidemill.ledger.event import Delivered, RolloutStepped
 from tidemill.ledger.price import PriceBook

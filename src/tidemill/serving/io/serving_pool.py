@@ -8,9 +8,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol, TypeAlias
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.io.worker_channel import WorkerChannel
 from tidemill.serving.process_table import ProcessTable
 from tidemill.serving.worker_messages import ServerView, WorkerReport

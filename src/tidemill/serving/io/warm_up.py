@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from itertools import cycle
@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from tidemill.core.errors import StorageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.models.golden_rows import (
     compare_predictions,
     golden_difference,

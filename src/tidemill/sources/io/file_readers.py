@@ -6,7 +6,6 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from tidemill.contracts.checks.checker import checker_of
 from tidemill.contracts.checks.schema import TEXT_TYPES, dtype_of, polars_type
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import SourceError, did_you_mean
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.read_errors import reason_of
 from tidemill.sources.io.csv_files import load_csv, scan_csv
 from tidemill.sources.io.json_lines import read_json_lines

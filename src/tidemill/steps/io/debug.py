@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import polars as pl
 
 from tidemill.analysis.query.summary import Reads
 from tidemill.core.errors import UsageError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE, readable_keys, summarize_keys
 from tidemill.core.payload import Payload
 from tidemill.folds.io.partials_cache import FoldSession

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -13,6 +13,7 @@ from tidemill.contracts.checks.checker import checker_of
 from tidemill.contracts.checks.partition_column import sort_by_partition
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import SourceError
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ports.runtime import Runtime
 from tidemill.sources.io.file_listing import seems_unchanged
 from tidemill.sources.io.file_readers import (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.synthetic.rows import sample_rows
 from tidemill.core.errors import StepError, StorageError, TidemillError, UsageError, did_you_mean
 from tidemill.core.extras import install_command
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE
 from tidemill.core.payload import Payload
 from tidemill.models.class_labels import baseline_of, class_labels, one_class_fault, share_of

@@ -5,10 +5,11 @@ Both are a few bytes: rows are in stored objects, which they name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 
+from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ports.execution import Fate, TaskEvent
 from tidemill.steps.gate_messages import GateWork
 from tidemill.steps.step_messages import ProjectContext, StepFailure, StepOutput, Work

@@ -1,0 +1,226 @@
+"""Dataclasses whose constructors are compiled when they are first called.
+
+The standard library compiles up to six methods of a dataclass when its class is made. For the hundreds of
+classes of this package, of which a command uses a few, that takes half of the time in which it starts. Here
+the standard library makes only the fields and slots. Other methods do what those of the standard library do;
+the constructor is compiled once something calls it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+from reprlib import recursive_repr
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["dataclass"]
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+
+    def dataclass(
+        *,
+        frozen: bool = False,
+        slots: bool = False,
+        kw_only: bool = False,
+        eq: bool = True,
+        repr: bool = True,
+    ) -> Callable[[type], type]:
+        """Make a class a dataclass, as the standard library does with the same options."""
+
+        def decorate(cls: type) -> type:
+            options = {"frozen": frozen, "slots": slots, "kw_only": kw_only}
+            if any(map(dataclasses.is_dataclass, cls.__mro__[1:])):
+                # The standard library knows how to add fields to those of a base.
+                return dataclasses.dataclass(eq=eq, repr=repr, **options)(cls)
+            return _made(cls, has_eq=eq, has_repr=repr, **options)
+
+        return decorate
+
+
+_MISSING = dataclasses.MISSING
+
+
+class _Made:
+    """The default of a parameter whose value a factory makes."""
+
+    def __repr__(self) -> str:
+        return "<factory>"
+
+
+# Names in a constructor are those of fields, but for these.
+_USED: dict[str, Any] = {"__made__": _Made(), "__set__": object.__setattr__}
+
+
+def _made(
+    cls: type, *, frozen: bool, slots: bool, kw_only: bool, has_eq: bool, has_repr: bool
+) -> Any:
+    own = {*cls.__dict__}
+    has_hash = "__hash__" in own and not (cls.__dict__["__hash__"] is None and "__eq__" in own)
+    # Without any text the standard library would write one, for which it inspects the class.
+    cls.__doc__ = cls.__doc__ or ""
+    made: Any = dataclasses.dataclass(
+        init=False, repr=False, eq=False, slots=slots, kw_only=kw_only
+    )(cls)
+    params = made.__dataclass_params__
+    params.init, params.repr, params.eq, params.frozen = True, has_repr, has_eq, frozen
+    if "__init__" not in own:
+        _defer_constructor(made)
+    if has_repr and "__repr__" not in own:
+        made.__repr__ = _repr
+    if has_eq and "__eq__" not in own:
+        made.__eq__ = _equality(made)
+    if has_eq and not has_hash:
+        made.__hash__ = _hash(made) if frozen else None
+    if frozen:
+        _freeze(made)
+        if slots:
+            made.__getstate__, made.__setstate__ = _values_of, _set_values
+    return made
+
+
+def _defer_constructor(cls: Any) -> None:
+    def method(self: object, *args: Any, **values: Any) -> None:
+        _constructor(cls)(self, *args, **values)
+
+    method.__name__, method.__qualname__ = "__init__", f"{cls.__qualname__}.__init__"
+    cls.__init__, cls.__signature__ = method, _Signature(cls)
+
+
+def _constructor(cls: Any) -> Callable[..., None]:
+    """Compile the constructor of a dataclass, which takes the place of the one that asks for it."""
+    params, fields = cls.__dataclass_params__, dataclasses.fields(cls)
+    taken = [field for field in fields if field.init]
+    given = [_parameter(field) for field in taken if not field.kw_only]
+    named = [_parameter(field) for field in taken if field.kw_only]
+    lines = [
+        *_assignments(fields, frozen=params.frozen, slots="__slots__" in cls.__dict__),
+        *(["self.__post_init__()"] if hasattr(cls, "__post_init__") else []),
+    ]
+    used = {**_USED}
+    for field in fields:
+        used[f"__default_{field.name}__"] = field.default
+        used[f"__make_{field.name}__"] = field.default_factory
+    head = ", ".join(["self", *given, *(["*", *named] if named else [])])
+    body = "\n  ".join(lines or ["pass"])
+    text = f"def make({', '.join(used)}):\n def __init__({head}):\n  {body}\n return __init__"
+    found: dict[str, Any] = {}
+    # The names of fields are identifiers, or the standard library had refused them.
+    exec(text, {"__name__": cls.__module__}, found)
+    method: Callable[..., None] = found["make"](**used)
+    method.__qualname__ = f"{cls.__qualname__}.__init__"
+    method.__annotations__ = {field.name: field.type for field in taken} | {"return": None}
+    cls.__init__ = method
+    return method
+
+
+def _parameter(field: dataclasses.Field[Any]) -> str:
+    if field.default is not _MISSING:
+        return f"{field.name}=__default_{field.name}__"
+    return field.name if field.default_factory is _MISSING else f"{field.name}=__made__"
+
+
+def _assignments(
+    fields: tuple[dataclasses.Field[Any], ...], *, frozen: bool, slots: bool
+) -> Iterator[str]:
+    for field in fields:
+        name, makes = field.name, field.default_factory is not _MISSING
+        value = f"__make_{name}__()" if makes else f"__default_{name}__"
+        if field.init:
+            value = f"{value} if {name} is __made__ else {name}" if makes else name
+        elif not makes and (field.default is _MISSING or not slots):
+            # What has no value yet, or has that of the class.
+            continue
+        yield f"__set__(self, {name!r}, {value})" if frozen else f"self.{name} = {value}"
+
+
+@recursive_repr()
+def _repr(self: Any) -> str:
+    shown = [
+        f"{field.name}={getattr(self, field.name)!r}"
+        for field in dataclasses.fields(self)
+        if field.repr
+    ]
+    return f"{type(self).__qualname__}({', '.join(shown)})"
+
+
+def _equality(cls: Any) -> Callable[[object, object], object]:
+    read: Callable[[object], object] | None = None
+
+    def method(self: object, other: object) -> object:
+        nonlocal read
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        if read is None:
+            read = _getter(field.name for field in dataclasses.fields(cls) if field.compare)
+        return read(self) == read(other)
+
+    return method
+
+
+def _hash(cls: Any) -> Callable[[object], int]:
+    read: Callable[[object], object] | None = None
+
+    def method(self: object) -> int:
+        nonlocal read
+        if read is None:
+            read = _getter(
+                field.name
+                for field in dataclasses.fields(cls)
+                if (field.compare if field.hash is None else field.hash)
+            )
+        return hash(read(self))
+
+    return method
+
+
+def _getter(names: Iterator[str]) -> Callable[[Any], object]:
+    """What reads some fields as a tuple."""
+    known = [*names]
+    if len(known) > 1:
+        return attrgetter(*known)
+    return lambda found: tuple(getattr(found, name) for name in known)
+
+
+def _freeze(cls: Any) -> None:
+    """Refuse to set or delete the fields of a dataclass."""
+    fields = cls.__dataclass_fields__
+
+    def set_attribute(self: object, name: str, value: object) -> None:
+        if type(self) is cls or name in fields:
+            raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
+        super(cls, self).__setattr__(name, value)
+
+    def delete_attribute(self: object, name: str) -> None:
+        if type(self) is cls or name in fields:
+            raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
+        super(cls, self).__delattr__(name)
+
+    cls.__setattr__, cls.__delattr__ = set_attribute, delete_attribute
+
+
+def _values_of(self: Any) -> list[object]:
+    return [getattr(self, field.name) for field in dataclasses.fields(self)]
+
+
+def _set_values(self: Any, values: list[object]) -> None:
+    for field, value in zip(dataclasses.fields(self), values, strict=True):
+        object.__setattr__(self, field.name, value)
+
+
+class _Signature:
+    """How a dataclass is called, for `inspect.signature`, which reads it from the class."""
+
+    def __init__(self, cls: type) -> None:
+        self._cls = cls
+
+    def __get__(self, instance: object, cls: type) -> object:
+        if cls is not self._cls or instance is not None:
+            # What inherits from it may be called otherwise.
+            raise AttributeError("__signature__")
+        import inspect
+
+        found = inspect.signature(_constructor(cls))
+        return found.replace(parameters=[*found.parameters.values()][1:])

@@ -1,0 +1,221 @@
+"""A dataclass whose constructor is compiled late is one of the standard library to whoever uses it."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+import pickle
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import field
+from itertools import product
+from typing import Any, ClassVar
+
+import pytest
+
+from tidemill.core.lazy_dataclass import dataclass
+
+Decorator = Callable[..., Any]
+LAZY: Decorator = dataclass
+OPTIONS = [
+    dict(zip(("frozen", "slots", "kw_only", "eq", "repr"), some, strict=True))
+    for some in product([True, False], repeat=5)
+]
+
+
+def record(decorate: Decorator, options: dict[str, bool]) -> Any:
+    """A class with fields of all kinds."""
+
+    @decorate(**options)
+    class Record:
+        """A record."""
+
+        kind: ClassVar[str] = "record"
+        name: str
+        size: float = 1.0
+        tags: list[str] = field(default_factory=list, hash=False)
+        secret: str = field(default="x", repr=False, compare=False)
+        total: float = field(init=False, default=0.0)
+        seen: dict[str, int] = field(init=False, default_factory=dict, compare=False)
+
+        def __post_init__(self) -> None:
+            object.__setattr__(self, "total", 2 * self.size)
+
+    return Record
+
+
+@pytest.fixture(params=OPTIONS, ids=lambda options: " ".join(k for k, on in options.items() if on))
+def both(request: pytest.FixtureRequest) -> tuple[Any, Any]:
+    return record(LAZY, request.param), record(dataclasses.dataclass, request.param)
+
+
+def outcome(action: Callable[[Any], object], cls: Any) -> object:
+    """What a call returns, or its error in words that don't tell the classes apart."""
+    try:
+        return action(cls)
+    except Exception as error:  # noqa: BLE001 - any error is compared
+        return type(error).__name__, str(error)
+
+
+CALLS: list[Callable[[Any], object]] = [
+    lambda cls: repr(cls(name="a")).partition(" at 0x")[0],
+    lambda cls: repr(cls("a", 2.0)).partition(" at 0x")[0],
+    lambda cls: cls(),
+    lambda cls: cls(name="a", colour=1),
+    lambda cls: cls(name="a", total=1.0),
+    lambda cls: cls(name="a") == cls(name="a", secret="y"),
+    lambda cls: cls(name="a") == cls(name="b"),
+    lambda cls: cls(name="a") == "a",
+    lambda cls: cls(name="a") != cls(name="a"),
+    lambda cls: (
+        [hash(each) for each in (cls(name="a"), cls(name="a", tags=["x"], secret="y"))]
+        if cls.__hash__ is not object.__hash__
+        else None
+    ),
+    lambda cls: (cls.__hash__ is None, cls.__hash__ is object.__hash__),
+    lambda cls: setattr(cls(name="a"), "name", "b"),
+    lambda cls: delattr(cls(name="a"), "name"),
+    lambda cls: [dataclasses.asdict(cls(name="a", tags=["x"])), dataclasses.astuple(cls(name="a"))],
+    lambda cls: dataclasses.asdict(dataclasses.replace(cls(name="a"), size=3.0)),
+    lambda cls: dataclasses.replace(cls(name="a"), total=3.0),
+    lambda cls: [(f.name, f.type, f.init, f.kw_only) for f in dataclasses.fields(cls)],
+    lambda cls: repr(cls.__dataclass_params__),
+    lambda cls: cls.__match_args__,
+    lambda cls: str(inspect.signature(cls)),
+    lambda cls: cls.__init__.__qualname__ and cls.__doc__,
+    lambda cls: dataclasses.asdict(copy.copy(cls(name="a"))),
+    lambda cls: dataclasses.asdict(copy.deepcopy(cls(name="a", tags=["x"]))),
+    lambda cls: cls(name="a").__class__(name="b").tags is cls(name="a").tags,
+    lambda cls: hasattr(cls(name="a"), "__dict__"),
+]
+
+
+def test_it_does_what_the_standard_library_does(both: tuple[Any, Any]) -> None:
+    lazy, usual = ([outcome(call, cls) for call in CALLS] for cls in both)
+    assert lazy == usual
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point that can be pickled by name."""
+
+    x: int
+    y: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """One field."""
+
+    x: int
+
+
+@dataclass(slots=True)
+class Own:
+    """A class with methods of its own."""
+
+    x: int
+
+    def __init__(self) -> None:
+        self.x = 7
+
+    def __repr__(self) -> str:
+        return "mine"
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return 5
+
+
+def test_it_is_pickled() -> None:
+    assert pickle.loads(pickle.dumps(Point(1, 2))) == Point(1, 2)
+
+
+def test_one_field_is_compared_as_a_tuple() -> None:
+    assert (Single(1) == Single(1), hash(Single(1))) == (True, hash((1,)))
+
+
+def test_what_the_class_defines_stays() -> None:
+    found = Own()
+    assert (found.x, repr(found), found == 1, hash(found)) == (7, "mine", True, 5)
+    assert str(inspect.signature(Own)) == "() -> 'None'"
+
+
+def test_classes_inherit() -> None:
+    class Plain(Point):
+        """With an attribute of its own."""
+
+        def __init__(self) -> None:
+            super().__init__(3, 4)
+            object.__setattr__(self, "more", 5)
+
+    @dataclass(frozen=True, slots=True)
+    class Third(Point):
+        """With a field of its own."""
+
+        z: int = 9
+
+    assert (Plain().x, Plain().more) == (3, 5)  # type: ignore[attr-defined]
+    assert str(inspect.signature(Plain)) == "() -> 'None'"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Plain().x = 1  # type: ignore[misc]
+    assert repr(Third(1)).endswith("Third(x=1, y=0, z=9)")
+    assert Third(1) != Point(1)
+    with pytest.raises(TypeError, match="non-frozen"):
+        LAZY(slots=True)(type("Bad", (Point,), {"__annotations__": {"a": int}}))
+
+
+def test_names_of_fields_dont_clash_with_names_of_the_constructor() -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Odd:
+        """With fields that are called like what a constructor uses."""
+
+        make: int
+        _set: int = 2
+        field: list[int] = field(default_factory=list)
+        dataclasses: int = 4
+
+    found = Odd(make=1)
+    assert (found.make, found._set, found.field, found.dataclasses) == (1, 2, [], 4)
+
+
+def test_a_record_that_holds_itself_is_shown() -> None:
+    @dataclass(slots=True)
+    class Loop:
+        """A record that refers to itself."""
+
+        own: Any = None
+
+    found = Loop()
+    found.own = [found]
+    assert repr(found).endswith("Loop(own=[...])")
+
+
+def test_threads_that_make_the_first_ones_at_once() -> None:
+    kind, made, start = record(LAZY, OPTIONS[0]), [], threading.Barrier(8)
+
+    def make() -> None:
+        start.wait()
+        made.append(kind(name="a"))
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == [kind(name="a")] * 8
+
+
+def test_the_constructor_is_compiled_once() -> None:
+    kind = record(LAZY, OPTIONS[0])
+    before = kind.__init__
+    kind(name="a")
+    after = kind.__init__
+    kind(name="b")
+    assert kind.__init__ is after is not before
+    assert after.__annotations__["name"] == "str"
+    assert sys.modules[after.__module__]
