@@ -102,7 +102,7 @@ recipes reference removed replaced replaces review roots rows rowset rule rules 
 seen severity sha256 signature silence snapshot source stage stages state stopped subject sweep table target
 threshold thresholds through tick token touched trained_on trigger unit units value version waiver waivers
 without worker workflow workflows
-period
+period prices
 """
 NO_PEOPLE = frozenset(_NO_PEOPLE.split())
 _TEXTS = (
