@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 
-from bench.ledger_history import PROD
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.ledger.price import Price, PriceBook
 from tidemill.project.clock import read_clock
@@ -18,6 +18,10 @@ from tidemill.scorecard.io.scorecard_reader import ScorecardReader
 from tidemill.scorecard.recovery_number import recovery_number
 from tidemill.scorecard.scorecard_sums import HORIZON_S, ScorecardSums, empty_sums
 from tidemill.scorecard.window import score_windows
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.ledger_history import PROD
 
 DAY = 86_400.0
 BOOK = PriceBook(prices=(Price(cpu_hour=0.04, memory_gb_hour=0.01),))

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tidemill.scorecard.number import NumberUnit, ScoreNumber
 from tidemill.scorecard.wording import (
     duration_text,
-    money_text,
     share_text,
     sparkline,
     target_text,
@@ -42,20 +41,6 @@ def test_durations(seconds: float, text: str) -> None:
 @given(st.floats(0, 1e12))
 def test_every_duration_has_a_text(seconds: float) -> None:
     assert duration_text(seconds)
-
-
-@pytest.mark.parametrize(
-    ("amount", "text"),
-    [
-        (1_234.5, "1,234.50 EUR"),
-        (0.0, "0.00 EUR"),
-        (0.01, "0.01 EUR"),
-        (0.0012345, "0.0012 EUR"),
-        (0.00000012, "0.00000012 EUR"),
-    ],
-)
-def test_money(amount: float, text: str) -> None:
-    assert money_text(amount, "EUR") == text
 
 
 @pytest.mark.parametrize(

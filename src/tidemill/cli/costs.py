@@ -14,8 +14,9 @@ import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
-from tidemill.cli.render.figures import count, money, plural, seconds, size
+from tidemill.cli.render.figures import count, plural, seconds, size
 from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.core.counts import money_text
 from tidemill.core.errors import UsageError
 from tidemill.core.printable import printable
 from tidemill.core.text_table import drop_empty_columns, text_table
@@ -151,7 +152,10 @@ def _gb_hours(gb_s: float) -> str:
 
 
 def _amounts(amounts: Mapping[str, float]) -> str:
-    return " + ".join(money(value, name) for name, value in sorted(amounts.items()) if value) or "-"
+    return (
+        " + ".join(money_text(value, name) for name, value in sorted(amounts.items()) if value)
+        or "-"
+    )
 
 
 def _write(file: Path, lines: Iterable[DatedLine]) -> None:

@@ -9,9 +9,10 @@ import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
-from tidemill.cli.render.figures import approximate_seconds, count, money, seconds, size
+from tidemill.cli.render.figures import approximate_seconds, count, seconds, size
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.terminal.output import print_text
+from tidemill.core.counts import money_text
 from tidemill.core.errors import UsageError
 from tidemill.core.printable import printable
 from tidemill.core.text_table import drop_empty_columns, text_table
@@ -119,7 +120,7 @@ def _row(figures: StageFigures, stage: str, now: float) -> list[str]:
         rate,
         "-" if figures.watermark is None else format_age(max(0.0, now - figures.watermark)),
         seconds(own.charged_cpu_s) if own.charged_cpu_s else "-",
-        money(figures.cost, figures.currency) if figures.cost else "-",
+        money_text(figures.cost, figures.currency) if figures.cost else "-",
     ]
 
 
@@ -130,7 +131,7 @@ def _endpoint_row(figures: EndpointFigures) -> list[str]:
         count(figures.failed),
         count(figures.rows),
         _duration(figures.p95),
-        money(figures.cost, figures.currency) if figures.cost else "-",
+        money_text(figures.cost, figures.currency) if figures.cost else "-",
     ]
 
 

@@ -1,10 +1,12 @@
-"""Write numbers of things in sentences."""
+"""Write numbers of things, and amounts of money, in sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 _LISTED = 10
+# Below this, money keeps two significant digits.
+_CENT = 0.01
 
 
 def plural(number: int, noun: str) -> str:
@@ -24,3 +26,10 @@ def listed(numbers: Sequence[int]) -> str:
     """`3, 4, 7`; the first ten of many."""
     more = f" and {len(numbers) - _LISTED:,} more" if len(numbers) > _LISTED else ""
     return ", ".join(map(str, numbers[:_LISTED])) + more
+
+
+def money_text(amount: float, currency: str) -> str:
+    """`1,234.50 USD`; amounts below 0.01 keep two significant digits."""
+    if abs(amount) >= _CENT or not amount:
+        return f"{amount:,.2f} {currency}".rstrip()
+    return f"{float(f'{amount:.2g}'):.12f}".rstrip("0").rstrip(".") + f" {currency}".rstrip()

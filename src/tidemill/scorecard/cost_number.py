@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from tidemill.core.counts import money_text
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.scorecard.inference_costs import InferenceCosts
 from tidemill.scorecard.inference_report import (
@@ -14,7 +15,7 @@ from tidemill.scorecard.inference_report import (
 )
 from tidemill.scorecard.number import NumberPoint, NumberUnit, ScoreNumber
 from tidemill.scorecard.window import ScoreWindow, ScoreWindows
-from tidemill.scorecard.wording import money_text, share_text
+from tidemill.scorecard.wording import share_text
 
 _TITLE = "Cost of 1,000 predictions"
 # What a part of the cost is called, and what looks into it; `{}` is the model or the stage.

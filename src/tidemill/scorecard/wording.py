@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from tidemill.core.counts import money_text
 from tidemill.core.local_day import time_zone
 from tidemill.scorecard.number import NumberUnit, ScoreNumber
 
 NOT_AVAILABLE = "n/a"
 _BARS = "▁▂▃▄▅▆▇█"
 _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"))
-# Below this, money keeps two significant digits.
-_CENT = 0.01
 
 
 def duration_text(seconds: float) -> str:
@@ -38,13 +37,6 @@ def moment_text(at: float, zone: str) -> str:
         )
     except (OSError, OverflowError, ValueError):
         return f"{at:.0f} s"
-
-
-def money_text(amount: float, currency: str) -> str:
-    """`1.25 USD`; amounts below 0.01 keep two significant digits."""
-    if abs(amount) >= _CENT or not amount:
-        return f"{amount:,.2f} {currency}".rstrip()
-    return f"{float(f'{amount:.2g}'):.12f}".rstrip("0").rstrip(".") + f" {currency}".rstrip()
 
 
 def share_text(share: float) -> str:

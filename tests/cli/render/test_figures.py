@@ -8,7 +8,6 @@ from tidemill.cli.render.figures import (
     approximate_seconds,
     count,
     local_time,
-    money,
     plural,
     seconds,
     size,
@@ -100,19 +99,6 @@ def test_size(number: int, text: str) -> None:
 )
 def test_seconds(number: float, text: str) -> None:
     assert seconds(number) == text
-
-
-@pytest.mark.parametrize(
-    ("amount", "text"),
-    [
-        (1.254, "1.25 USD"),
-        (0.01, "0.01 USD"),
-        (0.0000234, "0.000023 USD"),
-        (1e-9, "0.000000001 USD"),
-    ],
-)
-def test_money(amount: float, text: str) -> None:
-    assert money(amount, "USD") == text
 
 
 def test_moment_is_local() -> None:

@@ -9,9 +9,10 @@ import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
-from tidemill.cli.render.figures import count, local_time, money, seconds, size
+from tidemill.cli.render.figures import count, local_time, seconds, size
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.show import artifact_lines
+from tidemill.core.counts import money_text
 from tidemill.core.signature import signature
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.ledger.model_version import LivePeriod, ModelVersion
@@ -100,7 +101,7 @@ def _cost(version: ModelVersion, price: Price) -> str:
     cost = version.cost
     if cost is None:
         return ""
-    amount = "" if price.is_free else f", {money(cost.amount(price), price.currency)}"
+    amount = "" if price.is_free else f", {money_text(cost.amount(price), price.currency)}"
     memory = f", peak RSS {size(cost.peak_rss)}" if cost.peak_rss else ""
     return f" in {seconds(cost.wall_s)}, CPU {seconds(cost.cpu_s)}{memory}{amount}"
 

@@ -8,8 +8,9 @@ import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
-from tidemill.cli.render.figures import count, money, seconds, size
+from tidemill.cli.render.figures import count, seconds, size
 from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.core.counts import money_text
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.ledger.model_version import MetricComparison, ModelVersion, VersionComparison
 from tidemill.ledger.price import Price
@@ -122,4 +123,6 @@ def _training(version: ModelVersion) -> str:
 
 
 def _amount(version: ModelVersion, price: Price) -> str:
-    return money(version.cost.amount(price), price.currency) if version.cost is not None else "-"
+    return (
+        money_text(version.cost.amount(price), price.currency) if version.cost is not None else "-"
+    )

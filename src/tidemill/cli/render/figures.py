@@ -50,13 +50,6 @@ def approximate_seconds(number: float) -> str:
     return f"{max(1000 * number, 1):.0f} ms"
 
 
-def money(amount: float, currency: str) -> str:
-    """`1.25 USD`; amounts below 0.01 keep two significant digits."""
-    if amount >= 0.01:
-        return f"{amount:.2f} {currency}"
-    return f"{float(f'{amount:.2g}'):.12f}".rstrip("0").rstrip(".") + f" {currency}"
-
-
 def local_time(unix: float) -> str:
     """A Unix time in the local time zone, to the second; the seconds for one beyond the year 9999."""
     try:

@@ -8,13 +8,13 @@ from tidemill.cli.render.failures import render_failures
 from tidemill.cli.render.figures import (
     approximate_seconds,
     count,
-    money,
     plain_text,
     plural,
     seconds,
     size,
 )
 from tidemill.cli.render.off_peak import off_peak_lines, saving_line
+from tidemill.core.counts import money_text
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.printable import printable
 from tidemill.core.text_table import drop_empty_columns, markdown_table, text_table
@@ -118,9 +118,9 @@ def _totals(receipt: Receipt) -> str:
 def _cost(receipt: Receipt) -> str:
     if receipt.cost:
         unpriced = receipt.memo is not None and receipt.cost <= receipt.memo.spent
-        cost = f"cost {money(receipt.cost, receipt.currency)}"
+        cost = f"cost {money_text(receipt.cost, receipt.currency)}"
         if receipt.estimated_cost:
-            cost = f"{cost} (estimated {money(receipt.estimated_cost, receipt.currency)})"
+            cost = f"{cost} (estimated {money_text(receipt.estimated_cost, receipt.currency)})"
         return f"{cost} without CPU ({NO_PRICE})" if unpriced else cost
     # A run with nothing to do names no currency: it costs nothing at any price.
     return NO_PRICE if receipt.currency else "cost nothing"
@@ -135,7 +135,9 @@ def render_memo(used: MemoUsage, currency: str) -> str:
     if used.tokens or used.tokens_saved:
         figures.append(f"{plural(used.tokens, 'token')} ({used.tokens_saved:,} saved)")
     if used.spent or used.saved:
-        figures.append(f"spent {money(used.spent, currency)} ({money(used.saved, currency)} saved)")
+        figures.append(
+            f"spent {money_text(used.spent, currency)} ({money_text(used.saved, currency)} saved)"
+        )
     return f"memo: {', '.join(figures)}"
 
 
@@ -201,7 +203,7 @@ def _cost_text(plan: Plan, price: Price) -> str:
     least = "at least " if plan.estimate.unknown else ""
     return (
         f"{approximate_seconds(cpu)} CPU"
-        f"{f', cost {least}{money(cost, price.currency)}' if cost else ''}"
+        f"{f', cost {least}{money_text(cost, price.currency)}' if cost else ''}"
     )
 
 

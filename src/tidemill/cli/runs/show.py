@@ -9,9 +9,10 @@ import click
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.failures import render_findings
-from tidemill.cli.render.figures import count, local_time, money, plain_text, plural, seconds
+from tidemill.cli.render.figures import count, local_time, plain_text, plural, seconds
 from tidemill.cli.render.json_document import json_option, print_result, text_width
 from tidemill.cli.render.plan_and_receipt import RECHECKED, render_memo, render_receipt
+from tidemill.core.counts import money_text
 from tidemill.core.partition import WHOLE, shown_key, summarize_keys
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.ledger.run import Attempt, Outcome, Receipt, RunInfo
@@ -76,7 +77,9 @@ def _row(info: RunInfo) -> list[str]:
 
 
 def _cost(receipt: Receipt | None) -> str:
-    return money(receipt.cost, receipt.currency) if receipt is not None and receipt.cost else "-"
+    return (
+        money_text(receipt.cost, receipt.currency) if receipt is not None and receipt.cost else "-"
+    )
 
 
 def run_text(info: RunInfo, attempts: list[Attempt], currency: str) -> str:
