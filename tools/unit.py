@@ -45,7 +45,7 @@ TRACED = {
     "test-full": re.compile(r"$^"),
 }
 # How many examples of a property run with coverage; without a number, all.
-EXAMPLES = {"test": {"TRACED_EXAMPLES": "20"}}
+EXAMPLES = {"test": {"TRACED_EXAMPLES": "6"}}
 
 # Threads of BLAS and OpenMP wait for each other in busy loops, which take the CPU from the other process.
 # Worker processes have numbers of their own.
