@@ -41,6 +41,9 @@ def test_a_project_that_never_ran(fresh: Path) -> None:
         + '[tool.tidemill.alerts]\nowners = { sales = "tills" }\n'
         + '[tool.tidemill.alerts.channels.ops]\nkind = "slack"\nurl = "https://x/secret-1"\n'
         + '[tool.tidemill.schedules.nightly]\ncron = "0 2 * * *"\n'
+        + '[tool.tidemill.scorecard]\ndeliver_within = "2d"\ncost_per_1000 = 0.002\n'
+        + 'recover_within = "4h"\nfresh = "99 %"\n'
+        + '[tool.tidemill.offpeak]\nfile = "prices.csv"\nzone = "UTC"\n'
         + '[tool.tidemill.slo.fresh]\nstage = "sales"\nfreshness = "26h"\ntarget = 0.99\n'
     )
     edit(
@@ -62,6 +65,17 @@ def test_a_project_that_never_ran(fresh: Path) -> None:
     assert "- **nightly**: 0 2 \\* \\* \\* (UTC): all stages" in ended.out
     assert "- **ops**: slack, every alert" in ended.out
     assert "secret-1" not in ended.out
+    costs = ended.out.partition("## What it may cost, and its targets\n\n")[2].partition("\n\n##")[
+        0
+    ]
+    assert costs.splitlines() == [
+        "- **budget.monthly**: 40 CPU-hours",
+        "- **off-peak**: what can wait does so for 24 h at most, by prices.csv",
+        "- **changes are delivered**: within 2 d",
+        "- **1,000 predictions cost**: at most 0.002 USD",
+        "- **errors are recovered from**: within 4 h",
+        "- **data are fresh**: 99 % of the time",
+    ]
     # No state is begun for it.
     assert not (fresh / ".tidemill").exists()
 

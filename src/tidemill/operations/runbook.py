@@ -86,7 +86,8 @@ class RunbookFacts:
     """What a runbook tells of a workflow in an environment.
 
     `people` says who may do what, `alerts` where alerts go, `schedules` when stages run, `objectives` and
-    `rules` what is held to what; each pair is a name and a description. `keeps` says how long data is kept.
+    `rules` what is held to what, `costs` what may be spent, what waits until it is cheap, and what the four
+    numbers should be; each pair is a name and a description. `keeps` says how long data is kept.
     """
 
     workflow: str
@@ -100,6 +101,7 @@ class RunbookFacts:
     schedules: tuple[tuple[str, str], ...] = ()
     objectives: tuple[tuple[str, str], ...] = ()
     rules: tuple[tuple[str, str], ...] = ()
+    costs: tuple[tuple[str, str], ...] = ()
     keeps: tuple[tuple[str, str], ...] = ()
     written: str = ""
 
@@ -126,6 +128,7 @@ def _sections(facts: RunbookFacts) -> Iterator[tuple[str, str]]:
     yield "Stages", _stages(facts.stages)
     yield "When it runs", _pairs(facts.schedules) or _unscheduled(facts)
     yield "What it promises", _promises(facts)
+    yield "What it may cost, and its targets", _pairs(facts.costs)
     yield "What failed, and how it ended", _failures(facts)
     yield "Look first", _commands(_looks(facts), facts.environment)
     yield "Run again", _commands(_reruns(facts.stages), facts.environment)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from tidemill.contracts.table_rules import FreshnessRule
+from tidemill.core.counts import money_text
 from tidemill.core.errors import TidemillError
 from tidemill.core.partition import Partitioning
 from tidemill.governance.permissions import Permission, holders_text
@@ -78,6 +79,7 @@ class Runbooks:
             schedules=tuple(self._schedules()),
             objectives=tuple((each.name, _objective(each)) for each in space.settings.slo),
             rules=tuple(self._rules()),
+            costs=tuple(self._costs()),
             keeps=tuple(self._keeps()),
             written=f"{now:%Y-%m-%d}" if dated else "",
         )
@@ -135,6 +137,27 @@ class Runbooks:
             kinds = ", ".join(sorted(f"{kind}" for kind in rule.kinds))
             who = f" by {', '.join(rule.approvers)}" if rule.approvers else ""
             yield rule.id, f"{words[rule.effect]} {kinds}{who}: {rule.message or rule.when}"
+
+    def _costs(self) -> Iterator[tuple[str, str]]:
+        settings = self._workspace.settings
+        currency = settings.price_book.at(project_clock()()).currency
+        for name, limit in settings.budget.limits():
+            yield name, f"{limit}" if limit.in_cpu_hours else f"{limit} {currency}"
+        if settings.offpeak.is_set:
+            deadline = _span(settings.offpeak.default_deadline)
+            yield (
+                "off-peak",
+                f"what can wait does so for {deadline} at most, by {settings.offpeak.source}",
+            )
+        targets = settings.scorecard
+        if targets.deliver_within is not None:
+            yield "changes are delivered", f"within {_span(targets.deliver_within)}"
+        if targets.cost_per_1000 is not None:
+            yield "1,000 predictions cost", f"at most {money_text(targets.cost_per_1000, currency)}"
+        if targets.recover_within is not None:
+            yield "errors are recovered from", f"within {_span(targets.recover_within)}"
+        if targets.fresh is not None:
+            yield "data are fresh", f"{targets.fresh * 100:g} % of the time"
 
     def _keeps(self) -> Iterator[tuple[str, str]]:
         keeps = self._workspace.settings.retention
