@@ -30,11 +30,13 @@ from tidemill.operations.ledger_problems import (
     activity_problems,
     delivery_problems,
     disk_problems,
+    late_work_problems,
     review_problems,
     supervisor_problems,
 )
 from tidemill.operations.problem import Problem, ProblemKind
 from tidemill.testing import records
+from tidemill.testing.off_peak_records import deferred_work
 
 PROD = "prod"
 
@@ -187,3 +189,15 @@ def test_a_run_that_reads_all_sources_ends_their_failure() -> None:
     assert (activity.failing, activity.successes["raw"]) == ({}, (3.0,))
     other = attempted(Outcome.FAILED, partition="p1")
     assert after(failed, other, started("r2"), ended).failing == {"raw": {"p1"}}
+
+
+def test_work_that_waited_until_it_was_late() -> None:
+    work = deferred_work()
+    assert [*late_work_problems([work], "dev", work.deadline)] == []
+    (found,) = late_work_problems([work], "dev", work.deadline + 60)
+    assert (found.kind, found.key, found.since) == (
+        *(ProblemKind.LATE_WORK, "late-work/dev/model/train", work.deadline),
+    )
+    assert (found.title, found.command) == (
+        *("train model waited until it was late", "tidemill plan --env dev"),
+    )

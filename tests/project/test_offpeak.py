@@ -19,6 +19,7 @@ from tidemill.ledger.off_peak_events import WorkDeferred
 from tidemill.ledger.run import Attempt, Receipt, Status
 from tidemill.offpeak.offpeak_settings import OffPeakSettings, parse_offpeak_settings
 from tidemill.operations.duty import DutyTask
+from tidemill.operations.incident import IncidentState
 from tidemill.operations.supervision import Ending, JobAnswer, UpJob
 from tidemill.planning.plan import Step
 from tidemill.project.project import Project
@@ -55,6 +56,14 @@ class _Timed:
     def recorded(self) -> list[WorkDeferred]:
         found = self.events("WorkDeferred")  # type: ignore[attr-defined]
         return [event for event in found if isinstance(event, WorkDeferred)]
+
+    def checked(self) -> tuple[IncidentState, ...]:
+        """The open incidents after a check."""
+        project = self.open()
+        try:
+            return project.alerts.check(budget_s=0.0).open
+        finally:
+            project.close()
 
     def deferred(self) -> tuple[DeferredWork, ...]:
         project = self.open()
@@ -168,10 +177,16 @@ def test_a_deadline_that_is_over_doesnt_wait_and_is_told(sea: NightSea) -> None:
     sea.now = NOON + 73 * HOUR
     (work,) = sea.deferred()
     assert (work.start, work.late) == (sea.now, True)
+    (incident,) = sea.checked()
+    assert (incident.cause.kind, incident.cause.title, incident.incident.since) == (
+        *("late work", "train model waited until it was late", work.deadline),
+    )
     is_trained, receipt = trained(sea, off_peak=True)
     assert is_trained
     assert receipt.off_peak is not None
     assert receipt.off_peak.late == ("model",)
+    sea.now += HOUR
+    assert sea.checked() == ()
     sea.now = NOON
     assert sea.deferred() == ()
 

@@ -22,6 +22,7 @@ from tidemill.ledger.event import (
     RunStarted,
     Settled,
 )
+from tidemill.ledger.off_peak import DeferredWork, describe_late
 from tidemill.ledger.run import Attempt, Outcome, Status
 from tidemill.operations.incidents import RecoveryFacts, elapsed
 from tidemill.operations.problem import (
@@ -254,6 +255,26 @@ def budget_problems(
                 "spent": status.show(status.spent),
                 "budget": status.limit,
             },
+            command=f"tidemill plan{environment_option(environment)}",
+        )
+
+
+def late_work_problems(
+    works: Iterable[DeferredWork], environment: str, now: float
+) -> Iterator[Problem]:
+    """The work that waited for a cheaper time, and isn't done by its deadline."""
+    for work in works:
+        if now <= work.deadline:
+            continue
+        yield Problem(
+            kind=ProblemKind.LATE_WORK,
+            key=problem_key(ProblemKind.LATE_WORK, environment, *work.key),
+            since=work.deadline,
+            severity=ProblemSeverity.TICKET,
+            title=f"{work.name} waited until it was late",
+            stage=work.stage,
+            environment=environment,
+            evidence={"why": describe_late(work, now)},
             command=f"tidemill plan{environment_option(environment)}",
         )
 

@@ -24,6 +24,7 @@ class ProblemKind(StrEnum):
     FAILED_NOTIFIER = "failed notifier"
     DISK_SPACE = "disk space"
     BUDGET = "budget"
+    LATE_WORK = "late work"
     SUPERVISOR_DOWN = "supervisor down"
     REPORTED = "reported"
 

@@ -17,6 +17,7 @@ from tidemill.notices.io.channels import channel_secrets, send_notice
 from tidemill.notices.io.dispatch import dispatch
 from tidemill.notices.io.heartbeat import send_heartbeat
 from tidemill.notices.notice import Notice
+from tidemill.offpeak.io.recorded_works import recorded_works
 from tidemill.operations.alert_notice import alert_notice
 from tidemill.operations.alert_settings import AlertSettings
 from tidemill.operations.alerts import ChannelState, due_alerts, next_check, notifier_problems
@@ -36,6 +37,7 @@ from tidemill.operations.ledger_problems import (
     budget_problems,
     delivery_problems,
     disk_problems,
+    late_work_problems,
     lost_run_problem,
     review_problems,
     supervisor_problems,
@@ -184,6 +186,8 @@ class Alerts:
         if space.has_budgets(state):
             statuses = import_module("tidemill.project.budgets").statuses_of(space, state)
             yield from budget_problems(statuses, here, now)
+        if space.settings.offpeak.is_set:
+            yield from late_work_problems(recorded_works(space.tools.ledger, here), here, now)
         yield from disk_problems(free, settings.disk_free, here, now)
 
     def _send(self, budget_s: float) -> tuple[str, ...]:
