@@ -13,7 +13,7 @@ from tidemill.scorecard.inference_report import (
     InferenceReport,
     inference_report,
 )
-from tidemill.scorecard.number import NumberPoint, NumberUnit, ScoreNumber
+from tidemill.scorecard.number import NumberUnit, ScoreNumber, weekly_points
 from tidemill.scorecard.window import ScoreWindow, ScoreWindows
 from tidemill.scorecard.wording import share_text
 
@@ -66,6 +66,10 @@ def cost_number(
     def report(window: ScoreWindow) -> InferenceReport:
         return inference_report(costs, window.since, window.until, windows.now)
 
+    def per_1000(week: ScoreWindow) -> tuple[float | None, int]:
+        found = report(week)
+        return None if _gap_reason(found) else found.total.per_1000, found.total.predictions
+
     current, before = report(windows.current), report(windows.before)
     missing = _gap_reason(current)
     cause = None if missing else _cause(current, before)
@@ -81,7 +85,7 @@ def cost_number(
         currency=current.currency,
         missing=missing,
         previous=None if _gap_reason(before) else before.total.per_1000,
-        points=tuple(_points(windows, [report(week) for week in windows.weeks])),
+        points=weekly_points(windows, per_1000),
         target=target,
         cause=_cause_text(cause, current, before),
         action=_action(missing, cause),
@@ -89,12 +93,6 @@ def cost_number(
         facts=tuple(_facts(current)),
     )
     return number, current
-
-
-def _points(windows: ScoreWindows, reports: list[InferenceReport]) -> Iterator[NumberPoint]:
-    for week, each in zip(windows.weeks, reports, strict=True):
-        value = None if _gap_reason(each) else each.total.per_1000
-        yield NumberPoint(first=windows.first_day(week), value=value, n=each.total.predictions)
 
 
 def _gap_reason(report: InferenceReport) -> str:

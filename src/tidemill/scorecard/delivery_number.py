@@ -8,7 +8,7 @@ from tidemill.core.counts import plural
 from tidemill.scorecard.change_record import ChangesReport, Wait, WaitingChange
 from tidemill.scorecard.change_report import report_changes
 from tidemill.scorecard.change_times import ChangeTimes
-from tidemill.scorecard.number import NumberPoint, NumberUnit, ScoreNumber
+from tidemill.scorecard.number import NumberUnit, ScoreNumber, weekly_points
 from tidemill.scorecard.window import ScoreWindow, ScoreWindows
 from tidemill.scorecard.wording import duration_text, moment_text, share_text
 
@@ -42,6 +42,10 @@ def delivery_number(
     def report(window: ScoreWindow) -> ChangesReport:
         return report_changes(times, window.until, window.until - window.since, declared)
 
+    def took(week: ScoreWindow) -> tuple[float | None, int]:
+        found = report(week).took
+        return found.p50, found.n
+
     current, before = report(windows.current), report(windows.before)
     cause, action, command = _cause(current, before)
     number = ScoreNumber(
@@ -54,11 +58,7 @@ def delivery_number(
         high=current.took.p90,
         missing="" if current.took.n else _gap_reason(current),
         previous=before.took.p50,
-        points=tuple(
-            NumberPoint(first=windows.first_day(week), value=each.took.p50, n=each.took.n)
-            for week in windows.weeks
-            for each in (report(week),)
-        ),
+        points=weekly_points(windows, took),
         target=target,
         cause=cause,
         action=action,

@@ -10,7 +10,7 @@ from tidemill.scorecard.freshness_report import (
     StageFreshness,
     report_freshness,
 )
-from tidemill.scorecard.number import NumberPoint, NumberUnit, ScoreNumber
+from tidemill.scorecard.number import NumberUnit, ScoreNumber, weekly_points
 from tidemill.scorecard.window import ScoreWindow, ScoreWindows
 from tidemill.scorecard.wording import duration_text
 
@@ -24,6 +24,10 @@ def freshness_number(
 
     def report(window: ScoreWindow) -> FreshnessReport:
         return report_freshness(ages, window.until, window.until - window.since, within)
+
+    def share(week: ScoreWindow) -> tuple[float | None, int]:
+        found = report(week)
+        return found.share, len(_known(found))
 
     current, before = report(windows.current), report(windows.before)
     late = _latest(current)
@@ -39,11 +43,7 @@ def freshness_number(
         high_unit=NumberUnit.SECONDS,
         missing="" if current.share is not None else _gap_reason(within),
         previous=before.share,
-        points=tuple(
-            NumberPoint(first=windows.first_day(week), value=each.share, n=len(_known(each)))
-            for week in windows.weeks
-            for each in (report(week),)
-        ),
+        points=weekly_points(windows, share),
         target=target,
         cause="" if late is None else f"{late.stage} was late for {duration_text(late.missed_s)}",
         action=_action(late, within),

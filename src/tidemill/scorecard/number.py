@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from math import isfinite
 
 from tidemill.core.counts import plural
 from tidemill.core.lazy_dataclass import dataclass
+from tidemill.scorecard.window import ScoreWindow, ScoreWindows
 
 # Changes by less than this share aren't called a trend.
 _STEADY = 0.05
@@ -29,6 +31,14 @@ class NumberPoint:
     first: str
     value: float | None = None
     n: int = 0
+
+
+def weekly_points(
+    windows: ScoreWindows, value_of: Callable[[ScoreWindow], tuple[float | None, int]]
+) -> tuple[NumberPoint, ...]:
+    """A point for each of the last weeks, of which `value_of` gives the value and of how many cases it is."""
+    values = [(windows.first_day(week), value_of(week)) for week in windows.weeks]
+    return tuple(NumberPoint(first=day, value=value, n=n) for day, (value, n) in values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

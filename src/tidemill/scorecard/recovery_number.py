@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from tidemill.core.counts import plural
-from tidemill.scorecard.number import NumberPoint, NumberUnit, ScoreNumber
+from tidemill.scorecard.number import NumberUnit, ScoreNumber, weekly_points
 from tidemill.scorecard.recovery_report import Recovery, RecoveryReport, report_recoveries
 from tidemill.scorecard.recovery_times import RecoveryTimes
 from tidemill.scorecard.spread import Spread
@@ -26,6 +26,10 @@ def recovery_number(
     def report(window: ScoreWindow) -> RecoveryReport:
         return report_recoveries(times, window.until, window.until - window.since, declared)
 
+    def took(week: ScoreWindow) -> tuple[float | None, int]:
+        found = report(week).took
+        return found.p50, found.n
+
     current, before = report(windows.current), report(windows.before)
     longest = max((*current.recovered, *current.lasting), key=lambda e: e.lasted, default=None)
     action, command = _action(current, longest)
@@ -41,11 +45,7 @@ def recovery_number(
         high_grows=current.took.p90_grows,
         missing="" if current.took.n else "nothing failed, drifted, was stale or was reported",
         previous=before.took.p50,
-        points=tuple(
-            NumberPoint(first=windows.first_day(week), value=each.took.p50, n=each.took.n)
-            for week in windows.weeks
-            for each in (report(week),)
-        ),
+        points=weekly_points(windows, took),
         target=target,
         cause="" if longest is None else f"the longest: {_words(longest)}",
         action=action,
