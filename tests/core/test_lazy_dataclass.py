@@ -6,12 +6,13 @@ import copy
 import dataclasses
 import inspect
 import pickle
-import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import InitVar, field
 from itertools import product
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_type_hints
+from unittest import mock
 
 import pytest
 
@@ -131,10 +132,6 @@ class Own:
         return 5
 
 
-def test_it_is_pickled() -> None:
-    assert pickle.loads(pickle.dumps(Point(1, 2))) == Point(1, 2)
-
-
 def test_one_field_is_compared_as_a_tuple() -> None:
     assert (Single(1) == Single(1), hash(Single(1))) == (True, hash((1,)))
 
@@ -210,12 +207,103 @@ def test_threads_that_make_the_first_ones_at_once() -> None:
     assert made == [kind(name="a")] * 8
 
 
-def test_the_constructor_is_compiled_once() -> None:
+def test_the_constructor_is_compiled_once_and_its_hints_are_known() -> None:
     kind = record(LAZY, OPTIONS[0])
-    before = kind.__init__
+    assert type(kind.__dict__["__init__"]).__name__ == "_Constructor"
     kind(name="a")
-    after = kind.__init__
+    after = kind.__dict__["__init__"]
     kind(name="b")
-    assert kind.__init__ is after is not before
-    assert after.__annotations__["name"] == "str"
-    assert sys.modules[after.__module__]
+    assert kind.__dict__["__init__"] is after is kind.__init__
+    assert (after.__name__, after.__module__) == ("__init__", __name__)
+    assert get_type_hints(Point.__init__) == {"x": int, "y": int, "return": type(None)}
+
+
+def test_a_constructor_can_be_replaced_before_it_was_ever_called() -> None:
+    kind, usual = record(LAZY, OPTIONS[0]), record(dataclasses.dataclass, OPTIONS[0])
+    for each in (kind, usual):
+        with mock.patch.object(each, "__init__", return_value=None) as init:
+            each(name="a")
+            inspect.signature(record(LAZY, OPTIONS[0]))
+        assert init.call_count == 1
+        assert repr(each(name="a")).endswith(
+            "Record(name='a', size=1.0, tags=[], total=2.0, seen={})"
+        )
+    seen = []
+    before = kind.__init__
+
+    def counted(self: object, **values: object) -> None:
+        seen.append(values)
+        before(self, **values)
+
+    kind.__init__ = counted
+    kind(name="a")
+    kind(name="b")
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_it_is_pickled(protocol: int) -> None:
+    assert pickle.loads(pickle.dumps(Point(1, 2), protocol)) == Point(1, 2)
+
+
+def test_a_class_without_text_has_none() -> None:
+    @dataclass(slots=True)
+    class Quiet:
+        x: int = 0
+
+    assert Quiet.__doc__ is None
+    assert Quiet(3).x == 3
+
+
+def test_an_equality_of_its_own_makes_it_unhashable_unless_it_is_frozen() -> None:
+    def made(decorate: Decorator, *, frozen: bool) -> Any:
+        @decorate(frozen=frozen)
+        class Equal:
+            """Equal to all."""
+
+            x: int = 0
+
+            def __eq__(self, other: object) -> bool:
+                return True
+
+        return Equal
+
+    for frozen in (True, False):
+        lazy, usual = (made(each, frozen=frozen) for each in (LAZY, dataclasses.dataclass))
+        assert outcome(lambda cls: hash(cls()), lazy) == outcome(lambda cls: hash(cls()), usual)
+
+
+def test_what_is_unusual_is_left_to_the_standard_library() -> None:
+    @dataclass(frozen=True)
+    class Given:
+        """With a parameter that is no field."""
+
+        size: InitVar[int]
+        total: int = field(init=False)
+
+        def __post_init__(self, size: int) -> None:
+            object.__setattr__(self, "total", 2 * size)
+
+    class Shape(ABC):
+        @abstractmethod
+        def __eq__(self, other: object) -> bool: ...
+
+    @dataclass(slots=True)
+    class Square(Shape):
+        """Concrete, because a dataclass has an equality."""
+
+        side: int = 1
+
+    @dataclass(frozen=True, slots=True)
+    class Kept:
+        """With a way of its own to be pickled."""
+
+        x: int = 0
+
+        def __getstate__(self) -> object:
+            return "mine"
+
+    assert (Given(2).total, Kept().__getstate__()) == (4, "mine")
+    assert Square() == Square()  # type: ignore[abstract]
+    with pytest.raises(TypeError, match="'b' follows default argument"):
+        LAZY(slots=True)(type("Bad", (), {"__annotations__": {"a": int, "b": int}, "a": 1}))

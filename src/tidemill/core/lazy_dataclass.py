@@ -9,6 +9,8 @@ the constructor is compiled once something calls it.
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import sys
 from collections.abc import Callable, Iterator
 from operator import attrgetter
 from reprlib import recursive_repr
@@ -32,8 +34,7 @@ else:
 
         def decorate(cls: type) -> type:
             options = {"frozen": frozen, "slots": slots, "kw_only": kw_only}
-            if any(map(dataclasses.is_dataclass, cls.__mro__[1:])):
-                # The standard library knows how to add fields to those of a base.
+            if _is_unusual(cls):
                 return dataclasses.dataclass(eq=eq, repr=repr, **options)(cls)
             return _made(cls, has_eq=eq, has_repr=repr, **options)
 
@@ -54,22 +55,40 @@ class _Made:
 _USED: dict[str, Any] = {"__made__": _Made(), "__set__": object.__setattr__}
 
 
+# What a class may define itself, and the standard library then doesn't, or refuses.
+_OWN = {"__setattr__", "__delattr__", "__getstate__", "__setstate__"}
+
+
+def _is_unusual(cls: type) -> bool:
+    """Whether a class needs more of the standard library: fields of a base, abstract methods, `InitVar`."""
+    hints = inspect.get_annotations(cls)
+    return bool(
+        any(map(dataclasses.is_dataclass, cls.__mro__[1:]))
+        or getattr(cls, "__abstractmethods__", None)
+        or _OWN & {*cls.__dict__}
+        or "self" in hints
+        or any("InitVar" in str(hint) for hint in hints.values())
+    )
+
+
 def _made(
     cls: type, *, frozen: bool, slots: bool, kw_only: bool, has_eq: bool, has_repr: bool
 ) -> Any:
     own = {*cls.__dict__}
     has_hash = "__hash__" in own and not (cls.__dict__["__hash__"] is None and "__eq__" in own)
     # Without any text the standard library would write one, for which it inspects the class.
-    cls.__doc__ = cls.__doc__ or ""
+    said, cls.__doc__ = cls.__doc__, cls.__doc__ or "-"
     made: Any = dataclasses.dataclass(
         init=False, repr=False, eq=False, slots=slots, kw_only=kw_only
     )(cls)
+    made.__doc__ = said
     params = made.__dataclass_params__
     params.init, params.repr, params.eq, params.frozen = True, has_repr, has_eq, frozen
     if "__init__" not in own:
-        _defer_constructor(made)
+        _refuse_order(made)
+        made.__init__ = _Constructor(made)
     if has_repr and "__repr__" not in own:
-        made.__repr__ = _repr
+        made.__repr__ = _repr_of(made)
     if has_eq and "__eq__" not in own:
         made.__eq__ = _equality(made)
     if has_eq and not has_hash:
@@ -81,16 +100,34 @@ def _made(
     return made
 
 
-def _defer_constructor(cls: Any) -> None:
-    def method(self: object, *args: Any, **values: Any) -> None:
-        _constructor(cls)(self, *args, **values)
+def _refuse_order(cls: Any) -> None:
+    """Raise TypeError for a positional parameter without a default after one with a default."""
+    before = False
+    for field in dataclasses.fields(cls):
+        if not field.init or field.kw_only:
+            continue
+        has_default = field.default is not _MISSING or field.default_factory is not _MISSING
+        if before and not has_default:
+            raise TypeError(f"non-default argument {field.name!r} follows default argument")
+        before = has_default
 
-    method.__name__, method.__qualname__ = "__init__", f"{cls.__qualname__}.__init__"
-    cls.__init__, cls.__signature__ = method, _Signature(cls)
+
+class _Constructor:
+    """Stands for the constructor of a dataclass until something asks for that."""
+
+    def __init__(self, cls: type) -> None:
+        self._cls = cls
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        method: Any = _constructor(self._cls)
+        # Who replaced it in the meantime keeps what is there.
+        if self._cls.__dict__.get("__init__") is self:
+            setattr(self._cls, "__init__", method)  # noqa: B010 - type checkers refuse the other form
+        return method.__get__(instance, owner)
 
 
 def _constructor(cls: Any) -> Callable[..., None]:
-    """Compile the constructor of a dataclass, which takes the place of the one that asks for it."""
+    """Compile the constructor of a dataclass."""
     params, fields = cls.__dataclass_params__, dataclasses.fields(cls)
     taken = [field for field in fields if field.init]
     given = [_parameter(field) for field in taken if not field.kw_only]
@@ -108,11 +145,10 @@ def _constructor(cls: Any) -> Callable[..., None]:
     text = f"def make({', '.join(used)}):\n def __init__({head}):\n  {body}\n return __init__"
     found: dict[str, Any] = {}
     # The names of fields are identifiers, or the standard library had refused them.
-    exec(text, {"__name__": cls.__module__}, found)
+    exec(text, vars(sys.modules[cls.__module__]), found)
     method: Callable[..., None] = found["make"](**used)
     method.__qualname__ = f"{cls.__qualname__}.__init__"
     method.__annotations__ = {field.name: field.type for field in taken} | {"return": None}
-    cls.__init__ = method
     return method
 
 
@@ -136,14 +172,14 @@ def _assignments(
         yield f"__set__(self, {name!r}, {value})" if frozen else f"self.{name} = {value}"
 
 
-@recursive_repr()
-def _repr(self: Any) -> str:
-    shown = [
-        f"{field.name}={getattr(self, field.name)!r}"
-        for field in dataclasses.fields(self)
-        if field.repr
-    ]
-    return f"{type(self).__qualname__}({', '.join(shown)})"
+def _repr_of(cls: Any) -> Callable[[object], str]:
+    @recursive_repr()
+    def method(self: object) -> str:
+        names = [field.name for field in dataclasses.fields(cls) if field.repr]
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{type(self).__qualname__}({shown})"
+
+    return method
 
 
 def _equality(cls: Any) -> Callable[[object, object], object]:
@@ -179,22 +215,25 @@ def _hash(cls: Any) -> Callable[[object], int]:
 def _getter(names: Iterator[str]) -> Callable[[Any], object]:
     """What reads some fields as a tuple."""
     known = [*names]
-    if len(known) > 1:
-        return attrgetter(*known)
-    return lambda found: tuple(getattr(found, name) for name in known)
+    if len(known) == 1:
+        read = attrgetter(*known)
+        return lambda found: (read(found),)
+    return attrgetter(*known) if known else lambda found: ()
 
 
 def _freeze(cls: Any) -> None:
     """Refuse to set or delete the fields of a dataclass."""
-    fields = cls.__dataclass_fields__
+
+    def holds(self: object, name: str) -> bool:
+        return type(self) is cls or any(field.name == name for field in dataclasses.fields(cls))
 
     def set_attribute(self: object, name: str, value: object) -> None:
-        if type(self) is cls or name in fields:
+        if holds(self, name):
             raise dataclasses.FrozenInstanceError(f"cannot assign to field {name!r}")
         super(cls, self).__setattr__(name, value)
 
     def delete_attribute(self: object, name: str) -> None:
-        if type(self) is cls or name in fields:
+        if holds(self, name):
             raise dataclasses.FrozenInstanceError(f"cannot delete field {name!r}")
         super(cls, self).__delattr__(name)
 
@@ -208,19 +247,3 @@ def _values_of(self: Any) -> list[object]:
 def _set_values(self: Any, values: list[object]) -> None:
     for field, value in zip(dataclasses.fields(self), values, strict=True):
         object.__setattr__(self, field.name, value)
-
-
-class _Signature:
-    """How a dataclass is called, for `inspect.signature`, which reads it from the class."""
-
-    def __init__(self, cls: type) -> None:
-        self._cls = cls
-
-    def __get__(self, instance: object, cls: type) -> object:
-        if cls is not self._cls or instance is not None:
-            # What inherits from it may be called otherwise.
-            raise AttributeError("__signature__")
-        import inspect
-
-        found = inspect.signature(_constructor(cls))
-        return found.replace(parameters=[*found.parameters.values()][1:])
