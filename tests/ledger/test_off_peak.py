@@ -30,7 +30,7 @@ from tidemill.testing.off_peak_records import deferred_work
         ),
         (
             {"at_once": True},
-            "train model runs now: it doesn't get cheaper before its deadline, 2013-01-02 00:26 UTC "
+            "train model doesn't wait: it doesn't get cheaper before its deadline, 2013-01-02 00:26 UTC "
             "(`default_deadline`)",
         ),
         ({"at_once": True, "price": None}, "no prices are known until its deadline, 2013-01-02"),

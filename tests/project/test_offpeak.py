@@ -13,6 +13,7 @@ from tests.behaviour.test_models import Sea
 from tests.support.tides import CHAIN, Tides, day
 from tidemill.core.errors import BudgetError, UsageError
 from tidemill.costs.budget import BudgetSettings
+from tidemill.governance.page_text import text_page
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.off_peak import DeferredWork
 from tidemill.ledger.off_peak_events import WorkDeferred
@@ -177,6 +178,10 @@ def test_a_deadline_that_is_over_doesnt_wait_and_is_told(sea: NightSea) -> None:
     sea.now = NOON + 73 * HOUR
     (work,) = sea.deferred()
     assert (work.start, work.late) == (sea.now, True)
+    project = sea.open()
+    page = text_page(project.hand_off())
+    project.close()
+    assert "train model should have ended by" in page
     (incident,) = sea.checked()
     assert (incident.cause.kind, incident.cause.title, incident.incident.since) == (
         *("late work", "train model waited until it was late", work.deadline),

@@ -217,6 +217,17 @@ def test_an_incident_is_told_once(built: Path) -> None:
     assert [fact.command.split()[1] for fact in found.wrong if fact.stage == "weather"] == [
         "incidents"
     ]
+    # Nor does a supervisor repeat it that works meanwhile.
+    report = UpReport(
+        environment="prod",
+        holder=this_process("tidemill up"),
+        role=UpRole.WORKING,
+        since=0.0,
+        workflow="bakery",
+        failing="weather failed",
+    )
+    ReportFile(built / ".tidemill").write(report)
+    assert [fact.text for fact in read_status(built).wrong] == [fact.text for fact in found.wrong]
 
 
 OTHER = """

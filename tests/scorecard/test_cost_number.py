@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.scorecard.test_inference_report import (
     DAY,
+    PRICE,
     START,
     ZONE,
     folded,
@@ -14,14 +17,18 @@ from tests.scorecard.test_inference_report import (
     served,
     version,
 )
+from tidemill.costs.price_history import PriceHistories, PriceHistory
 from tidemill.ledger.event import Event
+from tidemill.ledger.price import PriceBook
 from tidemill.ledger.run import Action
 from tidemill.scorecard.cost_number import cost_number
+from tidemill.scorecard.inference_costs import InferenceCosts
 from tidemill.scorecard.number import ScoreNumber
 from tidemill.scorecard.window import score_windows
 from tidemill.testing import records
 
 NOW = START + 60 * DAY
+BOOK = PriceBook(prices=(PRICE,))
 TRAINED: list[tuple[float, Event]] = [
     (START, published("m1", "r0")),
     (START, published("features", "r0")),
@@ -32,6 +39,12 @@ TRAINED: list[tuple[float, Event]] = [
 def answered(days: float, cpu_s: float, rows: int = 1_000) -> tuple[float, Event]:
     at = START + days * DAY
     return at, served(at, "api", version("m1", "r0"), cpu_s, rows)
+
+
+def trained(cpu_s: float, run: str = "r0", environment: str = "prod") -> Event:
+    return records.attempted_event(
+        "m1", action=Action.TRAIN, cpu_s=cpu_s, run=run, environment=environment
+    )
 
 
 def worked(days: float, stage: str, cpu_s: float, action: str = Action.RUN) -> tuple[float, Event]:
@@ -98,6 +111,27 @@ def test_another_currency_is_not_added() -> None:
     assert found.missing == "there were no predictions"
     costs.prune("2999-01-01")
     assert costs.omitted == {}
+
+
+@pytest.mark.parametrize(
+    ("events", "missing"),
+    [
+        # A version that lives carries the cost of its training, whenever that was.
+        ([(START, trained(1_000.0))], "a part was spent in USD"),
+        # One that was never live, of another environment, costs this one nothing.
+        ([(START + 51 * DAY, trained(5.0, environment="dev", run="other"))], ""),
+    ],
+)
+def test_trainings_in_another_currency_count_where_their_versions_live(
+    events: list[tuple[float, Event]], missing: str
+) -> None:
+    dear = PriceHistory(books=((0, PriceBook(prices=(replace(PRICE, currency="USD"),))), (2, BOOK)))
+    prices = PriceHistories(known={"prod": dear, "dev": dear}, otherwise=BOOK)
+    costs = InferenceCosts(environment="prod", zone=ZONE, currency="EUR")
+    for fact in recorded([*events, *TRAINED, answered(50, 10.0)]):
+        costs.add(fact, prices)
+    found = cost_number(costs, score_windows(NOW, 28 * DAY, ZONE), None)[0]
+    assert (found.missing, found.value is None) == (missing, bool(missing))
 
 
 def test_nothing_changed() -> None:

@@ -60,7 +60,7 @@ def test_everything() -> None:
             replace(delivery, at=NOW, rollback=True, reason="worse"),
         ),
         failing=(Fact(text="scores failed: no rows", stage="scores", command="tidemill explain"),),
-        waiting=(Fact(text="train m waits", command="tidemill plan"),),
+        waiting=(Fact(text="train m waits", owner="ana", command="tidemill plan"),),
         tables=(
             WrittenTable(stage="out", partition="2026-11-28", at=NOW),
             WrittenTable(stage="all", partition=WHOLE, at=NOW),
@@ -75,7 +75,7 @@ def test_everything() -> None:
             "page: raw fails (tidemill runs last)",
             "scores failed: no rows (tidemill explain)",
         ),
-        "Waiting": ("train m waits (tidemill plan)",),
+        "Waiting": ("ana: train m waits (tidemill plan)",),
         "Silenced alerts": (
             "stage raw until 2026-11-28 22:06 by ana: move",
             "all alerts until 2026-11-28 22:06 by ana: fire",

@@ -92,7 +92,7 @@ def describe_waiting(work: DeferredWork) -> str:
         return f"{work.name} can't wait: its deadline is {deadline}, and it will probably be LATE"
     if work.at_once:
         why = "no prices are known until" if work.price is None else "it doesn't get cheaper before"
-        return f"{work.name} runs now: {why} its deadline, {deadline}"
+        return f"{work.name} doesn't wait: {why} its deadline, {deadline}"
     return f"{work.name} waits until {_utc(work.start)}{_saves(work)}; it has to end by {deadline}"
 
 

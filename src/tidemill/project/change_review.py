@@ -55,7 +55,7 @@ class ChangeReview:
     `base_error` says why the version at the ref can't be loaded; then only the `plan` is known. `no_plan`
     says why there is none. `rules` are the policy rules that changed, each with how; `held_by` says which
     rules and reviews will hold changes, and `people` who may decide them, by what they decide; `foreseen`
-    tells whether rules were asked at all. `rows` is the
+    tells whether rules were asked, as far as facts are known before a run. `rows` is the
     comparison on a sample, or None with the reason in `no_rows`.
     """
 

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import Delivered
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.operations.ledger_problems import review_problems
+from tidemill.operations.problem import Problem, ProblemKind
 from tidemill.ports.ledger import State
 from tidemill.project.incidents import Incidents
 from tidemill.project.metrics import Metrics
 from tidemill.project.schedules import Schedules
-from tidemill.project.status import failing_facts, stale_facts, waiting_facts
+from tidemill.project.status import (
+    failing_facts,
+    other_faults,
+    own_reports,
+    stale_facts,
+    waiting_facts,
+)
 from tidemill.project.workspace import Workspace
 from tidemill.scorecard.hand_off import HandOff, WrittenTable
 from tidemill.workflow.stage import Kind
 
 _DELIVERIES = 5
+_OF_FAILURES = (ProblemKind.FAILED_STAGE, ProblemKind.BROKEN_CONTRACT)
+_OF_AGE = (ProblemKind.STALE_STAGE,)
 
 
 def read_hand_off(
@@ -31,8 +40,16 @@ def read_hand_off(
     log = incidents.log
     told = {stage for each in log.incidents if each.is_open for stage in each.stages}
     problems = tuple(each for each in metrics.problems() if each.stage not in told)
-    told |= {each.stage for each in problems}
-    failing = (*failing_facts(ledger, here), *stale_facts(state))
+    named = space.declared.name
+    tried = failing_facts(ledger, here)
+    failing = (
+        *(fact for fact in tried if fact.stage not in told | _stages(problems, _OF_FAILURES)),
+        *(fact for fact in stale_facts(state) if fact.stage not in told | _stages(problems, _OF_AGE)),
+        *other_faults(
+            space.settings, ledger, here, now, own_reports(space.settings, space.home, named, here),
+            failed=bool(tried),
+        ),
+    )  # fmt: skip
     statuses = [each for each in schedules.statuses(now) if each.schedule.environment == here]
     lost = tuple(run for run in state.open_runs if is_dead(run.holder))
     delivered = (
@@ -43,7 +60,7 @@ def read_hand_off(
     overdue = tuple(review_problems(reviews, here, now))
     late = {problem.stage for problem in overdue}
     return HandOff(
-        workflow=space.declared.name,
+        workflow=named,
         environment=here,
         zone=space.settings.scorecard.zone or space.settings.metrics.zone,
         now=now,
@@ -56,8 +73,8 @@ def read_hand_off(
             if each.review.name not in late
         ),
         problems=problems,
-        failing=tuple(fact for fact in failing if fact.stage not in told),
-        waiting=tuple(waiting_facts(space.settings, ledger, state, space.declared.name, now)),
+        failing=failing,
+        waiting=tuple(waiting_facts(space.settings, ledger, state, named, now)),
         running=tuple(run for run in state.open_runs if run not in lost),
         lost=lost,
         upcoming=tuple(each.upcoming for each in statuses),
@@ -66,6 +83,11 @@ def read_hand_off(
         tables=tuple(_tables(space, state)),
         effects=len(state.pending_effects),
     )
+
+
+def _stages(problems: Iterable[Problem], kinds: Collection[ProblemKind]) -> set[str]:
+    """The stages that problems of some kinds are about."""
+    return {each.stage for each in problems if each.kind in kinds}
 
 
 def _tables(space: Workspace, state: State) -> Iterator[WrittenTable]:

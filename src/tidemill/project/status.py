@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tidemill.adapters.sqlite.ledger import SqliteLedger
@@ -44,11 +44,13 @@ from tidemill.project.schedules import declared_schedules
 from tidemill.project.settings import Settings, configured_secrets, find_settings
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workflow_name import find_workflow_name
-from tidemill.workflow.environment import PRODUCTION, Environment
+from tidemill.workflow.environment import PRODUCTION, Environment, environment_option
 
 # How many runs tell whether a stage fails, of how many of all environments; and how soon (seconds) the end
 # of a waiver is told.
 _RUNS, _NEWEST, _SOON_S = 20, 200, 7 * 86_400.0
+# How long (seconds) it may take until work begins that doesn't wait.
+_BEGINS_S = 900.0
 
 
 def read_status(
@@ -69,18 +71,29 @@ def read_status(
             up=describe_supervisors((), ()),
             notes=("nothing was run yet: start with `tidemill run`, or `tidemill up`",),
         )
-    alive, dead = read_reports(home, environment)
-    place = workflow_place(str(settings.root), settings.workflow)
+    reports = read_reports(home, environment)
     shared = SqliteLedger(home / "ledger.db", redactor=Redactor(configured_secrets(settings)))
     try:
-        name = find_workflow_name(settings, shared, (*alive, *dead))
-        own = (
-            [report for report in alive if report.is_about(name, place)],
-            [report for report in dead if report.is_about(name, place)],
-        )
+        name = find_workflow_name(settings, shared, (*reports[0], *reports[1]))
+        own = _about(reports, settings, name)
         return _report(settings, WorkflowLedger(shared, name, ()), name, environment, own)
     finally:
         shared.close()
+
+
+def own_reports(
+    settings: Settings, home: Path, workflow: str, environment: str
+) -> tuple[list[UpReport], list[UpReport]]:
+    """The reports of supervisors of a workflow in an environment: of those alive, and of dead ones."""
+    return _about(read_reports(home, environment), settings, workflow)
+
+
+def _about(
+    reports: tuple[Sequence[UpReport], Sequence[UpReport]], settings: Settings, workflow: str
+) -> tuple[list[UpReport], list[UpReport]]:
+    place = workflow_place(str(settings.root), settings.workflow)
+    alive, dead = ([each for each in some if each.is_about(workflow, place)] for some in reports)
+    return alive, dead
 
 
 def _report(
@@ -98,11 +111,12 @@ def _report(
     alive, dead = reports
     incidents = tuple(_incidents(ledger, environment, now))
     told = {fact.stage for fact in incidents}
-    failing = [fact for fact in failing_facts(ledger, environment) if fact.stage not in told]
+    failing = failing_facts(ledger, environment)
     disk = shutil.disk_usage(home)
     lost = [run for run in state.open_runs if is_dead(run.holder)]
     working = [one for one in alive if one.role is UpRole.WORKING]
     idle = tuple(str(fault) for fault in declared_schedules(settings).faults)
+    at_work = other_faults(settings, ledger, environment, now, reports, failed=bool(failing))
     return StatusReport(
         workflow=workflow,
         environment=environment,
@@ -110,15 +124,13 @@ def _report(
         up=describe_supervisors(alive, dead),
         is_supervised=bool(alive),
         wrong=(
-            *supervisor_faults(alive, dead, failed=bool(failing)),
+            *at_work,
             *incidents,
             # What an incident is about is told by it.
-            *failing,
+            *(fact for fact in failing if fact.stage not in told),
             *(fact for fact in stale_facts(state) if fact.stage not in told),
             *(_open_run(ledger, run, now, lost=True) for run in lost),
-            *_waiting_works(settings, ledger, environment, now, late=True),
             *disk_fault(disk.free, str(home)),
-            *(Fact(text=text, command="tidemill check") for text in idle),
         ),
         waiting=(
             *_held_code(working),
@@ -157,7 +169,8 @@ def stale_facts(state: State) -> Iterator[Fact]:
     """The stages of which the last run said that their rows are too old."""
     for stage, verdict in state.stale.items():
         for text in verdict.messages:
-            yield Fact(text=f"{stage}: {text}", stage=stage, command=f"tidemill explain {stage}")
+            command = f"tidemill explain {stage}{environment_option(state.environment)}"
+            yield Fact(text=f"{stage}: {text}", stage=stage, command=command)
 
 
 def _incidents(ledger: Ledger, environment: str, now: float) -> Iterator[Fact]:
@@ -171,7 +184,7 @@ def _incidents(ledger: Ledger, environment: str, now: float) -> Iterator[Fact]:
             yield Fact(
                 text=f"{state.severity}{well}: {state.cause.title}{silenced}",
                 stage=state.cause.stage,
-                command=f"tidemill incidents show {state.id}",
+                command=f"tidemill incidents show {state.id}{environment_option(environment)}",
             )
 
 
@@ -194,8 +207,24 @@ def _reviews(ledger: Ledger, environment: str) -> Iterator[Fact]:
         yield Fact(
             text=f"review {state.review.id} of {state.review.kind} {state.review.name}",
             owner=", ".join(state.asked),
-            command=f"tidemill review show {state.review.id}",
+            command=f"tidemill review show {state.review.id}{environment_option(environment)}",
         )
+
+
+def other_faults(
+    settings: Settings,
+    ledger: Ledger,
+    environment: str,
+    now: float,
+    reports: tuple[list[UpReport], list[UpReport]],
+    *,
+    failed: bool,
+) -> Iterator[Fact]:
+    """What is wrong with supervisors (alive and dead ones), late work, and schedules that never run."""
+    yield from supervisor_faults(*reports, failed=failed)
+    yield from _waiting_works(settings, ledger, environment, now, late=True)
+    for fault in declared_schedules(settings).faults:
+        yield Fact(text=str(fault), command="tidemill check")
 
 
 def waiting_facts(
@@ -212,7 +241,8 @@ def _waivers(ledger: Ledger, environment: str, now: float) -> Iterator[Fact]:
         left = waiver.expires - now
         if left < _SOON_S:
             text = f"the waiver of {waiver.rule} for {waiver.scope} ends in {left / 3_600:.0f} h"
-            yield Fact(text=text, owner=waiver.actor, command="tidemill policy waivers")
+            command = f"tidemill policy waivers{environment_option(environment)}"
+            yield Fact(text=text, owner=waiver.actor, command=command)
 
 
 def _budgets(
@@ -232,7 +262,7 @@ def _budgets(
             # What is cut on a narrow terminal is the end.
             waits = f"deferrable work waits until {month}{status.budget.setting} is raised"
             budget = f"{waits}: {budget}"
-        yield Fact(text=budget, command="tidemill plan")
+        yield Fact(text=budget, command=f"tidemill plan{environment_option(here.name)}")
 
 
 def _waiting_works(
@@ -243,11 +273,13 @@ def _waiting_works(
         return
     for work in recorded_works(ledger, environment):
         is_late = work.late or now > work.deadline
-        if is_late == late and (late or not work.at_once):
+        # What was to begin at once is about to, but for what keeps it from running.
+        begins = work.at_once and now < work.start + _BEGINS_S
+        if is_late == late and (late or not begins):
             yield Fact(
                 text=describe_late(work, now) if late else describe_waiting(work),
                 stage=work.stage,
-                command="tidemill plan",
+                command=f"tidemill plan{environment_option(environment)}",
             )
 
 

@@ -88,7 +88,8 @@ def _problems(problems: Iterable[Problem]) -> Iterator[str]:
 
 def _facts(facts: Iterable[Fact]) -> Iterator[str]:
     for each in facts:
-        yield f"{each.text} ({each.command})"
+        owner = f"{each.owner}: " if each.owner else ""
+        yield f"{owner}{each.text} ({each.command})"
 
 
 def _silence(state: SilenceState, known: HandOff) -> str:

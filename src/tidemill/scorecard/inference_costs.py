@@ -67,11 +67,13 @@ class WorkDay:
 class TrainingSpending:
     """What a stage spent in a run to train, search, evaluate or judge a model, by day.
 
-    Of another environment it counts only where its version is live.
+    Of another environment it counts only where its version is live. What was spent in the `omitted`
+    currencies isn't in it.
     """
 
     days: dict[str, int] = field(default_factory=dict)
     foreign: bool = False
+    omitted: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -148,11 +150,15 @@ class InferenceCosts:
 
     def _amount(self, used: Quantities, price: Price, day: str) -> int:
         """What it costs in billionths of the currency; nothing if the price is in another one."""
-        amount = whole_units(used.cost(price), NANO)
-        if amount and price.currency != self.currency:
-            self.omitted.setdefault(price.currency, set()).add(day)
-            return 0
+        amount, other = self._convert(used, price)
+        if other:
+            self.omitted.setdefault(other, set()).add(day)
         return amount
+
+    def _convert(self, used: Quantities, price: Price) -> tuple[int, str]:
+        """What it costs in billionths of the currency; nothing, and which other one, if it is in that."""
+        amount = whole_units(used.cost(price), NANO)
+        return (0, price.currency) if amount and price.currency != self.currency else (amount, "")
 
     def _end_environment(self, fact: RecordedEvent, _: PriceHistories) -> None:
         if self._is_here(fact.event):
@@ -179,11 +185,10 @@ class InferenceCosts:
         beside, day = metered.beyond(steps), local_day(fact.at, self.zone)
         parts = divide_quantities(beside, run.stages)
         for stage, part in (parts or {"": beside}).items():
-            amount = self._amount(part, run.price, day)
             if stage in run.training:
-                self._charge_training(stage, event.run, day, amount)
+                self._charge_training(stage, event.run, day, self._convert(part, run.price))
             else:
-                self._charge_work(stage, day, amount)
+                self._charge_work(stage, day, self._amount(part, run.price, day))
 
     def _add_attempt(self, fact: RecordedEvent, prices: PriceHistories) -> None:
         event: Any = fact.event
@@ -195,7 +200,6 @@ class InferenceCosts:
         history = prices.of(event.environment)
         price = run.price if run is not None else history.price(fact.seq, fact.at)
         day = local_day(fact.at, self.zone)
-        amount = self._amount(used, price, day)
         if run is not None:
             run.stages.setdefault(attempt.stage, Quantities()).add(used)
         if attempt.action in _OF_TRAINING:
@@ -203,12 +207,13 @@ class InferenceCosts:
                 run.training.add(attempt.stage)
             if attempt.action == Action.EVALUATE:
                 self.evaluations.add(attempt.stage)
-            self._charge_training(attempt.stage, event.run, day, amount, foreign=not here)
+            spent = self._convert(used, price)
+            self._charge_training(attempt.stage, event.run, day, spent, foreign=not here)
             return
         if attempt.action == Action.DELIVER:
             self.tables.add(attempt.stage)
         rows = attempt.rows_out if _has_computed(attempt) else 0
-        self._charge_work(attempt.stage, day, amount, rows)
+        self._charge_work(attempt.stage, day, self._amount(used, price, day), rows)
 
     def _charge_work(self, stage: str, day: str, spent: int, rows: int = 0) -> None:
         if spent or rows:
@@ -220,11 +225,13 @@ class InferenceCosts:
         return self.work.setdefault(stage, {}).setdefault(day, WorkDay())
 
     def _charge_training(
-        self, stage: str, run: str, day: str, spent: int, *, foreign: bool = False
+        self, stage: str, run: str, day: str, spent: tuple[int, str], *, foreign: bool = False
     ) -> None:
         by_run = self.trainings.setdefault(stage, {})
         own = by_run.setdefault(run, TrainingSpending(foreign=foreign))
-        own.days[day] = own.days.get(day, 0) + spent
+        amount, other = spent
+        own.days[day] = own.days.get(day, 0) + amount
+        own.omitted |= {other} - {""}
 
     def _publish(self, fact: RecordedEvent, _: PriceHistories) -> None:
         event: Any = fact.event

@@ -13,7 +13,7 @@ from dataclasses import field
 
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.local_day import local_day
-from tidemill.scorecard.inference_costs import NANO, InferenceCosts
+from tidemill.scorecard.inference_costs import NANO, InferenceCosts, TrainingSpending
 
 # With fewer predictions a cost per prediction says nothing.
 LEAST_PREDICTIONS = 1_000
@@ -136,6 +136,9 @@ class _Allocation:
         self._endpoints: dict[str, list[EndpointCost]] = {}
         self._stages: dict[str, float] = {}
         self._other = self._spent = 0.0
+        self._omitted = {
+            currency for currency, days in costs.omitted.items() if any(map(self._is_inside, days))
+        }
 
     def report(self) -> InferenceReport:
         self._charge_served()
@@ -151,13 +154,7 @@ class _Allocation:
             other=self._other / NANO,
             spent=self._spent / NANO,
             currency=self._costs.currency,
-            omitted=tuple(
-                sorted(
-                    currency
-                    for currency, days in self._costs.omitted.items()
-                    if any(map(self._is_inside, days))
-                )
-            ),
+            omitted=tuple(sorted(self._omitted)),
             stages={stage: spent / NANO for stage, spent in self._stages.items()},
         )
 
@@ -238,9 +235,22 @@ class _Allocation:
                     self._other += inside
                 for model in models:
                     live = versions.get((model, run), [])
+                    if self._has_part(each, live, periods):
+                        self._omitted |= each.omitted
                     part = self._amortized(spent, live, periods) if live else inside
                     if live or not each.foreign:
                         self._charge(model, "training", part / len(models))
+
+    def _has_part(
+        self,
+        training: TrainingSpending,
+        live: Collection[str],
+        periods: Mapping[str, list[Interval]],
+    ) -> bool:
+        """Whether a part of a training falls into the window."""
+        if live:
+            return self._amortized(1, live, periods) > 0
+        return not training.foreign and any(map(self._is_inside, training.days))
 
     def _amortized(
         self, spent: int, versions: Collection[str], periods: Mapping[str, list[Interval]]

@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.commands import edit, tidemill
 from tests.support.notice_servers import hook
+from tidemill.operations.problem import Problem, ProblemKind, ProblemSeverity
+from tidemill.project.metrics import Metrics
 
 CHANNEL = """
 [tool.tidemill.alerts.channels.team]
@@ -41,14 +43,22 @@ def test_it_is_sent_and_kept(built: Path) -> None:
     assert kept.read_text().startswith("# bakery in prod: week")
 
 
-def test_a_hand_off_tells_what_status_calls_wrong(built: Path) -> None:
+def test_a_hand_off_tells_what_status_calls_wrong(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is unusual of the same stage doesn't take the place of its failure.
+    odd = Problem(
+        kind=ProblemKind.ANOMALY, key="k", since=0.0, severity=ProblemSeverity.NOTE, stage="demand",
+        title="demand is unusual",
+    )  # fmt: skip
+    monkeypatch.setattr(Metrics, "problems", lambda _: (odd,))
     edit(built / "bakery.py", '"rounds": 60', '"rounds": 1')
     assert tidemill("run", "--train", "demand").code != 0
     (wrong,) = tidemill("status", "--json").document["status"]["wrong"]
     assert wrong["text"].startswith("demand failed: refused by beats_live(mae)")
     page = tidemill("note", "handoff", "--json").document["page"]
     (failing,) = [each["lines"] for each in page["sections"] if each["title"] == "Failing and late"]
-    assert failing == [f"{wrong['text']} ({wrong['command']})"]
+    assert failing == ["note: demand is unusual", f"{wrong['text']} ({wrong['command']})"]
 
 
 @pytest.mark.parametrize("folder", ["fresh", "built"])

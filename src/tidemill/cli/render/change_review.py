@@ -111,7 +111,7 @@ def _summary(found: ChangeReview, named: Callable[[str], str]) -> Iterator[str]:
     if found.held_by:
         yield f"rules or people will hold it back ({len(found.held_by)})"
     elif found.foreseen:
-        yield "rules were asked: neither they nor people hold it back"
+        yield "rules: nothing that is known before a run holds it back; what moves is judged in the run"
     if found.owner != found.owner_before and not found.base_error:
         yield f"the owner was {named(found.owner_before or 'nobody')}, is {named(found.owner or 'nobody')}"
 
