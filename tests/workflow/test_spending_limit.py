@@ -15,8 +15,13 @@ from tidemill.workflow.spending_limit import parse_limit
         (0.25, 0.25, False, "0.25"),
         ("2 CPU-hours", 2.0, True, "2 CPU-hours"),
         (" 1.5cpu-hour ", 1.5, True, "1.5 CPU-hours"),
-        ("30 CPU-minutes", 0.5, True, "0.5 CPU-hours"),
-        ("36 CPU-seconds", 0.01, True, "0.01 CPU-hours"),
+        (1234567.891, 1234567.891, False, "1234567.891"),
+        (0.000125, 0.000125, False, "0.000125"),
+        ("30 CPU-minutes", 0.5, True, "30 CPU-minutes"),
+        ("36 CPU-seconds", 0.01, True, "36 CPU-seconds"),
+        ("100 CPU-seconds", 100 / 3_600, True, "100 CPU-seconds"),
+        ("5000 CPU-seconds", 5_000 / 3_600, True, "5000 CPU-seconds"),
+        ("0.4567 CPU-seconds", 0.4567 / 3_600, True, "0.4567 CPU-seconds"),
     ],
 )
 def test_limits(said: object, amount: float, in_cpu_hours: bool, text: str) -> None:
@@ -24,6 +29,8 @@ def test_limits(said: object, amount: float, in_cpu_hours: bool, text: str) -> N
     assert found.amount == pytest.approx(amount)
     assert found.in_cpu_hours == in_cpu_hours
     assert str(found) == text
+    # It can be written into settings again.
+    assert not in_cpu_hours or parse_limit(text).amount == pytest.approx(amount)
 
 
 @pytest.mark.parametrize(

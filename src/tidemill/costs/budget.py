@@ -11,7 +11,7 @@ from tidemill.core.errors import Fault
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.local_day import local_day, time_zone
 from tidemill.ledger.price import Price
-from tidemill.workflow.spending_limit import SpendingLimit
+from tidemill.workflow.spending_limit import CPU_SECONDS, CPU_UNITS, SpendingLimit
 
 
 class BudgetPeriod(StrEnum):
@@ -122,7 +122,7 @@ class BudgetStatus:
     @property
     def limit(self) -> str:
         """The amount of the budget as it was declared, with its unit."""
-        return show_amount(self.budget.limit.amount, self.budget.limit, self.currency, exactly=True)
+        return self.budget.limit.text(self.currency)
 
     def __str__(self) -> str:
         spent = (
@@ -166,21 +166,14 @@ def how_to_go_on(hit: Collection[BudgetStatus]) -> str:
     return f"raise {' and '.join(settings)} in [tool.tidemill]{wait}, and run again"
 
 
-def show_amount(
-    amount: float, limit: SpendingLimit, currency: str, *, exactly: bool = False
-) -> str:
-    """An amount in the unit of a limit: `0.42 EUR`, or `36 CPU-seconds`; rounded, or as declared."""
-    digits = _all_digits if exactly else _digits
+def show_amount(amount: float, limit: SpendingLimit, currency: str) -> str:
+    """An amount in the unit of a limit, rounded: `0.42 EUR`, or `36 CPU-seconds`."""
     if not limit.in_cpu_hours:
-        return f"{digits(amount)} {currency}".strip()
-    for unit, size in (("hours", 1.0), ("minutes", 60.0)):
+        return f"{_digits(amount)} {currency}".strip()
+    for unit, size in CPU_UNITS:
         if amount * size >= 1:
-            return f"{digits(amount * size)} CPU-{unit}"
-    return f"{digits(amount * 3_600)} CPU-seconds"
-
-
-def _all_digits(amount: float) -> str:
-    return f"{amount:,.12f}".rstrip("0").rstrip(".")
+            return f"{_digits(amount * size)} CPU-{unit}"
+    return f"{_digits(amount * CPU_SECONDS)} CPU-seconds"
 
 
 def _digits(amount: float) -> str:

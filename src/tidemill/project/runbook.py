@@ -142,7 +142,7 @@ class Runbooks:
         settings = self._workspace.settings
         currency = settings.price_book.at(project_clock()()).currency
         for name, limit in settings.budget.limits():
-            yield name, f"{limit}" if limit.in_cpu_hours else f"{limit} {currency}"
+            yield name, limit.text(currency)
         if settings.offpeak.is_set:
             deadline = _span(settings.offpeak.default_deadline)
             yield (

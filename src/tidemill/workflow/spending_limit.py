@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from math import isclose
 
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import is_finite
 
 _CPU = re.compile(r"(\d+(?:\.\d+)?)\s*CPU-(hours?|minutes?|seconds?)", re.IGNORECASE)
+# How much an hour is of units that are longer than a second, and of seconds.
+CPU_UNITS = (("hours", 1.0), ("minutes", 60.0))
+CPU_SECONDS = 3_600.0
 _HOURS = {"h": 1.0, "m": 1 / 60, "s": 1 / 3_600}
 
 
@@ -19,7 +23,21 @@ class SpendingLimit:
     in_cpu_hours: bool = False
 
     def __str__(self) -> str:
-        return f"{self.amount:g}{' CPU-hours' if self.in_cpu_hours else ''}"
+        return self.text()
+
+    def text(self, currency: str = "") -> str:
+        """What may be spent, in the largest unit in which it has few digits: `5 EUR`, `5000 CPU-seconds`."""
+        if not self.in_cpu_hours:
+            return f"{_all_digits(self.amount)} {currency}".strip()
+        for unit, size in CPU_UNITS:
+            amount = round(self.amount * size, 2)
+            if amount >= 1 and isclose(amount, self.amount * size, rel_tol=1e-9):
+                return f"{_all_digits(amount)} CPU-{unit}"
+        return f"{_all_digits(self.amount * CPU_SECONDS)} CPU-seconds"
+
+
+def _all_digits(amount: float) -> str:
+    return f"{amount:.12g}" if amount >= 1 else f"{amount:.12f}".rstrip("0").rstrip(".")
 
 
 def parse_limit(said: object) -> SpendingLimit:
