@@ -63,7 +63,7 @@ def test_an_error_that_seems_over_needs_a_second_success() -> None:
     well = trouble(2, 1, over=False)
     found = number(well)
     assert found.facts[0] == "not over: failed stage raw, 1 h if it stays well"
-    assert found.action == "let another run confirm that it is well"
+    assert found.action == "it seems well: the next runs or checks confirm it"
     found = number(well, trouble(1, 0, healthy=None, over=False, incident="i1"))
     assert (found.action, found.command) == ("mend what lasts", "tidemill incidents show i1")
 

@@ -294,13 +294,15 @@ def recipe_changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str,
         # Digests of code in different formats can't be compared.
         names = [name for name in names if name not in _OF_CODE]
     columns = [name.removeprefix(_COLUMN) for name in names if name.startswith(_COLUMN)]
-    kept = recipe_columns(old) & recipe_columns(new)
+    kept, more = recipe_columns(old) & recipe_columns(new), ""
     if "contract" in names and len(kept) > 1 and kept <= {*columns}:
         # The rows as a whole were judged anew with a column that came or went.
-        columns = [name for name in columns if name not in kept] or columns
+        new_ones = [name for name in columns if name not in kept]
+        more = ", perhaps others too" if new_ones else ""
+        columns = new_ones or columns
     others = [name for name in names if not name.startswith(_COLUMN)]
     return (
-        *_column_changes(columns),
+        *(f"{text}{more}" for text in _column_changes(columns)),
         *(_LABELS.get(name, f"its {name} changed") for name in others),
     )
 

@@ -79,7 +79,7 @@ def _action(report: RecoveryReport, longest: Recovery | None) -> tuple[str, str]
     if report.lasting:
         bad = [each for each in report.lasting if each.healthy is None]
         longest = max(bad or report.lasting, key=lambda each: each.lasted)
-        action = "mend what lasts" if bad else "let another run confirm that it is well"
+        action = "mend what lasts" if bad else "it seems well: the next runs or checks confirm it"
     if longest.incident:
         return action, f"tidemill incidents show {longest.incident}"
     return action, f"tidemill metrics {longest.stage}" if longest.stage else "tidemill incidents"
