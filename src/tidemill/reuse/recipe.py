@@ -294,15 +294,14 @@ def recipe_changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str,
         # Digests of code in different formats can't be compared.
         names = [name for name in names if name not in _OF_CODE]
     columns = [name.removeprefix(_COLUMN) for name in names if name.startswith(_COLUMN)]
-    kept, more = recipe_columns(old) & recipe_columns(new), ""
-    if "contract" in names and len(kept) > 1 and kept <= {*columns}:
-        # The rows as a whole were judged anew with a column that came or went.
-        new_ones = [name for name in columns if name not in kept]
-        more = ", perhaps others too" if new_ones else ""
-        columns = new_ones or columns
+    kept = recipe_columns(old) & recipe_columns(new)
+    added = [name for name in columns if name not in kept]
+    # With a column that comes or goes the rows as a whole may be judged anew, and so all columns.
+    is_whole = added and "contract" in names and len(kept) > 1 and kept <= {*columns}
+    more = ", perhaps others too" if is_whole else ""
     others = [name for name in names if not name.startswith(_COLUMN)]
     return (
-        *(f"{text}{more}" for text in _column_changes(columns)),
+        *(f"{text}{more}" for text in _column_changes(added if is_whole else columns)),
         *(_LABELS.get(name, f"its {name} changed") for name in others),
     )
 
