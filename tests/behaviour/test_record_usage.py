@@ -80,3 +80,21 @@ def test_failed_attempts_used_something_too(tmp_path: Path) -> None:
     receipt = run(tmp_path, body='assert rows.collect().is_empty(), "it broke"')
     assert receipt.has_failed
     assert receipt.cost == pytest.approx(1.2)
+
+
+def test_partitions_that_are_computed_together_are_charged_once(tmp_path: Path) -> None:
+    days = "\n".join(f"{n},2026-03-{1 + n % 6:02}" for n in range(1, 30))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.csv").write_text(f"n,day\n{days}\n")
+    (tmp_path / "pyproject.toml").write_text(PRICES)
+    text = MODULE.replace(
+        "    n = tm.Int64()\n", '    n = tm.Int64()\n    day = tm.Date(partition="1d")\n'
+    )
+    text = text.replace("{options}", '(version="1")').replace("{body}", "")
+    (tmp_path / "shop.py").write_text(
+        text.replace('select(n=asked("n"))', 'filter(pl.col("n") > 0)')
+    )
+    with forgotten_imports(), tm.open(tmp_path) as project:
+        assert project.run().cost == pytest.approx(6 * 1.2)
+        line = next(row.line for row in project.costs.report().rows if row.key == "answers")
+    assert line.used.units == pytest.approx({"tokens.gpt-x": 6 * 1200.0})

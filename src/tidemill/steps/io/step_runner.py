@@ -137,11 +137,16 @@ class StepRunner:
                 made = self._make_together(stage, works)
         except (Exception, PanicException):  # noqa: BLE001 - the step that fails reports it when it runs alone
             pass
-        if meter.units:
-            # To which of them it belongs isn't known: the first one that runs alone has it.
-            self._unbilled[stage.name] = meter.units
-            return [None for _ in works]
-        return [None if draft.has_output else made.get(work.partition) for work in works]
+        if draft.has_output:
+            made = {}
+        # To which of them it belongs isn't known: each has an equal part, or else the first that runs alone.
+        units = meter.units
+        if units and made:
+            part = {unit: count / len(made) for unit, count in units.items()}
+            made = {partition: replace(output, units=part) for partition, output in made.items()}
+        elif units:
+            self._unbilled[stage.name] = units
+        return [made.get(work.partition) for work in works]
 
     def _make_together(self, stage: Stage, works: Sequence[Work]) -> dict[str, StepOutput]:
         match stage.kind:
