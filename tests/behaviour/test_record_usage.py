@@ -87,13 +87,13 @@ def test_partitions_that_are_computed_together_are_charged_once(tmp_path: Path) 
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.csv").write_text(f"n,day\n{days}\n")
     (tmp_path / "pyproject.toml").write_text(PRICES)
-    text = MODULE.replace(
-        "    n = tm.Int64()\n", '    n = tm.Int64()\n    day = tm.Date(partition="1d")\n'
-    )
+    memo = MODULE[MODULE.index("@tm.memo") : MODULE.index("@flow.ingest")]
+    day = '    day = tm.Date(partition="1d")\n'
+    text = MODULE.replace(memo, "").replace("    n = tm.Int64()\n", f"    n = tm.Int64()\n{day}")
+    text = text.replace("Rows(tm.Contract)", 'Rows(tm.Contract, key=("day", "n"))')
     text = text.replace("{options}", '(version="1")').replace("{body}", "")
-    (tmp_path / "shop.py").write_text(
-        text.replace('select(n=asked("n"))', 'filter(pl.col("n") > 0)')
-    )
+    grouped = 'group_by("day").agg(n=pl.len().cast(pl.Int64))'
+    (tmp_path / "shop.py").write_text(text.replace('select(n=asked("n"))', grouped))
     with forgotten_imports(), tm.open(tmp_path) as project:
         assert project.run().cost == pytest.approx(6 * 1.2)
         line = next(row.line for row in project.costs.report().rows if row.key == "answers")
