@@ -8,9 +8,11 @@ import pytest
 
 from tests.planning.test_placement import FEATURES, FLOW, MODEL, OUT, fresh, step, with_stage
 from tidemill.core.partition import WHOLE
+from tidemill.ledger.binding import Head
 from tidemill.ledger.run import Action
 from tidemill.planning.deferrable import Deferral, computes
 from tidemill.planning.plan import Step
+from tidemill.testing.records import binding
 from tidemill.workflow.stage import Flow
 
 DAYS = [step("features", f"2026-03-0{day}") for day in range(1, 6)]
@@ -28,7 +30,7 @@ OTHERS = [
 
 def put_off(flow: Flow, environment: str = "prod", *more: Step) -> list[str]:
     steps = [*DAYS, *OTHERS, *more]
-    return [each.id for each in steps if Deferral(flow, environment, steps)(each)]
+    return [each.id for each in steps if Deferral(flow, environment, steps, {})(each)]
 
 
 LEARNING = ["train mod", "trial mod[trial 1]", "evaluate scores[candidate]"]
@@ -36,6 +38,14 @@ LEARNING = ["train mod", "trial mod[trial 1]", "evaluate scores[candidate]"]
 
 def test_without_freshness_rules_trainings_and_old_partitions() -> None:
     assert put_off(FLOW) == [f"run features[2026-03-0{day}]" for day in (1, 2, 3)] + LEARNING
+
+
+def test_what_is_left_of_a_backfill_does_not_become_new() -> None:
+    bindings = {f"2026-03-0{day}": binding() for day in (4, 5)}
+    heads = {"features": Head(partitions=bindings)}
+    waits = Deferral(FLOW, "prod", DAYS[:3], heads)
+    assert [waits(each) for each in DAYS[:3]] == [True, True, True]
+    assert not Deferral(FLOW, "prod", [DAYS[4]], heads)(DAYS[4])
 
 
 def test_what_a_freshness_rule_needs_is_never_put_off() -> None:

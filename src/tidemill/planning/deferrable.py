@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tidemill.core.partition import WHOLE
+from tidemill.ledger.binding import Head
 from tidemill.ledger.run import Action
 from tidemill.planning.placement import freshness_needs
 from tidemill.planning.plan import Step
@@ -23,13 +24,16 @@ class Deferral:
 
     Outside of production all of them: they are experiments. In production these are trainings with their
     trials and evaluations, all work of a `deferrable` workflow, stages that nothing with a freshness rule
-    needs (if there is any with one), and old partitions of such stages.
+    needs (if there is any with one), and partitions of such stages that are older than the newest ones that
+    are planned or among the `heads`.
     """
 
-    def __init__(self, flow: Flow, environment: str, steps: Iterable[Step]) -> None:
+    def __init__(
+        self, flow: Flow, environment: str, steps: Iterable[Step], heads: Mapping[str, Head]
+    ) -> None:
         self._everything = environment != PRODUCTION or flow.deferrable
         self._needs = freshness_needs(flow)
-        self._new = _newest(steps)
+        self._new = _newest(steps, heads)
 
     def __call__(self, step: Step) -> bool:
         if step.action in _NO_WORK:
@@ -46,9 +50,13 @@ def computes(step: Step) -> bool:
     return step.action not in _NO_WORK
 
 
-def _newest(steps: Iterable[Step]) -> dict[str, set[str]]:
-    """The newest planned partitions of each stage."""
-    found: dict[str, list[str]] = {}
+def _newest(steps: Iterable[Step], heads: Mapping[str, Head]) -> dict[str, set[str]]:
+    """The newest partitions of each planned stage, planned or published."""
+    found: dict[str, set[str]] = {}
     for step in steps:
-        found.setdefault(step.stage, []).append(step.partition)
+        found.setdefault(step.stage, set()).add(step.partition)
+    # Else what is left of a backfill would have new ones in each run.
+    for stage, keys in found.items():
+        if stage in heads:
+            keys.update(heads[stage].partitions)
     return {stage: {WHOLE, *sorted(keys)[-_NEW:]} for stage, keys in found.items()}

@@ -56,7 +56,7 @@ def run_budget(space: Workspace, state: State, plan: Plan) -> RunBudget | None:
     if not statuses:
         return None
     price = space.price
-    deferral = Deferral(space.flow, space.environment, plan.steps)
+    deferral = Deferral(space.flow, space.environment, plan.steps, state.heads)
     work = [step for step in plan.steps if computes(step)]
     usual = _usual_work(space, work)
     needs = [needed_to_begin(step, _usual_use(usual, step, price)) for step in work]
@@ -106,7 +106,7 @@ def _is_near(statuses: tuple[BudgetStatus, ...], work: list[Step], price: Price)
 
 def plan_forecast(space: Workspace, state: State, plan: Plan) -> tuple[BudgetForecast, ...]:
     """What a plan is expected to spend of each budget, and which of its steps don't fit."""
-    deferral, price = Deferral(space.flow, space.environment, plan.steps), space.price
+    deferral, price = Deferral(space.flow, space.environment, plan.steps, state.heads), space.price
     work = [step for step in plan.steps if computes(step) and not step.unlikely]
     usual = _usual_work(space, work)
     steps = [
