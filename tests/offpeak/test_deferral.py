@@ -193,6 +193,10 @@ def test_work_that_waits_already_keeps_its_deadline_and_price() -> None:
     work = placed(TRAIN, known=[waited])["mod"]
     assert (work.since, work.deadline) == (NOW - 20 * HOUR, NOW + 4 * HOUR)
     assert work.price_at_once == 4.0
+    # What wasn't known isn't replaced by what is, unless all prices are new.
+    unknown = replace(waited, price_at_once=None)
+    assert placed(TRAIN, known=[unknown])["mod"].price_at_once is None
+    assert placed(TRAIN, known=[waited], repriced=True)["mod"].price_at_once == 2.0
     # Other partitions are due since now.
     other = replace(waited, partitions=("elsewhere",))
     assert placed(TRAIN, known=[other])["mod"] == before

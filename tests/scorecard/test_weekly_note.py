@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from tidemill.governance.page_text import markdown_page, text_page
 from tidemill.ledger.off_peak import OffPeakSaving
@@ -102,8 +103,17 @@ def test_what_budgets_and_cheaper_times_did() -> None:
     assert text.endswith(
         "BUDGETS\n  all environments this month: 4 EUR of 50 EUR spent (8%)\n\n"
         "OFF-PEAK\n  3 runs waited for a cheaper time: m, n, old\n"
-        "  Saved: 3.5 EUR, 40% of the price on average\n  Late: n"
+        "  Saved: 3.5 EUR\n  Late: n"
     )
+    other = OffPeakSaving(stages=("m",), share=-0.5, amount=-2.0, unit="gCO2")
+    text = text_page(weekly_note(card(), "2026-W48", (), savings=(*savings, other)).page)
+    assert "  Saved: 3.5 EUR\n  Cost more than at once: 2 gCO2\n" in text
+    text = text_page(weekly_note(card(), "2026-W48", (), savings=[other]).page)
+    assert text.endswith("m\n  Cost more than at once: 2 gCO2")
+    text = text_page(
+        weekly_note(card(), "2026-W48", (), savings=[replace(other, amount=None)]).page
+    )
+    assert text.endswith("m\n  Saved: -50% of the price on average")
     unknown = text_page(weekly_note(card(), "2026-W48", (), savings=savings[2:]).page)
     assert unknown.endswith("1 run waited for a cheaper time: old\n  Saved: not known")
 

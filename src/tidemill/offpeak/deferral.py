@@ -40,7 +40,7 @@ class DeferralFacts:
     its work may wait (None: not at all), whatever is declared otherwise; other work that can wait may do so
     for `default_deadline` seconds. Partitions that end `old` seconds before the newest of their stage can
     wait. `ticks` are the next times at which schedules run stages. `known` is the work that waits already,
-    with the partitions that aren't done since.
+    with the partitions that aren't done since; if it is `repriced`, its prices are of another list.
     """
 
     now: float
@@ -51,6 +51,7 @@ class DeferralFacts:
     old: float = 7 * 86_400.0
     ticks: Mapping[str, float] = field(default_factory=dict)
     known: Iterable[DeferredWork] = ()
+    repriced: bool = False
     cpus: int = 1
 
 
@@ -143,7 +144,8 @@ def place_works(
     # Where no price is known, nothing waits.
     at_once = make_timetable(jobs, PriceCurve(), now=facts.now)
     return tuple(
-        _placed(work, table[work.stage], at_once[work.stage], curve, facts.now) for work in works
+        _placed(_priced(work, at_once[work.stage], curve, facts), table[work.stage], facts.now)
+        for work in works
     )
 
 
@@ -178,19 +180,25 @@ def _job(
     )
 
 
-def _placed(
-    work: DeferredWork, planned: PlannedTime, at_once: PlannedTime, curve: PriceCurve, now: float
+def _priced(
+    work: DeferredWork, at_once: PlannedTime, curve: PriceCurve, facts: DeferralFacts
 ) -> DeferredWork:
-    """The work at its planned time, with the price it would have if nothing waited."""
-    price_at_once = work.price_at_once
-    if price_at_once is None:
-        price_at_once = curve.mean(at_once.start, at_once.end)
+    """The work with the price that it would have had if nothing waited.
+
+    A price that wasn't known when the work became due never is: that of today says nothing about it.
+    """
+    if work.since < facts.now and not facts.repriced:
+        return work
+    return replace(work, price_at_once=curve.mean(at_once.start, at_once.end))
+
+
+def _placed(work: DeferredWork, planned: PlannedTime, now: float) -> DeferredWork:
+    """The work at its planned time."""
     return replace(
         work,
         start=planned.start,
         end=planned.end,
         price=planned.price,
-        price_at_once=price_at_once,
         at_once=planned.start <= now + SOON_S,
         late=planned.late,
     )

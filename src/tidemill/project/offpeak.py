@@ -98,12 +98,7 @@ class OffPeak:
         return saved
 
     def _recorded(self) -> WorkDeferred:
-        """What is recorded of work that waits, without prices that are from another list."""
-        found = last_deferral(self._workspace.tools.ledger, self._workspace.environment)
-        if (found.unit, found.prices) == (self._settings.unit, self._settings.price_list):
-            return found
-        works = tuple(replace(work, price=None, price_at_once=None) for work in found.works)
-        return replace(found, works=works)
+        return last_deferral(self._workspace.tools.ledger, self._workspace.environment)
 
     def _record(self, known: WorkDeferred, works: Sequence[DeferredWork]) -> None:
         settings, tools = self._settings, self._workspace.tools
@@ -124,7 +119,7 @@ class OffPeak:
         return prices
 
     def _facts(self, plan: Plan, state: State) -> DeferralFacts:
-        space, settings = self._workspace, self._settings
+        space, settings, recorded = self._workspace, self._settings, self._recorded()
         now = space.tools.clock()
         return DeferralFacts(
             now=now,
@@ -136,7 +131,8 @@ class OffPeak:
             default_deadline=settings.default_deadline,
             old=settings.old,
             ticks=self._ticks(now),
-            known=undone_works(self._recorded().works, state.heads),
+            known=undone_works(recorded.works, state.heads),
+            repriced=(recorded.unit, recorded.prices) != (settings.unit, settings.price_list),
             cpus=space.settings.workers or os.cpu_count() or 1,
         )
 

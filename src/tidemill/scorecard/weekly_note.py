@@ -114,11 +114,16 @@ def _saved(savings: Sequence[OffPeakSaving]) -> Iterator[str]:
     for saving in savings:
         if saving.amount is not None:
             amounts[saving.unit] = amounts.get(saving.unit, 0.0) + saving.amount
-    figures = [f"{amount:,.3g} {unit}".rstrip() for unit, amount in amounts.items()]
+    saved = [f"{amount:,.3g} {unit}".rstrip() for unit, amount in amounts.items() if amount >= 0]
+    lost = [f"{-amount:,.3g} {unit}".rstrip() for unit, amount in amounts.items() if amount < 0]
     shares = [saving.share for saving in savings if saving.share is not None]
-    if shares:
-        figures.append(f"{fmean(shares):.0%} of the price on average")
-    yield f"Saved: {', '.join(figures) or 'not known'}"
+    if shares and not amounts:
+        # Of prices in several units, or of runs of any length, a mean says little; it is all there is.
+        saved = [f"{fmean(shares):.0%} of the price on average"]
+    if saved or not lost:
+        yield f"Saved: {', '.join(saved) or 'not known'}"
+    if lost:
+        yield f"Cost more than at once: {', '.join(lost)}"
     late = dict.fromkeys(stage for saving in savings for stage in saving.late)
     if late:
         yield f"Late: {', '.join(late)}"
