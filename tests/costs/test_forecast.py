@@ -72,7 +72,8 @@ def test_what_people_should_see() -> None:
 def test_a_step_needs_more_than_it_should_use() -> None:
     steps = [replace(step("a", 4.0), needs=Spent(cpu_s=5.5)), step("b", 4.0)]
     found = forecast([status(5.0), status(8.0)], steps, PRICE, Spent(cpu_s=1.0, external=2.0))
-    assert [each.misfits for each in found] == [("a",), ()]
+    # What the run uses beside them is used before they begin.
+    assert [each.misfits for each in found] == [("a", "b"), ("a",)]
     # The run beside them counts.
     assert found[0].expected == 11.0
     (small,) = forecast([replace(status(5.0), least=6.0)], [step("b", 1.0)], PRICE)

@@ -297,6 +297,21 @@ def recorded(*events: tuple[float, Event]) -> History:
 BOOK = PriceBook(prices=(Price(cpu_hour=3600.0, currency="EUR"),))
 
 
+def test_what_never_began_is_no_attempt() -> None:
+    outcomes = [
+        (Outcome.SKIPPED, 0.0),
+        (Outcome.STOPPED, 0.0),
+        (Outcome.STOPPED, 2.0),
+        (Outcome.OK, 0.0),
+    ]
+    tried = [
+        (2.0, Attempted(run="a", environment="prod", attempt=attempt(outcome=each, wall_s=wall)))
+        for each, wall in outcomes
+    ]
+    found = lines(read(recorded((1.0, _started("a", "prod")), *tried)))
+    assert found["prod", "1970-01-01", "stage", "sales"].events == 2
+
+
 def test_what_a_run_uses_beside_its_steps_is_divided_among_them() -> None:
     receipt = Receipt(run="a", status=Status.OK, cpu_s=10.0)
     history = recorded(

@@ -89,8 +89,10 @@ def forecast(
 def _forecast(
     status: BudgetStatus, steps: tuple[ExpectedStep, ...], price: Price, beside: Spent
 ) -> BudgetForecast:
-    limit, taken, unknown = status.budget.limit, 0.0, 0
-    expected, misfits = beside.share_of(limit, price), []
+    limit, unknown = status.budget.limit, 0
+    # What the run uses beside its steps, for importing and planning, it uses before they begin.
+    expected = taken = beside.share_of(limit, price)
+    misfits = []
     for step in steps:
         amount = (step.expected or NOTHING_SPENT).share_of(limit, price)
         unknown += step.expected is None

@@ -104,7 +104,7 @@ class LedgerCosts:
         history = prices.of(event.environment)
         price = run.price if run is not None else history.price(fact.seq, fact.at)
         line = self._line(event.environment, fact.at, LineKind.STAGE, attempt.stage)
-        line.events += 1
+        line.events += _has_begun(attempt)
         line.charge(used, price, has_failed=attempt.outcome in _FAILED)
 
     def _end_run(self, fact: RecordedEvent, _: PriceHistories) -> None:
@@ -147,6 +147,12 @@ class LedgerCosts:
         for name, used in storage_quantities(event, fact.at):
             line = self._line(event.environment, fact.at, LineKind.STORAGE, name)
             line.charge(used, price)
+
+
+def _has_begun(attempt: Attempt) -> bool:
+    """Whether something was tried: what was skipped, or a budget held back, wasn't."""
+    is_held = attempt.outcome is Outcome.STOPPED and not attempt.wall_s
+    return attempt.outcome is not Outcome.SKIPPED and not is_held
 
 
 def served_price(event: Served, recorded: Price) -> Price:

@@ -118,7 +118,9 @@ def plan_forecast(space: Workspace, state: State, plan: Plan) -> tuple[BudgetFor
         )
         for step in work
     ]
-    beside = spent_of(usual.run_share(work), price)
+    # As the estimate of the plan's cost has it: a run that reuses everything isn't for nothing either.
+    certain = [step for step in plan.steps if not step.unlikely]
+    beside = spent_of(usual.run_share(certain), price)
     return forecast(statuses_of(space, state), steps, price, beside)
 
 

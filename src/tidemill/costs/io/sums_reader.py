@@ -22,7 +22,7 @@ from tidemill.ledger.price import PriceBook
 from tidemill.ports.ledger import Ledger
 
 # Changes with the meaning of what is kept.
-_FORMAT = 3
+_FORMAT = 4
 # New events that are worth writing the file, and after how many it is written while more are read.
 _WORTH_KEEPING, _SAVED_AT = 200, 100_000
 
