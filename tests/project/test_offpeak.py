@@ -212,11 +212,13 @@ def test_a_broken_source_of_prices_keeps_nothing_waiting(
     sea.table = {"file": "prices.csv"}
     project = sea.open()
     plan = project.plan()
+    assert any(f"off-peak: {note}" in line for line in project.checks.notes())
     project.close()
     assert any(f"off-peak: {note}" in line for line in plan.notes)
     assert [work.start for work in plan.deferred] == [sea.now]
-    assert trained(sea, off_peak=True)[0]
-    assert sea.recorded() == []
+    is_trained, receipt = trained(sea, off_peak=True)
+    assert (is_trained, sea.recorded()) == (True, [])
+    assert any(f"off-peak: {note}" in line for line in receipt.messages)
 
 
 def test_what_runs_when_it_becomes_due_never_waited(sea: NightSea) -> None:

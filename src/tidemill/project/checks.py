@@ -30,6 +30,7 @@ from tidemill.lineage.version_review import review_contract
 from tidemill.project.composition import compile_rules, probe, this_platform
 from tidemill.project.external_sources import OpenedSources
 from tidemill.project.masked_output import masked_output
+from tidemill.project.offpeak_faults import no_prices_note
 from tidemill.project.setting_faults import setting_faults
 from tidemill.project.settings import configured_secrets, find_settings, load_workflow
 from tidemill.project.sink_obstacles import obstacle_faults
@@ -123,6 +124,10 @@ class Checks:
         space = self._workspace
         recipes = {stage.name: space.recipes[stage.name] for stage in space.flow.stages}
         yield from _rule_notes(space)
+        if space.settings.offpeak.is_set:
+            read_prices = import_module("tidemill.offpeak.io.price_reader").read_prices
+            note = read_prices(space.settings.offpeak, space.root, space.tools.clock()).note
+            yield from [no_prices_note(note)] if note else []
         yield from partition_notes(space.flow)
         yield from evaluation_notes(space.flow)
         yield from opaque_notes(recipes)

@@ -21,7 +21,7 @@ from tidemill.offpeak.waiting_works import undone_works, works_left, works_to_no
 from tidemill.operations.schedule import upcoming_ticks
 from tidemill.planning.plan import Plan, Step
 from tidemill.ports.ledger import State
-from tidemill.project.offpeak_faults import off_peak_faults
+from tidemill.project.offpeak_faults import no_prices_note, off_peak_faults
 from tidemill.project.workspace import Workspace
 
 # How many attempts at the steps of a stage tell how durations vary.
@@ -52,7 +52,7 @@ class OffPeak:
             return plan
         prices = self._prices(facts.now)
         works = place_works(space.flow, plan, facts, prices.curve)
-        notes = (f"off-peak: {prices.note}; work doesn't wait",) if prices.note else ()
+        notes = (no_prices_note(prices.note),) if prices.note else ()
         return replace(
             plan, deferred=works, price_unit=self._settings.unit, notes=(*plan.notes, *notes)
         )

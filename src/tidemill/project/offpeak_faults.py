@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tidemill.core.errors import Fault, did_you_mean
 from tidemill.offpeak.offpeak_settings import OffPeakSettings
 from tidemill.workflow.stage import Flow, Kind
+
+_NO_PRICES = "off-peak: "
+
+
+def no_prices_note(why: str) -> str:
+    """The note of plans and checks that work doesn't wait, because prices aren't known."""
+    return f"{_NO_PRICES}{why}; work doesn't wait"
+
+
+def no_prices_notes(notes: Iterable[str]) -> list[str]:
+    """Those of the notes of a plan that say so."""
+    return [note for note in notes if note.startswith(_NO_PRICES)]
 
 
 def off_peak_faults(settings: OffPeakSettings, flow: Flow, root: Path) -> Iterator[Fault]:

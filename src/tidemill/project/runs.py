@@ -40,6 +40,7 @@ from tidemill.project.enforcement import (
     governance_of,
     is_governed,
 )
+from tidemill.project.offpeak_faults import no_prices_notes
 from tidemill.project.plans import Plans
 from tidemill.project.review_upkeep import announce_reviews, finish_reviews
 from tidemill.project.workspace import Workspace
@@ -284,7 +285,7 @@ class Runs:
             theirs = {held.artifact.id for held in load_state(tools.ledger, source).live.values()}
             state = replace(state, decisions=lift_refusals(state.decisions, theirs))
         (plan, waiting), run = self._plan(state, request, options.hold), run_id()
-        messages += map(describe_waiting, waiting)
+        messages += [*no_prices_notes(plan.notes), *map(describe_waiting, waiting)]
         messages += drop_expired(Environments(tools, space.options), state, tools.clock())
         messages += [model.refused for model in plan.models if model.refused]
         messages += [options.tick.because] if options.tick and options.tick.because else []
