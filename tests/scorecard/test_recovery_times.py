@@ -279,6 +279,13 @@ def test_other_incidents_last_until_their_checks_find_them_well(kind: str) -> No
     assert found.recovered[0].lasted == 210.0
 
 
+def test_data_that_are_older_than_the_first_run_are_late_since_that() -> None:
+    stale = opened("stale stage", since=5.0)
+    (late,) = report(started("r1"), stale, ended("r1"), started("r2")).lasting
+    (alone,) = report(stale).lasting
+    assert (late.first, alone.first) == (100.0, 5.0)
+
+
 def test_objectives_of_endpoints_may_be_caused_by_any_model() -> None:
     live = records.delivered_event()
     found = report(live, opened("objective breach", stage="", since=110.0))

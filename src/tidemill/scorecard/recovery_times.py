@@ -78,8 +78,8 @@ class RecoveryTimes:
 
     `failing` are the stages that fail, `drifting` the tables that drifted, `open` the other incidents by id;
     `ended` is over, and so is each of `closed`, which can be opened again. `runs` are the open ones, `last`
-    is the one that began last. `changed` is when a stage was changed or delivered last, `delivered` when
-    any model was.
+    is the one that began last, `began` when the first one did. `changed` is when a stage was changed or
+    delivered last, `delivered` when any model was.
     """
 
     environment: str
@@ -90,6 +90,7 @@ class RecoveryTimes:
     ended: list[Trouble] = field(default_factory=list)
     runs: set[str] = field(default_factory=set)
     last: str = ""
+    began: float | None = None
     changed: dict[str, float] = field(default_factory=dict)
     delivered: float | None = None
 
@@ -114,10 +115,11 @@ class RecoveryTimes:
     def _end_environment(self, _: EnvironmentCreated | EnvironmentDropped, __: float) -> None:
         """Forget what fails in an environment of the same name."""
         self.failing, self.drifting, self.open = {}, {}, {}
-        self.changed, self.delivered = {}, None
+        self.changed, self.delivered, self.began = {}, None, None
 
-    def _start_run(self, event: RunStarted, _: float) -> None:
+    def _start_run(self, event: RunStarted, at: float) -> None:
         self.runs.add(event.run)
+        self.began = at if self.began is None else min(self.began, at)
         self.last = event.run
 
     def _end_run(self, event: RunEnded, at: float) -> None:
@@ -206,7 +208,9 @@ class RecoveryTimes:
     def _open_incident(self, event: IncidentOpened, _: float) -> None:
         incident, cause = event.incident, event.incident.cause
         if cause.kind in _OF_INCIDENTS:
-            trouble = self._begin(cause.kind, cause.stage, incident.since)
+            # Data may be older than what computes them, which isn't to blame for that.
+            first = incident.since if self.began is None else max(incident.since, self.began)
+            trouble = self._begin(cause.kind, cause.stage, first)
             trouble.detected, trouble.incident = incident.detected, incident.id
             self.open[incident.id] = trouble
             return
