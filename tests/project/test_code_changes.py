@@ -108,10 +108,22 @@ def test_a_branch_of_the_environment_goes_on_from_production(harbour: Harbour) -
     assert (branch.head, branch.gone) == (first, (second,))
 
 
-def run_in(harbour: Harbour, environment: str) -> ChangesSeen:
+def test_what_a_branch_samples_is_no_change(harbour: Harbour) -> None:
+    harbour.commit()
+    harbour.ok()
+    harbour.edit("value * 2", "value * 3")
+    commit = harbour.commit()
+    seen = run_in(harbour, "dev", sample=0.5)
+    assert ([each.id for each in seen.commits], seen.stages) == ([commit], ("doubled",))
+    # Nor is that production has all rows.
+    harbour.ok()
+    assert harbour.seen()[-1].stages == ("doubled",)
+
+
+def run_in(harbour: Harbour, environment: str, sample: float | None = None) -> ChangesSeen:
     """Run in an environment, and return what was recorded last."""
     flow = flow_of(harbour.root, harbour.text)
-    project = open_project(harbour.root, workflow=flow, env=environment)
+    project = open_project(harbour.root, workflow=flow, env=environment, sample=sample)
     try:
         project.run()
     finally:

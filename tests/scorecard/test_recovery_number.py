@@ -79,7 +79,7 @@ def test_nothing_went_wrong() -> None:
     assert (found.value, found.n, found.missing) == (
         None,
         0,
-        "nothing failed, drifted, was stale or was reported",
+        "nothing failed, and no check found anything else",
     )
     assert (found.cause, found.action, found.command, found.facts) == ("", "", "", ())
 

@@ -81,10 +81,10 @@ def _find_changes(
 
 
 def _recipe_digests(space: Workspace) -> Mapping[str, str]:
-    """What identifies the results and the checks of each stage."""
+    """What identifies the results and the checks of each stage, in whichever environment."""
     return {
         name: fingerprint("code", recipe.digest, recipe.check, recipe.table_check)[:16]
-        for name, recipe in space.recipes.items()
+        for name, recipe in space.declared_recipes.items()
     }
 
 

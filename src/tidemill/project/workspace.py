@@ -149,10 +149,18 @@ class Workspace:
     @cached_property
     def recipes(self) -> Mapping[str, Recipe]:
         """What each stage computes, as digests."""
+        return self._recipes_of(self.flow)
+
+    @property
+    def declared_recipes(self) -> Mapping[str, Recipe]:
+        """What each stage computes as it is declared, whatever this environment samples or overrides."""
+        return self.recipes if self.flow is self.declared else self._recipes_of(self.declared)
+
+    def _recipes_of(self, flow: Flow) -> Mapping[str, Recipe]:
         here, known = this_platform(), self.evidence.evidence
-        own = {stage.name: recipe_of(stage, known[stage.name], here) for stage in self.flow.stages}
-        own = link_formats(self.flow, own, own_format_codes(self.tools.formats))
-        return link_scoring(self.flow, own)
+        own = {stage.name: recipe_of(stage, known[stage.name], here) for stage in flow.stages}
+        own = link_formats(flow, own, own_format_codes(self.tools.formats))
+        return link_scoring(flow, own)
 
     @cached_property
     def actor(self) -> Actor:

@@ -43,7 +43,7 @@ def recovery_number(
         value_grows=current.took.p50_grows,
         high=current.took.p90,
         high_grows=current.took.p90_grows,
-        missing="" if current.took.n else "nothing failed, drifted, was stale or was reported",
+        missing="" if current.took.n else "nothing failed, and no check found anything else",
         previous=before.took.p50,
         points=weekly_points(windows, took),
         target=target,
