@@ -157,9 +157,10 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "ScheduleChanged": {"actor": "", "place": ""},
     "SchedulePaused": {"until": None, "reason": ""},
     "ScheduleResumed": {"reason": ""},
-    "WorkDeferred": {"works": (), "unit": ""},
+    "WorkDeferred": {"works": (), "unit": "", "prices": ""},
     "DeferredWork": {
-        "because": "", "price": None, "price_at_once": None, "cpu_s": 0.0, "late": False,
+        "because": "", "price": None, "price_at_once": None, "cpu_s": 0.0, "at_once": False,
+        "late": False,
     },
     "OffPeakSaving": {"waited_s": 0.0, "share": None, "amount": None, "unit": "", "late": ()},
     "Ticked": {"run": None, "missed": 0},

@@ -81,7 +81,7 @@ class TestReceipt:
             ),
             (
                 MemoUsage(known=2, saved=2.0),
-                "2 rows cached, 0 rows computed in 0 calls, spent 0 USD (2.00 USD saved)",
+                "2 rows cached, 0 rows computed in 0 calls, spent 0.00 USD (2.00 USD saved)",
             ),
         ],
     )

@@ -72,7 +72,7 @@ def test_a_run_that_died(fresh: Path) -> None:
         memo=MemoUsage(asked=1, spent=2.0),
     )
     assert run_text(info, [tried], "EUR").endswith(
-        f"{left}\nmemo: 0 rows cached, 1 row computed in 0 calls, spent 2.00 EUR (0 EUR saved)"
+        f"{left}\nmemo: 0 rows cached, 1 row computed in 0 calls, spent 2.00 EUR (0.00 EUR saved)"
     )
 
 
