@@ -114,7 +114,7 @@ def test_killed_at_random_moments_the_result_is_that_of_an_undisturbed_run(
     tides = command_line(tmp_path / "project", text, DAYS)
     rng = Random(7)
     killed = 0
-    while killed < 15:
+    while killed < 9:
         # Most are killed while they work; some before they begin, and some while they publish.
         (tides.root / "allowed").write_text(day(10 + 2 * killed))
         process = start(tides.root)
@@ -141,7 +141,7 @@ def test_killed_at_random_moments_the_result_is_that_of_an_undisturbed_run(
     ends = {e.run: e.status for e in tides.events("RunEnded") if isinstance(e, RunEnded)}
     assert set(begun) == set(ends)
     assert set(ends.values()) <= {Status.LOST, Status.OK}
-    assert list(ends.values()).count(Status.LOST) >= 10
+    assert list(ends.values()).count(Status.LOST) >= 6
     assert tides.ok() == {}
 
 

@@ -289,10 +289,9 @@ def test_the_text_passes_the_strictest_type_checks(tmp_path: Path) -> None:
     )
     (tmp_path / "scaffold.py").write_text(text, encoding="utf-8")
     found = subprocess.run(
-        [
-            *(sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent"),
-            *("--cache-dir", tmp_path / "cache", tmp_path / "scaffold.py"),
-        ],
+        # Where `make check` was before, what it found of the package and of Polars is known.
+        [sys.executable, "-m", "mypy", "--strict", tmp_path / "scaffold.py"],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
         check=False,
