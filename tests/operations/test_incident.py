@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tidemill.ledger.event import RecordedEvent
 from tidemill.ledger.incident_events import AlertSent, IncidentClosed
-from tidemill.operations.incident import INCIDENT_EVENTS, IncidentStatus, fold_incidents
+from tidemill.operations.incident import (
+    INCIDENT_EVENTS,
+    IncidentStatus,
+    fold_incidents,
+    told_stages,
+)
 from tidemill.testing.incident_records import incident, incident_events
 
 
@@ -28,3 +35,15 @@ def test_what_is_about_no_known_incident_tells_nothing() -> None:
     assert fold_incidents(unknown) == {}
     assert incident().id == "i1"
     assert set(INCIDENT_EVENTS) == {"IncidentOpened", "IncidentChanged", "IncidentClosed"}
+
+
+def test_only_what_tells_of_failures_and_age_tells_of_a_stage() -> None:
+    facts = [RecordedEvent(seq=n, at=float(n), event=e) for n, e in enumerate(incident_events(), 1)]
+    [state] = fold_incidents(facts[:1]).values()
+    place = state.environment
+    assert told_stages([state], place) == frozenset(state.stages)
+    assert told_stages([state], "elsewhere") == frozenset()
+    late = replace(state, cause=replace(state.cause, kind="late work"))
+    assert told_stages([late], place) == frozenset()
+    [closed] = fold_incidents(facts).values()
+    assert told_stages([closed], place) == frozenset()

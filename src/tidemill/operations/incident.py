@@ -17,10 +17,19 @@ from tidemill.ledger.incident import (
     IncidentChange,
 )
 from tidemill.ledger.incident_events import IncidentChanged, IncidentClosed, IncidentOpened
-from tidemill.operations.problem import ProblemSeverity
+from tidemill.operations.problem import ProblemKind, ProblemSeverity
 
 # What `fold_incidents` reads.
 INCIDENT_EVENTS = tuple(kind.__name__ for kind in (IncidentOpened, IncidentChanged, IncidentClosed))
+
+# The kinds of incidents that tell of a stage that it fails, or is too old.
+_TELLING = frozenset(
+    str(kind)
+    for kind in (
+        ProblemKind.FAILED_STAGE, ProblemKind.BROKEN_CONTRACT, ProblemKind.STALE_STAGE,
+        ProblemKind.OBJECTIVE_BREACH,
+    )
+)  # fmt: skip
 
 
 class IncidentStatus(StrEnum):
@@ -86,6 +95,16 @@ class IncidentState:
         """The stages that it is or was about, that of the cause first, without repetition."""
         named = (self.cause.stage, *(each.stage for each in (*self.consequences, *self.former)))
         return tuple(dict.fromkeys(stage for stage in named if stage))
+
+
+def told_stages(incidents: Iterable[IncidentState], environment: str) -> frozenset[str]:
+    """The stages of which open incidents of an environment tell that they fail, or are too old."""
+    return frozenset(
+        stage
+        for state in incidents
+        if state.is_open and state.environment == environment and state.cause.kind in _TELLING
+        for stage in state.stages
+    )
 
 
 def fold_incidents(

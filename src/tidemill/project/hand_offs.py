@@ -8,6 +8,7 @@ from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import Delivered
 from tidemill.ledger.io.lease_holder import is_dead
+from tidemill.operations.incident import told_stages
 from tidemill.operations.ledger_problems import review_problems
 from tidemill.operations.problem import Problem, ProblemKind
 from tidemill.ports.ledger import State
@@ -38,7 +39,7 @@ def read_hand_off(
     ledger, here, now = space.tools.ledger, space.environment, space.tools.clock()
     state, reviews = space.state(), open_reviews(ledger, here).values()
     log = incidents.log
-    told = {stage for each in log.incidents if each.is_open for stage in each.stages}
+    told = told_stages(log.incidents, here)
     problems = tuple(each for each in metrics.problems() if each.stage not in told)
     named = space.declared.name
     tried = failing_facts(ledger, here)

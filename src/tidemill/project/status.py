@@ -23,6 +23,7 @@ from tidemill.ledger.off_peak import describe_late, describe_waiting
 from tidemill.ledger.run import RunInfo
 from tidemill.offpeak.io.recorded_works import recorded_works
 from tidemill.operations.duty import Duty, DutyTask
+from tidemill.operations.incident import told_stages
 from tidemill.operations.io.incident_log import IncidentLog
 from tidemill.operations.io.schedule_reader import ScheduleReader
 from tidemill.operations.io.up_files import read_reports
@@ -109,8 +110,10 @@ def _report(
         known = ", ".join(sorted({PRODUCTION, *state.environments}))
         raise UsageError(f"there is no environment {environment!r}; there are {known}")
     alive, dead = reports
-    incidents = tuple(_incidents(ledger, environment, now))
-    told = {fact.stage for fact in incidents}
+    log = IncidentLog(ledger, environment)
+    log.read()
+    incidents = tuple(_incidents(log, environment, now))
+    told = told_stages(log.incidents, environment)
     failing = failing_facts(ledger, environment)
     disk = shutil.disk_usage(home)
     lost = [run for run in state.open_runs if is_dead(run.holder)]
@@ -173,9 +176,7 @@ def stale_facts(state: State) -> Iterator[Fact]:
             yield Fact(text=f"{stage}: {text}", stage=stage, command=command)
 
 
-def _incidents(ledger: Ledger, environment: str, now: float) -> Iterator[Fact]:
-    log = IncidentLog(ledger, environment)
-    log.read()
+def _incidents(log: IncidentLog, environment: str, now: float) -> Iterator[Fact]:
     for state in log.incidents:
         if state.is_open and state.environment == environment:
             held = next((each for each in log.silences if each.holds(state, now)), None)
