@@ -22,6 +22,20 @@ def test_nothing_ran(fresh: Path) -> None:
     assert tidemill("costs", "--since", "soon").code == 2
 
 
+@pytest.mark.parametrize("command", ["costs", "runbook"])
+def test_an_environment_that_never_was(built: Path, command: str) -> None:
+    ended = tidemill(command, "--env", "nope")
+    assert (ended.code, ended.out) == (2, "")
+    assert "there is no environment 'nope'" in ended.err
+
+
+def test_what_a_dropped_environment_did_cost(built: Path) -> None:
+    assert tidemill("run", "labels", "--env", "trial", "--create").code == 0
+    assert tidemill("env", "drop", "trial").code == 0
+    ended = tidemill("costs", "--env", "trial")
+    assert (ended.code, "labels" in ended.out) == (0, True)
+
+
 def test_each_stage(built: Path) -> None:
     found = tidemill("costs")
     assert "no price is set, so only quantities are known" in found.out

@@ -69,6 +69,9 @@ def costs(by: str, since: str, everywhere: bool, file: Path | None, as_json: boo
     with project_session() as project:
         source = project.costs
         found = source.report(by, since_s=since_s, everywhere=everywhere)
+        if not (found.rows or everywhere):
+            # What a dropped environment did cost is known.
+            project.environments.require(project.environment)
         if file is not None:
             _write(file, source.lines(since_s=since_s, everywhere=everywhere))
     body = {

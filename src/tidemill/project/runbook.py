@@ -9,6 +9,7 @@ from tidemill.contracts.table_rules import FreshnessRule
 from tidemill.core.counts import money_text
 from tidemill.core.errors import TidemillError
 from tidemill.core.partition import Partitioning
+from tidemill.environments.io.environments import load_state
 from tidemill.governance.permissions import Permission, holders_text
 from tidemill.history.io.runs import History
 from tidemill.ledger.performance import Performance
@@ -54,6 +55,7 @@ class Runbooks:
         has_home = space.home.exists()
         if has_home:
             space.require(Permission.READ)
+            load_state(space.tools.ledger, space.environment)
         performance = self._performance() if has_home else {}
         owners = self._incidents.owners()
         cuts = partitionings_of(space.declared)
