@@ -101,6 +101,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
+    # Python takes bytecode for that of a module which was edited in the same second to the same size, as
+    # tests edit the projects that they import.
+    sys.dont_write_bytecode = True
     gc.collect()
     gc.freeze()
     gc.enable()

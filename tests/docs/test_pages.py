@@ -20,8 +20,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty working folder; what is imported from it is forgotten afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    # A file that is rewritten within a second would be taken from its old bytecode.
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("NO_COLOR", "1")
     yield tmp_path
     forget_modules(tmp_path)

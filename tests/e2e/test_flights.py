@@ -29,7 +29,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     copytree(TEMPLATE, root)
     write_daily_files(root / "data", first=FIRST, last=FIRST + timedelta(days=DAYS - 2))
     monkeypatch.setattr(sys, "path", [str(root), *sys.path])
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     # Here training imports all that it does at users.
     monkeypatch.delenv("QUICK_BOOSTERS")
     monkeypatch.delitem(sys.modules, "flights", raising=False)

@@ -32,7 +32,6 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Modules and search paths are as they were afterwards."""
     before = dict(sys.modules)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     yield
     for name in set(sys.modules) - set(before):
         if name.startswith("wf_"):

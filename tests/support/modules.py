@@ -20,8 +20,6 @@ class Project:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         monkeypatch.syspath_prepend(str(folder))
-        # An edit within a second that keeps the size would be taken from the bytecode cache.
-        monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def write(self, **sources: str) -> None:
         """Write modules; `pkg__mod` is `mod` of the package `pkg`."""

@@ -34,8 +34,6 @@ def write(folder: Path, rules: str, module: str = "") -> Path:
     sys.modules.pop("own_rules", None)
     if module:
         (folder / "own_rules.py").write_text(module)
-        for cached in folder.glob("__pycache__/*"):
-            cached.unlink()
     path = folder / "tidemill.rules.toml"
     path.write_text(rules)
     return path
