@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from tidemill.costs.price_history import PriceHistories
+from tidemill.costs.price_history import PriceHistories, price_histories
 from tidemill.ledger.cost_events import PricesSet
 from tidemill.ledger.event import RecordedEvent
 from tidemill.ledger.price import PriceBook
@@ -28,6 +28,11 @@ def price_events(ledger: Ledger, environment: str, book: PriceBook) -> list[Pric
     if known == book or (known is None and book.is_free):
         return []
     return [PricesSet(environment=environment, book=book)]
+
+
+def recorded_histories(ledger: Ledger, settings: PriceBook) -> PriceHistories:
+    """The recorded prices of all environments; `settings` price what no recorded book does."""
+    return price_histories(ledger.events(kinds=(PricesSet.__name__,)), settings)
 
 
 def priced_events(

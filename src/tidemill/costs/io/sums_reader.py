@@ -13,8 +13,9 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.io.kept_state import read_kept, write_kept
+from tidemill.costs.io.recorded_prices import recorded_histories
 from tidemill.costs.ledger_costs import COST_KINDS, LedgerCosts
-from tidemill.costs.price_history import PriceHistories, price_histories
+from tidemill.costs.price_history import PriceHistories
 from tidemill.costs.spending import SPENDING_EVENTS, Spending
 from tidemill.ledger.cost_events import PricesSet
 from tidemill.ledger.event import RecordedEvent
@@ -79,8 +80,7 @@ class SumsReader(ABC, Generic[Sums]):
 
     def prices(self) -> PriceHistories:
         """The recorded prices of all environments."""
-        books = self._ledger.events(kinds=(PricesSet.__name__,))
-        return price_histories(books, settings=self._settings)
+        return recorded_histories(self._ledger, self._settings)
 
     def read(self) -> Sums:
         """The sums as of now; the caller must not change them."""

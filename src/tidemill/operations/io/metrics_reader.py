@@ -12,9 +12,8 @@ from pathlib import Path
 
 from tidemill.core.local_day import time_zone
 from tidemill.costs.io.kept_state import read_kept, write_kept
-from tidemill.costs.io.recorded_prices import priced_events
-from tidemill.costs.price_history import PriceHistories, PriceHistory, price_histories
-from tidemill.ledger.cost_events import PricesSet
+from tidemill.costs.io.recorded_prices import priced_events, recorded_histories
+from tidemill.costs.price_history import PriceHistories, PriceHistory
 from tidemill.ledger.event import RecordedEvent
 from tidemill.ledger.price import PriceBook
 from tidemill.operations.ledger_metrics import HORIZON_S, KINDS, LedgerMetrics
@@ -92,7 +91,7 @@ class MetricsReader:
         return self._all_prices().of(self._empty.environment)
 
     def _all_prices(self) -> PriceHistories:
-        return price_histories(self._ledger.events(kinds=(PricesSet.__name__,)), self._settings)
+        return recorded_histories(self._ledger, self._settings)
 
     def _priced_after(self, seq: int) -> Iterator[tuple[RecordedEvent, PriceHistory]]:
         for fact, prices in priced_events(self._ledger, KINDS, seq, self._all_prices):

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from tidemill.core.local_day import time_zone
 from tidemill.costs.io.kept_state import read_kept, write_kept
-from tidemill.costs.io.recorded_prices import priced_events
-from tidemill.costs.price_history import PriceHistories, price_histories
-from tidemill.ledger.cost_events import PricesSet
+from tidemill.costs.io.recorded_prices import priced_events, recorded_histories
+from tidemill.costs.price_history import PriceHistories
 from tidemill.ledger.price import PriceBook
 from tidemill.operations.io.metrics_reader import find_window
 from tidemill.ports.ledger import Ledger
@@ -61,7 +60,7 @@ class ScorecardReader:
         return found
 
     def _prices(self) -> PriceHistories:
-        return price_histories(self._ledger.events(kinds=(PricesSet.__name__,)), self._book)
+        return recorded_histories(self._ledger, self._book)
 
     def _begin(self, now: float, prices: PriceHistories) -> ScorecardSums:
         after = find_window(self._ledger, now - HORIZON_S)
