@@ -15,7 +15,17 @@ from typing import Any
 BARS = {"pure": 100.0, "rest": 95.0}
 OWN_BARS = {"pure": 99.0}
 PACKAGE = "tidemill"
-EDGE = {"ports", "store", "project", "adapters", "cli", "testing", "__init__.py", "__main__.py"}
+EDGE = {
+    "ports",
+    "store",
+    "project",
+    "adapters",
+    "cli",
+    "console",
+    "testing",
+    "__init__.py",
+    "__main__.py",
+}
 
 
 @dataclass(slots=True)

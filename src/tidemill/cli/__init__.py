@@ -49,6 +49,10 @@ INTERRUPTED = 130
             "tidemill.cli.up:up",
             "Watch, run, serve and clean up, in one process.",
         ),
+        "console": (
+            "tidemill.cli.console:console",
+            "See the work in a browser: what is wrong, what waits, what runs.",
+        ),
         "status": (
             "tidemill.cli.status:status",
             "Show what is wrong, what waits for people, what runs and what is due.",

@@ -20,11 +20,11 @@ from tidemill.cli.render.json_document import (
     json_option,
     markdown_option,
     print_result,
-    to_json_values,
 )
 from tidemill.cli.render.plan_and_receipt import render_plan, render_plan_markdown
 from tidemill.cli.render.stage_reasons import render_why
 from tidemill.cli.request_options import parse_duration, request_options
+from tidemill.core.json_values import to_json_values
 from tidemill.ledger.cost import Estimate
 from tidemill.ledger.price import Price
 from tidemill.planning.plan import Plan

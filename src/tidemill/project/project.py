@@ -6,6 +6,7 @@ Services that a run doesn't need are imported when they are first used.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,7 +15,7 @@ from warnings import warn
 from tidemill.core.partition import WHOLE
 from tidemill.core.text_table import html_table
 from tidemill.governance.identity_summary import Identity, describe_identity
-from tidemill.governance.permissions import Permission
+from tidemill.governance.permissions import Actor, Permission
 from tidemill.ledger.price import Price
 from tidemill.ledger.run import Receipt, RunFailed, RunInfo
 from tidemill.planning.plan import Plan
@@ -98,7 +99,7 @@ class Project(OperationServices):
     def __init__(
         self,
         settings: Settings,
-        workflow: Workflow,
+        workflow: Workflow | Flow,
         environment: str,
         sample: float | None = None,
         profile: str | None = None,
@@ -118,6 +119,13 @@ class Project(OperationServices):
             for stage in self.workspace.declared.stages
         ]
         return html_table(("stage", "kind", "reads", "declared at"), rows, caption=repr(self)[1:-1])
+
+    def acting_as(self, actor: Actor) -> Project:
+        """The same project for another actor, as servers use it whose callers are authenticated."""
+        other = copy(self)
+        other.__dict__.clear()
+        other.workspace = self.workspace.acting_as(actor)
+        return other
 
     @property
     def settings(self) -> Settings:

@@ -28,6 +28,7 @@ from tidemill.ledger.price import Price, PriceBook
 from tidemill.ledger.retention_settings import RetentionSettings
 from tidemill.offpeak.offpeak_settings import OffPeakSettings, parse_offpeak_settings
 from tidemill.operations.alert_settings import AlertSettings, parse_alert_settings
+from tidemill.operations.console_settings import ConsoleSettings, parse_console_settings
 from tidemill.operations.ledger_settings import LedgerSettings, parse_ledger_settings
 from tidemill.operations.metrics_settings import MetricsSettings, parse_metrics_settings
 from tidemill.operations.objective_settings import Objective, parse_objectives
@@ -59,6 +60,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
     "oidc": parse_oidc_settings,
     "openlineage": parse_openlineage,
     "up": parse_up_settings,
+    "console": parse_console_settings,
     "offpeak": parse_offpeak_settings,
     "scorecard": parse_scorecard_settings,
 }
@@ -120,6 +122,7 @@ class Settings:
     alerts: AlertSettings = field(default_factory=AlertSettings)
     oidc: OidcSettings | None = None
     up: UpSettings = field(default_factory=UpSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
     offpeak: OffPeakSettings = field(default_factory=OffPeakSettings)
     scorecard: ScorecardSettings = field(default_factory=ScorecardSettings)
 

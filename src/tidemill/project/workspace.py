@@ -72,7 +72,7 @@ class Workspace:
     def __init__(
         self,
         settings: Settings,
-        workflow: Workflow,
+        workflow: Workflow | Flow,
         environment: str,
         sample: float | None = None,
         profile: str | None = None,
@@ -80,7 +80,7 @@ class Workspace:
         params: Mapping[str, Mapping[str, Any]] | Sequence[str] = (),
     ) -> None:
         self.secrets = configured_secrets(settings) if secrets is None else frozenset(secrets)
-        self.declared: Flow = seal(workflow)
+        self.declared: Flow = workflow if isinstance(workflow, Flow) else seal(workflow)
         given = params if isinstance(params, Mapping) else parse_overrides(self.declared, params)
         self.options = EnvironmentOptions(
             params=checked_overrides(self.declared, given),

@@ -11,11 +11,12 @@ from tidemill.cli.contract.reference import contract_in_module
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.dictionary_markdown import columns_by_stage, columns_read
-from tidemill.cli.render.json_document import json_option, print_result, to_json_values
+from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.contracts.docs.phrases import conditions, table_conditions
 from tidemill.contracts.docs.text import contract_text
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import TableRule
+from tidemill.core.json_values import to_json_values
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.lineage.dictionary import DictionaryEntry
 

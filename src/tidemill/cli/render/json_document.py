@@ -8,20 +8,16 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
-from dataclasses import fields, is_dataclass
-from enum import Enum
-from math import isfinite
 from typing import Any, TypeVar
 
 import click
 
 from tidemill.cli.terminal.output import print_json, print_text, redactor
+from tidemill.core.json_values import to_json_values
 from tidemill.core.redaction import Redact
 
 _META = "tidemill.printed"
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-# Keys that scripts know; the fields have other names by now.
-_KEYS = {("ContractSpec", "table_rules"): "wider", ("Condition", "phrase"): "says"}
 
 
 def keep_apart(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
@@ -93,36 +89,6 @@ def print_document(
 def text_width() -> int:
     """The number of columns for text: of the terminal, or 120 in a file."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 120
-
-
-def to_json_values(value: Any, mask: Redact = str) -> Any:
-    """Convert records, enums, times and sequences to JSON values; NaN and infinities become null.
-
-    `mask` removes secrets from text; keys are names, and stay.
-    """
-    if is_dataclass(value) and not isinstance(value, type):
-        kind = type(value).__name__
-        return {
-            _KEYS.get((kind, field.name), field.name): to_json_values(
-                getattr(value, field.name), mask
-            )
-            for field in fields(value)
-        }
-    if isinstance(value, Mapping):
-        return {str(key): to_json_values(item, mask) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [to_json_values(item, mask) for item in value]
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    if isinstance(value, str):
-        return mask(value)
-    if value is None or isinstance(value, int):
-        return value
-    if isinstance(value, bytes):
-        return value.hex()
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 @contextmanager

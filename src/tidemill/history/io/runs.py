@@ -40,6 +40,14 @@ _POLL_S = 0.3
 _MOST_NAMED = 200
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPage:
+    """Some runs, and the number `before` which the `next` ones started; 0 if there are no more."""
+
+    runs: tuple[RunInfo, ...]
+    next: int = 0
+
+
 class History:
     """The past runs of a project: their attempts, the output of steps, the performance of stages.
 
@@ -67,6 +75,31 @@ class History:
             many = "more than one run is" if found else "there is no run"
             raise UsageError(f"{many} {name!r} ({did_you_mean(name, known)})")
         return _ended(self._ledger, (exact or found)[0])
+
+    def page(self, before: int = 0, limit: int = 50) -> RunPage:
+        """Some runs, newest first: the last ones, or those that started before the event number `before`."""
+        where = EventFilter(before=before or None)
+        found: list[RunInfo] = []
+        number = 0
+        kinds = (RunStarted.__name__,)
+        for recorded in self._ledger.events(kinds=kinds, where=where, newest=True, limit=limit + 1):
+            if len(found) == limit:
+                return RunPage(runs=tuple(found), next=number)
+            if isinstance(recorded.event, RunStarted):
+                found.append(_ended(self._ledger, _as_started(recorded.event, recorded.at)))
+                number = recorded.seq
+        return RunPage(runs=tuple(found), next=0)
+
+    def ended_attempts(self, run: str, after: int = 0) -> Iterator[tuple[RecordedEvent, Attempt]]:
+        """The attempts at the steps of a run with their events, of which those after a number only."""
+        return _attempts(self._ledger, self.run(run).id, after)
+
+    def steps(self, run: str) -> int:
+        """How many steps the plan of a run has."""
+        started = self._ledger.events(
+            kinds=(RunStarted.__name__,), where=about(run_subject(self.run(run).id)), limit=1
+        )
+        return next((each.event.steps for each in started if isinstance(each.event, RunStarted)), 0)
 
     def attempts(self, run: str) -> list[Attempt]:
         """All attempts at the steps of a run, in the order in which they were recorded."""

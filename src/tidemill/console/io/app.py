@@ -1,0 +1,186 @@
+"""The console as a web application."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from tidemill.console.io.drawn_pages import STATIC
+from tidemill.console.io.guard import Guard
+from tidemill.console.io.pages import JSON, Console, Pages
+from tidemill.console.io.requests import parse_form, read_body
+from tidemill.console.openapi import openapi_document
+from tidemill.console.request_origin import AllowedHosts
+from tidemill.console.resource import API
+from tidemill.console.resources import ACTIONS, RESOURCES, SHELL
+from tidemill.console.response_headers import FOR_EVER
+
+# How often processes without work are looked for.
+_TEND_S = 5.0
+_COMPRESSED = 500
+
+
+def open_app(console: Console, hosts: AllowedHosts) -> Starlette:
+    """The application of a console."""
+    pages, others = Pages(console), _OtherPages(console)
+    others.pages = pages
+    routes = [
+        Route("/", others.home),
+        Route("/login", others.login, methods=["GET"]),
+        Route("/login", others.log_in, methods=["POST"]),
+        Route("/logout", others.log_out, methods=["POST"]),
+        Route("/events", others.events),
+        Route("/static/{digest}/{name:path}", others.static),
+        Route(f"{API}/openapi.json", others.openapi),
+        Route(f"{API}{SHELL.path}", pages.document(SHELL)),
+    ]
+    for resource in RESOURCES:
+        routes.append(Route(f"{API}{resource.path}", pages.document(resource), methods=["GET"]))
+        if resource.template:
+            routes.append(Route(resource.path, pages.page(resource), methods=["GET"]))
+    for action in ACTIONS:
+        routes.append(Route(f"{API}{action.path}", pages.decision(action), methods=["POST"]))
+        routes.append(Route(action.path, pages.form(action), methods=["POST"]))
+    return Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(Guard, hosts=hosts),
+            Middleware(GZipMiddleware, minimum_size=_COMPRESSED),
+        ],
+        exception_handlers={404: others.missing, 405: others.missing},
+        lifespan=others.lifespan,
+    )
+
+
+class _OtherPages:
+    """What isn't a resource: logging in, the stream of changes, files."""
+
+    pages: Pages
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._openapi = b""
+
+    @asynccontextmanager
+    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        """Follow the ledger while requests are answered."""
+        self._console.watch.start()
+        tending = asyncio.create_task(self._tend())
+        try:
+            yield
+        finally:
+            tending.cancel()
+            with suppress(asyncio.CancelledError):
+                await tending
+            self._console.watch.close()
+            self._console.projects.close()
+
+    async def _tend(self) -> None:
+        while True:
+            await asyncio.sleep(_TEND_S)
+            self._console.projects.end_idle()
+
+    async def home(self, request: Request) -> Response:
+        """Log in who has a link, and show what there is to see now."""
+        code = request.query_params.get("link", "")
+        if not code:
+            return RedirectResponse("/now", 303)
+        if not self._console.links.use(code, time.time()):
+            fault = "this link was used or is too old: `tidemill console --link` makes a new one"
+            return self.pages.login(request, 403, fault)
+        return self._logged_in("", "/now")
+
+    async def login(self, request: Request) -> Response:
+        """The page at which people log in."""
+        return self.pages.login(request)
+
+    async def log_in(self, request: Request) -> Response:
+        """Log in the holder of a token."""
+        address = request.client.host if request.client is not None else ""
+        wait = self._console.limit.wait(address, time.monotonic())
+        if wait:
+            found = self.pages.login(request, 429, f"too many attempts: wait {wait:.0f} s")
+            found.headers["Retry-After"] = f"{wait:.0f}"
+            return found
+        given = parse_form(await read_body(request))
+        token = given.get("token", "").strip()
+        answer = await self._console.projects.call(SHELL, {}, "prod", token) if token else None
+        if answer is None or answer.status != 200:
+            detail = (
+                json.loads(answer.body)["detail"] if answer is not None else "there is no token"
+            )
+            return self.pages.login(request, 403, detail)
+        return self._logged_in(token, _own_path(given.get("then", "/now")))
+
+    async def log_out(self, request: Request) -> Response:
+        """End a session."""
+        session = self._console.session_of(request)
+        given = parse_form(await read_body(request))
+        if session is not None and given.get("form_key") == session.form_key:
+            self._console.sessions.end(session.id)
+        found = RedirectResponse("/login", 303)
+        found.delete_cookie(self._console.cookie)
+        return found
+
+    def _logged_in(self, token: str, then: str) -> Response:
+        session = self._console.sessions.begin(time.time(), token)
+        found = RedirectResponse(then, 303)
+        found.set_cookie(
+            self._console.cookie,
+            session.id,
+            httponly=True,
+            samesite="lax",
+            secure=self._console.is_secure,
+        )
+        return found
+
+    async def events(self, request: Request) -> Response:
+        """The stream of what changes."""
+        if self._console.caller_of(request) is None:
+            return Response(status_code=204)
+        sent = request.headers.get("last-event-id") or request.query_params.get("after", "")
+        after = int(sent) if sent.isdecimal() and len(sent) < 19 else self._console.watch.seq
+        return StreamingResponse(
+            self._console.watch.messages(after),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+
+    async def static(self, request: Request) -> Response:
+        """A file of the console."""
+        path = (STATIC / request.path_params["name"]).resolve()
+        if STATIC not in path.parents or not path.is_file():
+            return Response("there is no such file\n", 404)
+        return FileResponse(path, headers={"Cache-Control": FOR_EVER})
+
+    async def openapi(self, request: Request) -> Response:
+        """The description of the API."""
+        if not self._openapi:
+            self._openapi = json.dumps(openapi_document()).encode()
+        return Response(self._openapi, 200, {"Cache-Control": "no-cache"}, JSON)
+
+    async def missing(self, request: Request, error: Exception) -> Response:
+        """What isn't there."""
+        status = getattr(error, "status_code", 404)
+        if request.url.path.startswith(API):
+            return self.pages.problem(status, f"{request.method} {request.url.path}")
+        session = self._console.session_of(request)
+        return await self.pages.refusal(request, session, status, request.url.path)
+
+
+def _own_path(path: str) -> str:
+    """A path of this console; anything else leads to its first page."""
+    found = urlsplit(path)
+    own = path.startswith("/") and not path.startswith(("//", "/\\")) and not found.netloc
+    return path if own and path.isprintable() else "/now"

@@ -1,0 +1,137 @@
+"""Follow the ledger in a thread, and tell pages what changed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import select
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+from tidemill.console.topics import EVERYTHING, topics_of_all
+from tidemill.core.errors import TidemillError
+from tidemill.operations.io.inotify import Inotify
+from tidemill.ports.ledger import Ledger
+
+# Without news of the system the ledger is looked at so often; events that come together are told together.
+_POLL_S, _TOGETHER_S = 0.25, 0.02
+# Whoever missed more than so many events looks at everything again.
+_MOST = 2_000
+_BEAT_S = 15.0
+
+
+class LedgerWatch:
+    """Reads the events of a ledger as they are recorded; `messages` tells their topics."""
+
+    def __init__(self, ledger: Ledger, home: Path) -> None:
+        self._ledger, self._home = ledger, home
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tidemill-console", daemon=True)
+        self._clients: set[asyncio.Event] = set()
+        self._recent: deque[tuple[int, frozenset[str]]] = deque(maxlen=_MOST)
+        # What the thread has read, and what was told.
+        self._read = self.seq = 0
+
+    def start(self) -> None:
+        """Begin, from a running loop."""
+        self._loop = asyncio.get_running_loop()
+        newest = next(iter(self._ledger.events(newest=True, limit=1)), None)
+        self._read = self.seq = newest.seq if newest is not None else 0
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread, and all messages."""
+        self._stop.set()
+        self._in_loop(self._wake)
+        if self._thread.is_alive():
+            self._thread.join()
+
+    async def messages(self, after: int) -> AsyncIterator[bytes]:
+        """Server-sent events about what was recorded after the event number `after`, until `close`.
+
+        The id of each is the number of the last event that it tells of.
+        """
+        changed = asyncio.Event()
+        self._clients.add(changed)
+        try:
+            while not self._stop.is_set():
+                changed.clear()
+                if self.seq != after:
+                    topics, after = self._since(after), self.seq
+                    yield _message(after, topics)
+                    continue
+                try:
+                    await asyncio.wait_for(changed.wait(), _BEAT_S)
+                except TimeoutError:
+                    yield b": still here\n\n"
+        finally:
+            self._clients.discard(changed)
+
+    def _since(self, after: int) -> Collection[str]:
+        """The topics of what was recorded after a number, which may lie before this process began."""
+        if after > self.seq:
+            # The ledger was restored from a backup.
+            return (EVERYTHING,)
+        if self._recent and after >= self._recent[0][0] - 1:
+            return frozenset[str]().union(*(topics for seq, topics in self._recent if seq > after))
+        found = [*islice(self._ledger.events(after=after), _MOST + 1)]
+        return (EVERYTHING,) if len(found) > _MOST else topics_of_all(each.event for each in found)
+
+    def _run(self) -> None:
+        try:
+            watch: Inotify | None = Inotify()
+            assert watch is not None
+            watch.add(str(self._home))
+        except OSError:
+            watch = None
+        try:
+            while not self._stop.is_set():
+                # A ledger that can't be read now is read later.
+                with suppress(TidemillError):
+                    self._look()
+                self._wait(watch)
+        finally:
+            if watch is not None:
+                watch.close()
+
+    def _wait(self, watch: Inotify | None) -> None:
+        if watch is None:
+            self._stop.wait(_POLL_S)
+            return
+        ready, _, _ = select.select([watch], [], [], 1.0)
+        if ready:
+            self._stop.wait(_TOGETHER_S)
+            for _ in watch.read():
+                pass
+
+    def _look(self) -> None:
+        found = [*islice(self._ledger.events(after=self._read), _MOST)]
+        if found:
+            self._read = found[-1].seq
+            topics = topics_of_all(each.event for each in found)
+            self._in_loop(self._tell, self._read, topics)
+
+    def _tell(self, seq: int, topics: frozenset[str]) -> None:
+        self._recent.append((seq, topics))
+        self.seq = seq
+        self._wake()
+
+    def _in_loop(self, call: Callable[..., None], *arguments: object) -> None:
+        if self._loop is not None:
+            # A loop that was closed has nobody to tell.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(call, *arguments)
+
+    def _wake(self) -> None:
+        for each in self._clients:
+            each.set()
+
+
+def _message(seq: int, topics: Collection[str]) -> bytes:
+    data = json.dumps({"topics": sorted(topics)}, ensure_ascii=True)
+    return f"id: {seq}\nevent: change\ndata: {data}\n\n".encode()

@@ -1,0 +1,318 @@
+"""Answer requests for pages and for the API: the same resources, drawn or as JSON."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import field
+from typing import Any, TypeAlias
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from tidemill.console.io.drawn_pages import etag_of, open_templates, page_url
+from tidemill.console.io.ledger_watch import LedgerWatch
+from tidemill.console.io.projects import Projects
+from tidemill.console.io.requests import (
+    TooLarge,
+    arguments_of,
+    bearer_of,
+    environment_of,
+    parse_document,
+    parse_form,
+    read_body,
+)
+from tidemill.console.problems import PROBLEM, problem, title_of
+from tidemill.console.resource import Action, Resource, checked_arguments
+from tidemill.console.resources import NAVIGATION, RESOURCES, SHELL
+from tidemill.console.response_headers import PRIVATE
+from tidemill.console.sessions import LoginLimit, LoginLinks, Session, Sessions
+from tidemill.console.view_calls import ViewAnswer
+from tidemill.core.errors import UsageError
+from tidemill.core.lazy_dataclass import dataclass
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+JSON = "application/json"
+# The fields of forms that are no arguments.
+_FORM_KEY, _VERSION = "form_key", "version"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks: the holder of a `token`, or who logged in; without a session it came with the request."""
+
+    token: str = field(default="", repr=False)
+    session: Session | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Console:
+    """The parts of a running console; `cookie` is the name of the one that tells who asks."""
+
+    projects: Projects
+    watch: LedgerWatch
+    sessions: Sessions
+    links: LoginLinks
+    limit: LoginLimit = field(default_factory=LoginLimit)
+    cookie: str = "tidemill"
+    is_secure: bool = False
+
+    def session_of(self, request: Request) -> Session | None:
+        """The session of a request, if somebody is logged in."""
+        return self.sessions.find(request.cookies.get(self.cookie, ""), time.time())
+
+    def caller_of(self, request: Request) -> Caller | None:
+        """Who asks; None if nobody says so."""
+        token = bearer_of(request)
+        if token:
+            return Caller(token=token)
+        session = self.session_of(request)
+        return None if session is None else Caller(token=session.token, session=session)
+
+
+class Pages:
+    """Handlers of the requests for resources."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._templates = open_templates()
+        self._by_name = {resource.name: resource for resource in RESOURCES}
+
+    def page(self, resource: Resource) -> Handler:
+        """The handler of a page."""
+
+        async def handle(request: Request) -> Response:
+            caller = self._console.caller_of(request)
+            if caller is None or caller.session is None:
+                return self._to_login(request)
+            answer = await self._read(resource, request, caller)
+            return await self._drawn(request, caller.session, resource, answer)
+
+        return handle
+
+    def document(self, resource: Resource) -> Handler:
+        """The handler of a path of the API."""
+
+        async def handle(request: Request) -> Response:
+            caller = self._console.caller_of(request)
+            if caller is None:
+                return _unknown_caller()
+            return _as_document(request, await self._read(resource, request, caller))
+
+        return handle
+
+    def decision(self, action: Action) -> Handler:
+        """The handler of an action of the API."""
+
+        async def handle(request: Request) -> Response:
+            caller = self._console.caller_of(request)
+            if caller is None:
+                return _unknown_caller()
+            sent = request.headers.get("x-form-key", "")
+            if caller.session is not None and not _is_own(caller.session, sent):
+                return _problem(
+                    403, "a request of a session needs its key in the header X-Form-Key"
+                )
+            try:
+                given = parse_document(await read_body(request))
+                answer = await self._act(
+                    action, request, caller, given, request.headers.get("if-match", "")
+                )
+            except TooLarge:
+                return _problem(413, "the body is too large")
+            except UsageError as error:
+                return _problem(400, str(error))
+            return _as_document(request, answer)
+
+        return handle
+
+    def form(self, action: Action) -> Handler:
+        """The handler of a form: what was done is told on the page that follows, what failed on one of its own."""
+
+        async def handle(request: Request) -> Response:
+            session = self._console.session_of(request)
+            if session is None:
+                return self._to_login(request)
+            try:
+                given = parse_form(await read_body(request))
+            except TooLarge:
+                return await self.refusal(request, session, 413, "what was sent is too large")
+            except UsageError as error:
+                return await self.refusal(request, session, 400, str(error))
+            if not _is_own(session, given.pop(_FORM_KEY, "")):
+                return await self.refusal(
+                    request, session, 403, "this form is of an earlier session: open the page again"
+                )
+            version = given.pop(_VERSION, "")
+            answer = await self._act(
+                action, request, Caller(token=session.token, session=session), given, version
+            )
+            if answer.status != 200:
+                return await self.refusal(request, session, answer.status, _detail(answer))
+            return self._after(action, request, session, given, answer)
+
+        return handle
+
+    async def _read(self, resource: Resource, request: Request, caller: Caller) -> ViewAnswer:
+        try:
+            arguments = checked_arguments(resource, arguments_of(request))
+            environment = environment_of(request)
+        except UsageError as error:
+            return _refused(400, str(error))
+        return await self._console.projects.call(resource, arguments, environment, caller.token)
+
+    async def _act(
+        self,
+        action: Action,
+        request: Request,
+        caller: Caller,
+        given: Mapping[str, object],
+        version: str,
+    ) -> ViewAnswer:
+        try:
+            arguments = checked_arguments(action, {**given, **arguments_of(request)})
+            environment = environment_of(request)
+        except UsageError as error:
+            return _refused(400, str(error))
+        if action.guards:
+            guarded = self._by_name[action.guards]
+            named = {name: arguments[name] for name in guarded.placeholders}
+            seen = await self._console.projects.call(guarded, named, environment, caller.token)
+            if seen.status != 200:
+                return seen
+            if not version:
+                return _refused(428, "say which version you saw: If-Match with its entity tag")
+            if version != etag_of(seen.body.encode()):
+                return _refused(412, "look at it again, and decide then")
+        return await self._console.projects.call(action, arguments, environment, caller.token)
+
+    def _after(
+        self,
+        action: Action,
+        request: Request,
+        session: Session,
+        given: Mapping[str, str],
+        answer: ViewAnswer,
+    ) -> Response:
+        document = json.loads(answer.body)
+        told = document.get("told", "") if isinstance(document, dict) else ""
+        self._console.sessions.leave_notice(session.id, told or action.done)
+        found = {**given, **request.path_params}
+        parts = [
+            found[part[1:-1]] if part.startswith("{") else part for part in action.then.split("/")
+        ]
+        url = page_url(environment_of(request))
+        return RedirectResponse(url(*filter(None, parts)), 303)
+
+    async def _drawn(
+        self, request: Request, session: Session, resource: Resource, answer: ViewAnswer
+    ) -> Response:
+        if answer.status != 200:
+            return await self.refusal(request, session, answer.status, _detail(answer))
+        seq = self._console.watch.seq
+        shell = await self._shell(request, session)
+        body = self._draw(
+            resource.template,
+            request,
+            session,
+            shell,
+            doc=json.loads(answer.body),
+            version=etag_of(answer.body.encode()),
+            seq=seq,
+        )
+        return _with_etag(request, body, "text/html; charset=utf-8")
+
+    async def refusal(
+        self, request: Request, session: Session | None, status: int, detail: str
+    ) -> Response:
+        """A page that says why a request isn't answered."""
+        shell = await self._shell(request, session) if session is not None else None
+        body = self._draw(
+            "refusal.html", request, session, shell,
+            status=status, headline=title_of(status), detail=detail, seq=self._console.watch.seq,
+        )  # fmt: skip
+        return Response(body, status, {"Cache-Control": "no-store"}, "text/html")
+
+    def login(self, request: Request, status: int = 200, fault: str = "") -> Response:
+        """The page at which people log in."""
+        then = request.query_params.get("then", "/")
+        body = self._draw("login.html", request, None, None, fault=fault, then=then, seq=0)
+        return Response(body, status, {"Cache-Control": "no-store"}, "text/html")
+
+    def problem(self, status: int, detail: str) -> Response:
+        """A document of the API that says why a request isn't answered."""
+        return _problem(status, detail)
+
+    async def _shell(self, request: Request, session: Session) -> Mapping[str, Any] | None:
+        try:
+            environment = environment_of(request)
+        except UsageError:
+            return None
+        answer = await self._console.projects.call(SHELL, {}, environment, session.token)
+        found: Mapping[str, Any] | None = json.loads(answer.body) if answer.status == 200 else None
+        return found
+
+    def _draw(
+        self,
+        template: str,
+        request: Request,
+        session: Session | None,
+        shell: Mapping[str, Any] | None,
+        **values: object,
+    ) -> bytes:
+        environment = shell["environment"] if shell is not None else ""
+        context = {
+            "url": page_url(environment or "prod"),
+            "navigation": NAVIGATION,
+            "path": request.url.path,
+            "query": request.query_params,
+            "shell": shell,
+            "form_key": session.form_key if session is not None else "",
+            "notice": self._console.sessions.take_notice(session.id) if session is not None else "",
+            **values,
+        }
+        return self._templates.get_template(template).render(context).encode()
+
+    def _to_login(self, request: Request) -> Response:
+        then = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"/login?{urlencode({'then': then})}", 303)
+
+
+def _is_own(session: Session, sent: str) -> bool:
+    return secrets.compare_digest(session.form_key, sent)
+
+
+def _refused(status: int, detail: str) -> ViewAnswer:
+    return ViewAnswer(status=status, body=json.dumps(problem(status, detail)))
+
+
+def _problem(status: int, detail: str) -> Response:
+    body = json.dumps(problem(status, detail))
+    return Response(body, status, {"Cache-Control": "no-store"}, PROBLEM)
+
+
+def _unknown_caller() -> Response:
+    found = _problem(401, "send a token: Authorization: Bearer ..., of `tidemill tokens create`")
+    found.headers["WWW-Authenticate"] = "Bearer"
+    return found
+
+
+def _detail(answer: ViewAnswer) -> str:
+    return str(json.loads(answer.body).get("detail", ""))
+
+
+def _as_document(request: Request, answer: ViewAnswer) -> Response:
+    if answer.status != 200:
+        return Response(answer.body, answer.status, {"Cache-Control": "no-store"}, PROBLEM)
+    return _with_etag(request, answer.body.encode(), JSON)
+
+
+def _with_etag(request: Request, body: bytes, media: str) -> Response:
+    """The body, or that whoever asks has it already."""
+    headers = {"ETag": etag_of(body), "Cache-Control": PRIVATE, "Vary": "Cookie"}
+    if headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(body, 200, headers, media)

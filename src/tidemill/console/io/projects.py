@@ -1,0 +1,89 @@
+"""Call views: in this process where what was recorded is enough, else in one that imported the workflow."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tidemill.console.io.worker_channel import WorkerOptions
+from tidemill.console.io.worker_pool import WorkerPool
+from tidemill.console.resource import Resource
+from tidemill.console.view_calls import ViewAnswer, ViewCall, ViewCaller
+from tidemill.project.recorded_project import open_recorded
+
+# So many environments are open at once.
+_MOST = 8
+
+
+class Projects:
+    """The environments of one project, each opened when it is first asked for."""
+
+    def __init__(self, root: Path, workflow: str | None, idle: float) -> None:
+        self._root, self._workflow, self._idle = root, workflow, idle
+        self._callers: dict[str, tuple[float, ViewCaller]] = {}
+        self._pools: dict[str, WorkerPool] = {}
+        # Services remember what they read, and aren't made for several threads.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tidemill-views")
+
+    async def call(
+        self, resource: Resource, arguments: Mapping[str, Any], environment: str, token: str
+    ) -> ViewAnswer:
+        """Call the view of a resource for the holder of a token, or this process's user without one."""
+        call = ViewCall(view=resource.view, arguments=arguments, token=token)
+        if resource.needs_workflow:
+            return await self._pool(environment).call(call)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._call_recorded, call, environment)
+
+    def end_idle(self) -> None:
+        """End the processes that nobody needs now."""
+        for pool in self._pools.values():
+            pool.end_idle()
+
+    def close(self) -> None:
+        """Close everything."""
+        for pool in self._pools.values():
+            pool.close()
+        self._thread.shutdown()
+        for _, caller in self._callers.values():
+            caller.close()
+
+    def _call_recorded(self, call: ViewCall, environment: str) -> ViewAnswer:
+        return self._caller(environment).call(call)
+
+    def _caller(self, environment: str) -> ViewCaller:
+        """The recorded project, opened again if its settings were written since."""
+        written = self._settings_written()
+        known = self._callers.pop(environment, None)
+        if known is not None and known[0] != written:
+            known[1].close()
+            known = None
+        if known is None:
+            project = open_recorded(self._root, workflow=self._workflow, environment=environment)
+            known = written, ViewCaller(project)
+        while len(self._callers) >= _MOST:
+            self._callers.pop(next(iter(self._callers)))[1].close()
+        self._callers[environment] = known
+        return known[1]
+
+    def _pool(self, environment: str) -> WorkerPool:
+        pool = self._pools.pop(environment, None)
+        if pool is None:
+            options = WorkerOptions(
+                root=str(self._root), workflow=self._workflow, environment=environment
+            )
+            pool = WorkerPool(options, self._idle)
+        while len(self._pools) >= _MOST:
+            self._pools.pop(next(iter(self._pools))).close()
+        self._pools[environment] = pool
+        return pool
+
+    def _settings_written(self) -> float:
+        try:
+            return os.stat(self._root / "pyproject.toml").st_mtime_ns
+        except OSError:
+            return 0.0

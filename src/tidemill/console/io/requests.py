@@ -1,0 +1,77 @@
+"""Read what requests carry: who asks, which environment, arguments, forms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from tidemill.core.errors import UsageError
+from tidemill.workflow.environment import PRODUCTION, check_environment_name
+
+_LARGEST = 1 << 20
+ENVIRONMENT = "env"
+# Of a page: how it is looked at, which no view needs to know.
+_OF_PAGES = frozenset({ENVIRONMENT, "view"})
+
+
+class TooLarge(Exception):
+    """The body of a request is larger than any form."""
+
+
+def environment_of(request: Request) -> str:
+    """The environment that a request is about; UsageError for a name that none can have."""
+    return check_environment_name(request.query_params.get(ENVIRONMENT) or PRODUCTION)
+
+
+def arguments_of(request: Request) -> dict[str, object]:
+    """The arguments in the path and the query; UsageError for one that is there twice."""
+    found: dict[str, object] = dict(request.path_params)
+    for name, value in request.query_params.multi_items():
+        if name in _OF_PAGES:
+            continue
+        if name in found:
+            raise UsageError(f"there is more than one {name!r}")
+        found[name] = value
+    return found
+
+
+def bearer_of(request: Request) -> str:
+    """The token of the header `Authorization`; "" without one."""
+    kind, _, text = request.headers.get("authorization", "").partition(" ")
+    return text.strip() if kind.lower() == "bearer" else ""
+
+
+async def read_body(request: Request) -> bytes:
+    """The body of a request; TooLarge beyond what any form has."""
+    parts, length = [], 0
+    async for part in request.stream():
+        length += len(part)
+        if length > _LARGEST:
+            raise TooLarge
+        parts.append(part)
+    return b"".join(parts)
+
+
+def parse_form(body: bytes) -> dict[str, str]:
+    """The fields of a form; UsageError for one that is there twice."""
+    found: dict[str, str] = {}
+    for name, value in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
+        if name in found:
+            raise UsageError(f"there is more than one {name!r}")
+        found[name] = value
+    return found
+
+
+def parse_document(body: bytes) -> Mapping[str, Any]:
+    """The members of a JSON object; UsageError for anything else."""
+    try:
+        found = json.loads(body) if body else {}
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise UsageError("the body is not a JSON object")
+    return found

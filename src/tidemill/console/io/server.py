@@ -1,0 +1,148 @@
+"""Run the console: bind its address, make a link to log in with, answer until it is stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from tidemill.console.io.app import open_app
+from tidemill.console.io.ledger_watch import LedgerWatch
+from tidemill.console.io.pages import Console
+from tidemill.console.io.projects import Projects
+from tidemill.console.request_origin import AllowedHosts
+from tidemill.console.sessions import LoginLinks, Sessions
+from tidemill.core.errors import UsageError
+from tidemill.core.lazy_dataclass import dataclass
+from tidemill.core.redaction import Redactor
+from tidemill.ledger.io.lease_holder import is_dead, this_process
+from tidemill.operations.console_settings import ConsoleSettings
+from tidemill.project.composition import open_shared_ledger
+from tidemill.project.settings import Settings, configured_secrets
+from tidemill.serving.host_names import HostName, is_loopback
+
+# Who can read this file may log in as the user who started the console.
+_FILE = "console.json"
+_END_S = 3
+_BACKLOG = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningConsole:
+    """A console that answers at `url`; `link` logs the user who started it in, once."""
+
+    url: str
+    link: str
+
+
+def run_console(
+    settings: Settings,
+    chosen: ConsoleSettings,
+    workflow: str | None,
+    started: Callable[[RunningConsole], None],
+) -> None:
+    """Answer requests until SIGINT or SIGTERM; `started` is called when they are answered.
+
+    UsageError if the address is open to other machines and no roles are declared, or can't be used.
+    """
+    if not is_loopback(chosen.host) and not settings.grants.are_declared:
+        raise UsageError(
+            f"at {chosen.host} other machines reach the console, and nobody has to be authorized: declare "
+            "[tool.tidemill.roles] first, or listen on 127.0.0.1"
+        )
+    listener = _bind(chosen)
+    port = listener.getsockname()[1]
+    url = f"http://{HostName(chosen.host, port)}"
+    secret = secrets.token_bytes(32)
+    links = LoginLinks(secret)
+    ledger = open_shared_ledger(settings, Redactor(configured_secrets(settings)))
+    home = settings.root / settings.home
+    console = Console(
+        projects=Projects(settings.root, workflow, chosen.idle),
+        watch=LedgerWatch(ledger, home),
+        sessions=Sessions(lambda: secrets.token_urlsafe(32), chosen.session),
+        links=links,
+        # Cookies of a host are sent to all its ports.
+        cookie=f"tidemill-{port}",
+    )
+    hosts = AllowedHosts(
+        names=frozenset({chosen.host, *chosen.hosts}), loopback=is_loopback(chosen.host)
+    )
+    file = home / _FILE
+    _write_private(
+        file, {"url": url, "secret": secret.hex(), "holder": this_process("tidemill console")}
+    )
+    try:
+        link = f"{url}/?link={links.make(secrets.token_urlsafe(9), time.time())}"
+        server = _Server(
+            uvicorn.Config(
+                open_app(console, hosts),
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=_END_S,
+            ),
+            lambda: started(RunningConsole(url=url, link=link)),
+        )
+        server.run(sockets=[listener])
+    finally:
+        file.unlink(missing_ok=True)
+        listener.close()
+        ledger.close()
+
+
+def new_link(settings: Settings) -> str:
+    """A link that logs the user of this process in at the console that runs; UsageError if none does."""
+    file = settings.root / settings.home / _FILE
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if found is None or is_dead(found["holder"]):
+        raise UsageError("no console runs here: start one with `tidemill console`")
+    links = LoginLinks(bytes.fromhex(found["secret"]))
+    return f"{found['url']}/?link={links.make(secrets.token_urlsafe(9), time.time())}"
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._tell = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._tell()
+
+
+def _bind(chosen: ConsoleSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((chosen.host, chosen.port))
+    except OSError as error:
+        listener.close()
+        raise UsageError(
+            f"the console can't listen at {chosen.host} port {chosen.port}: {error.strerror or error}; "
+            "choose another one with --port, or [tool.tidemill.console] port"
+        ) from error
+    listener.listen(_BACKLOG)
+    return listener
+
+
+def _write_private(file: Path, document: object) -> None:
+    """Write a file that only this user can read, whole or not at all."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    with open(
+        os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+    ) as out:
+        json.dump(document, out)
+    os.replace(draft, file)

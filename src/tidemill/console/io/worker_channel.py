@@ -1,0 +1,24 @@
+"""Messages between the console and its processes: one JSON document a line."""
+
+from __future__ import annotations
+
+from tidemill.core.lazy_dataclass import dataclass
+from tidemill.operations.io.job_channel import decode_line as decode_line
+from tidemill.operations.io.job_channel import encode_line as encode_line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """Which workflow of which project a process opens, in which environment."""
+
+    root: str
+    workflow: str | None
+    environment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerReady:
+    """A process can be called: the project's own `files` that it imported; or why it can't."""
+
+    files: tuple[str, ...] = ()
+    fault: str = ""

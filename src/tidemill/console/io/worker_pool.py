@@ -1,0 +1,174 @@
+"""Processes that have the workflow imported: started when a view needs one, ended when none does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+
+from tidemill.console.io.worker_channel import (
+    WorkerOptions,
+    WorkerReady,
+    decode_line,
+    encode_line,
+)
+from tidemill.console.problems import problem
+from tidemill.console.view_calls import ViewAnswer, ViewCall
+from tidemill.core.errors import TidemillError
+from tidemill.operations.io.children import SupervisedProcess
+
+_WORKER = "tidemill.console.io.worker"
+# A view may be slow (a plan); others don't wait for it.
+_MOST = 2
+# An answer is a page, not a table.
+_LONGEST = 64 << 20
+# The longest that a view may take, and an import.
+_CALL_S, _IMPORT_S = 120.0, 300.0
+# How often the files of a project are looked at.
+_LOOK_S = 0.5
+
+
+class WorkflowFault(TidemillError):
+    """The workflow can't be imported."""
+
+
+class _Worker:
+    """A process that calls one view at a time."""
+
+    def __init__(self, options: WorkerOptions) -> None:
+        self.stream, theirs = socket.socketpair()
+        text = encode_line(options).decode()
+        with theirs:
+            number = theirs.fileno()
+            self._process = SupervisedProcess(
+                _WORKER, str(number), text, descriptors=(number,), stdout=subprocess.DEVNULL
+            )
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self.files: Mapping[str, float | None] = {}
+        self.used = time.monotonic()
+
+    async def open(self) -> None:
+        """Wait until it can be called; WorkflowFault if it can't import the workflow."""
+        self._reader, self._writer = await asyncio.open_connection(sock=self.stream, limit=_LONGEST)
+        line = await asyncio.wait_for(self._reader.readline(), _IMPORT_S)
+        if not line:
+            raise WorkflowFault("the process that imports the workflow ended")
+        ready = decode_line(line, WorkerReady)
+        if ready.fault:
+            raise WorkflowFault(ready.fault)
+        self.files = _times(ready.files)
+
+    async def call(self, call: ViewCall) -> ViewAnswer:
+        """Call a view; EOFError if the process ended meanwhile."""
+        assert self._reader is not None
+        assert self._writer is not None
+        self._writer.write(encode_line(call))
+        await self._writer.drain()
+        line = await asyncio.wait_for(self._reader.readline(), _CALL_S)
+        if not line:
+            raise EOFError
+        self.used = time.monotonic()
+        return decode_line(line, ViewAnswer)
+
+    def close(self) -> None:
+        """End the process."""
+        if self._writer is not None:
+            self._writer.close()
+        else:
+            self.stream.close()
+        self._process.kill()
+        self._process.close()
+
+
+class WorkerPool:
+    """The processes for one workflow in one environment, which are ended after `idle` seconds without calls.
+
+    One that imported files which changed since is replaced before it is called again.
+    """
+
+    def __init__(self, options: WorkerOptions, idle: float) -> None:
+        self._options, self._idle = options, idle
+        self._free: list[_Worker] = []
+        self._places = asyncio.Semaphore(_MOST)
+        self._looked = 0.0
+
+    async def call(self, call: ViewCall) -> ViewAnswer:
+        """Call a view in a process that is free, or in a new one; what goes wrong is an answer as well.
+
+        What began is done, also if whoever asked is gone.
+        """
+        return await asyncio.shield(self._call(call))
+
+    async def _call(self, call: ViewCall) -> ViewAnswer:
+        async with self._places:
+            try:
+                worker = await self._worker()
+            except (TidemillError, OSError, TimeoutError) as error:
+                return _answer(422, f"the workflow can't be opened: {error}")
+            try:
+                answer = await worker.call(call)
+            except (EOFError, OSError, ValueError):
+                worker.close()
+                return _answer(
+                    500, "the process that looked this up ended: its memory may have run out"
+                )
+            except TimeoutError:
+                worker.close()
+                return _answer(503, f"this took longer than {_CALL_S:.0f} s")
+            self._free.append(worker)
+            return answer
+
+    async def _worker(self) -> _Worker:
+        """A process that can be called."""
+        self._drop_outdated()
+        if self._free:
+            return self._free.pop()
+        worker = _Worker(self._options)
+        try:
+            await worker.open()
+        except BaseException:
+            worker.close()
+            raise
+        return worker
+
+    def _drop_outdated(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < _LOOK_S:
+            return
+        self._looked = now
+        outdated = [each for each in self._free if _times(each.files) != each.files]
+        self._drop(outdated)
+
+    def _drop(self, workers: Iterable[_Worker]) -> None:
+        for worker in workers:
+            self._free.remove(worker)
+            worker.close()
+
+    def end_idle(self) -> None:
+        """End the processes that weren't called for a while."""
+        now = time.monotonic()
+        self._drop([each for each in self._free if now - each.used >= self._idle])
+
+    def close(self) -> None:
+        """End all processes."""
+        self._drop([*self._free])
+
+
+def _times(files: Iterable[str]) -> dict[str, float | None]:
+    """When files were written last; None for those that are gone."""
+    found: dict[str, float | None] = {}
+    for file in files:
+        try:
+            found[file] = os.stat(file).st_mtime_ns
+        except OSError:
+            found[file] = None
+    return found
+
+
+def _answer(status: int, detail: str) -> ViewAnswer:
+    return ViewAnswer(status=status, body=json.dumps(problem(status, detail)))

@@ -1,0 +1,115 @@
+"""People who are logged in to the console: by a link that works once, or by a token."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import field
+from hashlib import sha256
+
+from tidemill.core.lazy_dataclass import dataclass
+from tidemill.serving.token_bucket import TokenBucket
+
+# So many people may be logged in; who came first is logged out.
+_MOST = 1_000
+# Attempts to log in from one address: some at once, then one in so many seconds.
+_BURST, _EVERY_S = 5.0, 10.0
+_MOST_ADDRESSES = 10_000
+LINK_S = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Somebody who logged in: with `token`, or without one as the user of this process, until `expires`."""
+
+    id: str = field(repr=False)
+    token: str = field(default="", repr=False)
+    expires: float
+
+    @property
+    def form_key(self) -> str:
+        """The text that forms of this session carry, which no other site knows."""
+        return hmac.new(self.id.encode(), b"form", sha256).hexdigest()
+
+
+class Sessions:
+    """The sessions of a server, in memory; `new_id` makes ids that can't be guessed."""
+
+    def __init__(self, new_id: Callable[[], str], lifetime: float) -> None:
+        self._new_id, self._lifetime = new_id, lifetime
+        self._known: dict[str, Session] = {}
+        self._notices: dict[str, str] = {}
+
+    def begin(self, now: float, token: str = "") -> Session:
+        """Log somebody in."""
+        session = Session(id=self._new_id(), token=token, expires=now + self._lifetime)
+        self._known = {
+            key: each for key, each in self._known.items() if each.expires > now
+        }  # fmt: skip
+        while len(self._known) >= _MOST:
+            del self._known[next(iter(self._known))]
+        self._known[session.id] = session
+        return session
+
+    def find(self, id: str, now: float) -> Session | None:
+        """The session of that id, unless it is over."""
+        found = self._known.get(id)
+        return found if found is not None and found.expires > now else None
+
+    def end(self, id: str) -> None:
+        """Log somebody out."""
+        self._known.pop(id, None)
+        self._notices.pop(id, None)
+
+    def leave_notice(self, id: str, text: str) -> None:
+        """Keep what the next page of a session tells."""
+        if id in self._known:
+            self._notices[id] = text
+
+    def take_notice(self, id: str) -> str:
+        """What the page tells that is shown now; it isn't told again."""
+        return self._notices.pop(id, "")
+
+
+class LoginLinks:
+    """Links that log the user of this process in, each once and for some minutes.
+
+    Whoever knows the `secret` can make one: a file that only this user can read has it.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self._used: dict[str, float] = {}
+
+    def make(self, nonce: str, now: float) -> str:
+        """The code of a new link."""
+        return self._signed(f"{nonce}.{int(now + LINK_S)}")
+
+    def use(self, code: str, now: float) -> bool:
+        """Whether a code is good; from now on it isn't."""
+        said, _, _ = code.rpartition(".")
+        expires = said.rpartition(".")[2]
+        if not expires.isdecimal() or not hmac.compare_digest(self._signed(said), code):
+            return False
+        self._used = {each: until for each, until in self._used.items() if until > now}
+        if int(expires) < now or code in self._used:
+            return False
+        self._used[code] = float(expires)
+        return True
+
+    def _signed(self, said: str) -> str:
+        return f"{said}.{hmac.new(self._secret, said.encode(), sha256).hexdigest()}"
+
+
+class LoginLimit:
+    """Limits how often an address may try to log in."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[str, TokenBucket] = {}
+
+    def wait(self, address: str, now: float) -> float:
+        """Count an attempt; return 0.0, or the seconds until there may be one."""
+        if address not in self._buckets and len(self._buckets) >= _MOST_ADDRESSES:
+            del self._buckets[next(iter(self._buckets))]
+        bucket = self._buckets.setdefault(address, TokenBucket(_BURST, now))
+        return bucket.take(now, rate=1 / _EVERY_S, burst=_BURST)

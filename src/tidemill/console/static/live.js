@@ -1,0 +1,109 @@
+// @ts-check
+import { showTimes } from "./times.js";
+
+/** @typedef {{ ajax: (verb: string, path: string, options: object) => Promise<void> }} Htmx */
+
+// Changes that come together are shown together.
+const TOGETHER_MS = 15;
+// What is shown is fetched again at most so often.
+const LEAST_MS = 250;
+
+let isDirty = false;
+let isFetching = false;
+let shownAt = 0;
+
+/** Whether somebody types into the page, which a change would disturb. */
+function isTyping() {
+  const active = document.activeElement;
+  const typed = active instanceof HTMLInputElement || active instanceof HTMLTextAreaElement;
+  return typed && active.closest("#main") !== null && active.value !== active.defaultValue;
+}
+
+/** Fetch the page again, and change what differs. */
+async function refresh() {
+  if (isFetching || document.hidden || isTyping() || !isDirty) return;
+  const wait = shownAt + LEAST_MS - performance.now();
+  if (wait > 0) {
+    setTimeout(refresh, wait);
+    return;
+  }
+  isFetching = true;
+  isDirty = false;
+  shownAt = performance.now();
+  try {
+    const htmx = /** @type {{ htmx: Htmx }} */ (/** @type {unknown} */ (window)).htmx;
+    const options = { target: "#main", select: "#main", swap: "outerMorph" };
+    await htmx.ajax("GET", location.pathname + location.search, options);
+    showTimes(document.body);
+    document.dispatchEvent(new CustomEvent("tidemill:refreshed"));
+  } finally {
+    isFetching = false;
+  }
+  if (isDirty) setTimeout(refresh, TOGETHER_MS);
+}
+
+/**
+ * Whether the page shows something that changed.
+ * @param {string[]} topics
+ */
+function concerns(topics) {
+  const shown = (document.getElementById("main")?.dataset.live ?? "").split(" ").filter(Boolean);
+  return topics.includes("*") || shown.includes("*") || topics.some((topic) => shown.includes(topic));
+}
+
+/** @param {{ topics?: string[], connected?: boolean }} message */
+function note(message) {
+  if (message.connected !== undefined) document.body.dataset.connected = String(message.connected);
+  if (message.topics === undefined || !concerns(message.topics)) return;
+  isDirty = true;
+  setTimeout(refresh, TOGETHER_MS);
+}
+
+/** Follow what changes, by the connection that all tabs share. */
+export function followChanges() {
+  const seq = Number(document.body.dataset.seq ?? "0");
+  const script = document.body.dataset.stream;
+  if (!script || document.getElementById("main") === null) return;
+  /** @type {(message: object) => void} */
+  let say;
+  if ("SharedWorker" in window) {
+    const worker = new SharedWorker(script, { name: "tidemill" });
+    worker.port.onmessage = ({ data }) => note(data);
+    worker.port.start();
+    say = (message) => worker.port.postMessage(message);
+  } else {
+    say = followAlone(seq);
+  }
+  say({ seq, hidden: document.hidden });
+  document.addEventListener("visibilitychange", () => {
+    say({ hidden: document.hidden });
+    if (!document.hidden) refresh();
+  });
+  window.addEventListener("pagehide", () => say({ gone: true }));
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) say({ seq, hidden: document.hidden });
+  });
+  document.addEventListener("focusout", () => setTimeout(refresh, TOGETHER_MS));
+}
+
+/**
+ * Follow changes by a connection of this tab's own, where a browser has no shared workers.
+ * @param {number} seq
+ * @returns {(message: object) => void}
+ */
+function followAlone(seq) {
+  /** @type {EventSource | null} */
+  let source = null;
+  let last = seq;
+  return (message) => {
+    const hidden = "hidden" in message ? message.hidden : "gone" in message;
+    source?.close();
+    source = null;
+    if (hidden) return;
+    source = new EventSource(`/events?after=${last}`);
+    source.addEventListener("change", (event) => {
+      last = Number(event.lastEventId);
+      note({ topics: JSON.parse(event.data).topics });
+    });
+  };
+}

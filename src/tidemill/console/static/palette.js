@@ -1,0 +1,86 @@
+// @ts-check
+
+/** @typedef {{ text: string, hint: string, href: string }} Entry */
+
+/** @returns {Entry[]} */
+function entries() {
+  const links = document.querySelectorAll("[data-palette]");
+  return [...links].map((link) => ({
+    text: link.textContent?.trim() ?? "",
+    hint: link.getAttribute("data-palette") ?? "",
+    href: link.getAttribute("href") ?? "",
+  }));
+}
+
+/**
+ * Whether the letters of what is typed occur in this order.
+ * @param {string} text
+ * @param {string} typed
+ */
+function fits(text, typed) {
+  let at = 0;
+  for (const letter of text.toLowerCase()) if (letter === typed[at]) at += 1;
+  return at >= typed.length;
+}
+
+/** Open the list of pages and stages with Ctrl-K, and go to the one that is chosen. */
+export function openPalette() {
+  const dialog = document.getElementById("palette");
+  const field = document.getElementById("palette-field");
+  const list = document.getElementById("palette-list");
+  if (!(dialog instanceof HTMLDialogElement) || !(field instanceof HTMLInputElement) || !list) return;
+  let chosen = 0;
+  /** @type {Entry[]} */
+  let shown = [];
+
+  const draw = () => {
+    const typed = field.value.toLowerCase().replaceAll(" ", "");
+    shown = entries().filter((each) => fits(`${each.hint} ${each.text}`, typed)).slice(0, 12);
+    chosen = Math.min(chosen, Math.max(shown.length - 1, 0));
+    list.replaceChildren(...shown.map(item));
+    field.setAttribute("aria-activedescendant", shown.length ? `palette-${chosen}` : "");
+  };
+  /** @param {Entry} entry @param {number} number */
+  const item = (entry, number) => {
+    const element = document.createElement("li");
+    element.id = `palette-${number}`;
+    element.setAttribute("role", "option");
+    element.setAttribute("aria-selected", String(number === chosen));
+    const hint = document.createElement("span");
+    hint.className = "soft";
+    hint.textContent = entry.hint;
+    element.append(entry.text, " ", hint);
+    element.addEventListener("click", () => location.assign(entry.href));
+    return element;
+  };
+  const open = () => {
+    field.value = "";
+    chosen = 0;
+    draw();
+    dialog.showModal();
+  };
+
+  document.getElementById("open-palette")?.addEventListener("click", open);
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      open();
+    }
+  });
+  field.addEventListener("input", () => {
+    chosen = 0;
+    draw();
+  });
+  field.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step !== undefined && shown.length) {
+      event.preventDefault();
+      chosen = (chosen + step + shown.length) % shown.length;
+      draw();
+    }
+    if (event.key === "Enter" && shown[chosen]) {
+      event.preventDefault();
+      location.assign(shown[chosen].href);
+    }
+  });
+}

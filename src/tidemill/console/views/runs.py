@@ -1,0 +1,160 @@
+"""Past and current runs: the list, and one with its stages, its timeline and its log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+
+from tidemill.core.lazy_dataclass import dataclass
+from tidemill.history.io.runs import RunPage
+from tidemill.ledger.io.lease_holder import is_dead
+from tidemill.ledger.log_line import LogLine
+from tidemill.ledger.run import Attempt, Outcome, RunInfo, Status
+from tidemill.project.project import Project
+
+# A page shows so many of the last attempts, and of those that failed.
+_MOST_BARS, _MOST_FAILED = 2_000, 50
+_MOST_LINES = 2_000
+_BAD = (Outcome.FAILED, Outcome.REFUSED, Outcome.RETRIED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepBar:
+    """An attempt at a step, from `begun` for `wall_s` seconds, as a timeline shows it."""
+
+    stage: str
+    partition: str
+    outcome: Outcome
+    action: str
+    begun: float
+    wall_s: float
+    worker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageProgress:
+    """How many attempts at steps of a stage ended how, in a run."""
+
+    stage: str
+    done: int = 0
+    failed: int = 0
+    retried: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """A run: how many of its `steps` are `done`, its stages, its last attempts, and those that failed.
+
+    A run `is_lost` if its process died. With `is_cut` there are more attempts than the timeline has.
+    """
+
+    run: RunInfo
+    steps: int
+    done: int
+    is_lost: bool
+    stages: tuple[StageProgress, ...]
+    timeline: tuple[StepBar, ...]
+    is_cut: bool
+    failed: tuple[Attempt, ...]
+    notes: tuple[str, ...]
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLogView:
+    """Lines that the steps of a run printed and logged, from the line `first` on, of `total` ones."""
+
+    run: str
+    stage: str
+    partition: str
+    first: int
+    total: int
+    is_running: bool
+    lines: tuple[LogLine, ...]
+
+
+def list_runs(project: Project, before: int = 0, limit: int = 50) -> RunPage:
+    """List runs, newest first.
+
+    `before` is the `next` of the page before; `limit` is at most 200.
+    """
+    return project.history.page(max(before, 0), min(max(limit, 1), 200))
+
+
+def show_run(project: Project, run: str) -> RunView:
+    """Show a run: how far it is or how it ended, what failed and why, and when each step ran.
+
+    `run` is an id, a prefix of one, or `last`.
+    """
+    history = project.history
+    info = history.run(run)
+    found = [*history.ended_attempts(info.id)]
+    attempts = [attempt for _, attempt in found]
+    bars = found[-_MOST_BARS:]
+    return RunView(
+        run=info,
+        steps=history.steps(info.id),
+        done=len({(each.stage, each.partition) for each in attempts}),
+        is_lost=info.status is Status.RUNNING and is_dead(info.holder),
+        stages=_by_stage(attempts),
+        timeline=tuple(
+            StepBar(
+                stage=each.stage,
+                partition=each.partition,
+                outcome=each.outcome,
+                action=each.action,
+                begun=fact.at - each.wall_s,
+                wall_s=each.wall_s,
+                worker=each.worker,
+            )
+            for fact, each in bars
+        ),
+        is_cut=len(found) > len(bars),
+        failed=tuple(islice((each for each in attempts if each.outcome in _BAD), _MOST_FAILED)),
+        notes=tuple(history.notes(info.id)),
+        currency=project.settings.currency,
+    )
+
+
+def show_log(
+    project: Project, run: str, stage: str = "", partition: str = "", first: int = -1
+) -> RunLogView:
+    """Show what the steps of a run printed and logged, from the line `first` on; the last lines without it.
+
+    Only of a `stage` and a `partition`, if these are named. There are at most 2,000 lines at once.
+    """
+    history = project.history
+    info = history.run(run)
+    lines = history.log(info.id, stage, partition)
+    start = max(len(lines) - _MOST_LINES, 0) if first < 0 else first
+    return RunLogView(
+        run=info.id,
+        stage=stage,
+        partition=partition,
+        first=start,
+        total=len(lines),
+        is_running=info.status is Status.RUNNING and not is_dead(info.holder),
+        lines=tuple(lines[start : start + _MOST_LINES]),
+    )
+
+
+def _by_stage(attempts: Iterable[Attempt]) -> tuple[StageProgress, ...]:
+    """The attempts of each stage, in the order in which stages began to end."""
+    stages: dict[str, list[Attempt]] = {}
+    for each in attempts:
+        stages.setdefault(each.stage, []).append(each)
+    return tuple(
+        StageProgress(
+            stage=stage,
+            done=sum(1 for each in some if each.outcome not in _BAD),
+            failed=sum(1 for each in some if each.outcome in (Outcome.FAILED, Outcome.REFUSED)),
+            retried=sum(1 for each in some if each.outcome is Outcome.RETRIED),
+            wall_s=sum(each.wall_s for each in some),
+            cpu_s=sum(each.cpu_s for each in some),
+            rows=sum(each.rows_out for each in some),
+        )
+        for stage, some in stages.items()
+    )

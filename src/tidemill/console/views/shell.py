@@ -1,0 +1,49 @@
+"""What every page shows around its own: who looks, at which workflow and environment, and how it is doing."""
+
+from __future__ import annotations
+
+from tidemill.core.lazy_dataclass import dataclass
+from tidemill.governance.permissions import Permission
+from tidemill.project.project import Project
+from tidemill.project.status import read_status
+from tidemill.workflow.environment import PRODUCTION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShellView:
+    """The `workflow`, its `environments`, and how many things are `wrong`, `waiting` and `running`.
+
+    `may` are the actions that the `actor`, who looks, may do.
+    """
+
+    workflow: str
+    environment: str
+    environments: tuple[str, ...]
+    wrong: int
+    waiting: int
+    running: int
+    actor: str
+    role: str
+    may: tuple[Permission, ...]
+
+
+def show_shell(project: Project) -> ShellView:
+    """Show what every page shows around its own."""
+    space = project.workspace
+    space.require(Permission.READ)
+    status = read_status(
+        project.root, workflow=project.settings.workflow, environment=project.environment
+    )
+    identity = project.identity
+    known = sorted(each.name for each in project.environments.list())
+    return ShellView(
+        workflow=space.declared.name,
+        environment=project.environment,
+        environments=(PRODUCTION, *(name for name in known if name != PRODUCTION)),
+        wrong=len(status.wrong),
+        waiting=len(status.waiting),
+        running=len(status.running),
+        actor=identity.actor.name,
+        role=str(identity.role or ""),
+        may=identity.may,
+    )
