@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from tidemill.console.command_pages import page_of_command
 from tidemill.core.counts import money_text, plural
@@ -17,6 +17,7 @@ from tidemill.core.figures import approximate_seconds, count, seconds, size
 from tidemill.core.partition import shown_key
 from tidemill.core.printable import printable_lines
 from tidemill.governance.page_html import html_prose
+from tidemill.planning.freshness import format_age
 from tidemill.workflow.environment import PRODUCTION
 
 FOLDER = Path(__file__).parents[1]
@@ -40,9 +41,12 @@ def open_templates() -> Environment:
         "size": size,
         "seconds": seconds,
         "about_seconds": approximate_seconds,
+        "age": format_age,
         "money": money_text,
         "plural": plural,
         "key": shown_key,
+        # What a form sends back must be what it got.
+        "raw_text": escape,
         "prose": lambda text: Markup(html_prose(text)),
         "when": time_element,
         "day": lambda at: datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d"),
