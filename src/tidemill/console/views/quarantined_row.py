@@ -17,7 +17,7 @@ _MOST = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowCell:
-    """A cell of a quarantined row: its `text` (null is null), its terms by contract, whether it `is_broken`."""
+    """A cell of a quarantined row: its `text` (null is null), its terms, and whether it broke a rule."""
 
     name: str
     type: str

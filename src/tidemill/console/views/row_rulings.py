@@ -22,7 +22,7 @@ class RecordedRuling:
     told: str
 
 
-def release_rows(
+def release_rows(  # noqa: PLR0913 - the fields of a form
     project: Project,
     stage: str,
     reason: str,
@@ -48,7 +48,7 @@ def release_rows(
     )
 
 
-def drop_rows(
+def drop_rows(  # noqa: PLR0913 - the fields of a form
     project: Project,
     stage: str,
     reason: str,
@@ -89,7 +89,7 @@ def undo_ruling(
     )
 
 
-def correct_row(
+def correct_row(  # noqa: PLR0913 - the fields of a form
     project: Project,
     stage: str,
     row: int,

@@ -89,7 +89,7 @@ class QuarantinedPartitionView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantinedRowList:
-    """Some quarantined rows of a partition, of the `selected` ones; `next` is passed as `first`, 0: no more."""
+    """Some of the `selected` quarantined rows of a partition; `next` is the next `first`, 0: no more."""
 
     stage: str
     kind: Kind

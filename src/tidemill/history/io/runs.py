@@ -108,7 +108,7 @@ class History:
     def last_attempts(
         self, stage: str, environment: str, limit: int
     ) -> list[tuple[RecordedEvent, str, Attempt]]:
-        """The last attempts at steps of a stage in an environment with their events and runs, newest first."""
+        """The last attempts at steps of a stage with their events and runs, newest first."""
         found = self._ledger.events(kinds=("Attempted",), stage=stage, newest=True)
         own = (
             (recorded, recorded.event.run, recorded.event.attempt)
