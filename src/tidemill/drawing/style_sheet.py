@@ -60,6 +60,12 @@ _CHARTS = {
     ".bar": "stroke:currentColor;stroke-width:1;fill:none;fill:var(--tint)",
     ".solid": "fill:currentColor",
     ".dashed-bar": "stroke-dasharray:3 2;fill:var(--paper)",
+    ".day": "fill:none;stroke:var(--frame)",
+    **{f".day.heat-{n}": f"fill:var(--heat-{n});stroke:none" for n in range(6)},
+    ".day.state": "fill:none;fill:var(--tint);stroke:currentColor",
+    "a:focus-visible .day": "stroke:var(--focus);stroke-width:3",
+    ".spark": "fill:none;stroke:currentColor;stroke-width:1.5;stroke-linejoin:round",
+    ".target": "fill:none;stroke:var(--line);stroke-width:1;stroke-dasharray:3 2",
     "a:hover .bar": "stroke-width:2",
     "a:focus-visible .bar": "stroke:var(--focus);stroke-width:3",
 }
