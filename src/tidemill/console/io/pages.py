@@ -55,7 +55,7 @@ class ViewCalls(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class PageCaller:
     """Who asks: the holder of a `token`, or who logged in; without a session it came with the request."""
 
     token: str = field(default="", repr=False)
@@ -78,13 +78,13 @@ class Console:
         """The session of a request, if somebody is logged in."""
         return self.sessions.find(request.cookies.get(self.cookie, ""), time.time())
 
-    def caller_of(self, request: Request) -> Caller | None:
+    def caller_of(self, request: Request) -> PageCaller | None:
         """Who asks; None if nobody says so."""
         token = bearer_of(request)
         if token:
-            return Caller(token=token)
+            return PageCaller(token=token)
         session = self.session_of(request)
-        return None if session is None else Caller(token=session.token, session=session)
+        return None if session is None else PageCaller(token=session.token, session=session)
 
 
 class Pages:
@@ -162,7 +162,7 @@ class Pages:
                 )
             version = given.pop(_VERSION, "")
             answer = await self._act(
-                action, request, Caller(token=session.token, session=session), given, version
+                action, request, PageCaller(token=session.token, session=session), given, version
             )
             if answer.status != 200:
                 return await self.refusal(request, session, answer.status, _detail(answer))
@@ -170,7 +170,7 @@ class Pages:
 
         return handle
 
-    async def _read(self, resource: Resource, request: Request, caller: Caller) -> ViewAnswer:
+    async def _read(self, resource: Resource, request: Request, caller: PageCaller) -> ViewAnswer:
         try:
             arguments = checked_arguments(resource, arguments_of(request))
             environment = environment_of(request)
@@ -182,7 +182,7 @@ class Pages:
         self,
         action: Action,
         request: Request,
-        caller: Caller,
+        caller: PageCaller,
         given: Mapping[str, object],
         version: str,
     ) -> ViewAnswer:
