@@ -15,7 +15,7 @@ EXAMPLES := $(wildcard examples src/tidemill/templates)
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full test-wheel wheels test-times check lint layers types mypy pyright shape unit coverage bench soak docs lock clean
+.PHONY: help setup demo test test-full test-wheel wheels test-times check lint layers types mypy pyright javascript shape unit coverage bench soak docs lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -42,7 +42,7 @@ test-times: $(VENV)/.ready ## list the longest 50 tests of the last `make test` 
 
 # The slowest first, beside the others.
 check: $(VENV)/.ready ## everything but the tests
-	@$(MAKE) --no-print-directory --jobs=2 mypy shape layers lint pyright
+	@$(MAKE) --no-print-directory --jobs=2 mypy shape layers lint pyright javascript
 
 lint: $(VENV)/.ready
 	@$(STEP) "ruff check" $(PY) -m ruff check $(CODE)
@@ -59,11 +59,16 @@ mypy: $(VENV)/.ready
 pyright: $(VENV)/.ready
 	@$(if $(EXAMPLES),$(STEP) "basedpyright" $(BIN)/basedpyright --pythonpath $(PY) $(EXAMPLES),:)
 
+javascript: $(VENV)/.ready
+	@$(PY) tools/console_assets.py
+	@$(STEP) "tsc --strict" $(PY) tools/javascript.py
+
 shape: $(VENV)/.ready
 	@$(STEP) "shape bars" $(PY) tools/shape.py src/tidemill
 
 unit: $(VENV)/.ready
 	@$(STEP) "oidc-provider" $(PY) tools/identity_provider.py || :
+	@$(STEP) "npm packages" $(PY) tools/console_assets.py || :
 	@rm -rf build/coverage && mkdir -p build/coverage build/tests
 	@$(STEP) "pytest" $(PY) tools/unit.py
 	@$(PY) -m coverage combine --quiet
@@ -155,6 +160,7 @@ $(VENV)/.runtime: requirements/demo.txt $(VENV)/.tools
 	@touch $@
 
 $(VENV)/.demo: pyproject.toml $(VENV)/.runtime
+	@$(PY) tools/console_assets.py --runtime || :
 	@$(EDITABLE)
 	@touch $@
 
@@ -185,5 +191,6 @@ $(VENV)/.examples: requirements/examples.txt $(VENV)/.tools
 	@touch $@
 
 $(VENV)/.ready: pyproject.toml $(VENV)/.pinned $(VENV)/.examples
+	@$(PY) tools/console_assets.py --runtime || :
 	@$(EDITABLE)
 	@touch $@
