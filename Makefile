@@ -69,6 +69,7 @@ shape: $(VENV)/.ready
 unit: $(VENV)/.ready
 	@$(STEP) "oidc-provider" $(PY) tools/identity_provider.py || :
 	@$(STEP) "npm packages" $(PY) tools/console_assets.py || :
+	@$(STEP) "chromium" $(PY) -m tools.browser || :
 	@rm -rf build/coverage && mkdir -p build/coverage build/tests
 	@$(STEP) "pytest" $(PY) tools/unit.py
 	@$(PY) -m coverage combine --quiet
@@ -147,6 +148,7 @@ $(VENV)/.made:
 # one (a setup.py), and Tidemill itself is built for the editable install. So the build tools come
 # first, pinned and hashed like the rest, and then everything is built with them.
 $(VENV)/.tools: requirements/build.txt $(VENV)/.made
+	@[ -e $@ ] || echo "--- fetching the build tools (some 70 MB; Node fetches the console's JavaScript)"
 	@$(PIP) $(PINNED) -r requirements/build.txt
 	@touch $@
 
