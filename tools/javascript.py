@@ -15,7 +15,7 @@ VENDORED = STATIC / "vendor"
 PACKAGES = ROOT / "build" / "npm" / "node_modules"
 COPIES = ROOT / "build" / "javascript"
 # Pages load htmx as a script, which defines a variable.
-GLOBALS = 'declare const htmx: typeof import("./htmx.min.js").default;\n'
+GLOBALS = 'declare var htmx: typeof import("./htmx.min.js").default;\n'
 OPTIONS = (
     *("--noEmit", "--strict", "--allowJs", "--checkJs", "--pretty", "false"),
     *("--target", "es2022", "--module", "es2022", "--moduleResolution", "bundler"),
