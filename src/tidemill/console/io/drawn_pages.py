@@ -41,7 +41,7 @@ def open_templates() -> Environment:
         "size": size,
         "seconds": seconds,
         "about_seconds": approximate_seconds,
-        "age": format_age,
+        "span": format_age,
         "money": money_text,
         "plural": plural,
         "key": shown_key,
