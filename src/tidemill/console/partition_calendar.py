@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import date, timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice, pairwise
+from typing import Any
 
+from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import Grain, Partitioning, partition_start
+from tidemill.drawing.calendar_map import CalendarMap, draw_calendar
+from tidemill.drawing.document import page_element
 from tidemill.ledger.binding import Binding
 
 # A calendar has so many days, a table so many months.
 _DAYS, _MONTHS = 53 * 7, 36
 # Two days so far apart have no gap between them: one of them is an odd value.
 _LONGEST_GAP = 3_660
+# What was published within an hour was published together.
+_HOUR_S = 3_600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,3 +114,35 @@ def _period(name: str, bound: Iterable[Binding], missing: int = 0) -> PartitionP
         published=max((binding.at for binding in own), default=None),
         missing=missing,
     )
+
+
+def picture_of_days(
+    days: Sequence[Mapping[str, Any]], by: str, url: Callable[..., str], stage: str
+) -> str:
+    """Draw the days of a stage's calendar for a page, coloured `by` their rows, or by their publication.
+
+    A day leads to its partitions.
+    """
+    dates = {date.fromisoformat(day["period"]): day for day in days}
+    values = {
+        at: float(day["rows"] if by == "rows" else day["published"] // _HOUR_S)
+        for at, day in dates.items()
+    }
+    drawing = draw_calendar(
+        CalendarMap(
+            first=min(dates),
+            last=max(dates),
+            values=values,
+            notes={at: _note(day) for at, day in dates.items()},
+            links={
+                at: url("stages", stage, "partitions", contains=day["period"])
+                for at, day in dates.items()
+            },
+        )
+    )
+    return page_element(drawing, prefix="days", title=f"Days of {stage} by {by}")
+
+
+def _note(day: Mapping[str, Any]) -> str:
+    published = datetime.fromtimestamp(day["published"], UTC)
+    return f"{plural(day['rows'], 'row')}, published {published:%Y-%m-%d %H:%M} UTC"

@@ -11,7 +11,9 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from tidemill.console.column_figures import picture_of_shares
 from tidemill.console.command_pages import page_of_command
+from tidemill.console.partition_calendar import picture_of_days
 from tidemill.core.counts import money_text, plural
 from tidemill.core.figures import approximate_seconds, count, seconds, size
 from tidemill.core.partition import shown_key
@@ -51,8 +53,19 @@ def open_templates() -> Environment:
         "when": time_element,
         "day": lambda at: datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d"),
     }
-    found.globals |= {"static": static_url, "page_of_command": page_of_command}
+    found.globals |= {"static": static_url, "page_of_command": page_of_command} | _DRAWINGS
     return found
+
+
+def _drawn(draw: Callable[..., str]) -> Callable[..., Markup]:
+    """A function that draws, whose markup isn't escaped: it escapes texts itself."""
+    return lambda *values, **options: Markup(draw(*values, **options))
+
+
+_DRAWINGS = {
+    "picture_of_shares": _drawn(picture_of_shares),
+    "picture_of_days": _drawn(picture_of_days),
+}
 
 
 def _shown(value: object) -> object:
