@@ -54,7 +54,9 @@ def test_the_first_page_is_small(running: RunningConsole, page_at: Pages) -> Non
     page.wait_for_selector("body[data-connected=true]")
     sizes = [request.sizes() for request in seen]
     assert len(sizes) <= MOST_REQUESTS
-    assert sum(each["responseBodySize"] + each["responseHeadersSize"] for each in sizes) <= MOST_BYTES
+    assert (
+        sum(each["responseBodySize"] + each["responseHeadersSize"] for each in sizes) <= MOST_BYTES
+    )
 
 
 def test_a_run_shows_up_by_itself_in_twelve_tabs(running: RunningConsole, page_at: Pages) -> None:

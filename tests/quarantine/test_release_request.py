@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemill.core.errors import UsageError
 from tidemill.core.partition import WHOLE
-from tidemill.quarantine.release_request import ReleaseRequest, row_ranges
+from tidemill.quarantine.release_request import ReleaseRequest, parse_row_ranges, row_ranges
 
 ROWS = st.frozensets(st.integers(0, 40), min_size=1, max_size=25).map(
     lambda rows: tuple(sorted(rows))
@@ -46,3 +48,18 @@ def test_people_read_which_rows_are_meant() -> None:
 @given(ROWS, ROWS)
 def test_other_rows_are_another_part(one: tuple[int, ...], other: tuple[int, ...]) -> None:
     assert (request(one).part == request(other).part) == (one == other)
+
+
+@given(ROWS)
+def test_ranges_are_read_as_they_are_written(rows: tuple[int, ...]) -> None:
+    assert parse_row_ranges(row_ranges(rows, most=len(rows))) == rows
+
+
+def test_what_is_no_range() -> None:
+    assert parse_row_ranges("") == ()
+    assert parse_row_ranges(" 3-4, 0") == (0, 3, 4)
+    for text in ("x", "7-3", "-1", "1,,2", "\u0663", "9" * 5_000):
+        with pytest.raises(UsageError, match="neither a number nor a range"):
+            parse_row_ranges(text)
+    with pytest.raises(UsageError, match="more than 1,000,000 rows"):
+        parse_row_ranges("0-1000000000")

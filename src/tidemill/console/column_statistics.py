@@ -49,7 +49,7 @@ def figures_of(column: ColumnProfile, personal: str = "") -> ColumnFigures:
 def shares_of(found: ColumnShares, column: ColumnProfile, *, is_alone: bool = False) -> ValueShares:
     """The shares of a column's values, with times in seconds; `is_alone` compares with nothing."""
     factor, measure = _seconds(column.dtype), "number"
-    if factor and not column.dtype.startswith("Duration"):
+    if factor and not column.dtype.startswith(("Duration", "Time")):
         measure = "day" if column.dtype == "Date" else "time"
     if found.edges and column.histogram is None:
         factor, measure = 1.0, "length"

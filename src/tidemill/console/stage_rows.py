@@ -82,7 +82,7 @@ def read_stage_rows(project: Project) -> StageRows:
     """What is known of every stage: each source is read once, however many stages there are."""
     space = project.workspace
     state = space.preview_state()
-    graph, totals = project.graph(), project.table_totals.read()
+    graph, totals = project.stage_states.read(), project.table_totals.read()
     metrics = project.metrics.read()
     now = space.tools.clock()
     limits = freshness_limits(space.declared)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 
+from tidemill.contracts.drift_columns import watched_columns
 from tidemill.contracts.profiles.column_shares import column_shares
 from tidemill.contracts.profiles.partition_profile import compare_profiles, merge_profiles
 from tidemill.contracts.profiles.record import Distance, Profile
@@ -38,6 +39,10 @@ class Drift:
         """
         spec = self._contract(stage)
         chosen = _choose_rule(stage, spec, rule)
+        if not watched_columns(spec, chosen):
+            raise UsageError(
+                f"{stage} has no columns that could drift: keys, times and unique values always move on"
+            )
         return self._workspace.read_state(
             lambda state: self._report(
                 stage, spec, chosen, state.heads[stage].partitions if stage in state.heads else {},

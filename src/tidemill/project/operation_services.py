@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tidemill.project.schedules import ProjectSchedules
     from tidemill.project.scorecard import Scorecards
     from tidemill.project.stage_cases import StageCases
+    from tidemill.project.stage_states import StageStates
     from tidemill.project.table_totals import PublishedTotals
     from tidemill.project.weekly_notes import WeeklyNotes
 
@@ -88,6 +89,12 @@ class OperationServices:
     def run_urgent(self, *, command: str, limit: int | None = None) -> Receipt:
         """Run what can't wait for a cheaper time."""
         return self._runs.run(Request(limit=limit), command=command, hold="all")
+
+    @cached_property
+    def stage_states(self) -> StageStates:
+        """The states of all stages as of a moment ago."""
+        needed = (self.plans, self.metrics)
+        return cast("StageStates", self._service("stage_states", "StageStates", *needed))
 
     @cached_property
     def table_totals(self) -> PublishedTotals:

@@ -54,3 +54,18 @@ def test_each_partition_knows_its_version(tides: Tides) -> None:
     # What it passed, not what is declared today.
     assert explain(facts, raw, day(0)).contract == "Raw 1.0.0"
     assert explain(facts, raw, day(1)).contract == "Raw 1.1.0"
+
+
+def test_the_last_attempts_at_a_stage(tmp_path: Path) -> None:
+    tides = Tides(tmp_path / "project")
+    tides.send(0)
+    tides.run()
+    tides.send(1)
+    tides.run()
+    with tides.open() as project:
+        found = project.history.last_attempts("raw", "prod", 10)
+        runs = [info.id for info in project.history.runs()]
+        assert [run for _, run, _ in found] == runs
+        assert [attempt.partition for _, _, attempt in found] == [day(1), day(0)]
+        assert len(project.history.last_attempts("raw", "prod", 1)) == 1
+        assert project.history.last_attempts("raw", "dev", 10) == []

@@ -191,10 +191,11 @@ def _stage_run(run: str, found: list[tuple[float, Attempt]]) -> StageRun:
     failed = [each for each in attempts if each.outcome in (Outcome.FAILED, Outcome.REFUSED)]
     retried = [each for each in attempts if each.outcome is Outcome.RETRIED]
     bad = (*failed, *retried)
+    done = [each for each in attempts if each.outcome in (Outcome.OK, Outcome.BOUND)]
     return StageRun(
         run=run,
         at=found[0][0],
-        done=len(attempts) - len(bad),
+        done=len(done),
         failed=len(failed),
         retried=len(retried),
         rows=sum(each.rows_out for each in attempts),

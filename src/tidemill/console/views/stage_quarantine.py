@@ -24,7 +24,7 @@ _ROW, _REASONS = "_row", "_reasons"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BrokenRule:
+class RuleCount:
     """A rule that quarantined rows broke; without `is_waivable` they can only be corrected or dropped."""
 
     rule: str
@@ -42,12 +42,12 @@ class RowRuling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldRows:
+class PartitionQuarantine:
     """A partition with quarantined rows or decisions on them, and what came of the decisions (`done`)."""
 
     partition: str
     rows: int
-    rules: tuple[BrokenRule, ...]
+    rules: tuple[RuleCount, ...]
     rulings: tuple[RowRuling, ...]
     done: str
     gone: int
@@ -63,7 +63,7 @@ class QuarantineList:
     stage: str
     kind: Kind
     is_declared: bool
-    partitions: tuple[HeldRows, ...]
+    partitions: tuple[PartitionQuarantine, ...]
     next: str
 
 
@@ -78,7 +78,7 @@ class QuarantinedPartitionView:
     stage: str
     kind: Kind
     is_declared: bool
-    held: HeldRows
+    held: PartitionQuarantine
     table: TableWindow
     reasons: tuple[str, ...]
     governed: bool
@@ -117,7 +117,7 @@ def list_quarantined(project: Project, stage: str, after: str = "") -> Quarantin
         stage=stage,
         kind=known.kind,
         is_declared=known.is_declared,
-        partitions=tuple(_held(each, never) for each in shown),
+        partitions=tuple(_partition_quarantine(each, never) for each in shown),
         next=shown[-1].partition if len(found) > len(shown) else "",
     )
 
@@ -133,7 +133,8 @@ def show_quarantined(
     known = space.known_stage(stage)
     found = _one(project, stage, partition)
     grants, workflow = space.grants, space.declared.name
-    table, reasons = TableWindow(columns=(), rows=(), first_column=0, total_columns=0), ()
+    table = TableWindow(columns=(), rows=(), first_column=0, total_columns=0)
+    reasons: tuple[str, ...] = ()
     if found.rows:
         rows = project.quarantine.rows(stage, partition)
         table, reasons = _window(rows.head(_FIRST_ROWS), 0)
@@ -141,7 +142,7 @@ def show_quarantined(
         stage=stage,
         kind=known.kind,
         is_declared=known.is_declared,
-        held=_held(found, project.quarantine.unwaivable(stage)),
+        held=_partition_quarantine(found, project.quarantine.unwaivable(stage)),
         table=table,
         reasons=reasons,
         governed=governs_releases(space),
@@ -198,13 +199,15 @@ def _one(project: Project, stage: str, partition: str) -> QuarantinedPartition:
     return found[0]
 
 
-def _held(found: QuarantinedPartition, never: frozenset[str]) -> HeldRows:
+def _partition_quarantine(
+    found: QuarantinedPartition, never: frozenset[str]
+) -> PartitionQuarantine:
     applied = len(found.rulings) - found.pending
-    return HeldRows(
+    return PartitionQuarantine(
         partition=found.partition,
         rows=found.rows,
         rules=tuple(
-            BrokenRule(rule=rule, rows=rows, is_waivable=rule not in never)
+            RuleCount(rule=rule, rows=rows, is_waivable=rule not in never)
             for rule, rows in found.reasons.items()
         ),
         rulings=tuple(

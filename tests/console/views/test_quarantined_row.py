@@ -1,0 +1,30 @@
+"""One quarantined row with its cells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.tides import LENIENT, Tides, day
+from tidemill.console.views.quarantined_row import show_quarantined_row
+from tidemill.core.errors import UsageError
+
+
+def test_broken_cells_come_first(tmp_path: Path) -> None:
+    tides = Tides(tmp_path / "project", LENIENT)
+    tides.send(0, (1.0, 2000.0))
+    tides.run()
+    with tides.open() as project:
+        found = show_quarantined_row(project, "raw", 0, day(0))
+        with pytest.raises(UsageError, match="no quarantined row 1: there are 1"):
+            show_quarantined_row(project, "raw", 1, day(0))
+    assert found.rules == ("value.max",)
+    assert [(cell.name, cell.text, cell.is_broken) for cell in found.cells] == [
+        ("value", "2000.0", True),
+        ("day", day(0), False),
+        ("id", "0", False),
+    ]
+    assert found.cells[0].terms == "<= 1000"
+    assert found.digest.startswith("r")
+    assert (found.obstacle, found.total_columns) == ("", 3)

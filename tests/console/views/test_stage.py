@@ -1,0 +1,50 @@
+"""One stage as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import in_labels, process
+from tidemill.console.views.stage import show_stage
+from tidemill.core.errors import UsageError
+from tidemill.project.project import open_project
+
+
+def test_what_it_reads_and_who_reads_it(built: Path) -> None:
+    with open_project(built) as project:
+        found = show_stage(project, "features")
+        model = show_stage(project, "demand")
+        with pytest.raises(UsageError, match="did you mean 'sales'"):
+            show_stage(project, "sale")
+    assert found.place == "bakery.py:60"
+    assert found.key_range == "2026-01-05 .. 2026-02-01 (28)"
+    assert [(each.stage, each.columns, each.ignored) for each in found.inputs] == [
+        ("sales", "date, shop, hour", "sold"),
+        ("weather", "date, temperature, rain", ""),
+    ]
+    assert len(found.inputs[0].files) == 5
+    assert found.inputs[0].more_files == 23
+    assert [each.stage for each in found.readers] == ["demand", "demand_scores", "forecast"]
+    assert found.contract is not None
+    assert found.contract.columns[0].read_by == ("demand", "demand_scores", "forecast")
+    assert (found.runs[0].done, found.runs[0].failed) == (28, 0)
+    assert len(found.calendar.days) == 28
+    assert [month.partitions for month in found.calendar.months] == [1, 27]
+    assert model.contract is None
+    assert [each.stage for each in model.inputs if each.is_direct] == ["features", "labels"]
+
+
+def test_a_stage_that_never_ran_and_one_that_fails(fresh: Path) -> None:
+    in_labels(fresh, "    raise ValueError('<b>no</b>')\n")
+    assert process("run", cwd=fresh).returncode == 1
+    with open_project(fresh) as project:
+        labels, demand = show_stage(project, "labels"), show_stage(project, "demand")
+    assert labels.row.state == "failed"
+    assert "<b>no</b>" in labels.row.detail
+    assert [problem.kind for problem in labels.row.problems] == ["failed stage"]
+    assert labels.runs[0].failed == 28
+    assert "<b>no</b>" in labels.runs[0].message
+    assert (demand.row.state, demand.row.partitions) == ("never run", 0)
+    assert [(run.done, run.failed) for run in demand.runs] == [(0, 0)]
