@@ -8,6 +8,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -31,6 +32,8 @@ from tidemill.serving.host_names import HostName, is_loopback
 _FILE = "console.json"
 _END_S = 3
 _BACKLOG = 512
+# Without a choice it is the first of so many ports that is free.
+_PORT, _PORTS = 8484, 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +96,7 @@ def run_console(
         )
         server.run(sockets=[listener])
     finally:
-        file.unlink(missing_ok=True)
+        _forget(file, url)
         listener.close()
         ledger.close()
 
@@ -123,19 +126,36 @@ class _ConsoleServer(uvicorn.Server):
 
 
 def _bind(chosen: ConsoleSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
+    """The chosen port, or the first of some that is free."""
+    if chosen.port is not None:
+        return _bind_port(chosen.host, chosen.port)
+    for port in range(_PORT, _PORT + _PORTS):
+        with suppress(UsageError):
+            return _bind_port(chosen.host, port)
+    return _bind_port(chosen.host, _PORT)
+
+
+def _bind_port(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((chosen.host, chosen.port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
         raise UsageError(
-            f"the console can't listen at {chosen.host} port {chosen.port}: {error.strerror or error}; "
+            f"the console can't listen at {host} port {port}: {error.strerror or error}; "
             "choose another one with --port, or [tool.tidemill.console] port"
         ) from error
     listener.listen(_BACKLOG)
     return listener
+
+
+def _forget(file: Path, url: str) -> None:
+    """Remove the file, unless another console wrote it since."""
+    with suppress(OSError, ValueError):
+        if json.loads(file.read_text(encoding="utf-8"))["url"] == url:
+            file.unlink()
 
 
 def _write_private(file: Path, document: object) -> None:
