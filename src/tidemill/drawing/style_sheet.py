@@ -64,6 +64,10 @@ _CHARTS = {
     **{f".day.heat-{n}": f"fill:var(--heat-{n});stroke:none" for n in range(6)},
     ".day.state": "fill:none;fill:var(--tint);stroke:currentColor",
     "a:focus-visible .day": "stroke:var(--focus);stroke-width:3",
+    ".segment": "stroke:currentColor;stroke-width:1",
+    "a:hover .label,a:hover .name,a:focus-visible .label,a:focus-visible .name": (
+        "text-decoration:underline;fill:var(--focus)"
+    ),
     ".spark": "fill:none;stroke:currentColor;stroke-width:1.5;stroke-linejoin:round",
     ".target": "fill:none;stroke:var(--line);stroke-width:1;stroke-dasharray:3 2",
     "a:hover .bar": "stroke-width:2",
