@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tidemill.project.scorecard import Scorecards
     from tidemill.project.stage_cases import StageCases
     from tidemill.project.statuses import Statuses
+    from tidemill.project.table_totals import PublishedTotals
     from tidemill.project.weekly_notes import WeeklyNotes
 
 
@@ -88,6 +89,11 @@ class OperationServices:
     def run_urgent(self, *, command: str, limit: int | None = None) -> Receipt:
         """Run what can't wait for a cheaper time."""
         return self._runs.run(Request(limit=limit), command=command, hold="all")
+
+    @cached_property
+    def table_totals(self) -> PublishedTotals:
+        """What each stage has published: partitions, rows, bytes."""
+        return cast("PublishedTotals", self._service("table_totals", "PublishedTotals"))
 
     @cached_property
     def scorecards(self) -> Scorecards:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
 from typing import Any, Protocol, TypeAlias
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -193,7 +193,8 @@ class Pages:
             return _refused(400, str(error))
         if action.guards:
             guarded = self._by_name[action.guards]
-            named = {name: arguments[name] for name in guarded.placeholders}
+            # What the decision is about, as the page named it.
+            named = {name: arguments[name] for name in guarded.parameters if name in arguments}
             seen = await self._console.projects.call(guarded, named, environment, caller.token)
             if seen.status != 200:
                 return seen
@@ -215,11 +216,11 @@ class Pages:
         told = document.get("told", "") if isinstance(document, dict) else ""
         self._console.sessions.leave_notice(session.id, told or action.done)
         found = {**given, **request.path_params}
-        parts = [
-            found[part[1:-1]] if part.startswith("{") else part for part in action.then.split("/")
-        ]
+        path, _, query = action.then.partition("?")
+        parts = [_filled(part, found) for part in path.split("/")]
+        wanted = {name: _filled(value, found) for name, value in parse_qsl(query)}
         url = page_url(environment_of(request))
-        return RedirectResponse(url(*filter(None, parts)), 303)
+        return RedirectResponse(url(*filter(None, parts), **wanted), 303)
 
     async def _drawn(
         self, request: Request, session: Session, resource: Resource, answer: ViewAnswer
@@ -293,6 +294,11 @@ class Pages:
     def _to_login(self, request: Request) -> Response:
         then = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/login?{urlencode({'then': then})}", 303)
+
+
+def _filled(part: str, arguments: Mapping[str, str]) -> str:
+    """A part of a page's address, or the argument for which it stands."""
+    return arguments.get(part[1:-1], "") if part.startswith("{") else part
 
 
 def _is_own(session: Session, sent: str) -> bool:
