@@ -17,6 +17,7 @@ from tidemill.console.io.app import open_app
 from tidemill.console.io.ledger_watch import LedgerWatch
 from tidemill.console.io.pages import Console
 from tidemill.console.io.projects import Projects
+from tidemill.console.io.shared_answers import SharedAnswers
 from tidemill.console.request_origin import AllowedHosts
 from tidemill.console.sessions import LoginLinks, Sessions
 from tidemill.core.errors import UsageError
@@ -66,9 +67,12 @@ def run_console(
     links = LoginLinks(secret)
     ledger = open_shared_ledger(settings, Redactor(configured_secrets(settings)))
     home = settings.root / settings.home
+    watch = LedgerWatch(ledger, home)
     console = Console(
-        projects=Projects(settings.root, workflow, chosen.idle),
-        watch=LedgerWatch(ledger, home),
+        projects=SharedAnswers(
+            Projects(settings.root, workflow, chosen.idle), seq=lambda: watch.seq
+        ),
+        watch=watch,
         sessions=Sessions(lambda: secrets.token_urlsafe(32), chosen.session),
         links=links,
         # Cookies of a host are sent to all its ports.

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
@@ -24,6 +24,7 @@ from tidemill.console.io.requests import (
     parse_form,
     read_body,
 )
+from tidemill.console.io.shared_answers import ViewCalls
 from tidemill.console.problems import PROBLEM, problem, title_of
 from tidemill.console.resource import Action, Resource, checked_arguments
 from tidemill.console.resources import NAVIGATION, RESOURCES, SHELL
@@ -37,21 +38,6 @@ Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 JSON = "application/json"
 # The fields of forms that are no arguments.
 _FORM_KEY, _VERSION = "form_key", "version"
-
-
-class ViewCalls(Protocol):
-    """Calls views of a project, in whatever process."""
-
-    async def call(
-        self, resource: Resource, arguments: Mapping[str, Any], environment: str, token: str
-    ) -> ViewAnswer:
-        """Call the view of a resource for the holder of a token, or this process's user without one."""
-
-    def end_idle(self) -> None:
-        """End what nobody needs now."""
-
-    def close(self) -> None:
-        """Close everything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
