@@ -38,8 +38,32 @@ RUNS = (
         needs_workflow=False,
     ),
 )
-RESOURCES: tuple[Resource, ...] = (*NOW, *RUNS)
-ACTIONS: tuple[Action, ...] = ()
+REVIEWS = (
+    Resource(
+        name="reviews",
+        path="/reviews",
+        view=f"{_VIEWS}.reviews:list_reviews",
+        template="reviews.html",
+        needs_workflow=False,
+    ),
+    Resource(
+        name="review",
+        path="/reviews/{review}",
+        view=f"{_VIEWS}.reviews:show_review",
+        template="review.html",
+    ),
+)
+REVIEW_ACTIONS = (
+    Action(
+        name="vote",
+        path="/reviews/{review}/votes",
+        view=f"{_VIEWS}.reviews:vote_on_review",
+        then="reviews/{review}",
+        guards="review",
+    ),
+)
+RESOURCES: tuple[Resource, ...] = (*NOW, *RUNS, *REVIEWS)
+ACTIONS: tuple[Action, ...] = (*REVIEW_ACTIONS,)
 # What every page shows around its own.
 SHELL = Resource(
     name="shell", path="/shell", view=f"{_VIEWS}.shell:show_shell", needs_workflow=False

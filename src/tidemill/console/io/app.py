@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tidemill.console.io.drawn_pages import STATIC
+from tidemill.console.io.drawn_pages import DRAWING_CSS, STATIC
 from tidemill.console.io.guard import Guard
 from tidemill.console.io.pages import JSON, Console, Pages
 from tidemill.console.io.requests import parse_form, read_body
@@ -25,6 +25,7 @@ from tidemill.console.request_origin import AllowedHosts
 from tidemill.console.resource import API
 from tidemill.console.resources import ACTIONS, RESOURCES, SHELL
 from tidemill.console.response_headers import FOR_EVER
+from tidemill.drawing.style_sheet import page_css
 
 # How often processes without work are looked for.
 _TEND_S = 5.0
@@ -158,7 +159,9 @@ class _OtherPages:
         )
 
     async def static(self, request: Request) -> Response:
-        """A file of the console."""
+        """A file of the console, or the style sheet of its drawings."""
+        if request.path_params["name"] == DRAWING_CSS:
+            return Response(page_css(), 200, {"Cache-Control": FOR_EVER}, "text/css")
         path = (STATIC / request.path_params["name"]).resolve()
         if STATIC not in path.parents or not path.is_file():
             return Response("there is no such file\n", 404)

@@ -151,7 +151,11 @@ class Pages:
                 action, request, Caller(token=session.token, session=session), given, version
             )
             if answer.status != 200:
-                return await self.refusal(request, session, answer.status, _detail(answer))
+                found = {**given, **request.path_params}
+                return await self.refusal(
+                    request, session, answer.status, _detail(answer),
+                    back=_next_page(action, found, request), written=given.get("reason", ""),
+                )  # fmt: skip
             return self._after(action, request, session, given, answer)
 
         return handle
@@ -200,12 +204,9 @@ class Pages:
         document = json.loads(answer.body)
         told = document.get("told", "") if isinstance(document, dict) else ""
         self._console.sessions.leave_notice(session.id, told or action.done)
-        found = {**given, **request.path_params}
-        parts = [
-            found[part[1:-1]] if part.startswith("{") else part for part in action.then.split("/")
-        ]
-        url = page_url(environment_of(request))
-        return RedirectResponse(url(*filter(None, parts)), 303)
+        return RedirectResponse(
+            _next_page(action, {**given, **request.path_params}, request), 303
+        )
 
     async def _drawn(
         self, request: Request, session: Session, resource: Resource, answer: ViewAnswer
@@ -226,13 +227,21 @@ class Pages:
         return _with_etag(request, body, "text/html; charset=utf-8")
 
     async def refusal(
-        self, request: Request, session: Session | None, status: int, detail: str
+        self,
+        request: Request,
+        session: Session | None,
+        status: int,
+        detail: str,
+        *,
+        back: str = "",
+        written: str = "",
     ) -> Response:
-        """A page that says why a request isn't answered."""
+        """A page that says why a request isn't answered, with a link `back` and the reason that was `written`."""
         shell = await self._shell(request, session) if session is not None else None
         body = self._draw(
             "refusal.html", request, session, shell,
             status=status, headline=title_of(status), detail=detail, seq=self._console.watch.seq,
+            back=back, written=written,
         )  # fmt: skip
         return Response(body, status, {"Cache-Control": "no-store"}, "text/html")
 
@@ -279,6 +288,19 @@ class Pages:
     def _to_login(self, request: Request) -> Response:
         then = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/login?{urlencode({'then': then})}", 303)
+
+
+def _next_page(action: Action, given: Mapping[str, str], request: Request) -> str:
+    """The page that follows an action, in the environment of its request; "" for one that none can have."""
+    try:
+        environment = environment_of(request)
+    except UsageError:
+        return ""
+    parts = [
+        given.get(part[1:-1], "") if part.startswith("{") else part
+        for part in action.then.split("/")
+    ]
+    return page_url(environment)(*filter(None, parts))
 
 
 def _is_own(session: Session, sent: str) -> bool:
