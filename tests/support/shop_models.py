@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import random
+import re
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
+import pytest
+
+from tests.support.commands import process
 
 FLOW = '''
 import polars as pl
@@ -125,15 +130,39 @@ def write_shops(folder: Path) -> Path:
     for number in range(DAYS):
         rows = []
         for shop in SHOPS:
-            for _ in range(1):
-                kind, price = chance.choice(["rye", "wheat", "spelt"]), chance.random() * 10
-                rain, late = chance.choice([None, chance.random()]), chance.random() < 0.3
-                sold = 50 - 3 * price + 5 * (kind == "rye") + 4 * late + chance.random()
-                rows.append(
-                    (FIRST + timedelta(number), shop, kind, price, rain, late, sold, sold > 40)
-                )
+            kind, price = chance.choice(["rye", "wheat", "spelt"]), chance.random() * 10
+            rain, late = chance.choice([None, chance.random()]), chance.random() < 0.3
+            sold = 50 - 3 * price + 5 * (kind == "rye") + 4 * late + chance.random()
+            day = FIRST + timedelta(number)
+            rows.append((day, shop, kind, price, rain, late, sold, sold > 40))
         names = ["day", "shop", "kind", "price", "rain", "open_late", "sold", "busy"]
         pl.DataFrame(rows, schema=names, orient="row").write_parquet(
             folder / "sales" / f"{number:02}.parquet"
         )
     return folder
+
+
+def retrain(folder: Path, rounds: int = 9) -> None:
+    """Train the model `demand` with other parameters, which asks people."""
+    flow = folder / "shop_models_flow.py"
+    text = flow.read_text()
+    flow.write_text(re.sub(r'"rounds": \d+, "scale"', f'"rounds": {rounds}, "scale"', text))
+    ended = process("run", "--train", "demand", cwd=folder)
+    assert "waits for review" in ended.stdout + ended.stderr, ended.stdout + ended.stderr
+
+
+@pytest.fixture(scope="session")
+def shops_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_shops(tmp_path_factory.mktemp("shops") / "shops")
+    ended = process("run", cwd=folder)
+    assert " approved" in ended.stdout + ended.stderr, ended.stdout + ended.stderr
+    retrain(folder)
+    return folder
+
+
+@pytest.fixture
+def shops(shops_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project after two runs: a review of `demand` is open, and `strict` was never live."""
+    shutil.copytree(shops_template, tmp_path / "shops")
+    monkeypatch.chdir(tmp_path / "shops")
+    return tmp_path / "shops"

@@ -63,7 +63,9 @@ def gain_chart(compared: Iterable[Compared], metric: str) -> Chart | None:
             RowChart(rows=rows, axis=Axis(label="worse | better", zero=True), markers=[_ZERO])
         ),
         description=f"Gain in {metric}: "
-        + "; ".join(f"{each['slice'] or 'all rows'} {each['gain']:+.4g}" for each in known[:_MOST_ROWS]),
+        + "; ".join(
+            f"{each['slice'] or 'all rows'} {each['gain']:+.4g}" for each in known[:_MOST_ROWS]
+        ),
         notes=(f"{plural(left, 'slice')} with a greater gain not drawn.",) if left else (),
     )
 

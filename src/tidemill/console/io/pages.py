@@ -218,9 +218,7 @@ class Pages:
         document = json.loads(answer.body)
         told = document.get("told", "") if isinstance(document, dict) else ""
         self._console.sessions.leave_notice(session.id, told or action.done)
-        return RedirectResponse(
-            _next_page(action, {**given, **request.path_params}, request), 303
-        )
+        return RedirectResponse(_next_page(action, {**given, **request.path_params}, request), 303)
 
     async def _drawn(
         self, request: Request, session: Session, resource: Resource, answer: ViewAnswer
