@@ -40,7 +40,7 @@ def score_charts(cards: Mapping[str, Card]) -> list[Chart]:
     return found
 
 
-def gain_chart(compared: Iterable[Compared], metric: str) -> Chart | None:
+def gain_chart(compared: Iterable[Compared], metric: str, version: str) -> Chart | None:
     """Draw by how much a version is better in a metric: over all rows, then of each slice, the worst first."""
     known = [each for each in compared if each["metric"] == metric and each["gain"] is not None]
     if not known:
@@ -58,7 +58,7 @@ def gain_chart(compared: Iterable[Compared], metric: str) -> Chart | None:
     left = len(known) - len(rows)
     return Chart(
         title=f"Gain in {metric}",
-        subtitle="right of zero the candidate is better; 95 % intervals over days where they are known",
+        subtitle=f"right of zero {version} is better; whiskers are 95 % intervals over days",
         drawing=draw_dots(
             RowChart(rows=rows, axis=Axis(label="worse | better", zero=True), markers=[_ZERO])
         ),
@@ -85,7 +85,7 @@ def moved_chart(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Chart 
         if None in pair:
             return None
         values = [Measured(value=each) for each in pair if each is not None]
-        drawn.append(LabelledRow(label=", ".join(row[:live])[:_MOST_LETTERS], values=values))
+        drawn.append(LabelledRow(label=_label(row[:live]), values=values))
     if not drawn:
         return None
     series = [
@@ -93,7 +93,7 @@ def moved_chart(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Chart 
         RowSeries(name="candidate", hue=HUES[0]),
     ]
     return Chart(
-        title="Predictions that move most",
+        title="The same rows by both versions",
         drawing=draw_dots(RowChart(rows=drawn, series=series, axis=Axis(label="prediction"))),
         description="Of each row the prediction of the live version and of the candidate: "
         + "; ".join(f"{row[live]} to {row[candidate]}" for row in rows[:_MOST_ROWS]),
@@ -170,6 +170,16 @@ def _scores(card: Card) -> Scores:
 
 def _numbers(values: Iterable[float | None]) -> tuple[float, ...]:
     return tuple(nan if value is None else value for value in values)
+
+
+def _label(cells: Sequence[str]) -> str:
+    """As many of the first cells as have space."""
+    found = cells[0]
+    for cell in cells[1:]:
+        if len(found) + len(cell) > _MOST_LETTERS:
+            break
+        found = f"{found}, {cell}"
+    return found
 
 
 def _number(text: str) -> float | None:

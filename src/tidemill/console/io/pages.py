@@ -20,6 +20,7 @@ from tidemill.console.io.requests import (
     arguments_of,
     bearer_of,
     environment_of,
+    gather_members,
     parse_document,
     parse_form,
     read_body,
@@ -151,7 +152,7 @@ class Pages:
             if session is None:
                 return self._to_login(request)
             try:
-                given = parse_form(await read_body(request))
+                given = gather_members(parse_form(await read_body(request)))
             except TooLarge:
                 return await self.refusal(request, session, 413, "what was sent is too large")
             except UsageError as error:
@@ -170,6 +171,8 @@ class Pages:
                     request, session, answer.status, _detail(answer),
                     back=_next_page(action, found, request), written=given.get("reason", ""),
                 )  # fmt: skip
+            if action.template:
+                return await self._drawn(request, session, action, answer)
             return self._after(action, request, session, given, answer)
 
         return handle
