@@ -205,7 +205,7 @@ def test_an_edge_between_nodes_is_quiet_if_one_of_them_is() -> None:
     nodes = [*chain("a", "b"), Node(name="c", label="c", quiet=True)]
     root = parsed(Graph(nodes=nodes, edges=[("a", "b"), ("b", "c")]))
     kinds = [path.get("class") for path in root.iter(f"{SVG}path")]
-    assert kinds == ["edge", "head", "edge quiet", "head"]
+    assert kinds == ["edge", "head", "edge quiet", "head quiet"]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ class Chart:
     @property
     def svg(self) -> str:
         """The chart as an SVG document, which needs nothing else; the same chart gives the same text."""
-        whole = self._captioned()
+        whole = self._with_captions()
         # Several charts may be parts of one page, where ids are unique.
         prefix = f"tm-{fingerprint('chart', whole.markup)[:12]}"
         return document(
@@ -41,7 +41,7 @@ class Chart:
     def page_element(self, prefix: str) -> str:
         """The chart as an element of a page with `page_css`; `prefix` makes its ids unique there."""
         return page_element(
-            self._captioned(), prefix=prefix, title=self.title, description=self.description
+            self._with_captions(), prefix=prefix, title=self.title, description=self.description
         )
 
     def _repr_svg_(self) -> str:
@@ -50,7 +50,7 @@ class Chart:
     def _repr_html_(self) -> str:
         return f'<div class="tidemill">{self.svg}</div>'
 
-    def _captioned(self) -> Drawing:
+    def _with_captions(self) -> Drawing:
         width = self.drawing.width
         captions = [
             *_lines(self.title, "title", TITLE_SIZE, _TITLE_LINE, width),

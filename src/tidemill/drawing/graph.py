@@ -57,7 +57,11 @@ def draw_graph(graph: Graph) -> Drawing:
         )
     )
     lines = [
-        edge_markup(line, head, quiet=graph.nodes[source].quiet or graph.nodes[target].quiet)
+        edge_markup(
+            line,
+            head,
+            css="quiet" if graph.nodes[source].quiet or graph.nodes[target].quiet else "",
+        )
         for (source, target), line, head in zip(edges, layout.lines, layout.heads, strict=True)
     ]
     slots = _slots(graph.nodes)
@@ -87,12 +91,10 @@ def numbered_edges(names: Sequence[str], edges: Iterable[tuple[str, str]]) -> li
     return [(numbers[source], numbers[target]) for source, target in found]
 
 
-def edge_markup(line: str, head: str, *, quiet: bool) -> str:
-    """An edge with its arrow head."""
-    return (
-        f'<path class="{"edge quiet" if quiet else "edge"}" d="{line}"/>'
-        f'<path class="head" d="{head}"/>'
-    )
+def edge_markup(line: str, head: str, *, css: str) -> str:
+    """An edge with its arrow head, in a CSS class."""
+    more = f" {css}" if css else ""
+    return f'<path class="edge{more}" d="{line}"/><path class="head{more}" d="{head}"/>'
 
 
 def _node_size(nodes: Sequence[Node], width: float) -> Point:

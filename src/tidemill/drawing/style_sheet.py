@@ -67,6 +67,13 @@ _GRAPHS = {
     ".quiet .box": "fill:var(--panel);stroke:var(--frame);stroke-width:1",
     ".quiet .heading": "fill:var(--soft);font-weight:500",
     ".quiet .kind": "fill:var(--soft)",
+    ".edge.lit": "stroke:var(--ink);stroke-width:2.5",
+    ".head.lit": "fill:var(--ink)",
+    ".lit .box": "stroke-width:3",
+    ".stack": "fill:none;stroke:currentColor;stroke-width:1.5;stroke-linecap:round",
+    "a:hover .box": "stroke-width:2.5",
+    "a:focus-visible": "outline:none",
+    "a:focus-visible .box": "stroke:var(--focus);stroke-width:3.5",
     ".edge.quiet": "stroke-width:1;stroke-dasharray:3 3",
 }
 _COLOURS = {
@@ -92,7 +99,7 @@ def page_css() -> str:
 
     Each rule is scoped to the elements that `page_element` returns.
     """
-    rules = (f"{_scoped(selector)}{{{rule}}}" for selector, rule in _RULES.items())
+    rules = (f"{_in_scope(selector)}{{{rule}}}" for selector, rule in _RULES.items())
     return "".join([theme_css(), f".{SCOPE}{{{_ROOT}}}", *rules])
 
 
@@ -100,7 +107,7 @@ def document_style(markup: str) -> str:
     """The style sheet of a document with this markup; it affects nothing else on a page."""
     known = dict(colours(dark=False))
     rules = "".join(
-        f"{_scoped(selector)}{{{_with_fallbacks(rule, known)}}}"
+        f"{_in_scope(selector)}{{{_with_fallbacks(rule, known)}}}"
         for selector, rule in _used_rules(markup)
     )
     light, dark = (variables(dark=scheme, used_in=rules) for scheme in (False, True))
@@ -129,7 +136,7 @@ def _with_fallbacks(rule: str, known: Mapping[str, str]) -> str:
     return _VARIABLE.sub(with_colour, rule)
 
 
-def _scoped(selector: str) -> str:
+def _in_scope(selector: str) -> str:
     return ",".join(f".{SCOPE} {each}" for each in selector.split(","))
 
 

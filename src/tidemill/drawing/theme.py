@@ -77,10 +77,10 @@ def variables(*, dark: bool, used_in: str = "") -> str:
 
 def colours(*, dark: bool) -> Mapping[str, str]:
     """Each colour by the name of its variable; the one behind a hue or status ends in `-tint`."""
-    return dict(_named(int(dark)))
+    return dict(_colour_pairs(int(dark)))
 
 
-def _named(scheme: int) -> Iterator[tuple[str, str]]:
+def _colour_pairs(scheme: int) -> Iterator[tuple[str, str]]:
     for name, pair in {**_PAGE, **_HEAT}.items():
         yield name, pair[scheme]
     for name, four in {**_HUES, **_STATUSES}.items():
