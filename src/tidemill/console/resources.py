@@ -38,7 +38,22 @@ RUNS = (
         needs_workflow=False,
     ),
 )
-RESOURCES: tuple[Resource, ...] = (*NOW, *RUNS)
+WORKFLOW = (
+    Resource(
+        name="workflow",
+        path="/workflow",
+        view=f"{_VIEWS}.workflow:show_workflow",
+        template="workflow.html",
+    ),
+    Resource(
+        name="stage-log",
+        path="/stages/{stage}/log",
+        view=f"{_VIEWS}.workflow:show_stage_log",
+        template="run_log.html",
+        needs_workflow=False,
+    ),
+)
+RESOURCES: tuple[Resource, ...] = (*NOW, *RUNS, *WORKFLOW)
 ACTIONS: tuple[Action, ...] = ()
 # What every page shows around its own.
 SHELL = Resource(

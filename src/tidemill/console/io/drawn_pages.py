@@ -12,8 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tidemill.console.command_pages import page_of_command
+from tidemill.console.drawn_graphs import workflow_svg
 from tidemill.core.counts import money_text, plural
-from tidemill.core.figures import approximate_seconds, count, seconds, size
+from tidemill.core.figures import age, approximate_seconds, count, seconds, size
 from tidemill.core.partition import shown_key
 from tidemill.core.printable import printable_lines
 from tidemill.governance.page_html import html_prose
@@ -38,6 +39,7 @@ def open_templates() -> Environment:
     found.filters |= {
         "count": count,
         "size": size,
+        "age": age,
         "seconds": seconds,
         "about_seconds": approximate_seconds,
         "money": money_text,
@@ -47,7 +49,11 @@ def open_templates() -> Environment:
         "when": time_element,
         "day": lambda at: datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d"),
     }
-    found.globals |= {"static": static_url, "page_of_command": page_of_command}
+    found.globals |= {
+        "static": static_url,
+        "page_of_command": page_of_command,
+        "workflow_svg": workflow_svg,
+    }
     return found
 
 
