@@ -17,7 +17,7 @@ from starlette.responses import FileResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from tidemill.console.io.drawn_pages import STATIC
-from tidemill.console.io.guard import Guard
+from tidemill.console.io.guard import RequestGuard
 from tidemill.console.io.pages import JSON, Console, Pages
 from tidemill.console.io.requests import parse_form, read_body
 from tidemill.console.openapi import openapi_document
@@ -55,7 +55,7 @@ def open_app(console: Console, hosts: AllowedHosts) -> Starlette:
     return Starlette(
         routes=routes,
         middleware=[
-            Middleware(Guard, hosts=hosts),
+            Middleware(RequestGuard, hosts=hosts),
             Middleware(GZipMiddleware, minimum_size=_COMPRESSED),
         ],
         exception_handlers={404: others.missing, 405: others.missing},

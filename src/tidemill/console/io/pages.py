@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -15,7 +15,6 @@ from starlette.responses import RedirectResponse, Response
 
 from tidemill.console.io.drawn_pages import etag_of, open_templates, page_url
 from tidemill.console.io.ledger_watch import LedgerWatch
-from tidemill.console.io.projects import Projects
 from tidemill.console.io.requests import (
     TooLarge,
     arguments_of,
@@ -40,8 +39,23 @@ JSON = "application/json"
 _FORM_KEY, _VERSION = "form_key", "version"
 
 
+class ViewCalls(Protocol):
+    """Calls views of a project, in whatever process."""
+
+    async def call(
+        self, resource: Resource, arguments: Mapping[str, Any], environment: str, token: str
+    ) -> ViewAnswer:
+        """Call the view of a resource for the holder of a token, or this process's user without one."""
+
+    def end_idle(self) -> None:
+        """End what nobody needs now."""
+
+    def close(self) -> None:
+        """Close everything."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class PageCaller:
     """Who asks: the holder of a `token`, or who logged in; without a session it came with the request."""
 
     token: str = field(default="", repr=False)
@@ -52,7 +66,7 @@ class Caller:
 class Console:
     """The parts of a running console; `cookie` is the name of the one that tells who asks."""
 
-    projects: Projects
+    projects: ViewCalls
     watch: LedgerWatch
     sessions: Sessions
     links: LoginLinks
@@ -64,13 +78,13 @@ class Console:
         """The session of a request, if somebody is logged in."""
         return self.sessions.find(request.cookies.get(self.cookie, ""), time.time())
 
-    def caller_of(self, request: Request) -> Caller | None:
+    def caller_of(self, request: Request) -> PageCaller | None:
         """Who asks; None if nobody says so."""
         token = bearer_of(request)
         if token:
-            return Caller(token=token)
+            return PageCaller(token=token)
         session = self.session_of(request)
-        return None if session is None else Caller(token=session.token, session=session)
+        return None if session is None else PageCaller(token=session.token, session=session)
 
 
 class Pages:
@@ -130,7 +144,7 @@ class Pages:
         return handle
 
     def form(self, action: Action) -> Handler:
-        """The handler of a form: what was done is told on the page that follows, what failed on one of its own."""
+        """The handler of a form: the page that follows tells what was done, or why it wasn't."""
 
         async def handle(request: Request) -> Response:
             session = self._console.session_of(request)
@@ -148,7 +162,7 @@ class Pages:
                 )
             version = given.pop(_VERSION, "")
             answer = await self._act(
-                action, request, Caller(token=session.token, session=session), given, version
+                action, request, PageCaller(token=session.token, session=session), given, version
             )
             if answer.status != 200:
                 return await self.refusal(request, session, answer.status, _detail(answer))
@@ -156,7 +170,7 @@ class Pages:
 
         return handle
 
-    async def _read(self, resource: Resource, request: Request, caller: Caller) -> ViewAnswer:
+    async def _read(self, resource: Resource, request: Request, caller: PageCaller) -> ViewAnswer:
         try:
             arguments = checked_arguments(resource, arguments_of(request))
             environment = environment_of(request)
@@ -168,7 +182,7 @@ class Pages:
         self,
         action: Action,
         request: Request,
-        caller: Caller,
+        caller: PageCaller,
         given: Mapping[str, object],
         version: str,
     ) -> ViewAnswer:

@@ -80,7 +80,7 @@ def run_console(
     )
     try:
         link = f"{url}/?link={links.make(secrets.token_urlsafe(9), time.time())}"
-        server = _Server(
+        server = _ConsoleServer(
             uvicorn.Config(
                 open_app(console, hosts),
                 log_level="warning",
@@ -111,7 +111,7 @@ def new_link(settings: Settings) -> str:
     return f"{found['url']}/?link={links.make(secrets.token_urlsafe(9), time.time())}"
 
 
-class _Server(uvicorn.Server):
+class _ConsoleServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
         super().__init__(config)
         self._tell = started
