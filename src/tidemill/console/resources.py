@@ -53,8 +53,42 @@ WORKFLOW = (
         needs_workflow=False,
     ),
 )
-RESOURCES: tuple[Resource, ...] = (*NOW, *RUNS, *WORKFLOW)
-ACTIONS: tuple[Action, ...] = ()
+PLAN = (
+    Resource(
+        name="plan",
+        path="/plan",
+        view=f"{_VIEWS}.plan:show_plan",
+        template="plan.html",
+    ),
+    Resource(
+        name="plan-reasons",
+        path="/plan/{stage}",
+        view=f"{_VIEWS}.plan:show_reasons",
+        template="plan_reasons.html",
+    ),
+    Resource(
+        name="promotion",
+        path="/promote",
+        view=f"{_VIEWS}.promotion:show_promotion",
+        template="promotion.html",
+    ),
+)
+PLAN_ACTIONS = (
+    Action(
+        name="start-run",
+        path="/plan/run",
+        view=f"{_VIEWS}.plan:start_planned_run",
+        then="runs/{run}",
+    ),
+    Action(
+        name="start-promotion",
+        path="/promote/{source}",
+        view=f"{_VIEWS}.promotion:start_promotion",
+        then="runs/{run}",
+    ),
+)
+RESOURCES: tuple[Resource, ...] = (*NOW, *RUNS, *WORKFLOW, *PLAN)
+ACTIONS: tuple[Action, ...] = (*PLAN_ACTIONS,)
 # What every page shows around its own.
 SHELL = Resource(
     name="shell", path="/shell", view=f"{_VIEWS}.shell:show_shell", needs_workflow=False
