@@ -73,6 +73,26 @@ PLAN = (
         template="promotion.html",
     ),
 )
+LINEAGE = (
+    Resource(
+        name="lineage",
+        path="/lineage",
+        view=f"{_VIEWS}.lineage:show_lineage",
+        template="lineage.html",
+    ),
+    Resource(
+        name="column-lineage",
+        path="/lineage/{stage}/{column}",
+        view=f"{_VIEWS}.lineage:show_column_lineage",
+        template="column_lineage.html",
+    ),
+    Resource(
+        name="explain",
+        path="/stages/{stage}/explain",
+        view=f"{_VIEWS}.explain:explain_stage",
+        template="explain.html",
+    ),
+)
 PLAN_ACTIONS = (
     Action(
         name="start-run",
@@ -87,7 +107,7 @@ PLAN_ACTIONS = (
         then="runs/{run}",
     ),
 )
-RESOURCES: tuple[Resource, ...] = (*NOW, *RUNS, *WORKFLOW, *PLAN)
+RESOURCES: tuple[Resource, ...] = (*NOW, *RUNS, *WORKFLOW, *PLAN, *LINEAGE)
 ACTIONS: tuple[Action, ...] = (*PLAN_ACTIONS,)
 # What every page shows around its own.
 SHELL = Resource(

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tidemill.console.command_pages import page_of_command
-from tidemill.console.drawn_graphs import workflow_svg
+from tidemill.console.drawn_graphs import column_svg, workflow_svg
 from tidemill.core.counts import money_text, plural
 from tidemill.core.figures import age, approximate_seconds, count, seconds, size
 from tidemill.core.partition import shown_key
@@ -53,6 +53,7 @@ def open_templates() -> Environment:
         "static": static_url,
         "page_of_command": page_of_command,
         "workflow_svg": workflow_svg,
+        "column_svg": column_svg,
     }
     return found
 
