@@ -8,7 +8,7 @@ from math import inf
 
 from tidemill.drawing.layers import Layers
 
-_ROUNDS = 16
+_ROUNDS = 6
 # Long edges should be straight, so a link between dummies pulls hardest.
 _PULL_BETWEEN_DUMMIES, _PULL_OF_DUMMY, _PULL = 40.0, 2.0, 1.0
 
@@ -34,9 +34,12 @@ def place_nodes(layers: Layers, sizes: Sequence[float], gap: float) -> list[floa
         for node, start in zip(layer, starts, strict=True):
             centres[node] = start - starts[-1] / 2
     above, below, both = _pulls(layers, len(sizes))
+    rows = [*zip(layers.order, distances, strict=True)]
     for step in range(_ROUNDS):
-        pulls = both if step >= _ROUNDS - 2 else below if step % 2 else above
-        for layer, apart in zip(layers.order, distances, strict=True):
+        # First to the neighbours that have just moved, then to all.
+        up = step % 2 == 1
+        pulls = both if step >= _ROUNDS // 2 else below if up else above
+        for layer, apart in reversed(rows) if up else rows:
             _pull(layer, apart, pulls, centres)
     _straighten(layers, distances, centres)
     first = min((at - size / 2 for at, size in zip(centres, sizes, strict=True)), default=0.0)
