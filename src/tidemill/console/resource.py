@@ -107,6 +107,9 @@ def checked_arguments(resource: Resource, given: Mapping[str, object]) -> dict[s
 
 
 def _as_kind(parameter: Parameter, value: object) -> Any:
+    if value == "" and parameter.kind != "str" and not parameter.is_required:
+        # A field of a form that was left empty.
+        return parameter.default
     try:
         return _READERS[parameter.kind](value)
     except (KeyError, OverflowError, TypeError, ValueError):

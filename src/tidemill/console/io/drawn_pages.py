@@ -15,11 +15,12 @@ from markupsafe import Markup, escape
 
 from tidemill.console.column_figures import picture_of_shares
 from tidemill.console.command_pages import page_of_command
+from tidemill.console.drawn_graphs import column_svg, workflow_svg
 from tidemill.console.io.assets import static_url
 from tidemill.console.partition_calendar import picture_of_days
 from tidemill.console.score_drawings import gain_chart, moved_chart, score_charts
 from tidemill.core.counts import money_text, plural
-from tidemill.core.figures import approximate_seconds, count, seconds, size
+from tidemill.core.figures import age, approximate_seconds, count, seconds, size
 from tidemill.core.partition import shown_key
 from tidemill.core.printable import printable_lines
 from tidemill.drawing.chart import Chart
@@ -47,6 +48,7 @@ def open_templates() -> Environment:
     found.filters |= {
         "count": count,
         "size": size,
+        "age": age,
         "seconds": seconds,
         "about_seconds": approximate_seconds,
         "span": format_age,
@@ -70,6 +72,8 @@ def open_templates() -> Environment:
         "score_charts": score_charts,
         "gain_chart": gain_chart,
         "moved_chart": moved_chart,
+        "workflow_svg": workflow_svg,
+        "column_svg": column_svg,
     }
     return found
 

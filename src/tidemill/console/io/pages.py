@@ -206,9 +206,9 @@ class Pages:
         answer: ViewAnswer,
     ) -> Response:
         document = json.loads(answer.body)
-        told = document.get("told", "") if isinstance(document, dict) else ""
-        self._console.sessions.leave_notice(session.id, told or action.done)
-        return RedirectResponse(_next_page(action, {**given, **request.path_params}, request), 303)
+        self._console.sessions.leave_notice(session.id, document.get("told") or action.done)
+        found = {**document, **given, **request.path_params}
+        return RedirectResponse(_next_page(action, found, request), 303)
 
     async def _drawn(
         self, request: Request, session: Session, resource: Resource, answer: ViewAnswer
