@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tidemill.console.operations_resources import OPERATION_ACTIONS, OPERATIONS
 from tidemill.console.resource import Action, Resource
 
 _VIEWS = "tidemill.console.views"
@@ -38,8 +39,8 @@ RUNS = (
         needs_workflow=False,
     ),
 )
-RESOURCES: tuple[Resource, ...] = (*NOW, *RUNS)
-ACTIONS: tuple[Action, ...] = ()
+RESOURCES: tuple[Resource, ...] = (*NOW, *RUNS, *OPERATIONS)
+ACTIONS: tuple[Action, ...] = (*OPERATION_ACTIONS,)
 # What every page shows around its own.
 SHELL = Resource(
     name="shell", path="/shell", view=f"{_VIEWS}.shell:show_shell", needs_workflow=False

@@ -198,9 +198,8 @@ class Pages:
         answer: ViewAnswer,
     ) -> Response:
         document = json.loads(answer.body)
-        told = document.get("told", "") if isinstance(document, dict) else ""
-        self._console.sessions.leave_notice(session.id, told or action.done)
-        found = {**given, **request.path_params}
+        self._console.sessions.leave_notice(session.id, document.get("told") or action.done)
+        found = {**document, **given, **request.path_params}
         parts = [
             found[part[1:-1]] if part.startswith("{") else part for part in action.then.split("/")
         ]
