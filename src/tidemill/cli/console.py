@@ -18,7 +18,7 @@ from tidemill.core.extras import install_command
 from tidemill.project.settings import find_settings
 
 if TYPE_CHECKING:
-    from tidemill.console.io.server import RunningConsole
+    from tidemill.console.server import RunningConsole
 
 
 @click.command()
@@ -38,7 +38,7 @@ def console(link: bool, **given: Any) -> None:
     at = project_location()
     settings = find_settings(Path(at.project).resolve(), at.workflow)
     try:
-        server = import_module("tidemill.console.io.server")
+        server = import_module("tidemill.console.server")
     except ModuleNotFoundError as error:
         raise UsageError(
             f"the console needs {error.name}: {install_command(error.name or '')}"

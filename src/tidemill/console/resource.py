@@ -87,7 +87,8 @@ def read_parameters(view: str) -> Mapping[str, Parameter]:
     for name, each in [*inspect.signature(load_view(view)).parameters.items()][1:]:
         is_required = each.default is inspect.Parameter.empty
         default = None if is_required else each.default
-        found[name] = Parameter(name, str(each.annotation), default, is_required)
+        kind = getattr(each.annotation, "__name__", each.annotation)
+        found[name] = Parameter(name, kind, default, is_required)
     return found
 
 

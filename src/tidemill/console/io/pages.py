@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -15,7 +15,6 @@ from starlette.responses import RedirectResponse, Response
 
 from tidemill.console.io.drawn_pages import etag_of, open_templates, page_url
 from tidemill.console.io.ledger_watch import LedgerWatch
-from tidemill.console.io.projects import Projects
 from tidemill.console.io.requests import (
     TooLarge,
     arguments_of,
@@ -40,6 +39,21 @@ JSON = "application/json"
 _FORM_KEY, _VERSION = "form_key", "version"
 
 
+class ViewCalls(Protocol):
+    """Calls views of a project, in whatever process."""
+
+    async def call(
+        self, resource: Resource, arguments: Mapping[str, Any], environment: str, token: str
+    ) -> ViewAnswer:
+        """Call the view of a resource for the holder of a token, or this process's user without one."""
+
+    def end_idle(self) -> None:
+        """End what nobody needs now."""
+
+    def close(self) -> None:
+        """Close everything."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """Who asks: the holder of a `token`, or who logged in; without a session it came with the request."""
@@ -52,7 +66,7 @@ class Caller:
 class Console:
     """The parts of a running console; `cookie` is the name of the one that tells who asks."""
 
-    projects: Projects
+    projects: ViewCalls
     watch: LedgerWatch
     sessions: Sessions
     links: LoginLinks
@@ -130,7 +144,7 @@ class Pages:
         return handle
 
     def form(self, action: Action) -> Handler:
-        """The handler of a form: what was done is told on the page that follows, what failed on one of its own."""
+        """The handler of a form: the page that follows tells what was done, or why it wasn't."""
 
         async def handle(request: Request) -> Response:
             session = self._console.session_of(request)

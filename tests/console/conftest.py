@@ -1,0 +1,17 @@
+"""The console of the bakery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.console import Visitor
+
+
+@pytest.fixture
+def visitor(built: Path) -> Iterator[Visitor]:
+    """Somebody who looks at the bakery after its first run."""
+    with Visitor(built) as found:
+        yield found

@@ -1,0 +1,208 @@
+"""Who gets in, what every page has, and how pages and the API answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.support.commands import in_labels, process, tidemill
+from tests.support.console import Visitor
+from tidemill.console.resources import ACTIONS, NAVIGATION, RESOURCES
+from tidemill.console.response_headers import POLICY
+from tidemill.project.project import open_project
+
+
+def test_the_page_of_now_says_how_it_is(visitor: Visitor) -> None:
+    page = visitor.page("/now")
+    assert "bakery in prod" in page.words
+    assert "Nothing is wrong." in page.words
+    assert "Time to deliver changes" in page.words
+
+
+def test_the_api_has_what_the_page_shows(visitor: Visitor) -> None:
+    found = visitor.api("/now")
+    assert found["status"]["wrong"] == []
+    assert [each["name"] for each in found["numbers"]] == ["deliver", "cost", "recover", "fresh"]
+    [run] = visitor.api("/runs")["runs"]
+    assert run["id"] in visitor.page("/runs").words
+    assert visitor.api("/runs/last")["run"] == run
+
+
+@pytest.mark.parametrize("path", [resource.path for resource in RESOURCES if resource.template])
+def test_nobody_sees_a_page_without_logging_in(built: Path, path: str) -> None:
+    with Visitor(built, is_logged_in=False) as stranger:
+        answer = stranger.client.get(path.replace("{", "").replace("}", ""))
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/login?then=")
+
+
+def test_nobody_reads_the_api_or_acts_without_a_token(built: Path) -> None:
+    with Visitor(built, is_logged_in=False) as stranger:
+        for resource in RESOURCES:
+            assert stranger.client.get(f"/api/v1{resource.path}").status_code == 401
+        for action in ACTIONS:
+            assert stranger.client.post(f"/api/v1{action.path}").status_code == 401
+            assert stranger.client.post(action.path).status_code == 303
+        assert stranger.client.get("/events").status_code == 204
+
+
+def test_a_link_logs_in_once(built: Path) -> None:
+    with Visitor(built, is_logged_in=False) as visitor:
+        code = visitor.links.make("nonce", 4e9)
+        first = visitor.client.get(f"/?link={code}")
+        assert first.headers["location"] == "/now"
+        cookie = first.headers["set-cookie"]
+        assert "HttpOnly" in cookie
+        assert "SameSite=lax" in cookie
+        visitor.client.cookies.clear()
+        second = visitor.client.get(f"/?link={code}")
+        assert second.status_code == 403
+        assert "this link was used or is too old" in second.text
+
+
+def test_a_token_logs_in_and_leads_to_where_one_was_going(built: Path) -> None:
+    with open_project(built) as project:
+        token = project.tokens.create("ben", scopes=["read"]).text
+    with Visitor(built, is_logged_in=False) as visitor:
+        sent = urlencode({"token": token, "then": "/runs?limit=3"})
+        answer = visitor.client.post("/login", content=sent)
+        assert answer.headers["location"] == "/runs?limit=3"
+        assert "ben" in visitor.page("/now").words
+
+
+@pytest.mark.parametrize(
+    "then", ["https://evil.example", "//evil.example", "/\\evil.example", "now", ""]
+)
+def test_logging_in_leads_to_no_other_site(built: Path, then: str) -> None:
+    with open_project(built) as project:
+        token = project.tokens.create("ben", scopes=["read"]).text
+    with Visitor(built, is_logged_in=False) as visitor:
+        answer = visitor.client.post("/login", content=urlencode({"token": token, "then": then}))
+        assert answer.headers["location"] == "/now"
+
+
+def test_attempts_to_log_in_are_limited(built: Path) -> None:
+    with Visitor(built, is_logged_in=False) as visitor:
+        sent = urlencode({"token": "tm_0000000000_" + "a" * 32})
+        found = [visitor.client.post("/login", content=sent) for _ in range(6)]
+        assert [each.status_code for each in found] == [403] * 5 + [429]
+        assert int(found[-1].headers["retry-after"]) > 0
+        assert "holds no token of this home" in found[0].text
+
+
+def test_a_revoked_token_ends_its_session(built: Path) -> None:
+    with open_project(built) as project:
+        made = project.tokens.create("ben", scopes=["read"])
+        with Visitor(built, token=made.text) as visitor:
+            visitor.page("/now")
+            project.tokens.revoke(made.issued.token.id, reason="left")
+            assert "revoked" in visitor.page("/now", 403).words
+
+
+def test_a_token_opens_the_api(built: Path) -> None:
+    with open_project(built) as project:
+        made = project.tokens.create("ben", scopes=["read"])
+    with Visitor(built, is_logged_in=False) as visitor:
+        sent = {"Authorization": f"Bearer {made.text}"}
+        assert visitor.client.get("/api/v1/runs", headers=sent).json()["runs"]
+        sent = {"Authorization": "Bearer tm_0000000000_nothing"}
+        assert visitor.client.get("/api/v1/runs", headers=sent).status_code == 403
+
+
+def test_logging_out_needs_the_key_of_the_form(visitor: Visitor) -> None:
+    id = visitor.client.cookies["tidemill"]
+    page = visitor.page("/now")
+    for key, is_there in (("another", True), (page.field("form_key"), False)):
+        visitor.client.cookies["tidemill"] = id
+        visitor.client.post("/logout", content=urlencode({"form_key": key}))
+        assert (visitor.console.sessions.find(id, 0.0) is not None) == is_there
+
+
+def test_every_answer_has_the_headers_that_protect_it(visitor: Visitor) -> None:
+    for path in ("/now", "/login", "/static/x/none", "/api/v1/runs", "/nothing", "/api/v1/nothing"):
+        headers = visitor.client.get(path).headers
+        assert headers["content-security-policy"] == POLICY
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_another_host_or_site_gets_nothing(visitor: Visitor) -> None:
+    assert visitor.client.get("/now", headers={"Host": "evil.example"}).status_code == 421
+    sent = {"Origin": "https://evil.example"}
+    assert visitor.client.post("/logout", headers=sent).status_code == 403
+    assert (
+        visitor.client.post("/logout", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    )
+    assert visitor.client.request("DELETE", "/now").status_code == 405
+
+
+def test_large_requests_are_refused(visitor: Visitor) -> None:
+    answer = visitor.client.post("/login", content=b"x" * (1 << 21))
+    assert answer.status_code == 413
+
+
+def test_what_was_seen_isnt_sent_again(visitor: Visitor) -> None:
+    first = visitor.client.get("/api/v1/runs")
+    tag = first.headers["etag"]
+    again = visitor.client.get("/api/v1/runs", headers={"If-None-Match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_unknown_pages_arguments_and_environments_are_told(visitor: Visitor) -> None:
+    assert "There is no such page" in visitor.page("/nothing", 404).words
+    assert visitor.api("/nothing", 404)["status"] == 404
+    assert "there is no parameter 'before_'" in visitor.api("/runs?before_=3", 400)["detail"]
+    assert visitor.api("/runs?before=x", 400)["detail"] == "before = 'x' is not a whole number"
+    assert "more than one 'limit'" in visitor.api("/runs?limit=1&limit=2", 400)["detail"]
+    assert "there is no run 'x'" in visitor.page("/runs/x", 400).words
+    assert "environment" in visitor.api("/now?env=../x", 400)["detail"]
+
+
+def test_static_files_are_those_of_the_console_only(visitor: Visitor) -> None:
+    found = visitor.client.get("/static/any/console.css")
+    assert found.headers["cache-control"].endswith("immutable")
+    for name in ("../io/app.py", "%2e%2e/io/app.py", "/etc/passwd", "nothing.js"):
+        assert visitor.client.get(f"/static/any/{name}").status_code == 404
+
+
+def test_runs_are_paged(visitor: Visitor, built: Path) -> None:
+    for _ in range(2):
+        assert tidemill("run").code == 0
+    first = visitor.api("/runs?limit=2")
+    assert len(first["runs"]) == 2
+    second = visitor.api(f"/runs?limit=2&before={first['next']}")
+    assert (len(second["runs"]), second["next"]) == (1, 0)
+    assert len({each["id"] for each in [*first["runs"], *second["runs"]]}) == 3
+
+
+def test_the_pages_that_are_listed_are_there() -> None:
+    paths = {resource.path for resource in RESOURCES if resource.template}
+    assert {f"/{'/'.join(parts)}" for _, parts, _ in NAVIGATION} - paths == set()
+
+
+def test_the_workflow_may_be_broken(built: Path) -> None:
+    (built / "bakery.py").write_text("1 / 0")
+    with Visitor(built) as visitor:
+        assert "bakery in prod" in visitor.page("/now").words
+        assert visitor.api("/runs/last/log")["lines"] == []
+
+
+def test_hostile_text_of_a_run_is_shown_as_text(built: Path) -> None:
+    in_labels(
+        built,
+        """
+print("<script>alert(1)</script>\\u202e" + "x" * 10_000)
+raise ValueError("<img src=x onerror=alert(2)>")
+""",
+    )
+    assert process("run", cwd=built).returncode != 0
+    with Visitor(built) as visitor:
+        for path in ("/runs/last", "/runs/last/log", "/now"):
+            text = visitor.page(path).text
+            assert "<img src=x" not in text
+            assert "<script>alert" not in text
+            assert "\u202e" not in text
+        assert "<img src=x onerror=alert(2)>" in visitor.page("/runs/last").words
+        assert "<script>alert(1)</script>" in visitor.page("/runs/last/log").words
+        assert "labels failed" in visitor.page("/now").words

@@ -1,0 +1,125 @@
+"""Processes that have the workflow imported, as the console uses them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.commands import edit
+from tidemill.console.io.worker_channel import WorkerOptions
+from tidemill.console.io.worker_pool import WorkerPool
+from tidemill.console.view_calls import ViewAnswer, ViewCall
+from tidemill.project.project import Project
+
+
+def stage_names(project: Project) -> tuple[str, ...]:
+    """The stages."""
+    return tuple(project.flow.names)
+
+
+def process_id(project: Project) -> int:
+    """The process that calls views."""
+    return os.getpid()
+
+
+def end_process(project: Project) -> None:
+    """End as a process that has no memory any more."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fail(project: Project) -> None:
+    """Fail as a bug does."""
+    raise ZeroDivisionError("secret tm_0123456789_abcdefghijklmnopqrstuvwxyz")
+
+
+def use(
+    root: Path, play: Callable[[WorkerPool], Coroutine[Any, Any, None]], idle: float = 60.0
+) -> None:
+    async def run() -> None:
+        options = WorkerOptions(root=str(root), workflow=None, environment="prod")
+        pool = WorkerPool(options, idle)
+        try:
+            await play(pool)
+        finally:
+            pool.close()
+
+    asyncio.run(run())
+
+
+@pytest.fixture(autouse=True)
+def _found_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes find the views of this module."""
+    path = os.pathsep.join([str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.setenv("PYTHONPATH", path)
+
+
+async def call(pool: WorkerPool, view: Callable[..., Any]) -> ViewAnswer:
+    return await pool.call(
+        ViewCall(view=f"tests.console.io.test_worker_pool:{view.__name__}", arguments={})
+    )
+
+
+def test_views_are_called_in_a_process_that_stays(fresh: Path) -> None:
+    async def play(pool: WorkerPool) -> None:
+        names = await call(pool, stage_names)
+        assert (names.status, "sales" in json.loads(names.body)) == (200, True)
+        first, second = await call(pool, process_id), await call(pool, process_id)
+        assert first == second
+        assert json.loads(first.body) != os.getpid()
+        failed = await call(pool, fail)
+        assert failed.status == 500
+        assert "ZeroDivisionError" in failed.body
+        assert "abcdefghijklmnop" not in failed.body
+        assert await call(pool, process_id) == first
+
+    use(fresh, play)
+
+
+def test_a_process_that_ends_is_told_and_replaced(fresh: Path) -> None:
+    async def play(pool: WorkerPool) -> None:
+        assert (await call(pool, end_process)).status == 500
+        assert (await call(pool, stage_names)).status == 200
+
+    use(fresh, play)
+
+
+def test_changed_code_is_imported_again_and_broken_code_is_told(fresh: Path) -> None:
+    async def play(pool: WorkerPool) -> None:
+        before = await call(pool, stage_names)
+        edit(fresh / "bakery.py", "def labels(", "def other_labels(")
+        os.utime(fresh / "bakery.py", (1.0, 1.0))
+        pool._looked = 0.0
+        broken = await call(pool, stage_names)
+        assert broken.status == 422
+        assert "labels" in json.loads(broken.body)["detail"]
+        edit(fresh / "bakery.py", "def other_labels(", "def labels(")
+        assert await call(pool, stage_names) == before
+
+    use(fresh, play)
+
+
+def test_what_nobody_asks_for_any_more_ends(fresh: Path) -> None:
+    async def play(pool: WorkerPool) -> None:
+        first = json.loads((await call(pool, process_id)).body)
+        pool.end_idle()
+        with pytest.raises(ProcessLookupError):
+            os.kill(first, 0)
+        assert json.loads((await call(pool, process_id)).body) != first
+
+    use(fresh, play, idle=0.0)
+
+
+def test_two_are_called_at_once_and_others_wait(fresh: Path) -> None:
+    async def play(pool: WorkerPool) -> None:
+        answers = await asyncio.gather(*(call(pool, process_id) for _ in range(6)))
+        assert {each.status for each in answers} == {200}
+        assert len({each.body for each in answers}) <= 2
+
+    use(fresh, play)

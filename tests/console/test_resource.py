@@ -1,0 +1,86 @@
+"""Resources, and the arguments of their views."""
+
+import inspect
+
+import pytest
+
+from tidemill.console.resource import Resource, checked_arguments, load_view
+from tidemill.console.resources import ACTIONS, RESOURCES, SHELL
+from tidemill.core.errors import UsageError
+
+EVERY = (SHELL, *RESOURCES, *ACTIONS)
+
+
+def show_thing(
+    project: object, name: str, limit: int = 3, share: float = 0.5, is_whole: bool = False
+) -> str:
+    """Show a thing."""
+    return f"{name} {limit} {share} {is_whole}"
+
+
+THING = Resource(name="thing", path="/things/{name}", view=f"{__name__}:show_thing")
+
+
+def test_arguments_are_those_of_the_view() -> None:
+    given = {"name": "x", "limit": "7", "share": "0.25", "is_whole": "on"}
+    assert checked_arguments(THING, given) == {
+        "name": "x",
+        "limit": 7,
+        "share": 0.25,
+        "is_whole": True,
+    }
+    assert checked_arguments(THING, {"name": "x", "limit": 7, "is_whole": False}) == {
+        "name": "x",
+        "limit": 7,
+        "is_whole": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({}, "name is missing"),
+        ({"name": ""}, "name is missing"),
+        ({"name": "x", "limits": "7"}, "there is no parameter 'limits' (did you mean 'limit'?)"),
+        ({"name": "x", "limit": "7.5"}, "limit = '7.5' is not a whole number"),
+        ({"name": "x", "limit": True}, "limit = True is not a whole number"),
+        ({"name": "x", "limit": [7]}, "limit = [7] is not a whole number"),
+        ({"name": "x", "share": "nan"}, "share = 'nan' is not a number"),
+        ({"name": "x", "share": "inf"}, "share = 'inf' is not a number"),
+        ({"name": "x", "share": True}, "share = True is not a number"),
+        ({"name": "x", "is_whole": "maybe"}, "is_whole = 'maybe' is not true or false"),
+        ({"name": 7}, "name = 7 is not text"),
+    ],
+)
+def test_others_are_refused(given: dict[str, object], why: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        checked_arguments(THING, given)
+    assert str(caught.value) == why
+
+
+def test_long_texts_are_refused() -> None:
+    with pytest.raises(UsageError):
+        checked_arguments(THING, {"name": "x" * 100_001})
+
+
+@pytest.mark.parametrize("resource", EVERY, ids=lambda each: each.name)
+def test_views_take_what_their_paths_hold_and_say_what_they_do(resource: Resource) -> None:
+    view = load_view(resource.view)
+    assert set(resource.placeholders) <= set(resource.parameters)
+    assert {each.kind for each in resource.parameters.values()} <= {"str", "int", "float", "bool"}
+    assert inspect.getdoc(view)
+
+
+def test_names_and_paths_are_unique() -> None:
+    assert len({each.name for each in EVERY}) == len(EVERY)
+    assert len({each.path for each in (*RESOURCES, SHELL)}) == len(RESOURCES) + 1
+    assert len({each.path for each in ACTIONS}) == len(ACTIONS)
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda each: each.name)
+def test_actions_lead_to_pages_and_are_bound_to_what_is_there(action: object) -> None:
+    assert isinstance(action, Resource)
+    guards = getattr(action, "guards", "")
+    guarded = {each.name: each for each in RESOURCES}
+    if guards:
+        assert set(guarded[guards].placeholders) <= set(action.parameters)
