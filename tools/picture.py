@@ -21,8 +21,9 @@ import polars as pl
 
 import tidemill as tm
 from tidemill.cli.demo_data import write_daily_files
+from tidemill.drawing.document import document
 from tidemill.drawing.graph import Graph, Node, draw_graph
-from tidemill.drawing.svg import Drawing, Hue, captioned, document, side_by_side
+from tidemill.drawing.svg import Drawing, Hue, captioned, side_by_side
 from tidemill.planning.plan import Plan
 from tidemill.project.project import Project
 from tidemill.workflow.stage import Flow, Kind, Stage

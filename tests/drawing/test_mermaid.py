@@ -5,7 +5,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.drawing.graph import Graph, Node, Orientation
+from tidemill.drawing.graph import Graph, Node
+from tidemill.drawing.graph_layout import Orientation
 from tidemill.drawing.mermaid import mermaid_escaped, mermaid_text
 from tidemill.drawing.svg import Hue
 

@@ -6,10 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.drawing.layers import arrange
+from tidemill.drawing.layers import Layers, arrange
 from tidemill.drawing.positions import nearest_apart, place_nodes
 
 NUMBERS = st.lists(st.integers(-50, 50).map(float), min_size=1, max_size=8)
+
+
+def node_sizes(layers: Layers) -> list[float]:
+    """100 for nodes and 10 for dummies."""
+    dummies = sum(map(len, layers.order)) - layers.count
+    return [100.0] * layers.count + [10.0] * dummies
 
 
 @given(NUMBERS, st.data())
@@ -44,7 +50,8 @@ def test_the_heavier_moves_less() -> None:
 def test_a_long_edge_is_straight() -> None:
     edges = [(0, 1), (1, 2), (2, 3), (3, 4), (0, 4)]
     layers = arrange(5, edges)
-    centres = place_nodes(layers, 100, 10, 20)
+    sizes = node_sizes(layers)
+    centres = place_nodes(layers, sizes, 20)
     lanes = [centres[node] for node in layers.paths[-1][1:-1]]
     assert len(set(lanes)) == 1
 
@@ -58,13 +65,15 @@ def test_a_long_edge_is_straight() -> None:
 )
 def test_a_lane_keeps_its_distance_to_its_neighbours(edges: list[tuple[int, int]]) -> None:
     layers = arrange(6, edges)
-    centres = place_nodes(layers, 100, 10, 20)
+    sizes = node_sizes(layers)
+    centres = place_nodes(layers, sizes, 20)
     for layer in layers.order:
         for one, other in pairwise(layer):
-            sizes = [100 if node < 6 else 10 for node in (one, other)]
-            assert centres[other] - centres[one] >= 20 + sum(sizes) / 2 - 0.11
+            gap = 20 if max(one, other) < 6 else 10
+            assert centres[other] - centres[one] >= gap + (sizes[one] + sizes[other]) / 2 - 0.11
 
 
 def test_the_first_edge_is_at_zero() -> None:
-    assert place_nodes(arrange(2, []), 100, 10, 20) == {0: 50, 1: 170}
-    assert place_nodes(arrange(0, []), 100, 10, 20) == {}
+    assert place_nodes(arrange(2, []), [100, 100], 20) == [50, 170]
+    assert place_nodes(arrange(0, []), [], 20) == []
+    assert place_nodes(arrange(2, []), [100, 40], 20) == [50, 140]

@@ -11,6 +11,10 @@ from tidemill.drawing.svg import Drawing
 SVG = "{http://www.w3.org/2000/svg}"
 
 
+# Attributes that hold words and not numbers.
+_WORDS = {"class", "id", "role", "text-anchor"}
+
+
 def chart_of(drawing: Drawing, title: str = "t") -> Chart:
     return Chart(title=title, drawing=drawing, description="d")
 
@@ -22,20 +26,37 @@ def parsed(drawing: Drawing) -> ElementTree.Element:
 
 def checked(svg: str) -> ElementTree.Element:
     """The document as XML, after checks that hold for all documents."""
+    assert not re.findall(r"url\((?!#)|@import", svg)
+    return _harmless(svg)
+
+
+def checked_element(svg: str) -> ElementTree.Element:
+    """An element of a page as XML, after checks that hold for all: it has no style but classes."""
+    root = _harmless(svg)
+    assert not [each for each in root.iter() if each.tag == f"{SVG}style" or each.get("style")]
+    assert "url(" not in svg
+    ids = [each.get("id") for each in root.iter() if each.get("id")]
+    prefix = (root.get("aria-labelledby") or "").removesuffix("-title")
+    assert len(ids) == len(set(ids))
+    assert all(str(each).startswith(f"{prefix}-") for each in ids)
+    return root
+
+
+def _harmless(svg: str) -> ElementTree.Element:
     root = ElementTree.fromstring(svg)
-    inside = svg.replace("http://www.w3.org/2000/svg", "")
-    assert (
-        re.findall(r"https?:|@import|url\((?!#)|href|<script|<image|<foreignObject", inside) == []
-    )
-    places = [
-        value
-        for element in root.iter()
-        for name, value in element.attrib.items()
-        if name not in {"class", "id", "aria-labelledby", "role", "text-anchor"}
-    ]
-    assert [value for value in places if re.search(r"nan|inf|None|[0-9]e[-+0-9]", value)] == []
-    # An event handler of HTML would be an attribute that begins so.
-    assert not [name for element in root.iter() for name in element.attrib if name.startswith("on")]
+    tags = {element.tag.removeprefix(SVG) for element in root.iter()}
+    assert tags <= {
+        *("svg", "title", "desc", "style", "g", "a"),
+        *("path", "rect", "circle", "text", "tspan"),
+    }
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            # An event handler of HTML would be an attribute that begins so.
+            assert not name.startswith("on")
+            if name == "href":
+                assert not value.lstrip().lower().startswith(("javascript:", "data:", "http"))
+            elif name not in _WORDS and not name.startswith(("aria-", "data-")):
+                assert not re.search(r"nan|inf|None|[0-9]e[-+0-9]", value), (name, value)
     return root
 
 

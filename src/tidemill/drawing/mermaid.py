@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tidemill.drawing.graph import Graph, Node, Orientation
+from tidemill.drawing.graph import Graph, Node
+from tidemill.drawing.graph_layout import Orientation
 from tidemill.drawing.svg import Hue
 from tidemill.drawing.text import plain_line
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from math import inf
 
@@ -12,78 +12,90 @@ _ROUNDS = 16
 # Long edges should be straight, so a link between dummies pulls hardest.
 _PULL_BETWEEN_DUMMIES, _PULL_OF_DUMMY, _PULL = 40.0, 2.0, 1.0
 
-Links = Mapping[int, Sequence[tuple[int, float]]]
+# Of each node: the nodes that pull at it, how hard each does, and how hard all do together.
+Pulls = Sequence[tuple[Sequence[tuple[int, float]], float]]
 
 
-def place_nodes(layers: Layers, size: float, dummy_size: float, gap: float) -> dict[int, float]:
-    """The centre of each node and dummy on the axis across the layers; the smallest edge is at 0."""
-    sizes = {
-        node: size if node < layers.count else dummy_size
+def place_nodes(layers: Layers, sizes: Sequence[float], gap: float) -> list[float]:
+    """The centre of each node and dummy on the axis across the layers; the smallest edge is at 0.
+
+    Nodes are at least `gap` apart, and dummies half of it from what is beside them.
+    """
+    distances = [
+        [
+            (sizes[a] + sizes[b] + (gap if max(a, b) >= layers.count else 2 * gap)) / 2
+            for a, b in pairwise(layer)
+        ]
         for layer in layers.order
-        for node in layer
-    }
-    gaps = [[gap + (sizes[a] + sizes[b]) / 2 for a, b in pairwise(layer)] for layer in layers.order]
-    centres: dict[int, float] = {}
-    for layer, distances in zip(layers.order, gaps, strict=True):
-        starts = [0.0, *accumulate(distances)]
-        centres.update((node, at - starts[-1] / 2) for node, at in zip(layer, starts, strict=True))
-    above, below = _pulls(layers)
-    both = {node: [*above.get(node, ()), *below.get(node, ())] for node in centres}
+    ]
+    centres = [0.0] * len(sizes)
+    for layer, apart in zip(layers.order, distances, strict=True):
+        starts = [0.0, *accumulate(apart)]
+        for node, start in zip(layer, starts, strict=True):
+            centres[node] = start - starts[-1] / 2
+    above, below, both = _pulls(layers, len(sizes))
     for step in range(_ROUNDS):
-        links: Links = both if step >= _ROUNDS - 2 else below if step % 2 else above
-        for layer, distances in zip(layers.order, gaps, strict=True):
-            _pull(layer, distances, links, centres)
-    for path in layers.paths:
-        _straighten(path[1:-1], layers.order, gaps, centres)
-    first = min((centre - sizes[node] / 2 for node, centre in centres.items()), default=0.0)
-    return {node: round(centre - first, 1) for node, centre in centres.items()}
+        pulls = both if step >= _ROUNDS - 2 else below if step % 2 else above
+        for layer, apart in zip(layers.order, distances, strict=True):
+            _pull(layer, apart, pulls, centres)
+    _straighten(layers, distances, centres)
+    first = min((at - size / 2 for at, size in zip(centres, sizes, strict=True)), default=0.0)
+    return [round(centre - first, 1) for centre in centres]
 
 
-def _pulls(layers: Layers) -> tuple[Links, Links]:
-    """What pulls at each node, and how hard: its neighbours above, and those below."""
-    above: dict[int, list[tuple[int, float]]] = {}
-    below: dict[int, list[tuple[int, float]]] = {}
+def _pulls(layers: Layers, count: int) -> tuple[Pulls, Pulls, Pulls]:
+    """What pulls at each node from above, from below, and from both."""
+    above: list[list[tuple[int, float]]] = [[] for _ in range(count)]
+    below: list[list[tuple[int, float]]] = [[] for _ in range(count)]
     for source, target in layers.links:
         dummies = (source >= layers.count) + (target >= layers.count)
         pull = (_PULL, _PULL_OF_DUMMY, _PULL_BETWEEN_DUMMIES)[dummies]
-        above.setdefault(target, []).append((source, pull))
-        below.setdefault(source, []).append((target, pull))
-    return above, below
+        above[target].append((source, pull))
+        below[source].append((target, pull))
+    both = [[*up, *down] for up, down in zip(above, below, strict=True)]
+    one, other, all_ = (
+        [(pulls, sum(pull for _, pull in pulls)) for pulls in each] for each in (above, below, both)
+    )
+    return one, other, all_
 
 
 def _pull(
-    layer: Sequence[int], distances: Sequence[float], links: Links, centres: dict[int, float]
+    layer: Sequence[int], distances: Sequence[float], pulls: Pulls, centres: list[float]
 ) -> None:
     """Move the nodes of a layer to the mean of their neighbours, as far as their distances allow."""
     wanted, weights = [], []
     for node in layer:
-        pulls = links.get(node, ())
-        weight = sum(pull for _, pull in pulls)
-        total = sum(centres[other] * pull for other, pull in pulls)
-        wanted.append(total / weight if weight else centres[node])
+        found, weight = pulls[node]
+        if len(found) == 1:
+            wanted.append(centres[found[0][0]])
+        elif found:
+            wanted.append(sum([centres[other] * pull for other, pull in found]) / weight)
+        else:
+            wanted.append(centres[node])
         weights.append(weight or _PULL)
-    centres.update(zip(layer, nearest_apart(wanted, weights, distances), strict=True))
+    for node, at in zip(layer, nearest_apart(wanted, weights, distances), strict=True):
+        centres[node] = at
 
 
-def _straighten(
-    lane: Sequence[int],
-    order: Sequence[Sequence[int]],
-    gaps: Sequence[Sequence[float]],
-    centres: dict[int, float],
-) -> None:
-    """Align the dummies of an edge, near their mean, if their neighbours leave room for that."""
-    low, high = -inf, inf
-    for node in lane:
-        depth = next(i for i, layer in enumerate(order) if node in layer)
-        layer, distances = order[depth], gaps[depth]
-        i = layer.index(node)
-        if i:
-            low = max(low, centres[layer[i - 1]] + distances[i - 1])
-        if i < len(distances):
-            high = min(high, centres[layer[i + 1]] - distances[i])
-    if lane and low <= high:
-        mean = sum(centres[node] for node in lane) / len(lane)
-        centres.update(dict.fromkeys(lane, min(max(mean, low), high)))
+def _straighten(layers: Layers, distances: Sequence[Sequence[float]], centres: list[float]) -> None:
+    """Align the dummies of each edge, near their mean, if their neighbours leave room for that."""
+    places = {
+        node: (row, i) for row, layer in enumerate(layers.order) for i, node in enumerate(layer)
+    }
+    for path in layers.paths:
+        lane = path[1:-1]
+        low, high = -inf, inf
+        for node in lane:
+            row, i = places[node]
+            layer, apart = layers.order[row], distances[row]
+            if i:
+                low = max(low, centres[layer[i - 1]] + apart[i - 1])
+            if i < len(apart):
+                high = min(high, centres[layer[i + 1]] - apart[i])
+        if lane and low <= high:
+            mean = sum(centres[node] for node in lane) / len(lane)
+            for node in lane:
+                centres[node] = min(max(mean, low), high)
 
 
 def nearest_apart(
@@ -92,6 +104,8 @@ def nearest_apart(
     """Increasing positions, at least `distances` apart, with the least weighted squares of differences
     to the wanted ones: an isotonic regression, by pooling adjacent violators.
     """
+    if len(wanted) == 1:
+        return [*wanted]
     offsets = [0.0, *accumulate(distances)]
     blocks: list[tuple[float, float, int]] = []  # mean, weight, length
     for want, weight, offset in zip(wanted, weights, offsets, strict=True):

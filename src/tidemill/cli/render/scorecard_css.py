@@ -21,7 +21,7 @@ section { border: 1px solid var(--line); border-radius: 0.5rem; background: var(
 .value { font-size: 1.9rem; font-weight: 650; font-variant-numeric: tabular-nums; line-height: 1.2; }
 .value span { font-size: 0.85rem; font-weight: 500; white-space: nowrap; }
 .met { color: var(--good); } .missed { color: var(--bad); }
-.tm-plot { display: block; margin: 0.75rem 0; }
+.tm-drawing { display: block; margin: 0.75rem 0; }
 ul { margin: 0.5rem 0; padding-left: 1.1rem; font-size: 0.92rem; }
 li { overflow-wrap: anywhere; }
 .next { font-size: 0.92rem; border-top: 1px solid var(--line); padding-top: 0.5rem; }

@@ -9,10 +9,12 @@ import click
 from tidemill.cli.render.figures import count, plain_text
 from tidemill.core.counts import plural
 from tidemill.core.printable import printable
-from tidemill.drawing.graph import Graph, Node, Orientation, draw_graph
+from tidemill.drawing.document import document
+from tidemill.drawing.graph import Graph, Node, draw_graph
+from tidemill.drawing.graph_layout import Orientation
 from tidemill.drawing.mermaid import mermaid_text
 from tidemill.drawing.rails import draw_rails
-from tidemill.drawing.svg import Hue, document
+from tidemill.drawing.svg import Hue
 from tidemill.operations.stage_states import StageGraph, StageNode, StageState
 
 # Each state: its mark, the mark in ASCII, the colour of a terminal, and the hue of a drawing.

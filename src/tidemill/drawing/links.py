@@ -1,0 +1,26 @@
+"""Parts of drawings that lead elsewhere, with names for screen readers and pointers."""
+
+from __future__ import annotations
+
+import re
+
+from tidemill.drawing.text import escaped
+
+_SCHEME = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9+.-]*):")
+
+
+def link(markup: str, href: str, *, label: str, css: str = "", name: str = "") -> str:
+    """Markup as a link that is called `label`; without `href`, as a group that is called so.
+
+    `name` becomes `data-name`, by which scripts of a page find the part. Raises ValueError when the link
+    leads to anything but a page.
+    """
+    scheme = _SCHEME.match(href)
+    if scheme and scheme[1].lower() not in {"http", "https"}:
+        raise ValueError(f"a drawing can't link to {href!r}")
+    classes = f' class="{css}"' if css else ""
+    data = f' data-name="{escaped(name)}"' if name else ""
+    title = f"<title>{escaped(label)}</title>"
+    if not href:
+        return f"<g{classes}{data}>{title}{markup}</g>"
+    return f'<a{classes} href="{escaped(href)}" aria-label="{escaped(label)}"{data}>{title}{markup}</a>'
