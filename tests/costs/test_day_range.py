@@ -36,7 +36,9 @@ def test_days_have_names(text: str | float, zone: str, first: str, last: str) ->
 
 def test_last_month_of_january_is_december() -> None:
     january = 1_704_067_200.0
-    assert parse_days("last-month", january, "UTC") == DayRange(first="2023-12-01", last="2023-12-31")
+    assert parse_days("last-month", january, "UTC") == DayRange(
+        first="2023-12-01", last="2023-12-31"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2024-13", "0000-01", "-1d", "last month", "<b>"])

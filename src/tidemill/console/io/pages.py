@@ -139,7 +139,9 @@ class Pages:
                 return _problem(413, "the body is too large")
             except UsageError as error:
                 return _problem(400, str(error))
-            return _as_document(request, answer)
+            found = _as_document(request, answer)
+            found.headers["Cache-Control"] = "no-store"
+            return found
 
         return handle
 
@@ -166,6 +168,8 @@ class Pages:
             )
             if answer.status != 200:
                 return await self.refusal(request, session, answer.status, _detail(answer))
+            if action.template:
+                return await self._drawn_once(request, session, action, answer)
             return self._after(action, request, session, given, answer)
 
         return handle
@@ -237,6 +241,16 @@ class Pages:
             seq=seq,
         )
         return _with_etag(request, body, "text/html; charset=utf-8")
+
+    async def _drawn_once(
+        self, request: Request, session: Session, action: Action, answer: ViewAnswer
+    ) -> Response:
+        """A page about what was just done, which no browser keeps."""
+        seq, shell = self._console.watch.seq, await self._shell(request, session)
+        body = self._draw(
+            action.template, request, session, shell, doc=json.loads(answer.body), seq=seq
+        )
+        return Response(body, 200, {"Cache-Control": "no-store"}, "text/html")
 
     async def refusal(
         self, request: Request, session: Session | None, status: int, detail: str
