@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tidemill.console.operations_resources import OPERATION_ACTIONS, OPERATIONS
 from tidemill.console.resource import Action, Resource
 
 _VIEWS = "tidemill.console.views"
@@ -333,6 +334,7 @@ RESOURCES: tuple[Resource, ...] = (
     *MODELS,
     *ENDPOINTS,
     *LINEAGE,
+    *OPERATIONS,
 )
 ACTIONS: tuple[Action, ...] = (
     *PLAN_ACTIONS,
@@ -340,6 +342,7 @@ ACTIONS: tuple[Action, ...] = (
     *REVIEW_ACTIONS,
     *MODEL_ACTIONS,
     *ENDPOINT_ACTIONS,
+    *OPERATION_ACTIONS,
 )
 # What every page shows around its own.
 SHELL = Resource(

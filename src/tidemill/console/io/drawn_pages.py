@@ -139,7 +139,7 @@ def page_url(environment: str) -> Callable[..., str]:
             name: str(value) for name, value in query.items() if value not in ("", None, False)
         }
         if environment != PRODUCTION:
-            wanted["env"] = environment
+            wanted.setdefault("env", environment)
         return f"/{path}?{urlencode(wanted)}" if wanted else f"/{path}"
 
     return url

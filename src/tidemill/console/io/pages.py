@@ -126,7 +126,9 @@ class Pages:
                 return _problem(413, "the body is too large")
             except UsageError as error:
                 return _problem(400, str(error))
-            return _as_document(request, answer)
+            found = _as_document(request, answer)
+            found.headers["Cache-Control"] = "no-store"
+            return found
 
         return handle
 
@@ -158,7 +160,7 @@ class Pages:
                     back=_next_page(action, found, request), written=given.get("reason", ""),
                 )  # fmt: skip
             if action.template:
-                return await self._drawn(request, session, action, answer)
+                return await self._drawn_once(request, session, action, answer)
             return self._after(action, request, session, given, answer)
 
         return handle
@@ -227,6 +229,16 @@ class Pages:
             seq=seq,
         )
         return _with_etag(request, body, "text/html; charset=utf-8")
+
+    async def _drawn_once(
+        self, request: Request, session: Session, action: Action, answer: ViewAnswer
+    ) -> Response:
+        """A page about what was just done, which no browser keeps."""
+        seq, shell = self._console.watch.seq, await self._shell(request, session)
+        body = self._draw(
+            action.template, request, session, shell, doc=json.loads(answer.body), seq=seq
+        )
+        return Response(body, 200, {"Cache-Control": "no-store"}, "text/html")
 
     async def refusal(
         self,
