@@ -61,7 +61,7 @@ class Resource:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Action(Resource):
+class PageAction(Resource):
     """What can be done by a POST to `path`; `view` does it.
 
     `then` is the page that a browser is sent to; placeholders in its path and query stand for arguments and
