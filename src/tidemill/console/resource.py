@@ -65,8 +65,8 @@ class Action(Resource):
     """What can be done by a POST to `path`; `view` does it.
 
     `then` is the page that a browser is sent to, in which placeholders stand for arguments; with a `template`
-    the answer is drawn at once. The entity tag of the resource `guards`, if there is one, must be the one that
-    the caller saw.
+    the answer is drawn at once. The entity tag of the resource `guards`, if there is one, must be the one
+    that the caller saw.
     """
 
     then: str

@@ -72,9 +72,7 @@ MODELS = (
         view=f"{_VIEWS}.models:show_model",
         template="model.html",
     ),
-    Resource(
-        name="model-live", path="/models/{model}/live", view=f"{_VIEWS}.models:show_live"
-    ),
+    Resource(name="model-live", path="/models/{model}/live", view=f"{_VIEWS}.models:show_live"),
     Resource(
         name="model-comparison",
         path="/models/{model}/compare",
