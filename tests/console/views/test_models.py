@@ -130,6 +130,17 @@ def test_a_version_that_a_sweep_removed_is_still_shown(project: Project) -> None
     assert show_model(project, "demand").rollback_to == ()
 
 
+def test_a_model_that_is_no_longer_declared_is_still_shown(shops: Path) -> None:
+    flow = shops / "shop_models_flow.py"
+    before, _, rest = flow.read_text().partition('@flow.model(window=tm.last("8d"), seed=1)')
+    _, mark, after = rest.partition("@flow.model(")
+    flow.write_text(before + mark + after)
+    with Visitor(shops) as shop:
+        assert "no longer declared" in shop.page("/models").words
+        assert "no longer part of the workflow" in shop.page("/models/plain").words
+        assert "no longer part" in shop.page("/models/plain/versions/newest").words
+
+
 def test_two_versions_are_compared(project: Project) -> None:
     found = compare_models(project, "demand", latency=True)
     assert (found.one.state, found.other.state) == (VersionState.LIVE, VersionState.CANDIDATE)

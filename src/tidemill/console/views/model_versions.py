@@ -164,10 +164,9 @@ def _decisions(found: ModelVersion) -> Iterator[DecisionLine]:
 
 def _obstacle(project: Project, found: ModelVersion) -> str:
     """Why a version can't be made live; who may do so, and whether its inputs fit, is checked when it is."""
-    stages = {stage.name: stage for stage in project.flow.stages}
-    if found.model not in stages:
+    if found.model not in project.flow.names:
         return f"{found.model} is no longer part of the workflow"
-    if stages[found.model].approval is None:
+    if project.flow[found.model].approval is None:
         return f"{found.model} has no gates, so that its newest version is always used"
     if found.state is VersionState.LIVE:
         return "it is live"

@@ -56,10 +56,12 @@ class EndpointTraffic:
 class ModelLine:
     """A model: what is live, the `newest` version, the open `review` of one, and its last training.
 
-    Without gates (`is_gated`) the newest version is always used. `gates` are the verdicts on the newest.
+    Without gates (`is_gated`) the newest version is always used. `gates` are the verdicts on the newest. One
+    that isn't declared any more has versions still.
     """
 
     name: str
+    is_declared: bool
     is_gated: bool
     live: LiveNow
     newest: VersionLine | None
@@ -86,6 +88,7 @@ class ModelView:
     """
 
     model: str
+    is_declared: bool
     is_gated: bool
     live: LiveNow
     versions: tuple[VersionLine, ...]
@@ -176,6 +179,7 @@ def show_model(project: Project, model: str, before: str = "", limit: int = 20) 
     review = waiting_reviews(project).get(model)
     return ModelView(
         model=model,
+        is_declared=model in project.flow.names,
         is_gated=_is_gated(project, model),
         live=live,
         versions=tuple(version_line(each, project.price) for each in shown),
@@ -269,8 +273,7 @@ def _move_view(project: Project, moved: Moved) -> MoveView:
 
 
 def _is_gated(project: Project, model: str) -> bool:
-    stages = {stage.name: stage for stage in project.flow.stages}
-    return model in stages and stages[model].approval is not None
+    return model in project.flow.names and project.flow[model].approval is not None
 
 
 def _model_line(
@@ -284,6 +287,7 @@ def _model_line(
     review = waiting.get(name)
     return ModelLine(
         name=name,
+        is_declared=name in project.flow.names,
         is_gated=_is_gated(project, name),
         live=show_live(project, name),
         newest=version_line(newest, project.price) if newest is not None else None,
