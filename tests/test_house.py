@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tools import native, test_times, unit
+from tools import console_assets, native, test_times, unit
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "tidemill"
@@ -86,6 +86,15 @@ class TestWheel:
         with zipfile.ZipFile(wheel) as archive:
             assert wanted
             assert wanted <= set(archive.namelist())
+
+    def test_holds_the_javascript_that_git_ignores(self, wheel: Path) -> None:
+        folder = console_assets.VENDORED.relative_to(PACKAGE.parent).as_posix()
+        with zipfile.ZipFile(wheel) as archive:
+            found = {
+                name: console_assets.digest(archive.read(f"{folder}/{name}"))
+                for name in console_assets.MANIFEST
+            }
+        assert found == console_assets.MANIFEST
 
     def test_carries_license_and_asks_for_a_python(self, wheel: Path) -> None:
         with zipfile.ZipFile(wheel) as archive:

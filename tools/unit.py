@@ -38,7 +38,7 @@ SELECTED: dict[str, Sequence[str]] = {
 # behaviour take twice to ten times as long. Tests of whole programs reach what others have covered.
 TRACED = {
     "test": re.compile(
-        r"tests/(?!(adapters|behaviour|cli|docs|e2e|ports|project|seams|soundness|store|testing)/)"
+        r"tests/(?!(adapters|behaviour|cli|console|docs|e2e|ports|project|seams|soundness|store|support|testing)/)"
         r"(?!.*/io/)\w+/"
     ),
     "coverage": re.compile(r"tests/(?!(docs|e2e|soundness)/)"),

@@ -237,6 +237,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "init": [[f"new{KEY}"]],
     # A test of its own is below: it takes over the signals and the streams of its process.
     "up": [],
+    "console": [["--host", "10.0.0.1"]],
     # It prints text of its own, and runs the commands above on data that it ships.
     "demo": [],
 }

@@ -15,6 +15,7 @@ from tidemill.serving.io.http_server import listening_socket
 ROOT = Path(__file__).parents[2]
 # Where the package listens, and why nobody else can ask there.
 KNOWN = {
+    "src/tidemill/console/server.py": "the console: people who log in, and roles beyond loopback",
     "src/tidemill/operations/io/metrics_server.py": "metrics: a token beyond loopback",
     "src/tidemill/project/listen_worker.py": "nothing: it has a database tell it what changed",
     "src/tidemill/project/logins.py": "a login's callback, on 127.0.0.1",

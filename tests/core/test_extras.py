@@ -15,6 +15,7 @@ from tidemill.core.extras import install_command, missing_module
         ("lightgbm", "pip install 'tidemill[lightgbm]'"),
         ("lightgbm.sklearn", "pip install 'tidemill[lightgbm]'"),
         ("deltalake", "pip install 'tidemill[delta]'"),
+        ("starlette.applications", "pip install 'tidemill[console]'"),
         ("sklearn.linear_model", "pip install 'tidemill[sklearn]'"),
         ("yaml", "pip install pyyaml"),
         ("holidays", "pip install holidays"),

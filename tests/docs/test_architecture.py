@@ -66,4 +66,4 @@ def test_the_import_order_is_the_enforced_one() -> None:
 def existing(layer: str) -> list[str]:
     """The packages of a layer that are there; a name in parentheses may be absent."""
     names = [name.strip("() ") for name in layer.split("|")]
-    return [n for n in names if (PACKAGE / n).is_dir() or (PACKAGE / f"{n}.py").is_file()]
+    return [n for n in names if any(PACKAGE.glob(f"{n}/*.py")) or (PACKAGE / f"{n}.py").is_file()]

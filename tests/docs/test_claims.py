@@ -145,7 +145,7 @@ def has_command(line: str) -> bool:
 
 def has_module(path: str) -> bool:
     package = ROOT / "src" / "tidemill"
-    return (package / path).is_dir() or (package / f"{path}.py").is_file()
+    return any(package.glob(f"{path}/*.py")) or (package / f"{path}.py").is_file()
 
 
 def formats() -> set[str]:

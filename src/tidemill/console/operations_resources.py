@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidemill.console.resource import Action, Resource
+from tidemill.console.resource import PageAction, Resource
 
 _VIEWS = "tidemill.console.views"
 
@@ -31,32 +31,32 @@ INCIDENTS = (
 )
 INCIDENT_ACTIONS = (
     # Stages that patterns name have to be known.
-    Action(
+    PageAction(
         name="report-incident",
         path="/incidents",
         view=f"{_VIEWS}.incident_actions:report_incident",
         then="/incidents/{incident}",
     ),
-    Action(
+    PageAction(
         name="resolve-incident",
         path="/incidents/{incident}/resolve",
         view=f"{_VIEWS}.incident_actions:resolve_incident",
         then="/incidents/{incident}",
         needs_workflow=False,
     ),
-    Action(
+    PageAction(
         name="silence-incident",
         path="/incidents/{incident}/silence",
         view=f"{_VIEWS}.incident_actions:silence_incident",
         then="/incidents/{incident}",
     ),
-    Action(
+    PageAction(
         name="add-silence",
         path="/silences",
         view=f"{_VIEWS}.incident_actions:add_silence",
         then="/silences",
     ),
-    Action(
+    PageAction(
         name="end-silence",
         path="/silences/{silence}/end",
         view=f"{_VIEWS}.incident_actions:end_silence",
@@ -135,73 +135,73 @@ SETTINGS = (
     ),
 )
 SETTING_ACTIONS = (
-    Action(
+    PageAction(
         name="create-token",
         path="/settings/tokens",
         view=f"{_VIEWS}.tokens:create_token",
         then="/settings/tokens",
         template="created_token.html",
     ),
-    Action(
+    PageAction(
         name="revoke-token",
         path="/settings/tokens/{token}/revoke",
         view=f"{_VIEWS}.tokens:revoke_token",
         then="/settings/tokens",
         needs_workflow=False,
     ),
-    Action(
+    PageAction(
         name="waive-rule",
         path="/settings/rules/waivers",
         view=f"{_VIEWS}.rules:waive_rule",
         then="/settings/rules",
     ),
-    Action(
+    PageAction(
         name="end-waiver",
         path="/settings/rules/waivers/{waiver}/end",
         view=f"{_VIEWS}.rules:end_waiver",
         then="/settings/rules",
         needs_workflow=False,
     ),
-    Action(
+    PageAction(
         name="pause-schedule",
         path="/settings/schedules/{schedule}/pause",
         view=f"{_VIEWS}.schedules:pause_schedule",
         then="/settings/schedules",
     ),
-    Action(
+    PageAction(
         name="resume-schedule",
         path="/settings/schedules/{schedule}/resume",
         view=f"{_VIEWS}.schedules:resume_schedule",
         then="/settings/schedules",
     ),
-    Action(
+    PageAction(
         name="drop-expired",
         path="/environments/drop-expired",
         view=f"{_VIEWS}.environments:drop_expired",
         then="/environments",
         needs_workflow=False,
     ),
-    Action(
+    PageAction(
         name="drop-environment",
         path="/environments/{environment}/drop",
         view=f"{_VIEWS}.environments:drop_environment",
         then="/environments",
         needs_workflow=False,
     ),
-    Action(
+    PageAction(
         name="pin-data",
         path="/settings/retention/pins",
         view=f"{_VIEWS}.retention:pin_data",
         then="/settings/retention",
     ),
-    Action(
+    PageAction(
         name="unpin-data",
         path="/settings/retention/pins/{pin}/remove",
         view=f"{_VIEWS}.retention:unpin_data",
         then="/settings/retention",
     ),
     # It may take ten seconds, for which other pages don't wait.
-    Action(
+    PageAction(
         name="test-channel",
         path="/settings/alerts/{channel}/test",
         view=f"{_VIEWS}.alert_channels:try_channel",
@@ -229,7 +229,7 @@ SCORECARD = (
     ),
 )
 SCORECARD_ACTIONS = (
-    Action(
+    PageAction(
         name="send-week",
         path="/scorecard/week/send",
         view=f"{_VIEWS}.scorecard:send_week",
@@ -259,7 +259,7 @@ OPERATIONS: tuple[Resource, ...] = (
     *AUDIT,
     *SETTINGS,
 )
-OPERATION_ACTIONS: tuple[Action, ...] = (
+OPERATION_ACTIONS: tuple[PageAction, ...] = (
     *INCIDENT_ACTIONS,
     *SCORECARD_ACTIONS,
     *SETTING_ACTIONS,

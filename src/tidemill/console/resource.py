@@ -61,12 +61,13 @@ class Resource:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Action(Resource):
+class PageAction(Resource):
     """What can be done by a POST to `path`; `view` does it.
 
-    `then` is the page that a browser is sent to, in which placeholders stand for arguments and fields of what
-    the view returns. With a `template` that is drawn in its place, once: it may have a secret, which nothing
-    keeps. The entity tag of the resource `guards`, if there is one, must be the one that the caller saw.
+    `then` is the page that a browser is sent to; placeholders in its path and query stand for arguments and
+    fields of what the view returns. With a `template` that is drawn in its place, once: it may have a secret,
+    which nothing keeps. The entity tag of the resource `guards`, if there is one, must be the one that the
+    caller saw: that of its document with the arguments that both have.
     """
 
     then: str
@@ -107,6 +108,9 @@ def checked_arguments(resource: Resource, given: Mapping[str, object]) -> dict[s
 
 
 def _as_kind(parameter: Parameter, value: object) -> Any:
+    if value == "" and parameter.kind != "str" and not parameter.is_required:
+        # A field of a form that was left empty.
+        return parameter.default
     try:
         return _READERS[parameter.kind](value)
     except (KeyError, OverflowError, TypeError, ValueError):

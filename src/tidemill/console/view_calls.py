@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any
 
 from tidemill.console.problems import problem, status_of
@@ -25,7 +26,7 @@ class ViewCall:
 
     view: str
     arguments: Mapping[str, Any]
-    token: str = ""
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,7 @@ class ViewCaller:
         actor = token_actor(tools.ledger, token, now=tools.clock(), place="the session")
         found = self._acting.pop(actor.token, None)
         if found is None or found.workspace.actor != actor:
-            found = self._project.acting_as(actor)
+            found = self._project.acting_as(actor, token)
         while len(self._acting) >= _MOST_ACTORS:
             del self._acting[next(iter(self._acting))]
         self._acting[actor.token] = found

@@ -26,6 +26,8 @@ _EXTRAS = {
     "optuna": "search",
     "uvicorn": "serve",
     "httptools": "serve",
+    "starlette": "console",
+    "jinja2": "console",
     "httpx2": "client",
     "opentelemetry": "otel",
     "cryptography": "sign",

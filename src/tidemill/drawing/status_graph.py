@@ -22,7 +22,8 @@ _BETWEEN = " \N{MIDDLE DOT} "
 class StatusNode:
     """A stage, or anything else with a status: its detail says more of that, figures are a third line.
 
-    `is_group` draws it as a stack, because it stands for several.
+    `group` is what it is collapsed with in large graphs. A node that `is_group` stands for several: it is
+    drawn as a stack, and its detail says the statuses of all.
     """
 
     name: str
@@ -32,6 +33,7 @@ class StatusNode:
     figures: Sequence[str] = ()
     href: str = ""
     label: str = ""
+    group: str = ""
     is_group: bool = False
 
     @property
@@ -42,7 +44,9 @@ class StatusNode:
     @property
     def state(self) -> str:
         """The status with its detail: `failed: 3 due`."""
-        return f"{self.status}: {self.detail}" if self.detail else str(self.status)
+        if not self.detail:
+            return str(self.status)
+        return self.detail if self.is_group else f"{self.status}: {self.detail}"
 
     @property
     def accessible_name(self) -> str:

@@ -37,7 +37,9 @@ class Drawing:
 
 def number(value: float) -> str:
     """A coordinate with at most one decimal."""
-    return f"{round(value, 1) + 0.0:.1f}".removesuffix(".0")
+    rounded = round(value, 1)
+    whole = int(rounded)
+    return str(whole) if whole == rounded else str(rounded)
 
 
 def text(

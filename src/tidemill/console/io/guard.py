@@ -13,7 +13,7 @@ _LARGEST = 1 << 20
 _METHODS = ("GET", "HEAD", "POST")
 
 
-class Guard:
+class RequestGuard:
     """Stands before the application."""
 
     def __init__(self, app: ASGIApp, hosts: AllowedHosts) -> None:

@@ -7,7 +7,7 @@ import json
 import select
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -51,7 +51,7 @@ class LedgerWatch:
         if self._thread.is_alive():
             self._thread.join()
 
-    async def messages(self, after: int) -> AsyncIterator[bytes]:
+    async def messages(self, after: int) -> AsyncGenerator[bytes]:
         """Server-sent events about what was recorded after the event number `after`, until `close`.
 
         The id of each is the number of the last event that it tells of.

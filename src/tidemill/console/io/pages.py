@@ -7,8 +7,8 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
-from typing import Any, Protocol, TypeAlias
-from urllib.parse import urlencode
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -20,12 +20,14 @@ from tidemill.console.io.requests import (
     arguments_of,
     bearer_of,
     environment_of,
+    gather_members,
     parse_document,
     parse_form,
     read_body,
 )
+from tidemill.console.io.shared_answers import ViewCalls
 from tidemill.console.problems import PROBLEM, problem, title_of
-from tidemill.console.resource import Action, Resource, checked_arguments
+from tidemill.console.resource import PageAction, Resource, checked_arguments
 from tidemill.console.resources import NAVIGATION, RESOURCES, SHELL
 from tidemill.console.response_headers import PRIVATE
 from tidemill.console.sessions import LoginLimit, LoginLinks, Session, Sessions
@@ -39,23 +41,8 @@ JSON = "application/json"
 _FORM_KEY, _VERSION = "form_key", "version"
 
 
-class ViewCalls(Protocol):
-    """Calls views of a project, in whatever process."""
-
-    async def call(
-        self, resource: Resource, arguments: Mapping[str, Any], environment: str, token: str
-    ) -> ViewAnswer:
-        """Call the view of a resource for the holder of a token, or this process's user without one."""
-
-    def end_idle(self) -> None:
-        """End what nobody needs now."""
-
-    def close(self) -> None:
-        """Close everything."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
+class PageCaller:
     """Who asks: the holder of a `token`, or who logged in; without a session it came with the request."""
 
     token: str = field(default="", repr=False)
@@ -78,13 +65,13 @@ class Console:
         """The session of a request, if somebody is logged in."""
         return self.sessions.find(request.cookies.get(self.cookie, ""), time.time())
 
-    def caller_of(self, request: Request) -> Caller | None:
+    def caller_of(self, request: Request) -> PageCaller | None:
         """Who asks; None if nobody says so."""
         token = bearer_of(request)
         if token:
-            return Caller(token=token)
+            return PageCaller(token=token)
         session = self.session_of(request)
-        return None if session is None else Caller(token=session.token, session=session)
+        return None if session is None else PageCaller(token=session.token, session=session)
 
 
 class Pages:
@@ -118,7 +105,7 @@ class Pages:
 
         return handle
 
-    def decision(self, action: Action) -> Handler:
+    def decision(self, action: PageAction) -> Handler:
         """The handler of an action of the API."""
 
         async def handle(request: Request) -> Response:
@@ -145,7 +132,7 @@ class Pages:
 
         return handle
 
-    def form(self, action: Action) -> Handler:
+    def form(self, action: PageAction) -> Handler:
         """The handler of a form: the page that follows tells what was done, or why it wasn't."""
 
         async def handle(request: Request) -> Response:
@@ -153,7 +140,7 @@ class Pages:
             if session is None:
                 return self._to_login(request)
             try:
-                given = parse_form(await read_body(request))
+                given = gather_members(parse_form(await read_body(request)))
             except TooLarge:
                 return await self.refusal(request, session, 413, "what was sent is too large")
             except UsageError as error:
@@ -164,17 +151,21 @@ class Pages:
                 )
             version = given.pop(_VERSION, "")
             answer = await self._act(
-                action, request, Caller(token=session.token, session=session), given, version
+                action, request, PageCaller(token=session.token, session=session), given, version
             )
             if answer.status != 200:
-                return await self.refusal(request, session, answer.status, _detail(answer))
+                found = {**given, **request.path_params}
+                return await self.refusal(
+                    request, session, answer.status, _detail(answer),
+                    back=_next_page(action, found, request), written=given.get("reason", ""),
+                )  # fmt: skip
             if action.template:
                 return await self._drawn_once(request, session, action, answer)
             return self._after(action, request, session, given, answer)
 
         return handle
 
-    async def _read(self, resource: Resource, request: Request, caller: Caller) -> ViewAnswer:
+    async def _read(self, resource: Resource, request: Request, caller: PageCaller) -> ViewAnswer:
         try:
             arguments = checked_arguments(resource, arguments_of(request))
             environment = environment_of(request)
@@ -184,9 +175,9 @@ class Pages:
 
     async def _act(
         self,
-        action: Action,
+        action: PageAction,
         request: Request,
-        caller: Caller,
+        caller: PageCaller,
         given: Mapping[str, object],
         version: str,
     ) -> ViewAnswer:
@@ -197,7 +188,9 @@ class Pages:
             return _refused(400, str(error))
         if action.guards:
             guarded = self._by_name[action.guards]
-            named = {name: arguments[name] for name in guarded.placeholders}
+            # Somebody else may just have decided; and what it is about is as the page named it.
+            self._console.projects.forget()
+            named = {name: arguments[name] for name in guarded.parameters if name in arguments}
             seen = await self._console.projects.call(guarded, named, environment, caller.token)
             if seen.status != 200:
                 return seen
@@ -209,7 +202,7 @@ class Pages:
 
     def _after(
         self,
-        action: Action,
+        action: PageAction,
         request: Request,
         session: Session,
         given: Mapping[str, str],
@@ -218,11 +211,7 @@ class Pages:
         document = json.loads(answer.body)
         self._console.sessions.leave_notice(session.id, document.get("told") or action.done)
         found = {**document, **given, **request.path_params}
-        parts = [
-            found[part[1:-1]] if part.startswith("{") else part for part in action.then.split("/")
-        ]
-        url = page_url(environment_of(request))
-        return RedirectResponse(url(*filter(None, parts)), 303)
+        return RedirectResponse(_next_page(action, found, request), 303)
 
     async def _drawn(
         self, request: Request, session: Session, resource: Resource, answer: ViewAnswer
@@ -243,7 +232,7 @@ class Pages:
         return _with_etag(request, body, "text/html; charset=utf-8")
 
     async def _drawn_once(
-        self, request: Request, session: Session, action: Action, answer: ViewAnswer
+        self, request: Request, session: Session, action: PageAction, answer: ViewAnswer
     ) -> Response:
         """A page about what was just done, which no browser keeps."""
         seq, shell = self._console.watch.seq, await self._shell(request, session)
@@ -253,13 +242,21 @@ class Pages:
         return Response(body, 200, {"Cache-Control": "no-store"}, "text/html")
 
     async def refusal(
-        self, request: Request, session: Session | None, status: int, detail: str
+        self,
+        request: Request,
+        session: Session | None,
+        status: int,
+        detail: str,
+        *,
+        back: str = "",
+        written: str = "",
     ) -> Response:
-        """A page that says why a request isn't answered."""
+        """A page that says why a request isn't answered, with a link `back` and the reason that was `written`."""
         shell = await self._shell(request, session) if session is not None else None
         body = self._draw(
             "refusal.html", request, session, shell,
             status=status, headline=title_of(status), detail=detail, seq=self._console.watch.seq,
+            back=back, written=written,
         )  # fmt: skip
         return Response(body, status, {"Cache-Control": "no-store"}, "text/html")
 
@@ -294,6 +291,7 @@ class Pages:
         context = {
             "url": page_url(environment or "prod"),
             "navigation": NAVIGATION,
+            "theme": _theme_of(request),
             "path": request.url.path,
             "query": request.query_params,
             "shell": shell,
@@ -306,6 +304,29 @@ class Pages:
     def _to_login(self, request: Request) -> Response:
         then = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/login?{urlencode({'then': then})}", 303)
+
+
+def _filled(part: str, arguments: Mapping[str, str]) -> str:
+    """A part of a page's address, or the argument for which it stands."""
+    return arguments.get(part[1:-1], "") if part.startswith("{") else part
+
+
+def _next_page(action: PageAction, given: Mapping[str, str], request: Request) -> str:
+    """The page that follows an action, in the environment of its request; "" for one that none can have."""
+    try:
+        environment = environment_of(request)
+    except UsageError:
+        return ""
+    path, _, query = action.then.partition("?")
+    parts = [_filled(part, given) for part in path.split("/")]
+    wanted = {name: _filled(value, given) for name, value in parse_qsl(query)}
+    return page_url(environment)(*filter(None, parts), **wanted)
+
+
+def _theme_of(request: Request) -> str:
+    """The theme that somebody chose; "" for that of the system."""
+    chosen = request.cookies.get("tidemill-theme", "")
+    return chosen if chosen in ("light", "dark") else ""
 
 
 def _is_own(session: Session, sent: str) -> bool:

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tidemill.console.io.worker_channel import WorkerOptions
-from tidemill.console.io.worker_pool import WorkerPool
+from tidemill.console.io.view_channel import ViewOptions
+from tidemill.console.io.view_processes import ViewProcesses
 from tidemill.console.resource import Resource
 from tidemill.console.view_calls import ViewAnswer, ViewCall, ViewCaller
 from tidemill.project.recorded_project import open_recorded
@@ -25,7 +25,7 @@ class Projects:
     def __init__(self, root: Path, workflow: str | None, idle: float) -> None:
         self._root, self._workflow, self._idle = root, workflow, idle
         self._callers: dict[str, tuple[float, ViewCaller]] = {}
-        self._pools: dict[str, WorkerPool] = {}
+        self._pools: dict[str, ViewProcesses] = {}
         # Services remember what they read, and aren't made for several threads.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tidemill-views")
 
@@ -38,6 +38,9 @@ class Projects:
             return await self._pool(environment).call(call)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._call_recorded, call, environment)
+
+    def forget(self) -> None:
+        """Nothing is remembered here."""
 
     def end_idle(self) -> None:
         """End the processes that nobody needs now."""
@@ -70,13 +73,13 @@ class Projects:
         self._callers[environment] = known
         return known[1]
 
-    def _pool(self, environment: str) -> WorkerPool:
+    def _pool(self, environment: str) -> ViewProcesses:
         pool = self._pools.pop(environment, None)
         if pool is None:
-            options = WorkerOptions(
+            options = ViewOptions(
                 root=str(self._root), workflow=self._workflow, environment=environment
             )
-            pool = WorkerPool(options, self._idle)
+            pool = ViewProcesses(options, self._idle)
         while len(self._pools) >= _MOST:
             self._pools.pop(next(iter(self._pools))).close()
         self._pools[environment] = pool

@@ -5,7 +5,7 @@ import { showTimes } from "./times.js";
 
 // Changes that come together are shown together.
 const TOGETHER_MS = 15;
-// What is shown is fetched again at most so often.
+// What is shown is fetched again at most so often; a page that takes long to make says how often instead.
 const LEAST_MS = 250;
 
 let isDirty = false;
@@ -22,7 +22,8 @@ function isTyping() {
 /** Fetch the page again, and change what differs. */
 async function refresh() {
   if (isFetching || document.hidden || isTyping() || !isDirty) return;
-  const wait = shownAt + LEAST_MS - performance.now();
+  const least = Number(document.getElementById("main")?.dataset.least) || LEAST_MS;
+  const wait = shownAt + least - performance.now();
   if (wait > 0) {
     setTimeout(refresh, wait);
     return;

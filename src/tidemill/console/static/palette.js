@@ -23,19 +23,43 @@ function fits(text, typed) {
   return at >= typed.length;
 }
 
-/** Open the list of pages and stages with Ctrl-K, and go to the one that is chosen. */
+/**
+ * How well an entry fits what is typed: the beginning of its name best.
+ * @param {Entry} entry
+ * @param {string} typed
+ */
+function rank(entry, typed) {
+  const name = entry.text.toLowerCase().replaceAll(" ", "");
+  if (name.startsWith(typed)) return 0;
+  if (name.includes(typed)) return 1;
+  return entry.hint.toLowerCase().replaceAll(" ", "").includes(typed) ? 2 : 3;
+}
+
+/** @type {(() => void) | undefined} */
+let show;
+
+/** Open the list of pages, to go to the one that is chosen. */
 export function openPalette() {
+  show ??= prepare();
+  show?.();
+}
+
+/** @returns {(() => void) | undefined} What opens the list. */
+function prepare() {
   const dialog = document.getElementById("palette");
   const field = document.getElementById("palette-field");
   const list = document.getElementById("palette-list");
-  if (!(dialog instanceof HTMLDialogElement) || !(field instanceof HTMLInputElement) || !list) return;
+  if (!(dialog instanceof HTMLDialogElement) || !(field instanceof HTMLInputElement) || !list) return undefined;
   let chosen = 0;
   /** @type {Entry[]} */
   let shown = [];
 
   const draw = () => {
     const typed = field.value.toLowerCase().replaceAll(" ", "");
-    shown = entries().filter((each) => fits(`${each.hint} ${each.text}`, typed)).slice(0, 12);
+    shown = entries()
+      .filter((each) => fits(`${each.text} ${each.hint}`, typed))
+      .sort((one, other) => rank(one, typed) - rank(other, typed))
+      .slice(0, 12);
     chosen = Math.min(chosen, Math.max(shown.length - 1, 0));
     list.replaceChildren(...shown.map(item));
     field.setAttribute("aria-activedescendant", shown.length ? `palette-${chosen}` : "");
@@ -53,20 +77,6 @@ export function openPalette() {
     element.addEventListener("click", () => location.assign(entry.href));
     return element;
   };
-  const open = () => {
-    field.value = "";
-    chosen = 0;
-    draw();
-    dialog.showModal();
-  };
-
-  document.getElementById("open-palette")?.addEventListener("click", open);
-  document.addEventListener("keydown", (event) => {
-    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
-      event.preventDefault();
-      open();
-    }
-  });
   field.addEventListener("input", () => {
     chosen = 0;
     draw();
@@ -83,4 +93,11 @@ export function openPalette() {
       location.assign(shown[chosen].href);
     }
   });
+  return () => {
+    if (dialog.open) return;
+    field.value = "";
+    chosen = 0;
+    draw();
+    dialog.showModal();
+  };
 }

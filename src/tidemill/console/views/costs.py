@@ -19,10 +19,11 @@ from tidemill.costs.cost_wording import (
 )
 from tidemill.costs.day_range import DayRange
 from tidemill.costs.estimate_errors import EstimateErrors
+from tidemill.costs.io.sums_reader import SpendingReader
 from tidemill.costs.month_pace import month_pace
 from tidemill.costs.report import CostReport, CostRow, GroupBy
 from tidemill.operations.status_report import Fact
-from tidemill.project.budget_status import read_budgets
+from tidemill.project.budget_status import open_spending, read_budgets
 from tidemill.project.project import Project
 from tidemill.project.status import budget_facts, waiting_works
 from tidemill.workflow.environment import Environment
@@ -207,7 +208,7 @@ def _budgets(project: Project) -> Iterator[BudgetLine]:
     space = project.workspace
     now = space.tools.clock()
     here = _environment(project)
-    for each in read_budgets(space.settings, space.tools.ledger, here, space.declared.name, now):
+    for each in read_budgets(space.settings, _spending(project), here, now):
         yield BudgetLine(
             about=each.budget.about,
             setting=each.budget.setting,
@@ -236,7 +237,12 @@ def _waits(project: Project) -> Iterator[Fact]:
     ledger, now = space.tools.ledger, space.tools.clock()
     state = ledger.state(space.environment)
     yield from waiting_works(space.settings, ledger, space.environment, now, late=False)
-    yield from budget_facts(space.settings, ledger, state, space.declared.name, now)
+    yield from budget_facts(space.settings, state, _spending(project), now)
+
+
+def _spending(project: Project) -> SpendingReader:
+    space = project.workspace
+    return open_spending(space.settings, space.tools.ledger, space.declared.name)
 
 
 def _environment(project: Project) -> Environment:

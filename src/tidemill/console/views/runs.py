@@ -32,7 +32,7 @@ class StepBar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StageProgress:
+class StageAttempts:
     """How many attempts at steps of a stage ended how, in a run."""
 
     stage: str
@@ -55,7 +55,7 @@ class RunView:
     steps: int
     done: int
     is_lost: bool
-    stages: tuple[StageProgress, ...]
+    stages: tuple[StageAttempts, ...]
     timeline: tuple[StepBar, ...]
     is_cut: bool
     failed: tuple[Attempt, ...]
@@ -141,13 +141,13 @@ def show_log(
     )
 
 
-def _by_stage(attempts: Iterable[Attempt]) -> tuple[StageProgress, ...]:
+def _by_stage(attempts: Iterable[Attempt]) -> tuple[StageAttempts, ...]:
     """The attempts of each stage, in the order in which stages began to end."""
     stages: dict[str, list[Attempt]] = {}
     for each in attempts:
         stages.setdefault(each.stage, []).append(each)
     return tuple(
-        StageProgress(
+        StageAttempts(
             stage=stage,
             done=sum(1 for each in some if each.outcome not in _BAD),
             failed=sum(1 for each in some if each.outcome in (Outcome.FAILED, Outcome.REFUSED)),

@@ -11,9 +11,9 @@ import socket
 import sys
 from pathlib import Path
 
-from tidemill.console.io.worker_channel import (
-    WorkerOptions,
-    WorkerReady,
+from tidemill.console.io.view_channel import (
+    ViewOptions,
+    ViewProcessReady,
     decode_line,
     encode_line,
 )
@@ -28,16 +28,16 @@ def main(descriptor: int, text: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.set_inheritable(descriptor, False)
     os.environ.update(spin_limit(os.environ))
-    options = decode_line(text.encode(), WorkerOptions)
+    options = decode_line(text.encode(), ViewOptions)
     with socket.socket(fileno=descriptor) as stream, stream.makefile("rb") as lines:
         try:
             project = open_project(options.root, workflow=options.workflow, env=options.environment)
         except Exception as error:  # noqa: BLE001 - the user's module may raise anything
-            stream.sendall(encode_line(WorkerReady(fault=fault_text(error))))
+            stream.sendall(encode_line(ViewProcessReady(fault=fault_text(error))))
             return
         caller = ViewCaller(project)
         try:
-            stream.sendall(encode_line(WorkerReady(files=_own_files(project.root))))
+            stream.sendall(encode_line(ViewProcessReady(files=_own_files(project.root))))
             for line in lines:
                 stream.sendall(encode_line(caller.call(decode_line(line, ViewCall))))
         except (BrokenPipeError, ConnectionResetError):

@@ -8,7 +8,7 @@ from tidemill.operations.io.job_channel import encode_line as encode_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerOptions:
+class ViewOptions:
     """Which workflow of which project a process opens, in which environment."""
 
     root: str
@@ -17,7 +17,7 @@ class WorkerOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerReady:
+class ViewProcessReady:
     """A process can be called: the project's own `files` that it imported; or why it can't."""
 
     files: tuple[str, ...] = ()

@@ -10,9 +10,9 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping
 
-from tidemill.console.io.worker_channel import (
-    WorkerOptions,
-    WorkerReady,
+from tidemill.console.io.view_channel import (
+    ViewOptions,
+    ViewProcessReady,
     decode_line,
     encode_line,
 )
@@ -21,7 +21,7 @@ from tidemill.console.view_calls import ViewAnswer, ViewCall
 from tidemill.core.errors import TidemillError
 from tidemill.operations.io.children import SupervisedProcess
 
-_WORKER = "tidemill.console.io.worker"
+_WORKER = "tidemill.console.io.view_process"
 # A view may be slow (a plan); others don't wait for it.
 _MOST = 2
 # An answer is a page, not a table.
@@ -36,10 +36,10 @@ class WorkflowFault(TidemillError):
     """The workflow can't be imported."""
 
 
-class _Worker:
+class _ViewProcess:
     """A process that calls one view at a time."""
 
-    def __init__(self, options: WorkerOptions) -> None:
+    def __init__(self, options: ViewOptions) -> None:
         self.stream, theirs = socket.socketpair()
         text = encode_line(options).decode()
         with theirs:
@@ -58,7 +58,7 @@ class _Worker:
         line = await asyncio.wait_for(self._reader.readline(), _IMPORT_S)
         if not line:
             raise WorkflowFault("the process that imports the workflow ended")
-        ready = decode_line(line, WorkerReady)
+        ready = decode_line(line, ViewProcessReady)
         if ready.fault:
             raise WorkflowFault(ready.fault)
         self.files = _times(ready.files)
@@ -85,15 +85,15 @@ class _Worker:
         self._process.close()
 
 
-class WorkerPool:
+class ViewProcesses:
     """The processes for one workflow in one environment, which are ended after `idle` seconds without calls.
 
     One that imported files which changed since is replaced before it is called again.
     """
 
-    def __init__(self, options: WorkerOptions, idle: float) -> None:
+    def __init__(self, options: ViewOptions, idle: float) -> None:
         self._options, self._idle = options, idle
-        self._free: list[_Worker] = []
+        self._free: list[_ViewProcess] = []
         self._places = asyncio.Semaphore(_MOST)
         self._looked = 0.0
 
@@ -123,12 +123,12 @@ class WorkerPool:
             self._free.append(worker)
             return answer
 
-    async def _worker(self) -> _Worker:
+    async def _worker(self) -> _ViewProcess:
         """A process that can be called."""
         self._drop_outdated()
         if self._free:
             return self._free.pop()
-        worker = _Worker(self._options)
+        worker = _ViewProcess(self._options)
         try:
             await worker.open()
         except BaseException:
@@ -144,7 +144,7 @@ class WorkerPool:
         outdated = [each for each in self._free if _times(each.files) != each.files]
         self._drop(outdated)
 
-    def _drop(self, workers: Iterable[_Worker]) -> None:
+    def _drop(self, workers: Iterable[_ViewProcess]) -> None:
         for worker in workers:
             self._free.remove(worker)
             worker.close()

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.support.commands import edit
-from tidemill.console.io.worker_channel import WorkerOptions
-from tidemill.console.io.worker_pool import WorkerPool
+from tidemill.console.io.view_channel import ViewOptions
+from tidemill.console.io.view_processes import ViewProcesses
 from tidemill.console.view_calls import ViewAnswer, ViewCall
 from tidemill.project.project import Project
 
@@ -40,11 +40,11 @@ def fail(project: Project) -> None:
 
 
 def use(
-    root: Path, play: Callable[[WorkerPool], Coroutine[Any, Any, None]], idle: float = 60.0
+    root: Path, play: Callable[[ViewProcesses], Coroutine[Any, Any, None]], idle: float = 60.0
 ) -> None:
     async def run() -> None:
-        options = WorkerOptions(root=str(root), workflow=None, environment="prod")
-        pool = WorkerPool(options, idle)
+        options = ViewOptions(root=str(root), workflow=None, environment="prod")
+        pool = ViewProcesses(options, idle)
         try:
             await play(pool)
         finally:
@@ -60,14 +60,14 @@ def _found_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", path)
 
 
-async def call(pool: WorkerPool, view: Callable[..., Any]) -> ViewAnswer:
+async def call(pool: ViewProcesses, view: Callable[..., Any]) -> ViewAnswer:
     return await pool.call(
-        ViewCall(view=f"tests.console.io.test_worker_pool:{view.__name__}", arguments={})
+        ViewCall(view=f"tests.console.io.test_view_processes:{view.__name__}", arguments={})
     )
 
 
 def test_views_are_called_in_a_process_that_stays(fresh: Path) -> None:
-    async def play(pool: WorkerPool) -> None:
+    async def play(pool: ViewProcesses) -> None:
         names = await call(pool, stage_names)
         assert (names.status, "sales" in json.loads(names.body)) == (200, True)
         first, second = await call(pool, process_id), await call(pool, process_id)
@@ -83,7 +83,7 @@ def test_views_are_called_in_a_process_that_stays(fresh: Path) -> None:
 
 
 def test_a_process_that_ends_is_told_and_replaced(fresh: Path) -> None:
-    async def play(pool: WorkerPool) -> None:
+    async def play(pool: ViewProcesses) -> None:
         assert (await call(pool, end_process)).status == 500
         assert (await call(pool, stage_names)).status == 200
 
@@ -91,7 +91,7 @@ def test_a_process_that_ends_is_told_and_replaced(fresh: Path) -> None:
 
 
 def test_changed_code_is_imported_again_and_broken_code_is_told(fresh: Path) -> None:
-    async def play(pool: WorkerPool) -> None:
+    async def play(pool: ViewProcesses) -> None:
         before = await call(pool, stage_names)
         edit(fresh / "bakery.py", "def labels(", "def other_labels(")
         os.utime(fresh / "bakery.py", (1.0, 1.0))
@@ -106,7 +106,7 @@ def test_changed_code_is_imported_again_and_broken_code_is_told(fresh: Path) -> 
 
 
 def test_what_nobody_asks_for_any_more_ends(fresh: Path) -> None:
-    async def play(pool: WorkerPool) -> None:
+    async def play(pool: ViewProcesses) -> None:
         first = json.loads((await call(pool, process_id)).body)
         pool.end_idle()
         with pytest.raises(ProcessLookupError):
@@ -117,7 +117,7 @@ def test_what_nobody_asks_for_any_more_ends(fresh: Path) -> None:
 
 
 def test_two_are_called_at_once_and_others_wait(fresh: Path) -> None:
-    async def play(pool: WorkerPool) -> None:
+    async def play(pool: ViewProcesses) -> None:
         answers = await asyncio.gather(*(call(pool, process_id) for _ in range(6)))
         assert {each.status for each in answers} == {200}
         assert len({each.body for each in answers}) <= 2
