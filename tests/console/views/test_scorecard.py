@@ -34,13 +34,15 @@ def test_the_numbers_stand_with_what_they_are_made_of(guest: Visitor) -> None:
         "deliver", "cost", "recover", "fresh",
     ]  # fmt: skip
     recover = found["numbers"][2]
-    assert len(recover["weeks"]) == 8
-    assert recover["target_level"] == 1.0
+    assert len(recover["plot"]["days"]) == len(recover["plot"]["hints"]) == 8
+    assert recover["plot"]["target"] > 0
     assert [row[5] for row in recover["table"]["rows"]] == ["lasts", "recovered"]
     assert len(found["recoveries"]["recovered"]) == 1
     fresh = found["numbers"][3]["table"]["rows"]
     assert fresh[0][0] == "orders"
     page = guest.page("/scorecard")
+    assert "<figure" in page.text
+    assert 'style="' not in page.text
     assert "Time to recover from errors" in page.words
     assert "What it is made of (2 rows)" in page.words
 

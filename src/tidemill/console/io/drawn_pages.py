@@ -17,6 +17,7 @@ from tidemill.console.column_figures import picture_of_shares
 from tidemill.console.command_pages import page_of_command
 from tidemill.console.drawn_graphs import column_svg, workflow_svg
 from tidemill.console.io.assets import static_url
+from tidemill.console.number_charts import number_chart
 from tidemill.console.partition_calendar import picture_of_days
 from tidemill.console.score_drawings import gain_chart, moved_chart, score_charts
 from tidemill.core.counts import money_text, plural
@@ -74,6 +75,7 @@ def open_templates() -> Environment:
         "moved_chart": moved_chart,
         "workflow_svg": workflow_svg,
         "column_svg": column_svg,
+        "number_chart": number_chart,
     }
     return found
 
