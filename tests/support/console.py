@@ -102,6 +102,7 @@ class Visitor:
 
     def __init__(self, root: Path, *, token: str = "", is_logged_in: bool = True) -> None:
         settings = find_settings(root.resolve())
+        self.root = root
         self._ledger = open_shared_ledger(settings, Redactor(()))
         self.links = LoginLinks(SECRET)
         self._numbers = numbers = iter(range(1_000))
