@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 from markupsafe import Markup
 
-from tidemill.core.counts import plural
 from tidemill.core.figures import age, approximate_seconds
 from tidemill.drawing.document import page_element
 from tidemill.drawing.graph import Graph, Node, draw_graph
+from tidemill.drawing.graph_groups import collapse_graph
 from tidemill.drawing.status import DrawnStatus
 from tidemill.drawing.status_graph import StatusGraph, StatusNode, draw_status_graph
 from tidemill.drawing.svg import Hue
 
 # So many drawings are kept, each for what it shows: to lay one out takes long.
 _KEPT = 64
+# Stands for the name of a group in an address.
+_MARK = "__group__"
 
 
 def workflow_svg(
@@ -25,30 +28,25 @@ def workflow_svg(
     stage_url: Callable[[str], str],
     group_url: Callable[[str], str],
 ) -> Markup:
-    """The graph of a workflow, whose stages and groups are links."""
-    drawing = document["drawing"]
+    """The graph of a workflow, whose stages are links; many stages are groups, which are links as well."""
     stages = {stage["name"]: stage for stage in document["stages"]}
-    nodes = tuple(
-        _node(node, stages.get(node["name"], {}), group_url if node["is_group"] else stage_url)
-        for node in drawing["nodes"]
-    )
-    edges = tuple(tuple(edge) for edge in drawing["edges"])
-    return _draw(nodes, edges, f"Stages of {document['workflow']} in {document['environment']}")
+    # However a table is sorted, the drawing is the same.
+    nodes = tuple(_node(stages[name], stage_url) for name in document["names"] if name in stages)
+    edges = tuple(tuple(edge) for edge in document["edges"])
+    # The macro of a template may leave blanks around an address.
+    pattern = str(group_url(_MARK)).strip()
+    title = f"Stages of {document['workflow']} in {document['environment']}"
+    return _draw(nodes, edges, document["group"], pattern, title)
 
 
-def _node(
-    node: Mapping[str, Any], stage: Mapping[str, Any], url: Callable[[str], str]
-) -> StatusNode:
-    name, is_group = node["name"], node["is_group"]
+def _node(stage: Mapping[str, Any], url: Callable[[str], str]) -> StatusNode:
     return StatusNode(
-        name=name,
-        status=DrawnStatus(node["state"]),
-        kind=plural(node["stages"], "stage") if is_group else node["kind"],
-        detail=node["detail"],
-        figures=() if is_group else tuple(_figures(stage)),
-        # The macro of a template may leave blanks around it.
-        href=str(url(name)).strip(),
-        is_group=is_group,
+        name=stage["name"],
+        status=DrawnStatus(stage["state"]),
+        kind=stage["kind"],
+        detail=stage["detail"],
+        figures=tuple(_figures(stage)),
+        href=str(url(stage["name"])).strip(),
     )
 
 
@@ -60,8 +58,18 @@ def _figures(stage: Mapping[str, Any]) -> Sequence[str]:
 
 
 @lru_cache(_KEPT)
-def _draw(nodes: Sequence[StatusNode], edges: Sequence[tuple[str, str]], title: str) -> Markup:
-    graph = StatusGraph(nodes=nodes, edges=edges)
+def _draw(
+    nodes: Sequence[StatusNode],
+    edges: Sequence[tuple[str, str]],
+    expanded: str,
+    pattern: str,
+    title: str,
+) -> Markup:
+    graph = collapse_graph(
+        StatusGraph(nodes=nodes, edges=edges),
+        lambda group: pattern.replace(_MARK, quote(group, safe="")),
+        expanded=(expanded,),
+    )
     return Markup(page_element(draw_status_graph(graph), prefix="graph", title=title))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tidemill.console.resource import Action, Resource
+from tidemill.console.workflow_resources import PLAN_ACTIONS, WORKFLOW_RESOURCES
 
 _VIEWS = "tidemill.console.views"
 
@@ -38,77 +39,107 @@ RUNS = (
         needs_workflow=False,
     ),
 )
-WORKFLOW = (
+DATA = (
     Resource(
-        name="workflow",
-        path="/workflow",
-        view=f"{_VIEWS}.workflow:show_workflow",
-        template="workflow.html",
+        name="stages",
+        path="/stages",
+        view=f"{_VIEWS}.stages:list_stages",
+        template="stages.html",
     ),
     Resource(
-        name="stage-log",
-        path="/stages/{stage}/log",
-        view=f"{_VIEWS}.workflow:show_stage_log",
-        template="run_log.html",
-        needs_workflow=False,
+        name="stage",
+        path="/stages/{stage}",
+        view=f"{_VIEWS}.stage:show_stage",
+        template="stage.html",
+    ),
+    Resource(
+        name="stage-partitions",
+        path="/stages/{stage}/partitions",
+        view=f"{_VIEWS}.stage_partitions:list_partitions",
+        template="stage_partitions.html",
+    ),
+    Resource(
+        name="stage-rows",
+        path="/stages/{stage}/rows",
+        view=f"{_VIEWS}.stage_rows:show_rows",
+        template="stage_rows.html",
+    ),
+    Resource(
+        name="stage-profile",
+        path="/stages/{stage}/profile",
+        view=f"{_VIEWS}.stage_profile:show_profile",
+        template="stage_profile.html",
+    ),
+    Resource(
+        name="stage-drift",
+        path="/stages/{stage}/drift",
+        view=f"{_VIEWS}.stage_drift:show_drift",
+        template="stage_drift.html",
+    ),
+    Resource(
+        name="stage-contract",
+        path="/stages/{stage}/contract",
+        view=f"{_VIEWS}.stage_contract:show_contract",
+        template="stage_contract.html",
+    ),
+    Resource(
+        name="stage-quarantine",
+        path="/stages/{stage}/quarantine",
+        view=f"{_VIEWS}.stage_quarantine:list_quarantined",
+        template="stage_quarantine.html",
+    ),
+    Resource(
+        name="quarantined-partition",
+        path="/stages/{stage}/quarantine/partition",
+        view=f"{_VIEWS}.stage_quarantine:show_quarantined",
+        template="quarantined_partition.html",
+    ),
+    Resource(
+        name="quarantined-rows",
+        path="/stages/{stage}/quarantine/rows",
+        view=f"{_VIEWS}.stage_quarantine:list_quarantined_rows",
+        template="quarantined_rows.html",
+    ),
+    Resource(
+        name="quarantined-row",
+        path="/stages/{stage}/quarantine/rows/{row}",
+        view=f"{_VIEWS}.quarantined_row:show_quarantined_row",
+        template="quarantined_row.html",
     ),
 )
-PLAN = (
-    Resource(
-        name="plan",
-        path="/plan",
-        view=f"{_VIEWS}.plan:show_plan",
-        template="plan.html",
-    ),
-    Resource(
-        name="plan-reasons",
-        path="/plan/{stage}",
-        view=f"{_VIEWS}.plan:show_reasons",
-        template="plan_reasons.html",
-    ),
-    Resource(
-        name="promotion",
-        path="/promote",
-        view=f"{_VIEWS}.promotion:show_promotion",
-        template="promotion.html",
-    ),
-)
-LINEAGE = (
-    Resource(
-        name="lineage",
-        path="/lineage",
-        view=f"{_VIEWS}.lineage:show_lineage",
-        template="lineage.html",
-    ),
-    Resource(
-        name="column-lineage",
-        path="/lineage/{stage}/{column}",
-        view=f"{_VIEWS}.lineage:show_column_lineage",
-        template="column_lineage.html",
-    ),
-    Resource(
-        name="explain",
-        path="/stages/{stage}/explain",
-        view=f"{_VIEWS}.explain:explain_stage",
-        template="explain.html",
-    ),
-)
-PLAN_ACTIONS = (
+RESOURCES: tuple[Resource, ...] = (*NOW, *RUNS, *DATA, *WORKFLOW_RESOURCES)
+_HELD = "/stages/{stage}/quarantine/partition?partition={partition}"
+DATA_ACTIONS = (
     Action(
-        name="start-run",
-        path="/plan/run",
-        view=f"{_VIEWS}.plan:start_planned_run",
-        then="runs/{run}",
+        name="release-rows",
+        path="/stages/{stage}/quarantine/release",
+        view=f"{_VIEWS}.row_rulings:release_rows",
+        then=_HELD,
+        guards="quarantined-partition",
     ),
     Action(
-        name="start-promotion",
-        path="/promote/{source}",
-        view=f"{_VIEWS}.promotion:start_promotion",
-        then="runs/{run}",
+        name="drop-rows",
+        path="/stages/{stage}/quarantine/drop",
+        view=f"{_VIEWS}.row_rulings:drop_rows",
+        then=_HELD,
+        guards="quarantined-partition",
+    ),
+    Action(
+        name="undo-ruling",
+        path="/stages/{stage}/quarantine/undo",
+        view=f"{_VIEWS}.row_rulings:undo_ruling",
+        then=_HELD,
+        guards="quarantined-partition",
+    ),
+    Action(
+        name="correct-row",
+        path="/stages/{stage}/quarantine/rows/{row}",
+        view=f"{_VIEWS}.row_rulings:correct_row",
+        then=_HELD,
+        guards="quarantined-row",
     ),
 )
-RESOURCES: tuple[Resource, ...] = (*NOW, *RUNS, *WORKFLOW, *PLAN, *LINEAGE)
-ACTIONS: tuple[Action, ...] = (*PLAN_ACTIONS,)
+ACTIONS: tuple[Action, ...] = (*DATA_ACTIONS, *PLAN_ACTIONS)
 # What every page shows around its own.
 SHELL = Resource(
     name="shell", path="/shell", view=f"{_VIEWS}.shell:show_shell", needs_workflow=False

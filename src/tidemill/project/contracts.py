@@ -8,14 +8,17 @@ from types import ModuleType
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
+from tidemill.governance.contract_facts import read_contract
 from tidemill.history.io.runs import ContractVersion as ContractVersion
 from tidemill.history.io.runs import PublishedPartition as PublishedPartition
 from tidemill.history.io.runs import list_contract_versions
+from tidemill.ledger.governance_events import ContractPublished
 from tidemill.lineage.impact import consumers_of
 from tidemill.lineage.io.git_ref import stages_at
 from tidemill.lineage.version_review import ContractReview, review_contract
 from tidemill.project.workflow_ledger import shared_ledger
 from tidemill.project.workspace import Workspace
+from tidemill.workflow.environment import history_filter
 from tidemill.workflow.stage import UNDECLARED
 
 _SPEC = "__tidemill_contract__"
@@ -30,6 +33,14 @@ class ContractHistory:
 
     spec: ContractSpec | None
     versions: Sequence[ContractVersion]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedContract:
+    """A contract by which a stage published since `at` (Unix seconds), as far as it is recorded."""
+
+    spec: ContractSpec
+    at: float
 
 
 class Contracts:
@@ -70,6 +81,18 @@ class Contracts:
         ledger = shared_ledger(space.tools.ledger)
         versions = space.read_state(lambda state: list_contract_versions(ledger, state, stage))
         return ContractHistory(spec=spec, versions=versions)
+
+    def recorded(self, stage: str) -> tuple[RecordedContract, ...]:
+        """The contracts by which a stage published, oldest first; recorded where rules are on contracts."""
+        space = self._workspace
+        state = space.state()
+        ours = history_filter(state.environments, state.environment)
+        facts = space.tools.ledger.events(kinds=(ContractPublished.__name__,), stage=stage)
+        return tuple(
+            RecordedContract(spec=read_contract(fact.event.contract), at=fact.at)
+            for fact in facts
+            if isinstance(fact.event, ContractPublished) and ours(fact.event.environment, fact.seq)
+        )
 
     def compare(self, stage: str, old: ContractSpec, new: ContractSpec) -> ContractReview:
         """Compare two contracts of a stage: the changes, and the stages that they may break.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import GateError
 from tidemill.ledger.governance_events import ContractPublished, ReviewOpened
+from tidemill.ledger.policy import SubjectKind
 from tidemill.planning.plan import Plan
 from tidemill.ports.ledger import Guard, Lease, State
 from tidemill.project.workspace import Workspace
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 def is_governed(space: Workspace) -> bool:
     """Whether the project has rules, its workflow asks for reviews, or people were asked before."""
     return space.has_rules or asks_for_reviews(space.declared) or _has_reviews(space)
+
+
+def governs_releases(space: Workspace) -> bool:
+    """Whether rules decide on releases of quarantined rows, or people are asked."""
+    return is_governed(space) and enforcement_of(space).governs(SubjectKind.RELEASE)
 
 
 def _has_reviews(space: Workspace) -> bool:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tidemill.project.schedules import ProjectSchedules
     from tidemill.project.scorecard import Scorecards
     from tidemill.project.stage_cases import StageCases
+    from tidemill.project.statuses import Statuses
+    from tidemill.project.table_totals import PublishedTotals
     from tidemill.project.weekly_notes import WeeklyNotes
 
 
@@ -89,6 +91,11 @@ class OperationServices:
         return self._runs.run(Request(limit=limit), command=command, hold="all")
 
     @cached_property
+    def table_totals(self) -> PublishedTotals:
+        """What each stage has published: partitions, rows, bytes."""
+        return cast("PublishedTotals", self._service("table_totals", "PublishedTotals"))
+
+    @cached_property
     def scorecards(self) -> Scorecards:
         """The four numbers: time to deliver changes, cost per inference, recovery, freshness."""
         return cast("Scorecards", self._service("scorecard", "Scorecards"))
@@ -123,6 +130,11 @@ class OperationServices:
             self.workspace, self.plans, source, request
         )
         return found
+
+    @cached_property
+    def statuses(self) -> Statuses:
+        """How the environment is doing: what is wrong, what waits, what runs, what is due."""
+        return cast("Statuses", self._service("statuses", "Statuses"))
 
     @cached_property
     def plans(self) -> Plans:

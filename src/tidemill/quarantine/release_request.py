@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
+from tidemill.core.errors import UsageError
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE, shown_key
 from tidemill.ledger.event import Event
 
 _MOST_RANGES = 8
+_RANGE = re.compile(r"(\d{1,12})(?:-(\d{1,12}))?", re.ASCII)
+# A typo in a number must not fill the memory.
+_MOST_ROWS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,3 +66,21 @@ def row_ranges(rows: Sequence[int], most: int = _MOST_RANGES) -> str:
             found.append([row, row])
     shown = ",".join(f"{a}-{b}" if a < b else str(a) for a, b in found[:most])
     return f"{shown},..." if len(found) > most else shown
+
+
+def parse_row_ranges(text: str) -> tuple[int, ...]:
+    """Parse row numbers such as `0,3-7`, in their order; UsageError for anything else."""
+    found: set[int] = set()
+    for part in text.split(",") if text else ():
+        match = _RANGE.fullmatch(part.strip())
+        if match is None or int(match[2] or match[1]) < int(match[1]):
+            raise UsageError(
+                f"rows {text}: {part.strip()!r} is neither a number nor a range such as 3-7"
+            )
+        named = range(int(match[1]), int(match[2] or match[1]) + 1)
+        if named.stop - named.start > _MOST_ROWS:
+            raise UsageError(
+                f"rows {text}: {part.strip()} is more than {_MOST_ROWS:,} rows; use a rule, or all"
+            )
+        found.update(named)
+    return tuple(sorted(found))

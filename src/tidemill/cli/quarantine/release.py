@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,11 +13,10 @@ from tidemill.cli.project_option import project_session
 from tidemill.cli.terminal.output import print_text
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.core.errors import UsageError
+from tidemill.quarantine.release_request import parse_row_ranges
 from tidemill.quarantine.ruling_input import describe_ruling
 
 F = TypeVar("F", bound=Callable[..., Any])
-_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
-_MOST = 1_000_000
 
 
 def _which(function: F) -> F:
@@ -76,7 +74,7 @@ def release(  # noqa: PLR0913 - options of a command
     A column `_row` of corrected rows may name the rows that they replace. If the quarantine changed since
     `export` wrote them, lines that belong to other rows now are refused.
     """
-    rows = _numbers(numbers)
+    rows = parse_row_ranges(numbers)
     if fixed is None or numbers or rule or everything:
         _one_of(numbers, rule, everything)
     with project_session() as project:
@@ -103,7 +101,7 @@ def drop(
     stage: str, partition: str, numbers: str, rule: str, everything: bool, reason: str, note: str
 ) -> None:
     """Drop quarantined rows of STAGE for good: they are neither published nor quarantined."""
-    rows = _numbers(numbers)
+    rows = parse_row_ranges(numbers)
     _one_of(numbers, rule, everything)
     with project_session() as project:
         ruling = project.quarantine.drop(
@@ -131,24 +129,6 @@ def undo(stage: str, partition: str, ruling: int, reason: str, note: str) -> Non
 def _one_of(numbers: str, rule: str, everything: bool) -> None:
     if bool(numbers) + bool(rule) + everything != 1:
         raise UsageError("select rows with one of --rows 0,3-7, --rule RULE, --all")
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    found: set[int] = set()
-    for part in text.split(",") if text else ():
-        match = _RANGE.fullmatch(part.strip())
-        if match is None or int(match[2] or match[1]) < int(match[1]):
-            raise UsageError(
-                f"--rows {text}: {part.strip()!r} is neither a number nor a range such as 3-7"
-            )
-        named = range(int(match[1]), int(match[2] or match[1]) + 1)
-        # A typo in a number must not fill the memory.
-        if named.stop - named.start > _MOST:
-            raise UsageError(
-                f"--rows {text}: {part.strip()} is more than {_MOST:,} rows; use --rule or --all"
-            )
-        found.update(named)
-    return tuple(sorted(found))
 
 
 def _confirm(stage: str, ruling: Ruling) -> None:

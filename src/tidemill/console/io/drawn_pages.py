@@ -9,15 +9,18 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from tidemill.console.column_figures import picture_of_shares
 from tidemill.console.command_pages import page_of_command
 from tidemill.console.drawn_graphs import column_svg, workflow_svg
+from tidemill.console.partition_calendar import picture_of_days
 from tidemill.core.counts import money_text, plural
 from tidemill.core.figures import age, approximate_seconds, count, seconds, size
 from tidemill.core.partition import shown_key
 from tidemill.core.printable import printable_lines
 from tidemill.governance.page_html import html_prose
+from tidemill.planning.freshness import format_age
 from tidemill.workflow.environment import PRODUCTION
 
 FOLDER = Path(__file__).parents[1]
@@ -42,20 +45,30 @@ def open_templates() -> Environment:
         "age": age,
         "seconds": seconds,
         "about_seconds": approximate_seconds,
+        "span": format_age,
         "money": money_text,
         "plural": plural,
         "key": shown_key,
+        # What a form sends back must be what it got.
+        "raw_text": escape,
         "prose": lambda text: Markup(html_prose(text)),
         "when": time_element,
         "day": lambda at: datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d"),
     }
-    found.globals |= {
-        "static": static_url,
-        "page_of_command": page_of_command,
-        "workflow_svg": workflow_svg,
-        "column_svg": column_svg,
-    }
+    found.globals |= {"static": static_url, "page_of_command": page_of_command} | _DRAWINGS
+    found.globals |= {"workflow_svg": workflow_svg, "column_svg": column_svg}
     return found
+
+
+def _drawn(draw: Callable[..., str]) -> Callable[..., Markup]:
+    """A function that draws, whose markup isn't escaped: it escapes texts itself."""
+    return lambda *values, **options: Markup(draw(*values, **options))
+
+
+_DRAWINGS = {
+    "picture_of_shares": _drawn(picture_of_shares),
+    "picture_of_days": _drawn(picture_of_days),
+}
 
 
 def _shown(value: object) -> object:

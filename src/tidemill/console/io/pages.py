@@ -7,8 +7,8 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
-from typing import Any, Protocol, TypeAlias
-from urllib.parse import urlencode
+from typing import Any, TypeAlias
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -24,6 +24,7 @@ from tidemill.console.io.requests import (
     parse_form,
     read_body,
 )
+from tidemill.console.io.shared_answers import ViewCalls
 from tidemill.console.problems import PROBLEM, problem, title_of
 from tidemill.console.resource import Action, Resource, checked_arguments
 from tidemill.console.resources import NAVIGATION, RESOURCES, SHELL
@@ -37,21 +38,6 @@ Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 JSON = "application/json"
 # The fields of forms that are no arguments.
 _FORM_KEY, _VERSION = "form_key", "version"
-
-
-class ViewCalls(Protocol):
-    """Calls views of a project, in whatever process."""
-
-    async def call(
-        self, resource: Resource, arguments: Mapping[str, Any], environment: str, token: str
-    ) -> ViewAnswer:
-        """Call the view of a resource for the holder of a token, or this process's user without one."""
-
-    def end_idle(self) -> None:
-        """End what nobody needs now."""
-
-    def close(self) -> None:
-        """Close everything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +179,8 @@ class Pages:
             return _refused(400, str(error))
         if action.guards:
             guarded = self._by_name[action.guards]
-            named = {name: arguments[name] for name in guarded.placeholders}
+            # What the decision is about, as the page named it.
+            named = {name: arguments[name] for name in guarded.parameters if name in arguments}
             seen = await self._console.projects.call(guarded, named, environment, caller.token)
             if seen.status != 200:
                 return seen
@@ -214,11 +201,11 @@ class Pages:
         document = json.loads(answer.body)
         self._console.sessions.leave_notice(session.id, document.get("told") or action.done)
         found = {**document, **given, **request.path_params}
-        parts = [
-            found[part[1:-1]] if part.startswith("{") else part for part in action.then.split("/")
-        ]
+        path, _, query = action.then.partition("?")
+        parts = [_filled(part, found) for part in path.split("/")]
+        wanted = {name: _filled(value, found) for name, value in parse_qsl(query)}
         url = page_url(environment_of(request))
-        return RedirectResponse(url(*filter(None, parts)), 303)
+        return RedirectResponse(url(*filter(None, parts), **wanted), 303)
 
     async def _drawn(
         self, request: Request, session: Session, resource: Resource, answer: ViewAnswer
@@ -292,6 +279,11 @@ class Pages:
     def _to_login(self, request: Request) -> Response:
         then = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/login?{urlencode({'then': then})}", 303)
+
+
+def _filled(part: str, arguments: Mapping[str, str]) -> str:
+    """A part of a page's address, or the argument for which it stands."""
+    return arguments.get(part[1:-1], "") if part.startswith("{") else part
 
 
 def _is_own(session: Session, sent: str) -> bool:

@@ -57,13 +57,19 @@ async def read_body(request: Request) -> bytes:
 
 
 def parse_form(body: bytes) -> dict[str, str]:
-    """The fields of a form; UsageError for one that is there twice."""
+    """The fields of a form; UsageError for one that is there twice.
+
+    Fields named `cells.NAME` are together the argument `cells`: a JSON object as text.
+    """
     found: dict[str, str] = {}
+    groups: dict[str, dict[str, str]] = {}
     for name, value in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
-        if name in found:
+        group, dot, member = name.partition(".")
+        fields, own = (groups.setdefault(group, {}), member) if dot else (found, name)
+        if own in fields or group in (found if dot else groups):
             raise UsageError(f"there is more than one {name!r}")
-        found[name] = value
-    return found
+        fields[own] = value
+    return found | {group: json.dumps(fields) for group, fields in groups.items()}
 
 
 def parse_document(body: bytes) -> Mapping[str, Any]:

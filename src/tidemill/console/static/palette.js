@@ -23,6 +23,18 @@ function fits(text, typed) {
   return at >= typed.length;
 }
 
+/**
+ * How well an entry fits what is typed: the beginning of its name best.
+ * @param {Entry} entry
+ * @param {string} typed
+ */
+function rank(entry, typed) {
+  const name = entry.text.toLowerCase().replaceAll(" ", "");
+  if (name.startsWith(typed)) return 0;
+  if (name.includes(typed)) return 1;
+  return entry.hint.toLowerCase().replaceAll(" ", "").includes(typed) ? 2 : 3;
+}
+
 /** Open the list of pages and stages with Ctrl-K, and go to the one that is chosen. */
 export function openPalette() {
   const dialog = document.getElementById("palette");
@@ -35,7 +47,10 @@ export function openPalette() {
 
   const draw = () => {
     const typed = field.value.toLowerCase().replaceAll(" ", "");
-    shown = entries().filter((each) => fits(`${each.hint} ${each.text}`, typed)).slice(0, 12);
+    shown = entries()
+      .filter((each) => fits(`${each.text} ${each.hint}`, typed))
+      .sort((one, other) => rank(one, typed) - rank(other, typed))
+      .slice(0, 12);
     chosen = Math.min(chosen, Math.max(shown.length - 1, 0));
     list.replaceChildren(...shown.map(item));
     field.setAttribute("aria-activedescendant", shown.length ? `palette-${chosen}` : "");

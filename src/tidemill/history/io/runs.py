@@ -105,6 +105,18 @@ class History:
         """All attempts at the steps of a run, in the order in which they were recorded."""
         return [attempt for _, attempt in _attempts(self._ledger, self.run(run).id)]
 
+    def last_attempts(
+        self, stage: str, environment: str, limit: int
+    ) -> list[tuple[RecordedEvent, str, Attempt]]:
+        """The last attempts at steps of a stage with their events and runs, newest first."""
+        found = self._ledger.events(kinds=("Attempted",), stage=stage, newest=True)
+        own = (
+            (recorded, recorded.event.run, recorded.event.attempt)
+            for recorded in found
+            if isinstance(recorded.event, Attempted) and recorded.event.environment == environment
+        )
+        return [*islice(own, limit)]
+
     def notes(self, run: str) -> list[str]:
         """What was recorded about a run after its end, in words."""
         found = self._ledger.events(kinds=(LineageDropped.__name__,), run=self.run(run).id)

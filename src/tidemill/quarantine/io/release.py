@@ -111,8 +111,14 @@ class Quarantine:
         self._read_state = read_state
         self._authorize = authorize
 
-    def list(self, stage: str = "") -> tuple[QuarantinedPartition, ...]:
-        """List the partitions, of one stage or all, that have quarantined rows or rulings."""
+    def list(
+        self, stage: str = "", *, partition: str = "", after: str = "", limit: int | None = None
+    ) -> tuple[QuarantinedPartition, ...]:
+        """List the partitions, of one stage or all, that have quarantined rows or rulings.
+
+        Only a `partition`, those `after` one, and at most `limit`, if these are given: the rows of each are
+        read.
+        """
         places = self._read_state(
             lambda state: [
                 place
@@ -122,7 +128,14 @@ class Quarantine:
                 for place in held_partitions(state, self._stage(name, state))
             ]
         )
-        return tuple(map(self._summary, places))
+        wanted = [place for place in places if partition in ("", place.partition)]
+        later = [place for place in wanted if place.partition > after] if after else wanted
+        return tuple(map(self._summary, later[:limit]))
+
+    def unwaivable(self, stage: str) -> frozenset[str]:
+        """The rules of a stage that no ruling can waive: rows that break them are corrected or dropped."""
+        spec = self._read_state(lambda state: self._stage(stage, state)).output
+        return frozenset() if spec is None else unwaivable_rules(spec)
 
     def rows(self, stage: str, partition: str = "") -> pl.DataFrame:
         """Read the quarantined rows as they arrived, with a number in `_row` and the rules in `_reasons`.

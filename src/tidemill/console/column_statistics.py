@@ -1,0 +1,104 @@
+"""Take what the console shows of a column from its profile."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+
+from tidemill.console.column_figures import ColumnFigures, Quantile, ValueCount, ValueShares
+from tidemill.contracts.profiles.column_shares import ColumnShares, column_shares
+from tidemill.contracts.profiles.histogram import quantile
+from tidemill.contracts.profiles.record import Categories, ColumnProfile, Scalar
+
+_QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+_TOP = 10
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNITS = {"ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+
+
+def figures_of(column: ColumnProfile, personal: str = "") -> ColumnFigures:
+    """The statistics of a column."""
+    listed = column.categories or Categories(counts={})
+    total = sum(listed.counts.values()) + listed.others
+    is_number = bool(column.finite) and _seconds(column.dtype) == 0.0
+    return ColumnFigures(
+        name=column.name,
+        type=column.dtype,
+        personal=personal,
+        rows=column.rows,
+        missing=column.missing_count,
+        nans=column.nans,
+        distinct=column.distinct,
+        is_estimated=not column.is_exact,
+        least=_text(column.least, column.dtype),
+        most=_text(column.most, column.dtype),
+        mean=column.mean if is_number else None,
+        deviation=math.sqrt(column.variance) if is_number and column.variance is not None else None,
+        quantiles=_quantiles(column),
+        top=tuple(
+            ValueCount(value=value, count=count, share=count / total)
+            for value, count in islice(listed.counts.items(), _TOP)
+        ),
+        others=total - sum(islice(listed.counts.values(), _TOP)),
+        shares=shares_of(column_shares(column, column), column.dtype, is_alone=True),
+    )
+
+
+def shares_of(found: ColumnShares, dtype: str, *, is_alone: bool = False) -> ValueShares:
+    """The shares of a column's values, with times in seconds; `is_alone` compares with nothing."""
+    factor = _seconds(dtype)
+    measure = "number" if not factor else "day" if dtype == "Date" else "time"
+    return ValueShares(
+        then=() if is_alone else found.then,
+        now=found.now,
+        edges=tuple(edge * (factor or 1.0) for edge in found.edges),
+        names=found.names,
+        measure=measure,
+    )
+
+
+def _quantiles(column: ColumnProfile) -> tuple[Quantile, ...]:
+    if column.histogram is None or not column.histogram.size:
+        return ()
+    found = ((share, quantile(column.histogram, share)) for share in _QUANTILES)
+    return tuple(
+        Quantile(share=share, value=_text(_as_held(value, column), column.dtype) or "")
+        for share, value in found
+        if value is not None
+    )
+
+
+def _as_held(value: float, column: ColumnProfile) -> Scalar:
+    """A quantile, which is the middle of a bin, as a value that the column can have."""
+    if isinstance(column.least, int | float) and isinstance(column.most, int | float):
+        value = min(max(value, column.least), column.most)
+    is_whole = isinstance(column.least, int) and math.isfinite(value)
+    return round(value) if is_whole else value
+
+
+def _text(value: Scalar | None, dtype: str) -> str | None:
+    """A value as text; times are numbers in profiles."""
+    if value is None or isinstance(value, str | bool):
+        return None if value is None else str(value)
+    if dtype == "Time":
+        return str(timedelta(microseconds=value // 1_000))
+    factor = _seconds(dtype)
+    if not factor:
+        return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+    try:
+        at = _EPOCH + timedelta(seconds=value * factor)
+    except OverflowError:
+        return f"{value:,}"
+    return (
+        str(date(at.year, at.month, at.day)) if dtype == "Date" else f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def _seconds(dtype: str) -> float:
+    """The seconds of a unit of a column of dates or times; 0 for others."""
+    if dtype == "Date":
+        return 86_400.0
+    if not dtype.startswith("Datetime"):
+        return 0.0
+    return next((factor for unit, factor in _UNITS.items() if f"'{unit}'" in dtype), 1e-6)

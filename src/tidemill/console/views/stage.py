@@ -1,0 +1,204 @@
+"""One stage: what it does, how it is doing and why, its contract, its partitions, its last runs."""
+
+from __future__ import annotations
+
+from tidemill.console.contract_cards import ContractCard, contract_card
+from tidemill.console.partition_calendar import PartitionCalendar, partition_calendar
+from tidemill.console.stage_rows import StageRow, docstring, find_stage_row
+from tidemill.core.lazy_dataclass import dataclass
+from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.ledger.run import Attempt, Outcome
+from tidemill.lineage.impact import Consumer
+from tidemill.lineage.io.origins import Origin
+from tidemill.lineage.io.provenance import Explanation
+from tidemill.project.project import Project
+from tidemill.sources.missing import Frozen
+from tidemill.workflow.seal import dependencies
+from tidemill.workflow.stage import Stage
+
+# So many attempts of the last runs are looked at, and so many columns and runs are shown.
+_ATTEMPTS, _COLUMNS, _RUNS, _FILES = 500, 100, 8, 5
+_ALL, _NONE = "all columns", "only how many rows there are"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageInput:
+    """A stage that this one depends on, or that is further up: what is read of it, and its files.
+
+    `changed` says which of its columns changed since.
+    """
+
+    stage: str
+    is_direct: bool
+    columns: str = ""
+    ignored: str = ""
+    fold: str = ""
+    partitions: str = ""
+    rows: int = 0
+    published: float | None = None
+    changed: str = ""
+    files: tuple[str, ...] = ()
+    more_files: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageReader:
+    """A stage that reads this one: which columns, or why it may read any."""
+
+    stage: str
+    columns: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRun:
+    """What a run did with a stage; `message` is of the last attempt that failed."""
+
+    run: str
+    at: float
+    done: int
+    failed: int
+    retried: int
+    rows: int
+    wall_s: float
+    cpu_s: float
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageView:
+    """A stage as a whole: `row` is its line in the list of stages.
+
+    `key_range` are its partitions. `stale` says what changed since they were computed, `unproven` why
+    its results are never reused. A delivery delivers what its `model` predicts.
+    """
+
+    row: StageRow
+    is_declared: bool
+    description: str
+    place: str
+    version: str
+    partitioning: str
+    key_range: str
+    inputs: tuple[StageInput, ...]
+    readers: tuple[StageReader, ...]
+    stale: tuple[str, ...]
+    unproven: tuple[str, ...]
+    findings: tuple[str, ...]
+    frozen: tuple[str, ...]
+    judged_by: str
+    recipe: str
+    contract: ContractCard | None
+    calendar: PartitionCalendar
+    runs: tuple[StageRun, ...]
+    model: str
+
+
+def show_stage(project: Project, stage: str) -> StageView:
+    """Show a stage: what it does and where, what it reads and who reads it, its state and why.
+
+    Also its contract, its partitions by day and month, and its last runs.
+    """
+    space = project.workspace
+    known, bound = space.known_stage(stage), space.bindings(stage)
+    found = project.lineage.explain(stage)
+    consumers = project.lineage.consumers(stage) if known.is_declared else ()
+    spec = known.output
+    return StageView(
+        row=find_stage_row(project, known),
+        is_declared=known.is_declared,
+        description=docstring(known),
+        place=found.place,
+        version=known.version or "",
+        partitioning=str(known.partitioning) if spec is not None else "",
+        key_range=summarize_keys({*bound} - {WHOLE}),
+        inputs=_inputs(known, found),
+        readers=tuple(map(_reader, consumers)),
+        stale=found.stale,
+        unproven=tuple(dict.fromkeys((*found.unproven, *found.touched))),
+        findings=tuple(f"{each.severity}: {each.message or each.rule}" for each in found.findings),
+        frozen=tuple(_frozen(each) for each in found.frozen),
+        judged_by=found.judged_by,
+        recipe=found.recipe,
+        contract=None if spec is None else contract_card(spec, consumers, 0, _COLUMNS),
+        calendar=partition_calendar(known.partitioning, bound),
+        runs=_last_runs(project, stage),
+        model=known.model,
+    )
+
+
+def _inputs(stage: Stage, found: Explanation) -> tuple[StageInput, ...]:
+    """What a stage reads directly, then what else its data come from."""
+    direct, reads = dependencies(stage), {each.name: each for each in found.reads}
+    origins = {each.stage: each for each in found.origins if each.stage != stage.name}
+    own = {each.stage: each for each in found.origins}.get(stage.name)
+    names = (*sorted(direct), *(name for name in origins if name not in direct))
+    rows = []
+    for name in (*names, *((stage.name,) if own is not None and own.files else ())):
+        read, origin = reads.get(name), origins.get(name, own if name == stage.name else None)
+        files = origin.files if origin is not None else ()
+        rows.append(
+            StageInput(
+                stage=name,
+                is_direct=name in direct or name == stage.name,
+                columns="" if read is None else ", ".join(read.reads) or _NONE,
+                ignored="" if read is None else ", ".join(read.ignores),
+                fold="" if read is None else read.fold,
+                partitions="" if origin is None else summarize_keys({*origin.partitions} - {WHOLE}),
+                rows=0 if origin is None else origin.rows,
+                published=None if origin is None or not origin.last else origin.last,
+                changed=_changed(origin),
+                files=tuple(file.path for file in files[:_FILES]),
+                more_files=max(len(files) - _FILES, 0),
+            )
+        )
+    return tuple(rows)
+
+
+def _changed(origin: Origin | None) -> str:
+    if origin is None or not origin.changed:
+        return ""
+    return ", ".join(origin.changed_columns) or "yes"
+
+
+def _reader(consumer: Consumer) -> StageReader:
+    names = _ALL if consumer.columns is None else ", ".join(consumer.columns) or _NONE
+    return StageReader(
+        stage=consumer.stage,
+        columns=names,
+        why=consumer.why if consumer.columns is None else "",
+    )
+
+
+def _frozen(item: Frozen) -> str:
+    keys = summarize_keys({*item.partitions} - {WHOLE})
+    paths = ", ".join(item.paths[:_FILES])
+    more = f" and {len(item.paths) - _FILES:,} more" if len(item.paths) > _FILES else ""
+    return f"{item.stage} {keys}: kept as published, because its source lost rows: {paths}{more}"
+
+
+def _last_runs(project: Project, stage: str) -> tuple[StageRun, ...]:
+    """What the last runs did with a stage, newest first."""
+    runs: dict[str, list[tuple[float, Attempt]]] = {}
+    for fact, run, attempt in project.history.last_attempts(stage, project.environment, _ATTEMPTS):
+        runs.setdefault(run, []).append((fact.at, attempt))
+    return tuple(_stage_run(run, some) for run, some in [*runs.items()][:_RUNS])
+
+
+def _stage_run(run: str, found: list[tuple[float, Attempt]]) -> StageRun:
+    """The attempts of a run, newest first, as one line."""
+    attempts = [attempt for _, attempt in found]
+    failed = [each for each in attempts if each.outcome in (Outcome.FAILED, Outcome.REFUSED)]
+    retried = [each for each in attempts if each.outcome is Outcome.RETRIED]
+    bad = (*failed, *retried)
+    return StageRun(
+        run=run,
+        at=found[0][0],
+        done=len(attempts) - len(bad),
+        failed=len(failed),
+        retried=len(retried),
+        rows=sum(each.rows_out for each in attempts),
+        wall_s=sum(each.wall_s for each in attempts),
+        cpu_s=sum(each.cpu_s for each in attempts),
+        message=bad[0].message if bad else "",
+    )

@@ -1,0 +1,155 @@
+"""The console in a real browser."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.browser import axe_violations, save_screenshot
+from tests.support.commands import process
+from tests.support.running_console import RunningConsole
+from tidemill.console.resources import NAVIGATION
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+Pages = Callable[..., "Page"]
+# Text, sizes and requests of a page that nobody has seen before.
+MOST_BYTES, MOST_REQUESTS = 100_000, 10
+
+
+@pytest.fixture
+def running(built: Path) -> Iterator[RunningConsole]:
+    with RunningConsole(built) as found:
+        yield found
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_is_well_for_everybody(
+    running: RunningConsole, page_at: Pages, theme: str
+) -> None:
+    """No page has an error, a request to others, a violation of axe, or a part that is too wide."""
+    for width in (1440, 390):
+        page = page_at(theme, width)
+        page.goto(running.new_link())
+        for name, parts, _ in NAVIGATION:
+            page.goto(f"{running.url}/{'/'.join(parts)}")
+            assert page.locator("h1").count() == 1, name
+            assert axe_violations(page) == [], (name, width)
+            too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            assert page.evaluate(too_wide) == 0, (name, width)
+            save_screenshot(page, f"console-{parts[0]}")
+
+
+def test_the_first_page_is_small(running: RunningConsole, page_at: Pages) -> None:
+    page = page_at()
+    seen: list[Any] = []
+    page.on("requestfinished", lambda request: seen.append(request))
+    page.goto(running.new_link())
+    # Now it also follows what changes.
+    page.wait_for_selector("body[data-connected=true]")
+    sizes = [request.sizes() for request in seen]
+    assert len(sizes) <= MOST_REQUESTS
+    assert (
+        sum(each["responseBodySize"] + each["responseHeadersSize"] for each in sizes) <= MOST_BYTES
+    )
+
+
+def test_a_run_shows_up_by_itself_in_twelve_tabs(running: RunningConsole, page_at: Pages) -> None:
+    """A browser has six connections for a host, and one stream for all its tabs."""
+    first = page_at()
+    first.goto(running.new_link())
+    tabs = [first, *(first.context.new_page() for _ in range(11))]
+    for tab in tabs:
+        tab.goto(f"{running.url}/runs")
+        assert tab.locator("tbody tr").count() == 1
+    assert process("run", cwd=running.folder).returncode == 0
+    for tab in tabs:
+        tab.bring_to_front()
+        tab.locator("tbody tr").nth(1).wait_for()
+
+
+def test_a_page_that_was_left_is_up_to_date_when_one_comes_back(
+    running: RunningConsole, page_at: Pages
+) -> None:
+    page = page_at()
+    page.goto(running.new_link())
+    page.goto(f"{running.url}/runs")
+    page.locator("tbody tr a").first.click()
+    page.wait_for_url("**/runs/2*")
+    assert process("run", cwd=running.folder).returncode == 0
+    page.go_back()
+    page.locator("tbody tr").nth(1).wait_for()
+    page.go_forward()
+    assert "/runs/2" in page.url
+
+
+def test_the_palette_leads_anywhere_by_keyboard(running: RunningConsole, page_at: Pages) -> None:
+    page = page_at()
+    page.goto(running.new_link())
+    page.keyboard.press("Control+k")
+    page.keyboard.type("score")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/scorecard")
+
+
+def test_the_theme_is_remembered(running: RunningConsole, page_at: Pages) -> None:
+    page = page_at("light")
+    page.goto(running.new_link())
+    button = page.locator("#theme")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    before = page.evaluate(paper)
+    button.click()
+    button.click()
+    assert button.inner_text() == "Theme: dark"
+    assert page.evaluate(paper) != before
+    page.reload()
+    assert page.evaluate(paper) != before
+
+
+def test_times_are_those_of_who_looks(running: RunningConsole, page_at: Pages) -> None:
+    page = page_at()
+    assert page.context.browser is not None
+    context = page.context.browser.new_context(timezone_id="Asia/Kathmandu")
+    try:
+        there = context.new_page()
+        there.goto(running.new_link())
+        shown = there.locator("time").first
+        title = shown.get_attribute("title")
+        assert title is not None
+        assert title.endswith(" UTC")
+        assert shown.inner_text()[11:16] != title[11:16]
+    finally:
+        context.close()
+
+
+def test_it_works_without_scripts(running: RunningConsole, page_at: Pages) -> None:
+    page = page_at()
+    assert page.context.browser is not None
+    context = page.context.browser.new_context(java_script_enabled=False)
+    try:
+        plain = context.new_page()
+        plain.goto(running.new_link())
+        plain.get_by_role("link", name="Runs", exact=True).click()
+        plain.locator("tbody tr a").first.click()
+        assert plain.locator("h1").inner_text().startswith("Run ")
+    finally:
+        context.close()
+
+
+def test_it_ends_when_it_is_told_to(built: Path) -> None:
+    with RunningConsole(built) as running:
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(60) in (0, 130, -signal.SIGINT)
+    done = process("console", "--link", cwd=built)
+    assert (done.returncode, "no console runs here" in done.stderr) == (2, True)
+
+
+def test_it_refuses_to_be_open_to_everybody(built: Path) -> None:
+    done = process("console", "--host", "0.0.0.0", "--port", "0", cwd=built)
+    assert done.returncode == 2
+    assert "declare [tool.tidemill.roles] first" in done.stderr
