@@ -64,9 +64,9 @@ class Resource:
 class Action(Resource):
     """What can be done by a POST to `path`; `view` does it.
 
-    `then` is the page that a browser is sent to; placeholders in its path and query stand for arguments. The
-    entity tag of the resource `guards`, if there is one, must be the one that the caller saw: that of its
-    document with the arguments that both have.
+    `then` is the page that a browser is sent to; placeholders in its path and query stand for arguments. With
+    a `template` the answer is drawn at once. The entity tag of the resource `guards`, if there is one, must be
+    the one that the caller saw: that of its document with the arguments that both have.
     """
 
     then: str

@@ -20,6 +20,7 @@ from tidemill.console.io.requests import (
     arguments_of,
     bearer_of,
     environment_of,
+    gather_members,
     parse_document,
     parse_form,
     read_body,
@@ -137,7 +138,7 @@ class Pages:
             if session is None:
                 return self._to_login(request)
             try:
-                given = parse_form(await read_body(request))
+                given = gather_members(parse_form(await read_body(request)))
             except TooLarge:
                 return await self.refusal(request, session, 413, "what was sent is too large")
             except UsageError as error:
@@ -151,7 +152,13 @@ class Pages:
                 action, request, PageCaller(token=session.token, session=session), given, version
             )
             if answer.status != 200:
-                return await self.refusal(request, session, answer.status, _detail(answer))
+                found = {**given, **request.path_params}
+                return await self.refusal(
+                    request, session, answer.status, _detail(answer),
+                    back=_next_page(action, found, request), written=given.get("reason", ""),
+                )  # fmt: skip
+            if action.template:
+                return await self._drawn(request, session, action, answer)
             return self._after(action, request, session, given, answer)
 
         return handle
@@ -201,11 +208,7 @@ class Pages:
         document = json.loads(answer.body)
         self._console.sessions.leave_notice(session.id, document.get("told") or action.done)
         found = {**document, **given, **request.path_params}
-        path, _, query = action.then.partition("?")
-        parts = [_filled(part, found) for part in path.split("/")]
-        wanted = {name: _filled(value, found) for name, value in parse_qsl(query)}
-        url = page_url(environment_of(request))
-        return RedirectResponse(url(*filter(None, parts), **wanted), 303)
+        return RedirectResponse(_next_page(action, found, request), 303)
 
     async def _drawn(
         self, request: Request, session: Session, resource: Resource, answer: ViewAnswer
@@ -226,13 +229,21 @@ class Pages:
         return _with_etag(request, body, "text/html; charset=utf-8")
 
     async def refusal(
-        self, request: Request, session: Session | None, status: int, detail: str
+        self,
+        request: Request,
+        session: Session | None,
+        status: int,
+        detail: str,
+        *,
+        back: str = "",
+        written: str = "",
     ) -> Response:
-        """A page that says why a request isn't answered."""
+        """A page that says why a request isn't answered, with a link `back` and the reason that was `written`."""
         shell = await self._shell(request, session) if session is not None else None
         body = self._draw(
             "refusal.html", request, session, shell,
             status=status, headline=title_of(status), detail=detail, seq=self._console.watch.seq,
+            back=back, written=written,
         )  # fmt: skip
         return Response(body, status, {"Cache-Control": "no-store"}, "text/html")
 
@@ -267,6 +278,7 @@ class Pages:
         context = {
             "url": page_url(environment or "prod"),
             "navigation": NAVIGATION,
+            "theme": _theme_of(request),
             "path": request.url.path,
             "query": request.query_params,
             "shell": shell,
@@ -284,6 +296,24 @@ class Pages:
 def _filled(part: str, arguments: Mapping[str, str]) -> str:
     """A part of a page's address, or the argument for which it stands."""
     return arguments.get(part[1:-1], "") if part.startswith("{") else part
+
+
+def _next_page(action: Action, given: Mapping[str, str], request: Request) -> str:
+    """The page that follows an action, in the environment of its request; "" for one that none can have."""
+    try:
+        environment = environment_of(request)
+    except UsageError:
+        return ""
+    path, _, query = action.then.partition("?")
+    parts = [_filled(part, given) for part in path.split("/")]
+    wanted = {name: _filled(value, given) for name, value in parse_qsl(query)}
+    return page_url(environment)(*filter(None, parts), **wanted)
+
+
+def _theme_of(request: Request) -> str:
+    """The theme that somebody chose; "" for that of the system."""
+    chosen = request.cookies.get("tidemill-theme", "")
+    return chosen if chosen in ("light", "dark") else ""
 
 
 def _is_own(session: Session, sent: str) -> bool:

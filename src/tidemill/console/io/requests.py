@@ -72,6 +72,19 @@ def parse_form(body: bytes) -> dict[str, str]:
     return found | {group: json.dumps(fields) for group, fields in groups.items()}
 
 
+def gather_members(fields: Mapping[str, str]) -> dict[str, str]:
+    """The fields of a form, in which those named NAME.MEMBER are together NAME, a JSON object."""
+    found: dict[str, str] = {}
+    members: dict[str, dict[str, str]] = {}
+    for field, value in fields.items():
+        name, dot, member = field.partition(".")
+        if dot:
+            members.setdefault(name, {})[member] = value
+        else:
+            found[name] = value
+    return found | {name: json.dumps(inside) for name, inside in members.items()}
+
+
 def parse_document(body: bytes) -> Mapping[str, Any]:
     """The members of a JSON object; UsageError for anything else."""
     try:
