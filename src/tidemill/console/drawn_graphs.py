@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +12,7 @@ from markupsafe import Markup
 from tidemill.core.figures import age, approximate_seconds
 from tidemill.drawing.document import page_element
 from tidemill.drawing.graph import Graph, Node, draw_graph
-from tidemill.drawing.graph_groups import collapse_graph
+from tidemill.drawing.graph_groups import MOST_NODES, collapse_graph
 from tidemill.drawing.status import DrawnStatus
 from tidemill.drawing.status_graph import StatusGraph, StatusNode, draw_status_graph
 from tidemill.drawing.svg import Hue
@@ -74,8 +74,9 @@ def _draw(
 
 
 def column_svg(document: Mapping[str, Any]) -> Markup:
-    """The stages that a column comes from and goes to, with the columns of each that are on the way."""
-    own: dict[str, dict[str, None]] = {document["stage"]: {document["column"]: None}}
+    """The stages that a column comes from and goes to, the nearest ones, with their columns on the way."""
+    start = document["stage"]
+    own: dict[str, dict[str, None]] = {start: {document["column"]: None}}
     edges: dict[tuple[str, str], None] = {}
     for edge in document["edges"]:
         for stage, column in (edge["source"], edge["target"]):
@@ -83,19 +84,38 @@ def column_svg(document: Mapping[str, Any]) -> Markup:
         edges[edge["source"][0], edge["target"][0]] = None
     for reader in document["readers"]:
         if reader["kind"] == "endpoint":
-            own.setdefault(f"endpoint {reader['name']}", {})
-            edges |= {(each, f"endpoint {reader['name']}"): None for each in reader["through"]}
+            name = f"endpoint {reader['name']}"
+            own[name] = {}
+            edges |= {(each, name): None for each in reader["through"]}
+    near = _nearest(start, edges)
     nodes = tuple(
         Node(
             name=stage,
             label=stage,
             note=_column_note([*columns]),
-            hue=Hue.BLUE if stage == document["stage"] else Hue.GREY,
+            hue=Hue.BLUE if stage == start else Hue.GREY,
         )
         for stage, columns in own.items()
+        if stage in near
     )
-    title = f"Lineage of {document['column']} of {document['stage']}"
-    return _draw_plain(nodes, tuple(edges), title)
+    kept = tuple(edge for edge in edges if near.issuperset(edge))
+    return _draw_plain(nodes, kept, f"Lineage of {document['column']} of {start}")
+
+
+def _nearest(start: str, edges: Iterable[tuple[str, str]]) -> Set[str]:
+    """The names that are the fewest steps away, up or down."""
+    beside: dict[str, list[str]] = {}
+    for source, target in edges:
+        beside.setdefault(source, []).append(target)
+        beside.setdefault(target, []).append(source)
+    found, turn = [start], 0
+    known = {start}
+    while turn < len(found) and len(found) < MOST_NODES:
+        more = [name for name in beside.get(found[turn], ()) if name not in known]
+        found += dict.fromkeys(more)
+        known.update(more)
+        turn += 1
+    return {*found[:MOST_NODES]}
 
 
 def _column_note(columns: Sequence[str]) -> str:
