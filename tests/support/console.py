@@ -50,6 +50,9 @@ class ProjectsHere:
             ViewCall(view=resource.view, arguments=arguments, token=token)
         )
 
+    def forget(self) -> None:
+        """Nothing is remembered."""
+
     def end_idle(self) -> None:
         """Nothing runs."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tidemill.console.resource import Action, Resource
+from tidemill.console.operations_resources import OPERATION_ACTIONS, OPERATIONS
+from tidemill.console.resource import PageAction, Resource
 
 _VIEWS = "tidemill.console.views"
 
@@ -108,28 +109,28 @@ DATA = (
 )
 _HELD = "/stages/{stage}/quarantine/partition?partition={partition}"
 DATA_ACTIONS = (
-    Action(
+    PageAction(
         name="release-rows",
         path="/stages/{stage}/quarantine/release",
         view=f"{_VIEWS}.row_rulings:release_rows",
         then=_HELD,
         guards="quarantined-partition",
     ),
-    Action(
+    PageAction(
         name="drop-rows",
         path="/stages/{stage}/quarantine/drop",
         view=f"{_VIEWS}.row_rulings:drop_rows",
         then=_HELD,
         guards="quarantined-partition",
     ),
-    Action(
+    PageAction(
         name="undo-ruling",
         path="/stages/{stage}/quarantine/undo",
         view=f"{_VIEWS}.row_rulings:undo_ruling",
         then=_HELD,
         guards="quarantined-partition",
     ),
-    Action(
+    PageAction(
         name="correct-row",
         path="/stages/{stage}/quarantine/rows/{row}",
         view=f"{_VIEWS}.row_rulings:correct_row",
@@ -153,7 +154,7 @@ REVIEWS = (
     ),
 )
 REVIEW_ACTIONS = (
-    Action(
+    PageAction(
         name="vote",
         path="/reviews/{review}/votes",
         view=f"{_VIEWS}.reviews:vote_on_review",
@@ -191,14 +192,14 @@ MODELS = (
     ),
 )
 MODEL_ACTIONS = (
-    Action(
+    PageAction(
         name="deliver-version",
         path="/models/{model}/deliver",
         view=f"{_VIEWS}.models:deliver_version",
         then="models/{model}",
         guards="model-live",
     ),
-    Action(
+    PageAction(
         name="roll-back-model",
         path="/models/{model}/rollback",
         view=f"{_VIEWS}.models:roll_back",
@@ -232,21 +233,21 @@ ENDPOINTS = (
     ),
 )
 ENDPOINT_ACTIONS = (
-    Action(
+    PageAction(
         name="hold-rollout",
         path="/endpoints/{endpoint}/hold",
         view=f"{_VIEWS}.endpoints:hold_rollout",
         then="endpoints/{endpoint}",
         guards="rollout",
     ),
-    Action(
+    PageAction(
         name="resume-rollout",
         path="/endpoints/{endpoint}/resume",
         view=f"{_VIEWS}.endpoints:resume_rollout",
         then="endpoints/{endpoint}",
         guards="rollout",
     ),
-    Action(
+    PageAction(
         name="try-row",
         path="/endpoints/{endpoint}/try",
         view=f"{_VIEWS}.tried_rows:try_row",
@@ -310,13 +311,13 @@ LINEAGE = (
     ),
 )
 PLAN_ACTIONS = (
-    Action(
+    PageAction(
         name="start-run",
         path="/plan/run",
         view=f"{_VIEWS}.plan:start_planned_run",
         then="runs/{run}",
     ),
-    Action(
+    PageAction(
         name="start-promotion",
         path="/promote/{source}",
         view=f"{_VIEWS}.promotion:start_promotion",
@@ -333,13 +334,15 @@ RESOURCES: tuple[Resource, ...] = (
     *MODELS,
     *ENDPOINTS,
     *LINEAGE,
+    *OPERATIONS,
 )
-ACTIONS: tuple[Action, ...] = (
+ACTIONS: tuple[PageAction, ...] = (
     *PLAN_ACTIONS,
     *DATA_ACTIONS,
     *REVIEW_ACTIONS,
     *MODEL_ACTIONS,
     *ENDPOINT_ACTIONS,
+    *OPERATION_ACTIONS,
 )
 # What every page shows around its own.
 SHELL = Resource(

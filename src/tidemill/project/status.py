@@ -231,7 +231,7 @@ def other_faults(
 ) -> Iterator[Fact]:
     """What is wrong with supervisors (alive and dead ones), late work, and schedules that never run."""
     yield from supervisor_faults(*reports, failed=failed)
-    yield from _waiting_works(settings, ledger, environment, now, late=True)
+    yield from waiting_works(settings, ledger, environment, now, late=True)
     for fault in declared_schedules(settings).faults:
         yield Fact(text=str(fault), command="tidemill check")
 
@@ -240,9 +240,9 @@ def waiting_facts(
     settings: Settings, ledger: Ledger, state: State, spending: SpendingReader, now: float
 ) -> Iterator[Fact]:
     """What waits for cheaper times, the waivers that end soon, and the budgets that are nearly used up."""
-    yield from _waiting_works(settings, ledger, state.environment, now, late=False)
+    yield from waiting_works(settings, ledger, state.environment, now, late=False)
     yield from _waivers(ledger, state.environment, now)
-    yield from _budgets(settings, state, spending, now)
+    yield from budget_facts(settings, state, spending, now)
 
 
 def _waivers(ledger: Ledger, environment: str, now: float) -> Iterator[Fact]:
@@ -254,7 +254,7 @@ def _waivers(ledger: Ledger, environment: str, now: float) -> Iterator[Fact]:
             yield Fact(text=text, owner=waiver.actor, command=command)
 
 
-def _budgets(
+def budget_facts(
     settings: Settings, state: State, spending: SpendingReader, now: float
 ) -> Iterator[Fact]:
     """The budgets that are nearly used up, and what waits because of those that are."""
@@ -274,7 +274,7 @@ def _budgets(
         yield Fact(text=budget, command=f"tidemill plan{environment_option(here.name)}")
 
 
-def _waiting_works(
+def waiting_works(
     settings: Settings, ledger: Ledger, environment: str, now: float, *, late: bool
 ) -> Iterator[Fact]:
     """What waits for a cheaper time, in time or `late`."""

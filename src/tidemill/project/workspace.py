@@ -120,15 +120,18 @@ class Workspace:
     @property
     def has_rules(self) -> bool:
         """Whether the project has a file of policy rules; a link to one that is gone counts."""
-        path = self.root / RULES_FILE
+        path = self.rules_path
         return path.exists() or path.is_symlink()
+
+    @property
+    def rules_path(self) -> Path:
+        """The file of policy rules, which may not exist."""
+        return self.root / RULES_FILE
 
     @cached_property
     def rules(self) -> RuleSet:
         """The policy rules of the project; DeclarationError lists all faults of their file."""
-        found: RuleSet = import_module("tidemill.governance.io.rules").load_rules(
-            self.root / RULES_FILE
-        )
+        found: RuleSet = import_module("tidemill.governance.io.rules").load_rules(self.rules_path)
         return found
 
     @property

@@ -10,11 +10,11 @@ import pytest
 
 from tidemill.console.io import shared_answers
 from tidemill.console.io.shared_answers import SharedAnswers
-from tidemill.console.resource import Action, Resource
+from tidemill.console.resource import PageAction, Resource
 from tidemill.console.view_calls import ViewAnswer
 
 RUNS = Resource(name="runs", path="/runs", view="x:y")
-STOP = Action(name="stop", path="/stop", view="x:y", then="/runs")
+STOP = PageAction(name="stop", path="/stop", view="x:y", then="/runs")
 
 
 class Calls:
@@ -33,6 +33,9 @@ class Calls:
         number = self.made
         await self.may_end.wait()
         return ViewAnswer(status=200, body=str(number))
+
+    def forget(self) -> None:
+        """Nothing is remembered here."""
 
     def end_idle(self) -> None:
         self.is_tended = True

@@ -18,6 +18,7 @@ from tidemill.console.command_pages import page_of_command
 from tidemill.console.drawn_graphs import column_svg, workflow_svg
 from tidemill.console.io.assets import static_url
 from tidemill.console.partition_calendar import picture_of_days
+from tidemill.console.run_timeline import run_timeline
 from tidemill.console.score_drawings import gain_chart, moved_chart, score_charts
 from tidemill.core.counts import money_text, plural
 from tidemill.core.figures import age, approximate_seconds, count, seconds, size
@@ -73,6 +74,7 @@ def open_templates() -> Environment:
         "gain_chart": gain_chart,
         "moved_chart": moved_chart,
         "workflow_svg": workflow_svg,
+        "run_timeline": run_timeline,
         "column_svg": column_svg,
     }
     return found
@@ -139,7 +141,7 @@ def page_url(environment: str) -> Callable[..., str]:
             name: str(value) for name, value in query.items() if value not in ("", None, False)
         }
         if environment != PRODUCTION:
-            wanted["env"] = environment
+            wanted.setdefault("env", environment)
         return f"/{path}?{urlencode(wanted)}" if wanted else f"/{path}"
 
     return url

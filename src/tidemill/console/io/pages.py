@@ -27,7 +27,7 @@ from tidemill.console.io.requests import (
 )
 from tidemill.console.io.shared_answers import ViewCalls
 from tidemill.console.problems import PROBLEM, problem, title_of
-from tidemill.console.resource import Action, Resource, checked_arguments
+from tidemill.console.resource import PageAction, Resource, checked_arguments
 from tidemill.console.resources import NAVIGATION, RESOURCES, SHELL
 from tidemill.console.response_headers import PRIVATE
 from tidemill.console.sessions import LoginLimit, LoginLinks, Session, Sessions
@@ -105,7 +105,7 @@ class Pages:
 
         return handle
 
-    def decision(self, action: Action) -> Handler:
+    def decision(self, action: PageAction) -> Handler:
         """The handler of an action of the API."""
 
         async def handle(request: Request) -> Response:
@@ -126,11 +126,13 @@ class Pages:
                 return _problem(413, "the body is too large")
             except UsageError as error:
                 return _problem(400, str(error))
-            return _as_document(request, answer)
+            found = _as_document(request, answer)
+            found.headers["Cache-Control"] = "no-store"
+            return found
 
         return handle
 
-    def form(self, action: Action) -> Handler:
+    def form(self, action: PageAction) -> Handler:
         """The handler of a form: the page that follows tells what was done, or why it wasn't."""
 
         async def handle(request: Request) -> Response:
@@ -158,7 +160,7 @@ class Pages:
                     back=_next_page(action, found, request), written=given.get("reason", ""),
                 )  # fmt: skip
             if action.template:
-                return await self._drawn(request, session, action, answer)
+                return await self._drawn_once(request, session, action, answer)
             return self._after(action, request, session, given, answer)
 
         return handle
@@ -173,7 +175,7 @@ class Pages:
 
     async def _act(
         self,
-        action: Action,
+        action: PageAction,
         request: Request,
         caller: PageCaller,
         given: Mapping[str, object],
@@ -186,7 +188,8 @@ class Pages:
             return _refused(400, str(error))
         if action.guards:
             guarded = self._by_name[action.guards]
-            # What the decision is about, as the page named it.
+            # Somebody else may just have decided; and what it is about is as the page named it.
+            self._console.projects.forget()
             named = {name: arguments[name] for name in guarded.parameters if name in arguments}
             seen = await self._console.projects.call(guarded, named, environment, caller.token)
             if seen.status != 200:
@@ -199,7 +202,7 @@ class Pages:
 
     def _after(
         self,
-        action: Action,
+        action: PageAction,
         request: Request,
         session: Session,
         given: Mapping[str, str],
@@ -227,6 +230,16 @@ class Pages:
             seq=seq,
         )
         return _with_etag(request, body, "text/html; charset=utf-8")
+
+    async def _drawn_once(
+        self, request: Request, session: Session, action: PageAction, answer: ViewAnswer
+    ) -> Response:
+        """A page about what was just done, which no browser keeps."""
+        seq, shell = self._console.watch.seq, await self._shell(request, session)
+        body = self._draw(
+            action.template, request, session, shell, doc=json.loads(answer.body), seq=seq
+        )
+        return Response(body, 200, {"Cache-Control": "no-store"}, "text/html")
 
     async def refusal(
         self,
@@ -298,7 +311,7 @@ def _filled(part: str, arguments: Mapping[str, str]) -> str:
     return arguments.get(part[1:-1], "") if part.startswith("{") else part
 
 
-def _next_page(action: Action, given: Mapping[str, str], request: Request) -> str:
+def _next_page(action: PageAction, given: Mapping[str, str], request: Request) -> str:
     """The page that follows an action, in the environment of its request; "" for one that none can have."""
     try:
         environment = environment_of(request)

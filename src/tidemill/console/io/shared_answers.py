@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
-from tidemill.console.resource import Action, Resource
+from tidemill.console.resource import PageAction, Resource
 from tidemill.console.view_calls import ViewAnswer
 
 _Key: TypeAlias = tuple[str, str, str, tuple[tuple[str, Any], ...]]
@@ -22,6 +22,9 @@ class ViewCalls(Protocol):
         self, resource: Resource, arguments: Mapping[str, Any], environment: str, token: str
     ) -> ViewAnswer:
         """Call the view of a resource for the holder of a token, or this process's user without one."""
+
+    def forget(self) -> None:
+        """Look at everything again."""
 
     def end_idle(self) -> None:
         """End what nobody needs now."""
@@ -44,11 +47,11 @@ class SharedAnswers:
         self, resource: Resource, arguments: Mapping[str, Any], environment: str, token: str
     ) -> ViewAnswer:
         """Call the view of a resource, or wait for the answer to somebody else's call."""
-        if isinstance(resource, Action):
+        if isinstance(resource, PageAction):
             try:
                 return await self._calls.call(resource, arguments, environment, token)
             finally:
-                self._known.clear()
+                self.forget()
         key = resource.name, environment, token, tuple(sorted(arguments.items()))
         seq, now = self._seq(), time.monotonic()
         known = self._known.get(key)
@@ -59,6 +62,10 @@ class SharedAnswers:
             known = self._known[key] = seq, now, asyncio.ensure_future(call)
         # Whoever goes away doesn't end the call of the others.
         return await asyncio.shield(known[2])
+
+    def forget(self) -> None:
+        """Look at everything again."""
+        self._known.clear()
 
     def end_idle(self) -> None:
         """End what nobody needs now."""
