@@ -19,7 +19,8 @@ from tidemill.core.lazy_dataclass import dataclass
 
 API = "/api/v1"
 View: TypeAlias = Callable[..., Any]
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+# One with `:path` may have slashes in it.
+_PLACEHOLDER = re.compile(r"\{(\w+)(?::path)?\}")
 _FLAGS = {"true": True, "1": True, "on": True, "false": False, "0": False, "": False}
 # Longer texts are no names, reasons or corrections.
 _LONGEST = 100_000
