@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import validate
 
 from tests.support.console import Visitor
@@ -21,8 +21,10 @@ THINGS = {
     "version": "newest",
     "column": "sold",
     "partition": "2026-01-12",
+    "environment": "prod",
 }
 # What the bakery doesn't have.
+NOT_THERE = ("quarantined-partition", "quarantined-rows", "model-comparison")
 MISSING = {"review", "endpoint", "incident", "row", "decision", "rule", "schedule", "token", "pin"}
 
 
@@ -32,10 +34,9 @@ def test_it_is_valid() -> None:
 
 def test_it_has_every_resource_and_action() -> None:
     paths = openapi_document()["paths"]
-    assert {
-        f"{API}{each.path}" for each in (SHELL, *RESOURCES) if "get" in paths[f"{API}{each.path}"]
-    } == {f"{API}{each.path}" for each in (SHELL, *RESOURCES)}
-    assert all("post" in paths[f"{API}{each.path}"] for each in ACTIONS)
+    assert all("get" in paths[each.api_path] for each in (SHELL, *RESOURCES))
+    assert all("post" in paths[each.api_path] for each in ACTIONS)
+    assert sum(map(len, paths.values())) == 1 + len(RESOURCES) + len(ACTIONS)
 
 
 def test_everything_is_described() -> None:
@@ -46,18 +47,22 @@ def test_everything_is_described() -> None:
 
 @pytest.mark.parametrize(
     "resource",
-    [each for each in (SHELL, *RESOURCES) if not MISSING & set(each.placeholders)],
+    [
+        each
+        for each in (SHELL, *RESOURCES)
+        if not MISSING & set(each.placeholders) and each.name not in NOT_THERE
+    ],
     ids=lambda each: each.name,
 )
 def test_answers_are_as_described(visitor: Visitor, resource: Resource) -> None:
     description = openapi_document()
     needed = [each.name for each in resource.parameters.values() if each.is_required]
-    path = resource.path.format(**THINGS)
+    path = resource.api_path.removeprefix(API).format(**THINGS)
     query = "&".join(
         f"{name}={THINGS[name]}" for name in needed if name not in resource.placeholders
     )
     found = visitor.api(f"{path}?{query}")
-    answers: Any = description["paths"][f"{API}{resource.path}"]["get"]["responses"]
+    answers: Any = description["paths"][resource.api_path]["get"]["responses"]
     schema = answers["200"]["content"]["application/json"]["schema"]
     whole = {**schema, "components": description["components"]}
     faults = [
