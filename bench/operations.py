@@ -43,7 +43,10 @@ class Supervised:
         self.folder, self.log = folder, folder.parent / "up.log"
         with self.log.open("wb") as file:
             self.process = subprocess.Popen(
-                [PYTHON, "-P", "-m", "tidemill", "up"], cwd=folder, stdout=file, stderr=file
+                [PYTHON, "-P", "-m", "tidemill", "up", "--no-console"],
+                cwd=folder,
+                stdout=file,
+                stderr=file,
             )
 
     def wait(self, happened: Callable[[], object]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.support.commands import edit, tidemill
 from tidemill.cli.costs import _csv_rows, _text
 from tidemill.costs.cost_line import CostLine, LineKind
+from tidemill.costs.day_range import DayRange
 from tidemill.costs.estimate_errors import EstimateErrors
 from tidemill.costs.quantities import Quantities
 from tidemill.costs.report import CostReport, CostRow, DatedLine, GroupBy
@@ -84,7 +85,7 @@ def mixed() -> CostLine:
 def test_currencies_stand_side_by_side() -> None:
     report = CostReport(
         by=GroupBy.STAGE,
-        first_day="2026-01-01",
+        days=DayRange(first="2026-01-01", last="2026-01-31"),
         zone="UTC",
         now=0.0,
         environments=("prod",),

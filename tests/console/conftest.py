@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.console import Visitor
+from tests.support.shop_models import shops, shops_template
+
+# Fixtures that are made elsewhere are found by their names here.
+__all__ = ["shops", "shops_template"]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidemill.core.figures import approximate_seconds, count, seconds, size
+from tidemill.core.figures import age, approximate_seconds, count, seconds, size
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,9 @@ def test_size(number: int, text: str) -> None:
 )
 def test_seconds(number: float, text: str) -> None:
     assert seconds(number) == text
+
+
+def test_ages() -> None:
+    assert [age(s) for s in (0.4, 90.0, 150.0, 9000.0, 400_000.0)] == [
+        "0 s", "90 s", "2 min", "2 h", "4 d",
+    ]  # fmt: skip

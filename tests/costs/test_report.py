@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.costs.test_ledger_costs import History, histories, lines, read
 from tidemill.costs.cost_line import CostLine, LineKind
+from tidemill.costs.day_range import DayRange
 from tidemill.costs.ledger_costs import LedgerCosts
 from tidemill.costs.quantities import Quantities
 from tidemill.costs.report import (
@@ -46,11 +47,15 @@ def costs() -> LedgerCosts:
     )
 
 
+def since(first: str, last: str = "9999-12-31") -> DayRange:
+    return DayRange(first=first, last=last)
+
+
 NAMES = ModelNames(stages={"model_scores": "model"}, endpoints={"odd@name": "model"})
 
 
 def keys(by: GroupBy, environment: str | None = "prod", first: str = "2012-01-01") -> list[object]:
-    rows, total = group_lines(costs(), by, first, environment, NAMES)
+    rows, total = group_lines(costs(), by, since(first), environment, NAMES)
     assert sum(row.line.amounts["EUR"] for row in rows) == total.amounts["EUR"]
     return [(row.key, row.line.amounts["EUR"]) for row in rows]
 
@@ -78,30 +83,38 @@ def test_each_grouping_has_all_of_it() -> None:
 
 
 def test_an_endpoint_without_a_known_model_stands_for_itself() -> None:
-    rows, _ = group_lines(costs(), GroupBy.MODEL, "2012-10-01", "prod", ModelNames())
+    rows, _ = group_lines(costs(), GroupBy.MODEL, since("2012-10-01"), "prod", ModelNames())
     assert rows[0].key == "endpoint odd@name"
     assert endpoint_of("odd@name@one") == "odd@name"
 
 
 def test_a_share_is_of_one_currency() -> None:
-    rows, _ = group_lines(costs(), GroupBy.DAY, "2012-01-01", "prod", NAMES)
+    rows, _ = group_lines(costs(), GroupBy.DAY, since("2012-01-01"), "prod", NAMES)
     assert [row.share for row in rows] == [3.5 / 13.0, 9.5 / 13.0]
     mixed = LedgerCosts(zone="UTC", days={"prod": {"2012-10-01": {"stage": {"a": line(1.0)}}}})
     mixed.days["prod"]["2012-10-01"]["stage"]["b"] = line(2.0, USD)
-    rows, total = group_lines(mixed, GroupBy.STAGE, "2012-01-01", None, NAMES)
+    rows, total = group_lines(mixed, GroupBy.STAGE, since("2012-01-01"), None, NAMES)
     assert [(row.key, row.share) for row in rows] == [("b", None), ("a", None)]
     assert total.amounts == {"EUR": 1.0, "USD": 2.0}
     free = LedgerCosts(zone="UTC", days={"prod": {"2012-10-01": {"stage": {"a": CostLine()}}}})
     free.days["prod"]["2012-10-01"]["stage"]["a"].charge(Quantities(cpu_s=1.0), Price())
-    (row,), _ = group_lines(free, GroupBy.STAGE, "2012-01-01", None, NAMES)
+    (row,), _ = group_lines(free, GroupBy.STAGE, since("2012-01-01"), None, NAMES)
     assert row.share is None
 
 
 @given(histories(), st.sampled_from(list(GroupBy)))
 def test_nothing_is_lost_by_grouping(history: History, by: GroupBy) -> None:
     found = read(history)
-    rows, total = group_lines(found, by, "", None, NAMES)
+    rows, total = group_lines(found, by, since(""), None, NAMES)
     assert sum(row.line.events for row in rows) == total.events
     assert total.events == sum(each.events for each in lines(found).values())
-    assert len(list(dated_lines(found, ""))) == len(lines(found))
-    assert all(isinstance(each.kind, LineKind) for each in dated_lines(found, ""))
+    assert len(list(dated_lines(found, since("")))) == len(lines(found))
+    assert all(isinstance(each.kind, LineKind) for each in dated_lines(found, since("")))
+
+
+def test_days_after_the_last_one_are_left_out() -> None:
+    rows, total = group_lines(
+        costs(), GroupBy.DAY, since("2012-09-01", "2012-09-30"), "prod", NAMES
+    )
+    assert [row.key for row in rows] == ["2012-09-30"]
+    assert total.amounts == {"EUR": 3.5}

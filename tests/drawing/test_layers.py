@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.drawing.layers import arrange, count_crossings
+from tidemill.drawing.layers import arrange, count_crossings, node_depths
 
 EDGES = st.lists(
     st.tuples(st.integers(0, 9), st.integers(0, 9)).filter(lambda edge: edge[0] < edge[1]),
@@ -53,3 +55,41 @@ def test_links_that_share_an_end_do_not_cross() -> None:
 def test_a_cycle_is_refused() -> None:
     with pytest.raises(ValueError, match="cycle"):
         arrange(2, [(0, 1), (1, 0)])
+
+
+def workflow_edges(count: int, edges: int, seed: int) -> list[tuple[int, int]]:
+    """Edges as in workflows: most nodes read near ones, and a few read far ones."""
+    random, found = Random(seed), set[tuple[int, int]]()
+    for target in range(1, count):
+        found.add((max(0, target - random.randint(1, 8)), target))
+    while len(found) < edges:
+        target = random.randrange(1, count)
+        reach = random.randint(1, 12) if random.random() < 0.9 else random.randint(1, 200)
+        found.add((max(0, target - reach), target))
+    return sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("count", "links", "seed", "crossings"),
+    [(200, 300, 0, 150), (200, 300, 1, 160), (600, 900, 2, 800)],
+)
+def test_few_crossings_are_left_of_large_workflows(
+    count: int, links: int, seed: int, crossings: int
+) -> None:
+    layers = arrange(count, workflow_edges(count, links, seed))
+    naive = [sorted(layer) for layer in layers.order]
+    found = count_crossings(layers.order, layers.links)
+    assert found <= crossings
+    assert found <= count_crossings(naive, layers.links) / 5
+
+
+@given(EDGES)
+def test_no_order_has_more_crossings_than_the_numbers(edges: list[tuple[int, int]]) -> None:
+    layers = arrange(10, edges)
+    naive = [sorted(layer) for layer in layers.order]
+    assert count_crossings(layers.order, layers.links) <= count_crossings(naive, layers.links)
+    assert arrange(10, edges) == layers
+
+
+def test_depths_are_lengths_of_longest_paths() -> None:
+    assert node_depths(4, [(0, 1), (1, 2), (0, 2)]) == [0, 1, 2, 0]

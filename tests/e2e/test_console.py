@@ -49,7 +49,7 @@ def test_the_first_page_is_small(running: RunningConsole, page_at: Pages) -> Non
     page = page_at()
     seen: list[Any] = []
     page.on("requestfinished", lambda request: seen.append(request))
-    page.goto(running.link)
+    page.goto(running.new_link())
     # Now it also follows what changes.
     page.wait_for_selector("body[data-connected=true]")
     sizes = [request.sizes() for request in seen]
@@ -62,7 +62,7 @@ def test_the_first_page_is_small(running: RunningConsole, page_at: Pages) -> Non
 def test_a_run_shows_up_by_itself_in_twelve_tabs(running: RunningConsole, page_at: Pages) -> None:
     """A browser has six connections for a host, and one stream for all its tabs."""
     first = page_at()
-    first.goto(running.link)
+    first.goto(running.new_link())
     tabs = [first, *(first.context.new_page() for _ in range(11))]
     for tab in tabs:
         tab.goto(f"{running.url}/runs")
@@ -77,7 +77,7 @@ def test_a_page_that_was_left_is_up_to_date_when_one_comes_back(
     running: RunningConsole, page_at: Pages
 ) -> None:
     page = page_at()
-    page.goto(running.link)
+    page.goto(running.new_link())
     page.goto(f"{running.url}/runs")
     page.locator("tbody tr a").first.click()
     page.wait_for_url("**/runs/2*")
@@ -90,7 +90,7 @@ def test_a_page_that_was_left_is_up_to_date_when_one_comes_back(
 
 def test_the_palette_leads_anywhere_by_keyboard(running: RunningConsole, page_at: Pages) -> None:
     page = page_at()
-    page.goto(running.link)
+    page.goto(running.new_link())
     page.keyboard.press("Control+k")
     page.keyboard.type("score")
     page.keyboard.press("Enter")
@@ -99,7 +99,7 @@ def test_the_palette_leads_anywhere_by_keyboard(running: RunningConsole, page_at
 
 def test_the_theme_is_remembered(running: RunningConsole, page_at: Pages) -> None:
     page = page_at("light")
-    page.goto(running.link)
+    page.goto(running.new_link())
     button = page.locator("#theme")
     paper = "getComputedStyle(document.body).backgroundColor"
     before = page.evaluate(paper)
@@ -113,10 +113,11 @@ def test_the_theme_is_remembered(running: RunningConsole, page_at: Pages) -> Non
 
 def test_times_are_those_of_who_looks(running: RunningConsole, page_at: Pages) -> None:
     page = page_at()
+    assert page.context.browser is not None
     context = page.context.browser.new_context(timezone_id="Asia/Kathmandu")
     try:
         there = context.new_page()
-        there.goto(running.link)
+        there.goto(running.new_link())
         shown = there.locator("time").first
         title = shown.get_attribute("title")
         assert title is not None
@@ -128,10 +129,11 @@ def test_times_are_those_of_who_looks(running: RunningConsole, page_at: Pages) -
 
 def test_it_works_without_scripts(running: RunningConsole, page_at: Pages) -> None:
     page = page_at()
+    assert page.context.browser is not None
     context = page.context.browser.new_context(java_script_enabled=False)
     try:
         plain = context.new_page()
-        plain.goto(running.link)
+        plain.goto(running.new_link())
         plain.get_by_role("link", name="Runs", exact=True).click()
         plain.locator("tbody tr a").first.click()
         assert plain.locator("h1").inner_text().startswith("Run ")

@@ -59,7 +59,7 @@ def read(text: str) -> Reader:
 def test_no_text_becomes_markup(text: str) -> None:
     reader = read(text)
     assert reader.tags <= TAGS
-    assert reader.names <= {"lang", "charset", "name", "content", "http-equiv", "class"}
+    assert reader.names <= {"lang", "charset", "name", "content", "http-equiv", "class", "scope"}
 
 
 def test_lines_of_a_diff_are_coloured() -> None:

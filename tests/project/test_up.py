@@ -48,6 +48,35 @@ def test_the_settings_decide_what_is_served(fresh: Path, monkeypatch: pytest.Mon
     served.append(Loop.seen.settings.serve)
     assert served == [False, False]
     assert Loop.seen.server[3:5] == ("-w", "bakery:flow")
+    # What is done once needs no console.
+    assert Loop.seen.console == ()
+
+
+@pytest.mark.parametrize(
+    ("setting", "chosen", "is_installed", "is_shown"),
+    [
+        ("true", None, True, True),
+        ("true", None, False, False),
+        ("false", None, True, False),
+        ("true", False, True, False),
+        ("false", True, True, True),
+    ],
+)
+def test_the_console_is_opened_where_it_is_wanted(
+    fresh: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    chosen: bool | None,
+    is_installed: bool,
+    is_shown: bool,
+) -> None:
+    monkeypatch.setattr(module, "UpLoop", Loop)
+    monkeypatch.setattr(module, "can_show_console", lambda: is_installed)
+    with (fresh / "pyproject.toml").open("a") as file:
+        file.write(f"\n[tool.tidemill.console]\nup = {setting}\n")
+    run_up(fresh, environment="prod", command="", console=chosen, say=lambda _: None)
+    wanted = ("tidemill", "-C", str(fresh), "console") if is_shown else ()
+    assert Loop.seen.console == wanted
 
 
 def test_what_cannot_be_supervised_is_refused(fresh: Path) -> None:

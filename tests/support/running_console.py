@@ -13,7 +13,7 @@ from types import TracebackType
 from tests.support.commands import process
 from tests.support.waiting import until
 
-_LINK = re.compile(r"http://127\.0\.0\.1:\d+/\?link=\S+")
+_URL = re.compile(r"console: (http://127\.0\.0\.1:\d+) ")
 
 
 class RunningConsole:
@@ -34,7 +34,7 @@ class RunningConsole:
     def __enter__(self) -> RunningConsole:
         def is_there() -> bool:
             assert self.process.poll() is None, self.text
-            return _LINK.search(self.text) is not None and "Ctrl-C stops it" in self.text
+            return _URL.search(self.text) is not None
 
         until(is_there)
         return self
@@ -55,19 +55,14 @@ class RunningConsole:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     @property
-    def link(self) -> str:
-        """The link that it printed when it started."""
-        found = _LINK.search(self.text)
-        assert found is not None
-        return found[0]
-
-    @property
     def url(self) -> str:
         """Where it answers."""
-        return self.link.partition("/?")[0]
+        found = _URL.search(self.text)
+        assert found is not None
+        return found[1]
 
     def new_link(self) -> str:
-        """Another link, which logs in once."""
+        """A link that logs in once."""
         done = process("console", "--link", cwd=self.folder)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()

@@ -22,7 +22,7 @@ class RunningUp:
         self.log = folder.parent / f"up-{number}.log"
         with self.log.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "tidemill", "up", *arguments],
+                [sys.executable, "-P", "-m", "tidemill", "up", "--no-console", *arguments],
                 cwd=folder,
                 stdout=file,
                 stderr=file,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -25,15 +26,16 @@ if TYPE_CHECKING:
 @click.option("--host", default=None, metavar="ADDRESS",
               help="The address to listen on.  [default: 127.0.0.1]")  # fmt: skip
 @click.option("--port", default=None, type=click.IntRange(0, 65535), metavar="PORT",
-              help="The port to listen on; 0 takes a free one.  [default: 8484]")  # fmt: skip
+              help="The port to listen on; 0 takes a free one.  [default: 8484, or the next]")  # fmt: skip
 @click.option("--link", is_flag=True,
               help="Print a new link to log in with at the console that runs, and end.")  # fmt: skip
 @place_options
 def console(link: bool, **given: Any) -> None:
     """Show the project in a browser until Ctrl-C or SIGTERM: what is wrong, what waits, what runs.
 
-    The link that it prints logs you in, once; others log in with tokens of `tidemill tokens create`. Settings
-    are in [tool.tidemill.console]. Beyond loopback roles have to be declared.
+    A link logs you in, once: it prints one in a terminal, and --link prints another. Others log in with
+    tokens of `tidemill tokens create`. Settings are in [tool.tidemill.console]. Beyond loopback roles have
+    to be declared.
     """
     at = project_location()
     settings = find_settings(Path(at.project).resolve(), at.workflow)
@@ -55,4 +57,9 @@ def console(link: bool, **given: Any) -> None:
 
 
 def _announce(running: RunningConsole) -> None:
-    print_text(f"{running.link}\n{running.url} (process {os.getpid()}; Ctrl-C stops it)")
+    if sys.stdout.isatty():
+        print_text(f"{running.link} logs you in, once")
+    # A log isn't for what lets its readers in.
+    print_text(
+        f"console: {running.url} (process {os.getpid()}; `tidemill console --link` logs you in)"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,27 +14,16 @@ import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
-from tidemill.cli.render.figures import count, plural, seconds, size
 from tidemill.cli.render.json_document import json_option, print_result
-from tidemill.core.counts import money_text
 from tidemill.core.errors import UsageError
 from tidemill.core.printable import printable
 from tidemill.core.text_table import drop_empty_columns, text_table
-from tidemill.core.units import parse_seconds
-from tidemill.ledger.price import GB, HOUR_S, MONTH_S
+from tidemill.costs.cost_wording import COST_HEADERS, NOTHING, cost_cells, cost_notes, days_text
 
 if TYPE_CHECKING:
-    from tidemill.project.costs import CostLine, CostReport, CostRow, DatedLine
+    from tidemill.project.costs import CostReport, CostRow, DatedLine
 
 _BY = ("stage", "model", "day", "month", "environment", "endpoint")
-_HEADERS = (
-    *(">attempts", ">CPU", ">memory", ">GPU", ">storage", ">sent", ">units", ">of it failed"),
-    *(">of it shared", ">cost", ">share"),
-)
-NO_PRICE = (
-    "no price is set, so only quantities are known: set one with cpu_hour = 0.04 in [tool.tidemill] of "
-    "pyproject.toml"
-)
 _CSV = (
     *("ChargePeriodStart", "ChargePeriodEnd", "SubAccountName", "ResourceType", "ResourceName"),
     *("BilledCost", "BillingCurrency", "x_SharedCost", "x_FailedCost", "x_CpuSeconds"),
@@ -52,8 +41,9 @@ _CSV = (
 @click.command()
 @click.option("--by", type=click.Choice(_BY), default="stage", show_default=True,
               help="What the rows are about.")  # fmt: skip
-@click.option("--since", default="28d", show_default=True, metavar="LENGTH",
-              help="Over the days since so long ago, such as 7d or 36h.")  # fmt: skip
+@click.option("--since", default="28d", show_default=True, metavar="LENGTH|MONTH",
+              help="Over the days since so long ago, such as 7d or 36h, or of today, this-month, last-month "
+              "or a month such as 2026-11.")  # fmt: skip
 @click.option("--all", "everywhere", is_flag=True, help="In all environments, not only in one.")
 @click.option("--csv", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Also write a line per environment, day and stage to FILE.")  # fmt: skip
@@ -65,18 +55,19 @@ def costs(by: str, since: str, everywhere: bool, file: Path | None, as_json: boo
     What belongs to nothing alone is divided: what runs use beside their steps by what these use, what servers
     use beside requests by versions. `--by environment` shows all environments.
     """
-    since_s, everywhere = _length(since), everywhere or by == "environment"
+    everywhere = everywhere or by == "environment"
     with project_session() as project:
         source = project.costs
-        found = source.report(by, since_s=since_s, everywhere=everywhere)
+        found = source.report(by, since=since, everywhere=everywhere)
         if not (found.rows or everywhere):
             # What a dropped environment did cost is known.
             project.environments.require(project.environment)
         if file is not None:
-            _write(file, source.lines(since_s=since_s, everywhere=everywhere))
+            _write(file, source.lines(since=since, everywhere=everywhere))
     body = {
         "by": by,
-        "since": found.first_day,
+        "since": found.days.first,
+        "until": found.days.last,
         "zone": found.zone,
         "environments": found.environments,
         "rows": found.rows,
@@ -88,77 +79,23 @@ def costs(by: str, since: str, everywhere: bool, file: Path | None, as_json: boo
     print_result(_text(found), as_json, "tidemill.costs/1", lambda: body)
 
 
-def _length(text: str) -> float:
-    try:
-        return parse_seconds(text)
-    except ValueError as error:
-        raise UsageError(f"--since {error}") from error
-
-
 def _text(found: CostReport) -> str:
     where = ", ".join(map(printable, found.environments))
     if not found.rows:
-        return f"nothing has run in {where or 'any environment'} since {found.first_day}"
+        return f"nothing has run in {where or 'any environment'} {days_text(found)}"
     rows = [_row(printable(row.key), row) for row in found.rows]
     if len(rows) > 1:
         whole = None if found.rows[0].share is None else 1.0
         rows.append(_row("total", replace(found.rows[0], line=found.total, share=whole)))
-    shown = drop_empty_columns((found.by.value, *_HEADERS), rows, *_HEADERS[1:])
-    parts = [text_table(*shown), "\n".join(_notes(found, where))]
+    headers = (found.by.value, *COST_HEADERS, ">share")
+    shown = drop_empty_columns(headers, rows, *headers[2:])
+    period = f"{where} {days_text(found)}; days are those of {found.zone}"
+    parts = [text_table(*shown), "\n".join((period, *cost_notes(found)))]
     return "\n\n".join(parts)
 
 
-def _notes(found: CostReport, where: str) -> Iterator[str]:
-    yield f"{where} since {found.first_day}; days are those of {found.zone}"
-    if not found.is_priced:
-        yield NO_PRICE
-    if len(found.total.amounts) > 1:
-        yield "prices were in several currencies: amounts of one are never added to those of another"
-    if found.unpriced:
-        yield f"no price is set for {', '.join(map(printable, found.unpriced))}: they cost nothing"
-    if found.is_priced and found.total.shared:
-        yield "metered: CPU, GPUs, units; estimated: memory, as the peak of each process all the time"
-    errors = found.estimates
-    if errors.median_error is not None and errors.bias is not None:
-        runs, side = plural(errors.runs, "run"), "low" if errors.bias < 0 else "high"
-        yield (
-            f"estimates of the last {runs} were off by {errors.median_error:.0%} (median; too {side} by "
-            f"{abs(errors.bias):.0%})"
-        )
-
-
 def _row(key: str, row: CostRow) -> list[str]:
-    return [key, *_figures(row.line), "-" if row.share is None else f"{row.share:.1%}"]
-
-
-def _figures(line: CostLine) -> list[str]:
-    used = line.used
-    return [
-        count(line.events),
-        seconds(used.cpu_s) if used.cpu_s else "-",
-        _gb_hours(used.memory_gb_s),
-        seconds(used.gpu_s) if used.gpu_s else "-",
-        f"{used.storage_gb_s / MONTH_S:.3g} GB months" if used.storage_gb_s else "-",
-        size(round(used.egress_gb * GB)) if used.egress_gb else "-",
-        ", ".join(
-            f"{number:,.10g} {printable(name)}" for name, number in sorted(used.units.items())
-        )
-        or "-",
-        *(_amounts(amounts) for amounts in (line.failed, line.shared, line.amounts)),
-    ]
-
-
-def _gb_hours(gb_s: float) -> str:
-    if not gb_s:
-        return "-"
-    return f"{gb_s / HOUR_S:,.1f} GB h" if gb_s >= HOUR_S else f"{gb_s:,.3g} GB s"
-
-
-def _amounts(amounts: Mapping[str, float]) -> str:
-    return (
-        " + ".join(money_text(value, name) for name, value in sorted(amounts.items()) if value)
-        or "-"
-    )
+    return [key, *cost_cells(row.line), NOTHING if row.share is None else f"{row.share:.1%}"]
 
 
 def _write(file: Path, lines: Iterable[DatedLine]) -> None:

@@ -9,12 +9,12 @@ from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import local_time, plural
 from tidemill.cli.render.frozen import frozen_line
 from tidemill.cli.render.json_document import json_option, print_result
-from tidemill.cli.render.plan_and_receipt import trigger_lines
 from tidemill.cli.render.recipe import recipe_line
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.signature import signature
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.lineage.upstream import ColumnTrace
+from tidemill.planning.plan_remarks import trigger_lines
 from tidemill.project.lineage import ColumnFacts, Explanation, Origin
 from tidemill.workflow.stage import Kind
 

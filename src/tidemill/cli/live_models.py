@@ -10,7 +10,7 @@ from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import local_time
 from tidemill.cli.render.json_document import json_option, print_result
-from tidemill.core.signature import signature
+from tidemill.governance.moved_text import moved_text
 from tidemill.ledger.model_version import Moved
 from tidemill.project.attest_hooks import attest_live
 
@@ -67,7 +67,7 @@ def rollback(model: str, to: str | None, reason: str, note: str, run: bool, as_j
 def _finish(project: Project, moved: Moved, *, run: bool, as_json: bool) -> None:
     body: dict[str, Any] = {"delivery": moved}
     notes = attest_live(project.workspace, moved.model)
-    text, code = "\n".join((_text(moved, will_run=run), *notes)), 0
+    text, code = "\n".join((moved_text(moved, local_time(moved.at), will_run=run), *notes)), 0
     if run:
         # Moving what is live doesn't import what runs.
         from tidemill.cli.run import run_all
@@ -77,18 +77,3 @@ def _finish(project: Project, moved: Moved, *, run: bool, as_json: bool) -> None
         text = f"{text}\n\n{shown}"
     print_result(text, as_json, "tidemill.delivery/1", lambda: body)
     click.get_current_context().exit(code)
-
-
-def _text(moved: Moved, *, will_run: bool) -> str:
-    who = f"{local_time(moved.at)} by {signature(moved.actor, moved.note)}"
-    why = f": {moved.reason}" if moved.reason else ""
-    if not moved.moved:
-        instead = f" in place of {moved.replaced}" if moved.replaced else ""
-        return f"{moved.model} {moved.version} is live already, since {who}{instead}{why}"
-    lines = [f"{moved.model} {moved.version} is live in place of {moved.replaced}, {who}{why}"]
-    for follower in moved.followers:
-        if follower.on_new_model == "keep":
-            lines.append(f"- {follower.table} keeps its delivered rows; new ones are scored by it")
-        elif not will_run:
-            lines.append(f"- {follower.table} is scored again by the next `tidemill run`")
-    return "\n".join(lines)

@@ -19,13 +19,15 @@ from tidemill.ledger.access_token import TOKEN_VARIABLE
 @click.option("--once", is_flag=True, help="Do what is due now, and end: for cron. Serves nothing.")
 @click.option("--serve/--no-serve", default=None,
               help="Serve the workflow's endpoints, or don't.  [default: as the settings say]")  # fmt: skip
+@click.option("--console/--no-console", default=None,
+              help="Open the console, or don't.  [default: as the settings say]")  # fmt: skip
 @project_options
-def up(once: bool, serve: bool | None) -> None:
+def up(once: bool, serve: bool | None, console: bool | None) -> None:
     """Run what changed whenever it changes, and all else that is due, until Ctrl-C or SIGTERM.
 
     Watches the sources and the code of the workflow, keeps schedules and triggers, runs, gates, delivers,
-    serves, sends notices and cleans up. Settings are in [tool.tidemill.up]. A second one on the same home
-    stands by until the first has ended. `tidemill status` shows what it does and why.
+    serves, opens the console, sends notices and cleans up. Settings are in [tool.tidemill.up]. A second one
+    on the same home stands by until the first has ended. `tidemill status` shows what it does and why.
     """
     at = project_location()
     if at.token:
@@ -42,6 +44,7 @@ def up(once: bool, serve: bool | None) -> None:
             command=command_line(),
             once=once,
             serve=serve,
+            console=console,
             say=_say,
         )
     finally:

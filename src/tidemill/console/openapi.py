@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 
 from tidemill.console.problems import PROBLEM
 from tidemill.console.record_schema import RecordSchemas
-from tidemill.console.resource import API, Action, Parameter, Resource, load_view
+from tidemill.console.resource import API, PageAction, Parameter, Resource, load_view
 from tidemill.console.resources import ACTIONS, RESOURCES, SHELL
 
 _TYPES = {"int": "integer", "float": "number", "bool": "boolean"}
@@ -33,9 +33,9 @@ def openapi_document() -> Mapping[str, Any]:
     schemas = RecordSchemas()
     paths: dict[str, dict[str, Any]] = {}
     for resource in (SHELL, *RESOURCES):
-        paths.setdefault(f"{API}{resource.path}", {})["get"] = _read(resource, schemas)
+        paths.setdefault(resource.api_path, {})["get"] = _read(resource, schemas)
     for action in ACTIONS:
-        paths.setdefault(f"{API}{action.path}", {})["post"] = _act(action, schemas)
+        paths.setdefault(action.api_path, {})["post"] = _act(action, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -74,7 +74,7 @@ def _read(resource: Resource, schemas: RecordSchemas) -> Mapping[str, Any]:
     }
 
 
-def _act(action: Action, schemas: RecordSchemas) -> Mapping[str, Any]:
+def _act(action: PageAction, schemas: RecordSchemas) -> Mapping[str, Any]:
     named = action.placeholders
     inside = [each for each in action.parameters.values() if each.name in named]
     fields = [each for each in action.parameters.values() if each.name not in named]

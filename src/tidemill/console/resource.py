@@ -19,7 +19,8 @@ from tidemill.core.lazy_dataclass import dataclass
 
 API = "/api/v1"
 View: TypeAlias = Callable[..., Any]
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+# One with `:path` may have slashes in it.
+_PLACEHOLDER = re.compile(r"\{(\w+)(?::path)?\}")
 _FLAGS = {"true": True, "1": True, "on": True, "false": False, "0": False, "": False}
 # Longer texts are no names, reasons or corrections.
 _LONGEST = 100_000
@@ -55,18 +56,24 @@ class Resource:
         return read_parameters(self.view)
 
     @property
+    def api_path(self) -> str:
+        """The path of the API, as its description has it."""
+        return API + self.path.replace(":path}", "}")
+
+    @property
     def placeholders(self) -> tuple[str, ...]:
         """The arguments that the path holds."""
         return tuple(_PLACEHOLDER.findall(self.path))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Action(Resource):
+class PageAction(Resource):
     """What can be done by a POST to `path`; `view` does it.
 
-    `then` is the page that a browser is sent to; placeholders in its path and query stand for arguments. The
-    entity tag of the resource `guards`, if there is one, must be the one that the caller saw: that of its
-    document with the arguments that both have.
+    `then` is the page that a browser is sent to; placeholders in its path and query stand for arguments and
+    fields of what the view returns. With a `template` that is drawn in its place, once: it may have a secret,
+    which nothing keeps. The entity tag of the resource `guards`, if there is one, must be the one that the
+    caller saw: that of its document with the arguments that both have.
     """
 
     then: str
@@ -107,6 +114,9 @@ def checked_arguments(resource: Resource, given: Mapping[str, object]) -> dict[s
 
 
 def _as_kind(parameter: Parameter, value: object) -> Any:
+    if value == "" and parameter.kind != "str" and not parameter.is_required:
+        # A field of a form that was left empty.
+        return parameter.default
     try:
         return _READERS[parameter.kind](value)
     except (KeyError, OverflowError, TypeError, ValueError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tidemill.console.resource import Action, Resource
+from tidemill.console.operations_resources import OPERATION_ACTIONS, OPERATIONS
+from tidemill.console.resource import PageAction, Resource
 
 _VIEWS = "tidemill.console.views"
 
@@ -106,31 +107,30 @@ DATA = (
         template="quarantined_row.html",
     ),
 )
-RESOURCES: tuple[Resource, ...] = (*NOW, *RUNS, *DATA)
 _HELD = "/stages/{stage}/quarantine/partition?partition={partition}"
 DATA_ACTIONS = (
-    Action(
+    PageAction(
         name="release-rows",
         path="/stages/{stage}/quarantine/release",
         view=f"{_VIEWS}.row_rulings:release_rows",
         then=_HELD,
         guards="quarantined-partition",
     ),
-    Action(
+    PageAction(
         name="drop-rows",
         path="/stages/{stage}/quarantine/drop",
         view=f"{_VIEWS}.row_rulings:drop_rows",
         then=_HELD,
         guards="quarantined-partition",
     ),
-    Action(
+    PageAction(
         name="undo-ruling",
         path="/stages/{stage}/quarantine/undo",
         view=f"{_VIEWS}.row_rulings:undo_ruling",
         then=_HELD,
         guards="quarantined-partition",
     ),
-    Action(
+    PageAction(
         name="correct-row",
         path="/stages/{stage}/quarantine/rows/{row}",
         view=f"{_VIEWS}.row_rulings:correct_row",
@@ -138,7 +138,212 @@ DATA_ACTIONS = (
         guards="quarantined-row",
     ),
 )
-ACTIONS: tuple[Action, ...] = (*DATA_ACTIONS,)
+REVIEWS = (
+    Resource(
+        name="reviews",
+        path="/reviews",
+        view=f"{_VIEWS}.reviews:list_reviews",
+        template="reviews.html",
+        needs_workflow=False,
+    ),
+    Resource(
+        name="review",
+        path="/reviews/{review}",
+        view=f"{_VIEWS}.reviews:show_review",
+        template="review.html",
+    ),
+)
+REVIEW_ACTIONS = (
+    PageAction(
+        name="vote",
+        path="/reviews/{review}/votes",
+        view=f"{_VIEWS}.reviews:vote_on_review",
+        then="reviews/{review}",
+        guards="review",
+    ),
+)
+MODELS = (
+    Resource(
+        name="models", path="/models", view=f"{_VIEWS}.models:list_models", template="models.html"
+    ),
+    Resource(
+        name="model",
+        path="/models/{model}",
+        view=f"{_VIEWS}.models:show_model",
+        template="model.html",
+    ),
+    Resource(name="model-live", path="/models/{model}/live", view=f"{_VIEWS}.models:show_live"),
+    Resource(
+        name="model-comparison",
+        path="/models/{model}/compare",
+        view=f"{_VIEWS}.models:compare_models",
+        template="model_comparison.html",
+    ),
+    Resource(
+        name="model-version",
+        path="/models/{model}/versions/{version}",
+        view=f"{_VIEWS}.model_versions:show_version",
+        template="model_version.html",
+    ),
+    Resource(
+        name="model-bom",
+        path="/models/{model}/versions/{version}/bom",
+        view=f"{_VIEWS}.model_versions:show_bom",
+    ),
+)
+MODEL_ACTIONS = (
+    PageAction(
+        name="deliver-version",
+        path="/models/{model}/deliver",
+        view=f"{_VIEWS}.models:deliver_version",
+        then="models/{model}",
+        guards="model-live",
+    ),
+    PageAction(
+        name="roll-back-model",
+        path="/models/{model}/rollback",
+        view=f"{_VIEWS}.models:roll_back",
+        then="models/{model}",
+        guards="model-live",
+    ),
+)
+ENDPOINTS = (
+    Resource(
+        name="endpoints",
+        path="/endpoints",
+        view=f"{_VIEWS}.endpoints:list_endpoints",
+        template="endpoints.html",
+    ),
+    Resource(
+        name="endpoint",
+        path="/endpoints/{endpoint}",
+        view=f"{_VIEWS}.endpoints:show_endpoint",
+        template="endpoint.html",
+    ),
+    Resource(
+        name="rollout",
+        path="/endpoints/{endpoint}/rollout",
+        view=f"{_VIEWS}.endpoints:show_rollout",
+    ),
+    Resource(
+        name="row-form",
+        path="/endpoints/{endpoint}/try",
+        view=f"{_VIEWS}.tried_rows:show_row_form",
+        template="endpoint_try.html",
+    ),
+)
+ENDPOINT_ACTIONS = (
+    PageAction(
+        name="hold-rollout",
+        path="/endpoints/{endpoint}/hold",
+        view=f"{_VIEWS}.endpoints:hold_rollout",
+        then="endpoints/{endpoint}",
+        guards="rollout",
+    ),
+    PageAction(
+        name="resume-rollout",
+        path="/endpoints/{endpoint}/resume",
+        view=f"{_VIEWS}.endpoints:resume_rollout",
+        then="endpoints/{endpoint}",
+        guards="rollout",
+    ),
+    PageAction(
+        name="try-row",
+        path="/endpoints/{endpoint}/try",
+        view=f"{_VIEWS}.tried_rows:try_row",
+        template="endpoint_try.html",
+        then="endpoints/{endpoint}/try",
+    ),
+)
+WORKFLOW = (
+    Resource(
+        name="workflow",
+        path="/workflow",
+        view=f"{_VIEWS}.workflow:show_workflow",
+        template="workflow.html",
+    ),
+    Resource(
+        name="stage-log",
+        path="/stages/{stage}/log",
+        view=f"{_VIEWS}.workflow:show_stage_log",
+        template="run_log.html",
+        needs_workflow=False,
+    ),
+)
+PLAN = (
+    Resource(
+        name="plan",
+        path="/plan",
+        view=f"{_VIEWS}.plan:show_plan",
+        template="plan.html",
+    ),
+    Resource(
+        name="plan-reasons",
+        path="/plan/{stage}",
+        view=f"{_VIEWS}.plan:show_reasons",
+        template="plan_reasons.html",
+    ),
+    Resource(
+        name="promotion",
+        path="/promote",
+        view=f"{_VIEWS}.promotion:show_promotion",
+        template="promotion.html",
+    ),
+)
+LINEAGE = (
+    Resource(
+        name="lineage",
+        path="/lineage",
+        view=f"{_VIEWS}.lineage:show_lineage",
+        template="lineage.html",
+    ),
+    Resource(
+        name="column-lineage",
+        path="/lineage/{stage}/{column:path}",
+        view=f"{_VIEWS}.lineage:show_column_lineage",
+        template="column_lineage.html",
+    ),
+    Resource(
+        name="explain",
+        path="/stages/{stage}/explain",
+        view=f"{_VIEWS}.explain:explain_stage",
+        template="explain.html",
+    ),
+)
+PLAN_ACTIONS = (
+    PageAction(
+        name="start-run",
+        path="/plan/run",
+        view=f"{_VIEWS}.plan:start_planned_run",
+        then="runs/{run}",
+    ),
+    PageAction(
+        name="start-promotion",
+        path="/promote/{source}",
+        view=f"{_VIEWS}.promotion:start_promotion",
+        then="runs/{run}",
+    ),
+)
+RESOURCES: tuple[Resource, ...] = (
+    *NOW,
+    *WORKFLOW,
+    *PLAN,
+    *RUNS,
+    *DATA,
+    *REVIEWS,
+    *MODELS,
+    *ENDPOINTS,
+    *LINEAGE,
+    *OPERATIONS,
+)
+ACTIONS: tuple[PageAction, ...] = (
+    *PLAN_ACTIONS,
+    *DATA_ACTIONS,
+    *REVIEW_ACTIONS,
+    *MODEL_ACTIONS,
+    *ENDPOINT_ACTIONS,
+    *OPERATION_ACTIONS,
+)
 # What every page shows around its own.
 SHELL = Resource(
     name="shell", path="/shell", view=f"{_VIEWS}.shell:show_shell", needs_workflow=False

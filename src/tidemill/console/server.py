@@ -8,6 +8,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -16,6 +17,7 @@ from tidemill.console.io.app import open_app
 from tidemill.console.io.ledger_watch import LedgerWatch
 from tidemill.console.io.pages import Console
 from tidemill.console.io.projects import Projects
+from tidemill.console.io.shared_answers import SharedAnswers
 from tidemill.console.request_origin import AllowedHosts
 from tidemill.console.sessions import LoginLinks, Sessions
 from tidemill.core.errors import UsageError
@@ -31,6 +33,8 @@ from tidemill.serving.host_names import HostName, is_loopback
 _FILE = "console.json"
 _END_S = 3
 _BACKLOG = 512
+# Without a choice it is the first of so many ports that is free.
+_PORT, _PORTS = 8484, 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +67,12 @@ def run_console(
     links = LoginLinks(secret)
     ledger = open_shared_ledger(settings, Redactor(configured_secrets(settings)))
     home = settings.root / settings.home
+    watch = LedgerWatch(ledger, home)
     console = Console(
-        projects=Projects(settings.root, workflow, chosen.idle),
-        watch=LedgerWatch(ledger, home),
+        projects=SharedAnswers(
+            Projects(settings.root, workflow, chosen.idle), seq=lambda: watch.seq
+        ),
+        watch=watch,
         sessions=Sessions(lambda: secrets.token_urlsafe(32), chosen.session),
         links=links,
         # Cookies of a host are sent to all its ports.
@@ -93,7 +100,7 @@ def run_console(
         )
         server.run(sockets=[listener])
     finally:
-        file.unlink(missing_ok=True)
+        _forget(file, url)
         listener.close()
         ledger.close()
 
@@ -123,19 +130,36 @@ class _ConsoleServer(uvicorn.Server):
 
 
 def _bind(chosen: ConsoleSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in chosen.host else socket.AF_INET
+    """The chosen port, or the first of some that is free."""
+    if chosen.port is not None:
+        return _bind_port(chosen.host, chosen.port)
+    for port in range(_PORT, _PORT + _PORTS):
+        with suppress(UsageError):
+            return _bind_port(chosen.host, port)
+    return _bind_port(chosen.host, _PORT)
+
+
+def _bind_port(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((chosen.host, chosen.port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
         raise UsageError(
-            f"the console can't listen at {chosen.host} port {chosen.port}: {error.strerror or error}; "
+            f"the console can't listen at {host} port {port}: {error.strerror or error}; "
             "choose another one with --port, or [tool.tidemill.console] port"
         ) from error
     listener.listen(_BACKLOG)
     return listener
+
+
+def _forget(file: Path, url: str) -> None:
+    """Remove the file, unless another console wrote it since."""
+    with suppress(OSError, ValueError):
+        if json.loads(file.read_text(encoding="utf-8"))["url"] == url:
+            file.unlink()
 
 
 def _write_private(file: Path, document: object) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any
 
 from tidemill.console.problems import problem, status_of
 from tidemill.console.resource import load_view
+from tidemill.console.shown_once import mask_others
 from tidemill.core.errors import TidemillError, describe_error
 from tidemill.core.json_values import to_json_values
 from tidemill.core.lazy_dataclass import dataclass
@@ -24,7 +26,7 @@ class ViewCall:
 
     view: str
     arguments: Mapping[str, Any]
-    token: str = ""
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class ViewCaller:
         try:
             project = self._project_of(call.token)
             found = load_view(call.view)(project, **call.arguments)
-            mask = project.workspace.redactor.mask
+            mask = mask_others(project.workspace.redactor.mask)
             return ViewAnswer(status=200, body=_json(to_json_values(found, mask)))
         except TidemillError as error:
             return self._refusal(status_of(error), str(error))
@@ -66,7 +68,7 @@ class ViewCaller:
         actor = token_actor(tools.ledger, token, now=tools.clock(), place="the session")
         found = self._acting.pop(actor.token, None)
         if found is None or found.workspace.actor != actor:
-            found = self._project.acting_as(actor)
+            found = self._project.acting_as(actor, token)
         while len(self._acting) >= _MOST_ACTORS:
             del self._acting[next(iter(self._acting))]
         self._acting[actor.token] = found

@@ -41,3 +41,11 @@ def approximate_seconds(number: float) -> str:
     if number >= 0.0995:
         return f"{number:.1f} s" if number >= 0.995 else f"{number:.2f} s"
     return f"{max(1000 * number, 1):.0f} ms"
+
+
+def age(seconds: float) -> str:
+    """How long ago something was, in its largest unit of which there are two: `90 s`, `5 min`, `1,200 d`."""
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * length:
+            return f"{count(int(seconds // length))} {unit}"
+    return f"{seconds:.0f} s"

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.cost_line import CostLine, LineKind
+from tidemill.costs.day_range import DayRange
 from tidemill.costs.estimate_errors import EstimateErrors
 from tidemill.costs.ledger_costs import BESIDE, LedgerCosts
 
@@ -41,14 +42,14 @@ class CostRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostReport:
-    """Costs since the day `first_day` of the time zone `zone`, as of `now` (Unix seconds).
+    """Costs of some `days` of the time zone `zone`, as of `now` (Unix seconds).
 
     Without a price there are only quantities. `unpriced` are the units that were used and have no price.
     `estimates` are those of the last runs.
     """
 
     by: GroupBy
-    first_day: str
+    days: DayRange
     zone: str
     now: float
     environments: tuple[str, ...]
@@ -78,14 +79,14 @@ class ModelNames:
 
 
 def dated_lines(
-    costs: LedgerCosts, first_day: str, environment: str | None = None
+    costs: LedgerCosts, within: DayRange, environment: str | None = None
 ) -> Iterator[DatedLine]:
-    """The lines from a day on, of one environment or all, in order."""
+    """The lines of some days, of one environment or all, in order."""
     for name, days in sorted(costs.days.items()):
         if environment not in (None, name):
             continue
         for day, kinds in sorted(days.items()):
-            if day < first_day:
+            if not within.contains(day):
                 continue
             for kind, lines in sorted(kinds.items()):
                 for key, line in sorted(lines.items()):
@@ -95,7 +96,7 @@ def dated_lines(
 def group_lines(
     costs: LedgerCosts,
     by: GroupBy,
-    first_day: str,
+    within: DayRange,
     environment: str | None,
     names: ModelNames,
 ) -> tuple[tuple[CostRow, ...], CostLine]:
@@ -103,7 +104,7 @@ def group_lines(
     key = _keys(by, costs, names)
     groups: dict[str, CostLine] = {}
     total = CostLine()
-    for each in dated_lines(costs, first_day, environment):
+    for each in dated_lines(costs, within, environment):
         groups.setdefault(key(each), CostLine()).merge(each.line)
         total.merge(each.line)
     rows = [

@@ -7,7 +7,7 @@ barycenter sweeps (Sugiyama, Tagawa, Toda 1981).
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -36,7 +36,7 @@ class Layers:
 
 def arrange(count: int, edges: Sequence[tuple[int, int]]) -> Layers:
     """Arrange `count` nodes in layers. Raises ValueError when the edges form a cycle."""
-    depths = _depths(count, edges)
+    depths = node_depths(count, edges)
     order: list[list[int]] = [[] for _ in range(max(depths, default=-1) + 1)]
     for node, depth in enumerate(depths):
         order[depth].append(node)
@@ -53,8 +53,8 @@ def arrange(count: int, edges: Sequence[tuple[int, int]]) -> Layers:
     return Layers(count=count, order=_fewest_crossings(layers), paths=layers.paths)
 
 
-def _depths(count: int, edges: Sequence[tuple[int, int]]) -> list[int]:
-    """The length of the longest path to each node."""
+def node_depths(count: int, edges: Sequence[tuple[int, int]]) -> list[int]:
+    """The length of the longest path to each node. Raises ValueError when the edges form a cycle."""
     waiting, below = [0] * count, [list[int]() for _ in range(count)]
     for source, target in edges:
         waiting[target] += 1
@@ -75,59 +75,92 @@ def _depths(count: int, edges: Sequence[tuple[int, int]]) -> list[int]:
 def _fewest_crossings(layers: Layers) -> tuple[tuple[int, ...], ...]:
     """The best order that sweeps down and up find; the given one when none is better."""
     order = [list(layer) for layer in layers.order]
-    links = layers.links
-    above, below = _neighbours(links), _neighbours((target, source) for source, target in links)
-    best, fewest = _frozen(order), count_crossings(order, links)
+    total = sum(map(len, order))
+    above: list[list[int]] = [[] for _ in range(total)]
+    below: list[list[int]] = [[] for _ in range(total)]
+    for source, target in layers.links:
+        above[target].append(source)
+        below[source].append(target)
+    places = [0] * total
+    for layer in order:
+        _number(layer, places)
+    best, fewest = layers.order, _crossings(order, below, places)
     for sweep in range(_SWEEPS):
         if not fewest:
             break
         down = sweep % 2 == 0
+        before = [*map(tuple, order)]
         for depth in range(1, len(order)) if down else range(len(order) - 2, -1, -1):
             fixed = order[depth - 1] if down else order[depth + 1]
-            _sort_by_barycenter(order[depth], fixed, above if down else below)
-        crossings = count_crossings(order, links)
+            _sort_by_barycenter(order[depth], len(fixed), above if down else below, places)
+        after = [*map(tuple, order)]
+        if before == after:
+            continue
+        crossings = _crossings(order, below, places)
         if crossings < fewest:
-            best, fewest = _frozen(order), crossings
+            best, fewest = tuple(after), crossings
     return best
 
 
-def _neighbours(links: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
-    """The nodes that each node is linked from."""
-    found: dict[int, list[int]] = {}
-    for source, target in links:
-        found.setdefault(target, []).append(source)
-    return found
+def _number(layer: Iterable[int], places: list[int]) -> None:
+    for place, node in enumerate(layer):
+        places[node] = place
 
 
 def _sort_by_barycenter(
-    layer: list[int], fixed: Sequence[int], neighbours: dict[int, list[int]]
+    layer: list[int], fixed: int, neighbours: Sequence[Sequence[int]], places: list[int]
 ) -> None:
-    """Sort a layer by the mean position of each node's neighbours; a node without any stays near."""
-    places = {node: place for place, node in enumerate(fixed)}
-    scale = len(fixed) / len(layer)
+    """Sort a layer by the mean place of each node's neighbours; a node without any stays near.
+
+    There are `fixed` nodes in the layer of the neighbours.
+    """
+    if len(layer) == 1:
+        return
+    scale = fixed / len(layer)
     means = {}
     for place, node in enumerate(layer):
-        found = [places[neighbour] for neighbour in neighbours.get(node, ())]
-        means[node] = sum(found) / len(found) if found else place * scale
+        found = neighbours[node]
+        if len(found) == 1:
+            means[node] = float(places[found[0]])
+        elif found:
+            means[node] = sum([places[neighbour] for neighbour in found]) / len(found)
+        else:
+            means[node] = place * scale
     layer.sort(key=means.__getitem__)
+    _number(layer, places)
 
 
 def count_crossings(order: Sequence[Sequence[int]], links: Iterable[tuple[int, int]]) -> int:
     """How many pairs of links cross."""
-    places = {node: (depth, i) for depth, layer in enumerate(order) for i, node in enumerate(layer)}
-    by_depth: dict[int, list[tuple[int, int]]] = {}
+    total = sum(map(len, order))
+    below: list[list[int]] = [[] for _ in range(total)]
     for source, target in links:
-        depth, start = places[source]
-        by_depth.setdefault(depth, []).append((start, places[target][1]))
-    return sum(_inversions(ends for _, ends in sorted(found)) for found in by_depth.values())
+        below[source].append(target)
+    places = [0] * total
+    for layer in order:
+        _number(layer, places)
+    return _crossings(order, below, places)
+
+
+def _crossings(
+    order: Iterable[Sequence[int]], below: Sequence[Sequence[int]], places: Sequence[int]
+) -> int:
+    return sum(
+        _inversions(
+            [place for node in layer for place in sorted([places[end] for end in below[node]])]
+        )
+        for layer in order
+        if len(layer) > 1
+    )
 
 
 def _inversions(numbers: Iterable[int]) -> int:
     seen: list[int] = []
     inversions = 0
     for number in numbers:
-        inversions += len(seen) - bisect_right(seen, number)
-        insort(seen, number)
+        place = bisect_right(seen, number)
+        inversions += len(seen) - place
+        seen.insert(place, number)
     return inversions
 
 

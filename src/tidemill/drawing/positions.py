@@ -8,7 +8,7 @@ from math import inf
 
 from tidemill.drawing.layers import Layers
 
-_ROUNDS = 16
+_ROUNDS = 6
 # Long edges should be straight, so a link between dummies pulls hardest.
 _PULL_BETWEEN_DUMMIES, _PULL_OF_DUMMY, _PULL = 40.0, 2.0, 1.0
 
@@ -34,9 +34,12 @@ def place_nodes(layers: Layers, sizes: Sequence[float], gap: float) -> list[floa
         for node, start in zip(layer, starts, strict=True):
             centres[node] = start - starts[-1] / 2
     above, below, both = _pulls(layers, len(sizes))
+    rows = [*zip(layers.order, distances, strict=True)]
     for step in range(_ROUNDS):
-        pulls = both if step >= _ROUNDS - 2 else below if step % 2 else above
-        for layer, apart in zip(layers.order, distances, strict=True):
+        # First to the neighbours that have just moved, then to all.
+        up = step % 2 == 1
+        pulls = both if step >= _ROUNDS // 2 else below if up else above
+        for layer, apart in reversed(rows) if up else rows:
             _pull(layer, apart, pulls, centres)
     _straighten(layers, distances, centres)
     first = min((at - size / 2 for at, size in zip(centres, sizes, strict=True)), default=0.0)
@@ -78,24 +81,35 @@ def _pull(
 
 
 def _straighten(layers: Layers, distances: Sequence[Sequence[float]], centres: list[float]) -> None:
-    """Align the dummies of each edge, near their mean, if their neighbours leave room for that."""
+    """Align neighbouring dummies of each edge, near their mean, as far as others leave room for that."""
     places = {
         node: (row, i) for row, layer in enumerate(layers.order) for i, node in enumerate(layer)
     }
+
+    def room(node: int) -> tuple[float, float]:
+        row, i = places[node]
+        layer, apart = layers.order[row], distances[row]
+        low = centres[layer[i - 1]] + apart[i - 1] if i else -inf
+        high = centres[layer[i + 1]] - apart[i] if i < len(apart) else inf
+        return low, high
+
     for path in layers.paths:
-        lane = path[1:-1]
-        low, high = -inf, inf
-        for node in lane:
-            row, i = places[node]
-            layer, apart = layers.order[row], distances[row]
-            if i:
-                low = max(low, centres[layer[i - 1]] + apart[i - 1])
-            if i < len(apart):
-                high = min(high, centres[layer[i + 1]] - apart[i])
-        if lane and low <= high:
-            mean = sum(centres[node] for node in lane) / len(lane)
-            for node in lane:
-                centres[node] = min(max(mean, low), high)
+        run, low, high = list[int](), -inf, inf
+        for node in path[1:-1]:
+            least, most = room(node)
+            if max(low, least) > min(high, most):
+                _align(run, low, high, centres)
+                run, low, high = [], -inf, inf
+            run.append(node)
+            low, high = max(low, least), min(high, most)
+        _align(run, low, high, centres)
+
+
+def _align(run: Sequence[int], low: float, high: float, centres: list[float]) -> None:
+    if run:
+        mean = sum(centres[node] for node in run) / len(run)
+        for node in run:
+            centres[node] = min(max(mean, low), high)
 
 
 def nearest_apart(

@@ -59,6 +59,16 @@ def glyph(status: DrawnStatus, x: float, y: float, size: float = GLYPH) -> str:
     )
 
 
+def status_symbols() -> str:
+    """An SVG document with a symbol for each status by its CSS class, in the colour of the text around it."""
+    symbols = (
+        f'<symbol id="{status.css}" viewBox="0 0 14 14">'
+        f'<path d="{path}" fill="currentColor" fill-rule="evenodd"/></symbol>'
+        for status, path in _GLYPHS.items()
+    )
+    return f'<svg xmlns="http://www.w3.org/2000/svg">{"".join(symbols)}</svg>'
+
+
 def most_urgent(statuses: Mapping[DrawnStatus, int]) -> DrawnStatus:
     """The status that matters most of those that occur; `UNKNOWN` if none does."""
     return next((status for status in DrawnStatus if statuses.get(status)), DrawnStatus.UNKNOWN)

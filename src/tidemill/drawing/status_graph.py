@@ -9,7 +9,7 @@ from tidemill.drawing.graph import edge_markup, numbered_edges
 from tidemill.drawing.graph_layout import ROUNDING, Network, Orientation, Point, lay_out_graph
 from tidemill.drawing.links import link
 from tidemill.drawing.status import GLYPH, DrawnStatus, glyph
-from tidemill.drawing.svg import LABEL_SIZE, SMALL_SIZE, Drawing, number, text, translate
+from tidemill.drawing.svg import BOLD, LABEL_SIZE, SMALL_SIZE, Drawing, number, text, translate
 from tidemill.drawing.text import plain_line, text_width
 
 _LEAST, _WIDEST = 120.0, 270.0
@@ -22,7 +22,8 @@ _BETWEEN = " \N{MIDDLE DOT} "
 class StatusNode:
     """A stage, or anything else with a status: its detail says more of that, figures are a third line.
 
-    `is_group` draws it as a stack, because it stands for several.
+    `group` is what it is collapsed with in large graphs. A node that `is_group` stands for several: it is
+    drawn as a stack, and its detail says the statuses of all.
     """
 
     name: str
@@ -32,6 +33,7 @@ class StatusNode:
     figures: Sequence[str] = ()
     href: str = ""
     label: str = ""
+    group: str = ""
     is_group: bool = False
 
     @property
@@ -42,7 +44,9 @@ class StatusNode:
     @property
     def state(self) -> str:
         """The status with its detail: `failed: 3 due`."""
-        return f"{self.status}: {self.detail}" if self.detail else str(self.status)
+        if not self.detail:
+            return str(self.status)
+        return self.detail if self.is_group else f"{self.status}: {self.detail}"
 
     @property
     def accessible_name(self) -> str:
@@ -112,8 +116,7 @@ def _node_size(nodes: Sequence[StatusNode]) -> Point:
         (content, size)
         for node in nodes
         for content, size in (
-            # It is bold.
-            (node.heading, LABEL_SIZE * 1.05),
+            (node.heading, BOLD * LABEL_SIZE),
             (node.state, SMALL_SIZE),
             (_figures(node), SMALL_SIZE),
         )

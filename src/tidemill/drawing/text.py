@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 from html import escape
 from itertools import accumulate
 
@@ -39,6 +40,7 @@ def shortened(text: str, width: float, size: float) -> str:
     return line[: sum(end <= room for end in ends)].rstrip() + _ELLIPSIS
 
 
+@lru_cache(maxsize=4_096)
 def _character_width(character: str) -> float:
     if unicodedata.combining(character):
         return 0.0

@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.expression import show_values
 from tidemill.governance.policy import PolicyRule, RuleEffect
-from tidemill.ledger.policy import PolicyDecision, PolicyOutcome, RuleHit, Waiver
+from tidemill.ledger.policy import FactValue, PolicyDecision, PolicyOutcome, RuleHit, Waiver
+
+# Of texts of a fact, so many are listed.
+_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,18 @@ def approvals_of(decision: PolicyDecision) -> tuple[str, ...]:
         return ()
     asking = [hit for hit in decision.hits if hit.effect == RuleEffect.REVIEW and not hit.waiver]
     return tuple(f"{hit.rule}: {_approval(hit, decision)}" for hit in asking)
+
+
+def fact_text(value: FactValue) -> str:
+    """The value of a fact as people read it."""
+    if value is None:
+        return "not known"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        more = f", ... {len(value) - _SHOWN:,} more" if len(value) > _SHOWN else ""
+        return ", ".join(value[:_SHOWN]) + more or "none"
+    return f"{value:g}" if isinstance(value, float) else f"{value}" or '""'
 
 
 def _approval(hit: RuleHit, decision: PolicyDecision) -> str:

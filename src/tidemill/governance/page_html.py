@@ -96,14 +96,20 @@ def _parts(sections: Iterable[PageSection]) -> Iterator[str]:
     for answers, some in groupby(sections, lambda part: part.title in ANSWERS):
         yield f'<div class="{"answers" if answers else "evidence"}">'
         for part in some:
-            yield from _section(part)
+            kind = _CLASSES.get(part.title, "")
+            yield f'<section class="{kind}">' if kind else "<section>"
+            yield f"<h2>{html_text(part.title)}</h2>"
+            yield html_section(part)
+            yield "</section>"
         yield "</div>"
 
 
+def html_section(part: PageSection) -> str:
+    """What stands under the title of a section: it needs the classes of tables, diffs and commands."""
+    return "\n".join(_section(part))
+
+
 def _section(part: PageSection) -> Iterator[str]:
-    kind = _CLASSES.get(part.title, "")
-    opening = f'<section class="{kind}">' if kind else "<section>"
-    yield f"{opening}<h2>{html_text(part.title)}</h2>"
     if part.lines:
         yield f"<ul>{''.join(f'<li>{html_prose(line)}</li>' for line in part.lines)}</ul>"
     if part.table is not None and part.table.rows:
@@ -112,7 +118,6 @@ def _section(part: PageSection) -> Iterator[str]:
         yield f'<pre class="diff"><code>{"".join(map(_diff_line, part.diff))}</code></pre>'
     for command in part.commands:
         yield f'<pre class="command">{html_text(command)}</pre>'
-    yield "</section>"
 
 
 def html_prose(text: str) -> str:
@@ -131,7 +136,7 @@ def html_table(table: PageTable) -> str:
     """A table, whose columns `>` are aligned to the right; classes: `n` of their cells, `wide` around it."""
     kinds = [' class="n"' if header.startswith(">") else "" for header in table.headers]
     head = "".join(
-        f"<th{kind}>{html_text(header.removeprefix('>'))}</th>"
+        f'<th scope="col"{kind}>{html_text(header.removeprefix(">"))}</th>'
         for kind, header in zip(kinds, table.headers, strict=True)
     )
     rows = "".join(

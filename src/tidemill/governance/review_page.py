@@ -76,11 +76,9 @@ def standing_text(state: ReviewState, now: float) -> str:
     return f"Review {state.review.id} is open{until}: {missing_text(state)}"
 
 
-def _people(state: ReviewState, now: float, notes: Iterable[str]) -> Iterator[str]:
+def people_lines(state: ReviewState, notes: Iterable[str]) -> Iterator[str]:
+    """Who may decide an open review, and what follows from that; nothing that changes as time passes."""
     review = state.review
-    if not state.is_open:
-        yield _capital(ending_text(state))
-        return
     yield f"asked: {asked_text(state)}"
     yield from notes
     yield f"so far: {missing_text(state)}; one rejection, or request for changes, ends the review"
@@ -93,14 +91,27 @@ def _people(state: ReviewState, now: float, notes: Iterable[str]) -> Iterator[st
         yield f"with the last approval {review.artifact} is live at once{stays}"
     if review.author:
         yield f"{review.author} asked for the change, on {moment(review.opened)}"
+
+
+def _people(state: ReviewState, now: float, notes: Iterable[str]) -> Iterator[str]:
+    if not state.is_open:
+        yield _capital(ending_text(state))
+        return
+    yield from people_lines(state, notes)
     if state.expires is None:
         yield "there is no time limit"
         return
-    action = review.on_timeout
+    until = f"{moment(state.expires)} ({span(state.expires - now)})"
+    yield f"until {until}; then {timeout_text(state)}"
+
+
+def timeout_text(state: ReviewState) -> str:
+    """What happens to a review if nobody decides it in time."""
+    action = state.review.on_timeout
     if action is TimeoutAction.ESCALATE and state.escalated_to:
         action = TimeoutAction.REJECT
-    then = _TIMEOUTS[action].format(people=" or ".join(map(person_text, review.escalate_to)))
-    yield f"until {moment(state.expires)} ({span(state.expires - now)}); then {then}"
+    people = " or ".join(map(person_text, state.review.escalate_to))
+    return _TIMEOUTS[action].format(people=people)
 
 
 def _commands(state: ReviewState) -> Iterator[str]:

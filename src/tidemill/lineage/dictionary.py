@@ -148,7 +148,7 @@ def _data_flow(
     held: dict[str, frozenset[str] | None] = {start[0]: frozenset({start[1]})}
     found = []
     for stage in flow.stages:
-        if stage.name == start[0] or not _receives(stage, held):
+        if stage.name == start[0] or not receives(stage, held):
             continue
         columns = _dependent_columns(stage, recipes[stage.name], held)
         if columns is not None and not columns:
@@ -162,7 +162,7 @@ def _data_flow(
     return tuple(found)
 
 
-def _receives(stage: Stage, held: Mapping[str, frozenset[str] | None]) -> bool:
+def receives(stage: Stage, held: Mapping[str, frozenset[str] | None]) -> bool:
     """Whether a stage receives any of these columns; one that declares its reads receives only those."""
     return stage.model in held or any(
         item.name in held

@@ -57,7 +57,7 @@ def alert_notice(
         title=_title(alerts, workflow),
         lines=tuple(notice_text(line) for line in lines),
         command=look_command(first.state),
-        link=_runbook(first.state, settings) if len(alerts) == 1 else "",
+        link=runbook_address(first.state, settings) if len(alerts) == 1 else "",
         link_text="Open the runbook",
         document={
             "schema": "tidemill.alerts/1",
@@ -170,12 +170,13 @@ def _document(
         "how": "" if closing is None else str(closing.how),
         "evidence": {name: notice_text(value) for name, value in cause.evidence.items()},
         "consequences": [notice_text(each.title) for each in state.consequences],
-        "runbook": _runbook(state, settings),
+        "runbook": runbook_address(state, settings),
         "command": look_command(state),
     }
 
 
-def _runbook(state: IncidentState, settings: AlertSettings) -> str:
+def runbook_address(state: IncidentState, settings: AlertSettings) -> str:
+    """The address of the runbook for an incident; "" without one."""
     stage = state.cause.stage
     address = settings.runbooks.get(stage, settings.runbook)
     if "{stage}" in address and not stage:

@@ -17,15 +17,15 @@ _LAST_PORT = 65_535
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleSettings:
-    """`host` and `port` (0: any that is free) are where the console listens; times are in seconds.
+    """`host` and `port` are where the console listens; times are in seconds.
 
-    Browsers may reach it by the names `hosts` as well as by its address. People log in again after
-    `session`. A process that has the workflow imported ends after `idle` without requests. `tidemill up`
-    opens the console if `up`.
+    Port 0 is any that is free; without a choice it is 8484, or the next that is free. Browsers may reach it
+    by the names `hosts` as well as by its address. People log in again after `session`. A process that has
+    the workflow imported ends after `idle` without requests. `tidemill up` opens the console if `up`.
     """
 
     host: str = "127.0.0.1"
-    port: int = 8484
+    port: int | None = None
     hosts: tuple[str, ...] = ()
     session: float = 12 * 3_600.0
     idle: float = 120.0
@@ -45,7 +45,7 @@ def parse_console_settings(table: Mapping[str, Any], place: str) -> ConsoleSetti
         )
     return ConsoleSettings(
         host=_host(table.get("host", known.host), "host", place),
-        port=_port(table.get("port", known.port), place),
+        port=_port(table["port"], place) if "port" in table else None,
         hosts=tuple(_host(each, "hosts", place) for each in hosts),
         session=_seconds(table, "session", known.session, place),
         idle=_seconds(table, "idle", known.idle, place),

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from tidemill.governance.io.signing_keys import PublicKey, SigningKey
 
 _KEPT = "checkpoints.jsonl"
+# A page of the trail looks at so many events.
+_LOOKED_AT = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,14 @@ class ExportedEvent:
 
     entry: AuditEntry
     leaf: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrailPage:
+    """Some entries, and the event number `before` which the `next` ones are; 0 if there are no more."""
+
+    entries: tuple[AuditEntry, ...]
+    next: int = 0
 
 
 class Audit:
@@ -177,20 +187,46 @@ class Audit:
         names of events, by default those by which people act or that decide for them; with `every` all.
         With `before` only events with a lower number.
         """
+        wanted = TrailFilter(who=who, what=what, since=since, until=until, kinds=tuple(kinds))
+        found = filter(wanted.accepts, self._recent(wanted, before, every=every))
+        return [*islice(found, limit)][::-1]
+
+    def page(
+        self, wanted: TrailFilter, *, every: bool = False, before: int = 0, limit: int = 100
+    ) -> TrailPage:
+        """Some of the wanted entries, newest first: the last ones, or those before an event.
+
+        Looks at some thousands of events at most; the `next` page goes on there, also if this one has none.
+        """
+        found: list[AuditEntry] = []
+        recent = self._recent(wanted, before or None, every=every)
+        for looked_at, entry in enumerate(recent):
+            if len(found) == limit or looked_at == _LOOKED_AT:
+                return TrailPage(entries=tuple(found), next=entry.seq + 1)
+            if wanted.accepts(entry):
+                found.append(entry)
+        return TrailPage(entries=tuple(found))
+
+    def _recent(
+        self, wanted: TrailFilter, before: int | None, *, every: bool
+    ) -> Iterator[AuditEntry]:
+        """The entries of the wanted kinds and time, newest first."""
         self._workspace.require(Permission.READ)
         known = [kind.__name__ for kind in EVENTS]
-        for kind in kinds:
+        for kind in wanted.kinds:
             if kind not in known:
                 raise UsageError(f"there is no event {kind!r} ({did_you_mean(kind, known)})")
-        wanted = TrailFilter(who=who, what=what, since=since, until=until)
-        chosen = tuple(kinds) or (() if every else TRAIL_KINDS)
+        chosen = wanted.kinds or (() if every else TRAIL_KINDS)
         facts = self._workspace.tools.ledger.events(
             kinds=chosen, where=EventFilter(before=before), newest=True
         )
-        recent = facts if since is None else events_since(facts, since)
-        told = TrailReader(self._workspace.tools.ledger)
-        found = filter(wanted.accepts, map(told.entry, recent))
-        return [*islice(found, limit)][::-1]
+        recent = facts if wanted.since is None else events_since(facts, wanted.since)
+        return map(TrailReader(self._workspace.tools.ledger).entry, recent)
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """The checkpoints that the home keeps, oldest first; StorageError if they can't be read."""
+        self._workspace.require(Permission.READ)
+        return [each.checkpoint for each in self._kept.read()]
 
     def export(self, *, since: float | None = None) -> Iterator[ExportedEvent]:
         """All events of this workflow in order, each with its digest as a leaf of checkpoints' trees.

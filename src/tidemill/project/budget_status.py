@@ -12,20 +12,25 @@ from tidemill.project.settings import Settings
 from tidemill.workflow.environment import Environment
 
 
+def open_spending(settings: Settings, ledger: Ledger, workflow: str) -> SpendingReader:
+    """What reads the spending of a workflow from its ledger, and only what is new from the second time on."""
+    name = workflow_prefix(workflow).rstrip("/")
+    kept = settings.root / settings.home / "metrics" / f"{fingerprint('spending', name)[:16]}.bin"
+    return SpendingReader(
+        ledger, zone=settings.metrics.zone, settings=settings.price_book, kept=kept
+    )
+
+
 def read_budgets(
-    settings: Settings, ledger: Ledger, environment: Environment, workflow: str, now: float
+    settings: Settings, spending: SpendingReader, environment: Environment, now: float
 ) -> tuple[BudgetStatus, ...]:
-    """How far each budget of an environment is used up now, by the ledger of a workflow."""
+    """How far each budget of an environment is used up now; nothing is read if it has none."""
     profile = settings.profiles.get(environment.profile)
     own = None if profile is None else profile.budget
     budgets = budgets_in_force(settings.budget, environment.name, environment.profile, own)
     if not budgets:
         return ()
-    name = workflow_prefix(workflow).rstrip("/")
-    kept = settings.root / settings.home / "metrics" / f"{fingerprint('spending', name)[:16]}.bin"
-    found = SpendingReader(
-        ledger, zone=settings.metrics.zone, settings=settings.price_book, kept=kept
-    ).read()
+    found = spending.read()
     price = settings.price_book.at(now)
     return tuple(
         BudgetStatus(

@@ -21,7 +21,7 @@ from tidemill.planning.deferrable import Deferral, computes
 from tidemill.planning.io.past_work import read_past_work
 from tidemill.planning.plan import Plan, Step
 from tidemill.ports.ledger import State
-from tidemill.project.budget_status import read_budgets
+from tidemill.project.budget_status import open_spending, read_budgets
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.run_budget import RunBudget, expected_use, needed_to_begin
 from tidemill.workflow.environment import PRODUCTION
@@ -35,7 +35,8 @@ def statuses_of(space: Workspace, state: State) -> tuple[BudgetStatus, ...]:
     """How far the budgets of a workspace's environment are used up, which may not have been created yet."""
     here = replace(space.options.resolve_environment(state), name=space.environment)
     tools = space.tools
-    found = read_budgets(space.settings, tools.ledger, here, space.declared.name, tools.clock())
+    spending = open_spending(space.settings, tools.ledger, space.declared.name)
+    found = read_budgets(space.settings, spending, here, tools.clock())
     if space.environment in state.environments:
         return found
     # A branch begins with nothing spent, whatever one of its name spent before.

@@ -6,11 +6,12 @@ from itertools import chain
 from pathlib import Path
 
 from tidemill.core.fingerprint import fingerprint
-from tidemill.core.local_day import local_day
 from tidemill.costs.cost_line import CostLine as CostLine
+from tidemill.costs.day_range import DayRange, parse_days
 from tidemill.costs.estimate_errors import EstimateErrors, estimate_errors
 from tidemill.costs.io.sums_reader import CostReader
 from tidemill.costs.ledger_costs import LedgerCosts
+from tidemill.costs.price_history import PriceHistory
 from tidemill.costs.report import (
     CostReport as CostReport,
 )
@@ -33,7 +34,7 @@ from tidemill.project.settings import Settings
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.stage import Flow, Kind, evaluations_of
 
-SINCE_S = 28 * 86_400.0
+SINCE = "28d"
 
 
 class Costs:
@@ -54,15 +55,19 @@ class Costs:
         self,
         by: GroupBy | str = GroupBy.STAGE,
         *,
-        since_s: float = SINCE_S,
+        since: str | float = SINCE,
         everywhere: bool = False,
     ) -> CostReport:
-        """Costs over the last days, which begin that many seconds ago, in one environment or everywhere."""
+        """Costs of the days that `since` names, in one environment or everywhere.
+
+        These are `today`, `this-month`, `last-month`, a month such as `2013-03`, or the last days, such as
+        `28d`. UsageError for others.
+        """
         by = GroupBy(by)
         space, costs = self._workspace, self._reader.read()
-        first, now = self._first_day(since_s), space.tools.clock()
+        days, now = self._days(since), space.tools.clock()
         environment = None if everywhere else space.environment
-        rows, total = group_lines(costs, by, first, environment, model_names(space.declared))
+        rows, total = group_lines(costs, by, days, environment, model_names(space.declared))
         prices = self._reader.prices()
         names = tuple(sorted(costs.days)) if everywhere else (space.environment,)
         priced = {
@@ -74,7 +79,7 @@ class Costs:
         }
         return CostReport(
             by=by,
-            first_day=first,
+            days=days,
             zone=costs.zone,
             now=now,
             environments=names,
@@ -85,14 +90,18 @@ class Costs:
             estimates=errors_in(costs, environment),
         )
 
-    def lines(self, *, since_s: float = SINCE_S, everywhere: bool = False) -> list[DatedLine]:
-        """Every line over the last days, by environment and day."""
+    def lines(self, *, since: str | float = SINCE, everywhere: bool = False) -> list[DatedLine]:
+        """Every line of the days that `since` names, by environment and day."""
         environment = None if everywhere else self._workspace.environment
-        return [*dated_lines(self._reader.read(), self._first_day(since_s), environment)]
+        return [*dated_lines(self._reader.read(), self._days(since), environment)]
 
-    def _first_day(self, since_s: float) -> str:
+    def prices(self) -> PriceHistory:
+        """The prices of the environment, as they were recorded; those of the settings if none were."""
+        return self._reader.prices().of(self._workspace.environment)
+
+    def _days(self, since: str | float) -> DayRange:
         space = self._workspace
-        return local_day(space.tools.clock() - since_s, space.settings.metrics.zone)
+        return parse_days(since, space.tools.clock(), space.settings.metrics.zone)
 
 
 def errors_in(costs: LedgerCosts, environment: str | None) -> EstimateErrors:

@@ -72,22 +72,25 @@ class ProjectEnvironments(Environments):
             raise UsageError(f"no other workflow {workflow!r} has state here ({advice})")
         return ledger.adopt(workflow, acted, now=self._workspace.tools.clock())
 
-    def diff(self, other: str, stage: str = "") -> tuple[StageDiff, ...]:
+    def diff(self, other: str, stage: str = "", *, one: str = "") -> tuple[StageDiff, ...]:
         """The stages whose partitions or recipes differ from those in `other`; no rows are read.
 
-        UsageError when either environment doesn't exist.
+        They are those of the workspace's environment, or of the environment `one`. UsageError when either
+        doesn't exist.
         """
         space = self._workspace
+        space.require(Permission.READ)
+        here = one or space.environment
         if stage:
             stages = [space.known_stage(stage).name]
         else:
             gone = {
                 name
-                for environment in (space.environment, other)
+                for environment in (here, other)
                 for name in space.undeclared(load_state(space.tools.ledger, environment))
             }
             stages = [*space.flow.names, *sorted(gone)]
-        found = diff_environments(space.tools, stages, space.environment, other)
+        found = diff_environments(space.tools, stages, here, other)
         return tuple(replace(item, declared=item.stage in space.flow.names) for item in found)
 
     def diff_rows(self, other: str, stage: str, partition: str = WHOLE) -> RowDiff:

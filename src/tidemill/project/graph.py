@@ -8,8 +8,10 @@ from itertools import islice
 from tidemill.core.errors import TidemillError, UsageError, did_you_mean
 from tidemill.governance.permissions import Permission
 from tidemill.history.io.runs import iter_runs
+from tidemill.ledger.binding import Head
 from tidemill.ledger.event import Attempted
 from tidemill.ledger.run import Outcome, Status
+from tidemill.operations.ledger_metrics import LedgerMetrics
 from tidemill.operations.stage_states import (
     StageFacts,
     StageGraph,
@@ -21,6 +23,7 @@ from tidemill.planning.request import Request
 from tidemill.ports.ledger import State
 from tidemill.project.metrics import Metrics
 from tidemill.project.plans import Plans
+from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.seal import dependencies
 from tidemill.workflow.stage import Stage
@@ -48,8 +51,9 @@ class StageGraphs:
             raise UsageError(f"there is no stage {around.stage!r} ({advice})")
         state = space.preview_state()
         due, note = self._due()
-        failed = {**self._refusals(), **self._failures()}
-        facts = [self._facts(stage, state, due, failed) for stage in space.flow.stages]
+        metrics = self._metrics.read()
+        failed = {**self._refusals(metrics), **_failures(metrics)}
+        facts = [self._facts(stage, state, metrics, due, failed) for stage in space.flow.stages]
         found = stage_graph(
             facts,
             workflow=space.declared.name,
@@ -71,13 +75,10 @@ class StageGraphs:
             due[step.stage] = due.get(step.stage, 0) + 1
         return due, ""
 
-    def _failures(self) -> Mapping[str, str]:
-        """Why stages fail, which metrics and incidents tell, too."""
-        failing = self._metrics.read().failing
-        return {stage: _first_line(each.message) or "failed" for stage, each in failing.items()}
-
-    def _refusals(self) -> Mapping[str, str]:
+    def _refusals(self, metrics: LedgerMetrics) -> Mapping[str, str]:
         """Why gates refused the last attempt at each stage, where they did, in one of the last runs."""
+        if not any(Outcome.REFUSED in outcomes for outcomes in metrics.outcomes.values()):
+            return {}
         space, found = self._workspace, dict[str, str]()
         ledger, name = space.tools.ledger, space.environment
         own = (run for run in iter_runs(ledger) if run.environment == name)
@@ -97,6 +98,7 @@ class StageGraphs:
         self,
         stage: Stage,
         state: State,
+        metrics: LedgerMetrics,
         due: Mapping[str, int] | None,
         failed: Mapping[str, str],
     ) -> StageFacts:
@@ -109,13 +111,25 @@ class StageGraphs:
             due=None if due is None else due.get(stage.name, 0),
             failed=failed.get(stage.name, ""),
             stale="; ".join(verdict.messages) if verdict is not None else "",
-            published=self._published(head.last_event) if head is not None else None,
+            published=self._published(stage.name, head, metrics) if head is not None else None,
         )
 
-    def _published(self, seq: int) -> float | None:
-        for fact in self._workspace.tools.ledger.events(after=seq - 1, limit=1):
+    def _published(self, stage: str, head: Head, metrics: LedgerMetrics) -> float | None:
+        """When a stage was published last; metrics don't know it of what a branch has from its parent."""
+        if stage in metrics.published:
+            return metrics.published[stage]
+        ledger = self._workspace.tools.ledger
+        # Which environments are the workflow's own needn't be found out for each stage.
+        shared = ledger.shared if isinstance(ledger, WorkflowLedger) else ledger
+        for fact in shared.events(after=head.last_event - 1, limit=1):
             return fact.at
         return None
+
+
+def _failures(metrics: LedgerMetrics) -> Mapping[str, str]:
+    """Why stages fail, which metrics and incidents tell, too."""
+    failing = metrics.failing.items()
+    return {stage: _first_line(each.message) or "failed" for stage, each in failing}
 
 
 def _first_line(message: str) -> str:

@@ -12,6 +12,7 @@ from tidemill.operations.incident import told_stages
 from tidemill.operations.ledger_problems import review_problems
 from tidemill.operations.problem import Problem, ProblemKind
 from tidemill.ports.ledger import State
+from tidemill.project.budget_status import open_spending
 from tidemill.project.incidents import Incidents
 from tidemill.project.metrics import Metrics
 from tidemill.project.schedules import Schedules
@@ -60,6 +61,7 @@ def read_hand_off(
     )
     overdue = tuple(review_problems(reviews, here, now))
     late = {problem.stage for problem in overdue}
+    spending = open_spending(space.settings, ledger, named)
     return HandOff(
         workflow=named,
         environment=here,
@@ -75,7 +77,7 @@ def read_hand_off(
         ),
         problems=problems,
         failing=failing,
-        waiting=tuple(waiting_facts(space.settings, ledger, state, named, now)),
+        waiting=tuple(waiting_facts(space.settings, ledger, state, spending, now)),
         running=tuple(run for run in state.open_runs if run not in lost),
         lost=lost,
         upcoming=tuple(each.upcoming for each in statuses),

@@ -182,12 +182,10 @@ class Incidents:
     def owners(self) -> Mapping[str, str]:
         """Who owns each stage by the settings, and under "" who owns the workflow."""
         flow = self._workspace.declared
-        found = {"": flow.owner}
-        for stage in flow.stages:
-            names = (
-                owner
-                for pattern, owner in self._workspace.settings.alerts.owners.items()
-                if fnmatchcase(stage.name, pattern)
-            )
-            found[stage.name] = next(names, flow.owner)
-        return found
+        return {"": flow.owner} | {stage.name: self.owner(stage.name) for stage in flow.stages}
+
+    def owner(self, stage: str) -> str:
+        """Who owns a stage by the settings, or else the workflow."""
+        patterns = self._workspace.settings.alerts.owners.items()
+        names = (owner for pattern, owner in patterns if stage and fnmatchcase(stage, pattern))
+        return next(names, self._workspace.declared.owner)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tidemill.project.scorecard import Scorecards
     from tidemill.project.stage_cases import StageCases
     from tidemill.project.stage_states import StageStates
+    from tidemill.project.statuses import Statuses
     from tidemill.project.table_totals import PublishedTotals
     from tidemill.project.weekly_notes import WeeklyNotes
 
@@ -136,6 +137,11 @@ class OperationServices:
             self.workspace, self.plans, source, request
         )
         return found
+
+    @cached_property
+    def statuses(self) -> Statuses:
+        """How the environment is doing: what is wrong, what waits, what runs, what is due."""
+        return cast("Statuses", self._service("statuses", "Statuses"))
 
     @cached_property
     def plans(self) -> Plans:

@@ -67,6 +67,14 @@ class PolicyTest:
         return tuple(result for result in self.results if not result.passed)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionPage:
+    """Some decisions, and the event number `before` which the `next` ones are; 0 if there are no more."""
+
+    decisions: tuple[PolicyDecision, ...]
+    next: int = 0
+
+
 class Policy:
     """The rules of a workspace, and the decisions and waivers in its environment."""
 
@@ -106,6 +114,16 @@ class Policy:
         least = 0.0 if since is None else self._workspace.tools.clock() - _checked_length(since)
         found = [decision for _, decision in self._recorded(newest=True, since=least)]
         return tuple(decision for decision in reversed(found) if decision.at >= least)
+
+    def page(self, before: int = 0, limit: int = 50) -> DecisionPage:
+        """Some decisions of the environment, newest first: the last ones, or those before an event."""
+        where = EventFilter(before=before) if before else EVERYTHING
+        found = [*islice(self._recorded(where, newest=True), limit + 1)]
+        shown = found[:limit]
+        return DecisionPage(
+            decisions=tuple(decision for _, decision in shown),
+            next=shown[-1][0] if len(found) > limit else 0,
+        )
 
     def test(self) -> PolicyTest:
         """Decide the cases in the test file and in the file of the rules.

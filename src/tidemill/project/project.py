@@ -120,11 +120,11 @@ class Project(OperationServices):
         ]
         return html_table(("stage", "kind", "reads", "declared at"), rows, caption=repr(self)[1:-1])
 
-    def acting_as(self, actor: Actor) -> Project:
-        """The same project for another actor, as servers use it whose callers are authenticated."""
+    def acting_as(self, actor: Actor, token: str = "") -> Project:
+        """The same project for another actor, with the token that authenticated it, as servers use it."""
         other = copy(self)
         other.__dict__.clear()
-        other.workspace = self.workspace.acting_as(actor)
+        other.workspace = self.workspace.acting_as(actor, token)
         return other
 
     @property

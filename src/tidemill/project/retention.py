@@ -25,6 +25,7 @@ from tidemill.ledger.retention_events import (
     DataPinned,
     DataUnpinned,
     StagesUndeclared,
+    SweepConfirmed,
     SweepMarked,
 )
 from tidemill.ledger.retention_settings import RetentionSettings
@@ -64,6 +65,14 @@ class Keeper:
     since: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastSweep:
+    """What the last sweep did, and when it ended (Unix seconds)."""
+
+    at: float
+    done: SweepConfirmed
+
+
 class Retention:
     """The retention of a workspace's home; sweeps cover all workflows that share it."""
 
@@ -101,7 +110,7 @@ class Retention:
 
         With `nightly=False` only garbage counts. This is quick.
         """
-        settings = self._settings
+        settings = self.settings
         ledger = shared_ledger(self._workspace.tools.ledger)
         # A ledger that is wrapped, such as to follow what is recorded, is swept by whoever opened it.
         if settings.hold or not settings.automatic or not isinstance(ledger, SqliteLedger):
@@ -195,20 +204,29 @@ class Retention:
             facts.add(fact)
         return tuple(facts.pins.values())
 
+    def last_sweep(self) -> LastSweep | None:
+        """The last sweep that ended, of any workflow in the home."""
+        self._workspace.require(Permission.READ)
+        facts = self._ledger().events(kinds=(SweepConfirmed.__name__,), newest=True, limit=1)
+        ended = ((fact.at, fact.event) for fact in facts)
+        found = (LastSweep(at=at, done=did) for at, did in ended if isinstance(did, SweepConfirmed))
+        return next(found, None)
+
     def keeps_all(self) -> bool:
         """Whether any workflow of the home keeps everything, so that nothing may be compacted either."""
         recorded, ledger = RecordedSettings(), self._ledger()
         for fact in ledger.events(kinds=SETTLING):
             recorded.add(fact.event)
         return SharedRetention(
-            own=self._settings,
+            own=self.settings,
             prefix=self._prefix,
             recorded=recorded,
             environments=ledger.state("").environments,
         ).keeps_all
 
     @property
-    def _settings(self) -> RetentionSettings:
+    def settings(self) -> RetentionSettings:
+        """How long things are kept, by the settings and by what the ledger knows of the workflow."""
         space = self._workspace
         return effective_retention(
             space.settings.retention, space.declared.names, space.tools.ledger
@@ -255,7 +273,7 @@ class Retention:
 
     def _undeclared_too_long(self) -> Iterator[str]:
         """The stages of the environment that weren't declared for as long as results are kept."""
-        space, settings = self._workspace, self._settings
+        space, settings = self._workspace, self.settings
         state, now = space.preview_state(), space.tools.clock()
         since = self._undeclared_since()
         pins = {pin.place[0] for pin in self.pins()}
@@ -274,7 +292,7 @@ class Retention:
     def _forget_undeclared(self, notes: list[str]) -> list[str]:
         """Remove what stages published that aren't declared for long, and note the others."""
         space = self._workspace
-        if self._settings.hold:
+        if self.settings.hold:
             return []
         found = [*self._undeclared_too_long()]
         if found:
@@ -314,7 +332,7 @@ class Retention:
                 clock=tools.clock,
                 parents=lambda: frozenset(_parents(ledger)),
             ),
-            self._settings,
+            self.settings,
             this_process("sweep"),
             actor,
             prefix=self._prefix,
@@ -327,8 +345,8 @@ class Retention:
         return ledger
 
     def _last_sweep(self) -> float:
-        found = self._ledger().events(kinds=("SweepConfirmed",), newest=True, limit=1)
-        return next((fact.at for fact in found), 0.0)
+        found = self.last_sweep()
+        return 0.0 if found is None else found.at
 
     def _object(self, name: str) -> str:
         """The full name of an object that a unique prefix names."""

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from tidemill.adapters.codec.events import decode, encode
 from tidemill.core.errors import (
+    AccessError,
     ConflictError,
     GateError,
     TidemillError,
@@ -18,7 +19,12 @@ from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE
 from tidemill.core.recorded_reason import checked_note, checked_reason
 from tidemill.core.short_id import ids_meant
-from tidemill.governance.io.recorded_reviews import newest_reviews, open_reviews, reviews_named
+from tidemill.governance.io.recorded_reviews import (
+    earlier_reviews,
+    newest_reviews,
+    open_reviews,
+    reviews_named,
+)
 from tidemill.governance.page_values import PageSection, ReviewPage
 from tidemill.governance.permissions import Permission
 from tidemill.governance.review_outcomes import (
@@ -115,6 +121,27 @@ class Reviews:
             found = newest_reviews(space.tools.ledger, space.environment, limit)
         return tuple(found.values())
 
+    def page(self, before: int = 0, limit: int = 50) -> tuple[tuple[ReviewState, ...], int]:
+        """The reviews that were opened before an event (0: now), newest first, and the next `before`.
+
+        That is 0 if there are no more.
+        """
+        space = self._workspace
+        space.require(Permission.READ)
+        self.expire()
+        found, following = earlier_reviews(space.tools.ledger, space.environment, before, limit)
+        return tuple(found.values()), following
+
+    def obstacles(self, state: ReviewState) -> Mapping[Choice, str]:
+        """Why a vote of whoever acts wouldn't be recorded now, by what isn't possible."""
+        found, now = {}, self._workspace.tools.clock()
+        for choice in Choice:
+            try:
+                self._permitted_vote(state, choice, now)
+            except (AccessError, GateError) as error:
+                found[choice] = str(error)
+        return found
+
     def find(self, id: str) -> ReviewState:
         """The review that a unique prefix of an id names; UsageError for none or several."""
         self._workspace.require(Permission.READ)
@@ -129,7 +156,7 @@ class Reviews:
         state = self.find(id)
         now = self._workspace.tools.clock()
         notes = self.electorate().notes(state) if state.is_open else ()
-        return review_page(state, self._stored_sections(state), now=now, notes=notes)
+        return review_page(state, self.sections(state), now=now, notes=notes)
 
     def notify(self) -> tuple[str, ...]:
         """Store pages and send the notices that are due; return what no channel accepted, and why."""
@@ -149,7 +176,8 @@ class Reviews:
                     problems.append(f"review {state.review.id} has no page yet: {reason}")
         return tuple(problems)
 
-    def _stored_sections(self, state: ReviewState) -> tuple[PageSection, ...]:
+    def sections(self, state: ReviewState) -> tuple[PageSection, ...]:
+        """What people were told when they were asked, which is stored now if it wasn't."""
         return (self._load_page(state) or self._store_page(state)).sections
 
     def _load_page(self, state: ReviewState) -> StoredPage | None:
@@ -254,18 +282,7 @@ class Reviews:
         self, seen: _Snapshot, state: ReviewState, choice: Choice, reason: str, note: str
     ) -> ReviewVoted:
         space, now = self._workspace, self._workspace.tools.clock()
-        is_author = space.actor.name == state.review.author
-        withdraws = is_author and choice is Choice.REJECT
-        actor = space.require(Permission.RUN if withdraws else Permission.REVIEW)
-        vote = Vote(
-            actor=actor.name,
-            choice=choice,
-            reason=reason,
-            at=state.moment(now),
-            note=note,
-            vouched_by=actor.vouched_by,
-        )
-        vote = require_vote(state, self.electorate(), vote, now)
+        vote = self._permitted_vote(state, choice, now, reason, note)
         outcome, events = voting_events(state, vote)
         live: tuple[Event, ...] = ()
         guard = seen.guard()
@@ -281,6 +298,24 @@ class Reviews:
         went = state.review.artifact if outcome is ReviewOutcome.APPROVED and live else ""
         notes = attest_live(space, state.review.name) if went else ()
         return ReviewVoted(state=found, vote=vote, went_live=went, notes=notes)
+
+    def _permitted_vote(
+        self, state: ReviewState, choice: Choice, now: float, reason: str = "", note: str = ""
+    ) -> Vote:
+        """The vote of whoever acts; raises AccessError or GateError for one that wouldn't be recorded."""
+        space = self._workspace
+        is_author = space.actor.name == state.review.author
+        withdraws = is_author and choice is Choice.REJECT
+        actor = space.require(Permission.RUN if withdraws else Permission.REVIEW)
+        vote = Vote(
+            actor=actor.name,
+            choice=choice,
+            reason=reason,
+            at=state.moment(now),
+            note=note,
+            vouched_by=actor.vouched_by,
+        )
+        return require_vote(state, self.electorate(), vote, now)
 
     def _going_live(
         self, seen: _Snapshot, state: ReviewState, vote: Vote, now: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PolarsError
 
+from tidemill.contracts.column import Column
 from tidemill.contracts.io.synthetic import sample
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.extras import install_command
@@ -46,7 +48,7 @@ try:
     from tidemill.serving.io.http_server import listening_socket
     from tidemill.serving.io.server import RequestExport, Server, ServerOptions
     from tidemill.serving.io.serving_pool import StartWorker
-    from tidemill.serving.io.single_answer import single_answer
+    from tidemill.serving.io.single_answer import explained_answer, single_answer
     from tidemill.serving.io.unix_listener import unix_listener
     from tidemill.serving.io.version_source import VersionSource
 except ModuleNotFoundError as error:
@@ -207,6 +209,22 @@ class Serving:
         # In another thread, because a notebook has an event loop in its own.
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(asyncio.run, answer).result().body
+
+    def try_row(
+        self, endpoint: str, row: Mapping[str, object], *, version: str = ""
+    ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Answer one row as `predict` does; return the document of the reply, and the row's features."""
+        source, chosen, artifact = self._version(endpoint, version)
+        payload = json.dumps([row], default=str).encode()
+        answer = explained_answer(source, chosen, artifact, payload)
+        with ThreadPoolExecutor(1) as thread:
+            reply, features = thread.submit(asyncio.run, answer).result()
+        return json.loads(reply.body), features[0] if features else {}
+
+    def request_columns(self, endpoint: str, *, version: str = "") -> tuple[Column, ...]:
+        """The columns of the rows of requests; UsageError for an unknown endpoint."""
+        source, chosen, artifact = self._version(endpoint, version)
+        return source.request_contract(chosen, artifact).columns
 
     def sample_requests(self, endpoint: str, rows: int, *, seed: int = 0) -> pl.DataFrame:
         """Draw rows that the contract of an endpoint accepts; UsageError for an unknown endpoint."""

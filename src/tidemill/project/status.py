@@ -13,6 +13,7 @@ from tidemill.core.errors import UsageError
 from tidemill.core.local_day import local_day
 from tidemill.core.redaction import Redactor
 from tidemill.costs.budget import BudgetPeriod, month_end
+from tidemill.costs.io.sums_reader import SpendingReader
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.io.waivers import load_waivers
 from tidemill.history.io.runs import list_runs
@@ -39,7 +40,7 @@ from tidemill.operations.status_report import (
 )
 from tidemill.operations.up_report import UpReport, UpRole, workflow_place
 from tidemill.ports.ledger import Ledger, State
-from tidemill.project.budget_status import read_budgets
+from tidemill.project.budget_status import open_spending, read_budgets
 from tidemill.project.clock import project_clock
 from tidemill.project.schedules import declared_schedules
 from tidemill.project.settings import Settings, configured_secrets, find_settings
@@ -77,7 +78,9 @@ def read_status(
     try:
         name = find_workflow_name(settings, shared, (*reports[0], *reports[1]))
         own = _about(reports, settings, name)
-        return _report(settings, WorkflowLedger(shared, name, ()), name, environment, own)
+        ledger = WorkflowLedger(shared, name, ())
+        spending = open_spending(settings, ledger, name)
+        return report_status(settings, ledger, name, environment, own, spending)
     finally:
         shared.close()
 
@@ -97,13 +100,18 @@ def _about(
     return alive, dead
 
 
-def _report(
+def report_status(
     settings: Settings,
     ledger: Ledger,
     workflow: str,
     environment: str,
     reports: tuple[list[UpReport], list[UpReport]],
+    spending: SpendingReader,
 ) -> StatusReport:
+    """Say how an environment is doing, with the supervisors that are alive and dead.
+
+    UsageError if there is no such environment.
+    """
     now, state = project_clock()(), ledger.state(environment)
     home = settings.root / settings.home
     if environment != PRODUCTION and environment not in state.environments:
@@ -138,7 +146,7 @@ def _report(
         waiting=(
             *_held_code(working),
             *_reviews(ledger, environment),
-            *waiting_facts(settings, ledger, state, workflow, now),
+            *waiting_facts(settings, ledger, state, spending, now),
         ),
         running=tuple(
             _open_run(ledger, run, now, lost=False) for run in state.open_runs if run not in lost
@@ -223,18 +231,18 @@ def other_faults(
 ) -> Iterator[Fact]:
     """What is wrong with supervisors (alive and dead ones), late work, and schedules that never run."""
     yield from supervisor_faults(*reports, failed=failed)
-    yield from _waiting_works(settings, ledger, environment, now, late=True)
+    yield from waiting_works(settings, ledger, environment, now, late=True)
     for fault in declared_schedules(settings).faults:
         yield Fact(text=str(fault), command="tidemill check")
 
 
 def waiting_facts(
-    settings: Settings, ledger: Ledger, state: State, workflow: str, now: float
+    settings: Settings, ledger: Ledger, state: State, spending: SpendingReader, now: float
 ) -> Iterator[Fact]:
     """What waits for cheaper times, the waivers that end soon, and the budgets that are nearly used up."""
-    yield from _waiting_works(settings, ledger, state.environment, now, late=False)
+    yield from waiting_works(settings, ledger, state.environment, now, late=False)
     yield from _waivers(ledger, state.environment, now)
-    yield from _budgets(settings, ledger, state, workflow, now)
+    yield from budget_facts(settings, state, spending, now)
 
 
 def _waivers(ledger: Ledger, environment: str, now: float) -> Iterator[Fact]:
@@ -246,12 +254,12 @@ def _waivers(ledger: Ledger, environment: str, now: float) -> Iterator[Fact]:
             yield Fact(text=text, owner=waiver.actor, command=command)
 
 
-def _budgets(
-    settings: Settings, ledger: Ledger, state: State, workflow: str, now: float
+def budget_facts(
+    settings: Settings, state: State, spending: SpendingReader, now: float
 ) -> Iterator[Fact]:
     """The budgets that are nearly used up, and what waits because of those that are."""
     here = state.environments.get(state.environment, Environment(name=state.environment))
-    for status in read_budgets(settings, ledger, here, workflow, now):
+    for status in read_budgets(settings, spending, here, now):
         if not status.is_told:
             continue
         budget = f"budget of {status}"
@@ -266,7 +274,7 @@ def _budgets(
         yield Fact(text=budget, command=f"tidemill plan{environment_option(here.name)}")
 
 
-def _waiting_works(
+def waiting_works(
     settings: Settings, ledger: Ledger, environment: str, now: float, *, late: bool
 ) -> Iterator[Fact]:
     """What waits for a cheaper time, in time or `late`."""

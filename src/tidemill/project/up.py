@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from tidemill.core.errors import StorageError, UsageError
@@ -25,7 +26,7 @@ _LISTENER = "tidemill.project.listen_worker"
 _LEDGER = "ledger.db"
 
 
-def run_up(
+def run_up(  # noqa: PLR0913 - the options of a command
     start: Path,
     *,
     workflow: str | None = None,
@@ -33,19 +34,23 @@ def run_up(
     command: str,
     once: bool = False,
     serve: bool | None = None,
+    console: bool | None = None,
     say: Callable[[str], None],
 ) -> int:
     """Watch, run, serve and clean up until this process is told to stop; return the exit code.
 
-    `start` is a folder of the project. With `once` it does what is due and ends, serving nothing. `say` gets
-    lines about what happens. Raises UsageError without a project, ConflictError if another one works and
-    this one was to work `once`, StorageError when the home can't be used, or is moved.
+    `start` is a folder of the project. With `once` it does what is due and ends, serving nothing. Without a
+    choice, endpoints are served, and the `console` is opened if its libraries are installed, as the settings
+    say. `say` gets lines about what happens. Raises UsageError without a project, ConflictError if another
+    one works and this one was to work `once`, StorageError when the home can't be used, or is moved.
     """
     settings = find_settings(start.resolve(), workflow)
     if ":" not in settings.workflow:
         raise UsageError(f"workflow {settings.workflow!r} is not module:name, such as flights:flow")
     environment = check_environment_name(environment)
     wanted = settings.up.serve if serve is None else serve
+    shown = settings.console.up and can_show_console() if console is None else console
+    command_line = ("tidemill", "-C", str(settings.root), *_workflow_option(workflow))
     redactor = Redactor(configured_secrets(settings))
     ledger, file = _open_ledger(settings, redactor)
     options = UpOptions(
@@ -61,14 +66,14 @@ def run_up(
         ),
         worker=_WORKER,
         listener=_LISTENER,
-        server=("tidemill", "-C", str(settings.root), *_workflow_option(workflow), "--env", environment,
-                "serve"),
+        server=(*command_line, "--env", environment, "serve"),
+        console=(*command_line, "console") if shown and not once else (),
         place=workflow_place(str(settings.root), settings.workflow),
         command=command,
         once=once,
         clock=project_clock(),
         say=lambda text: say(redactor.redact(text)),
-    )  # fmt: skip
+    )
     with ExitStack() as stack:
         if settings.metrics.port and not once:
             # A supervisor that shows no metrics stays smaller.
@@ -76,6 +81,11 @@ def run_up(
             page = stack.enter_context(module.open_metrics_page(settings, ledger, environment))
             say(f"metrics: {page.address}")
         return UpLoop(options).run()
+
+
+def can_show_console() -> bool:
+    """Whether what the console needs is installed."""
+    return all(find_spec(name) is not None for name in ("jinja2", "starlette", "uvicorn"))
 
 
 def _workflow_option(workflow: str | None) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from tidemill.notices.channel_settings import Channel
 from tidemill.notices.io.channels import channel_secrets, send_notice
 from tidemill.notices.io.dispatch import dispatch
 from tidemill.operations.io.metrics_reader import find_window
-from tidemill.project.budget_status import read_budgets
+from tidemill.project.budget_status import open_spending, read_budgets
 from tidemill.project.scorecard import Scorecards
 from tidemill.project.workspace import Workspace
 from tidemill.scorecard.scorecard_settings import SCORECARD_PLACE, WeeklyTime, channel_faults
@@ -223,10 +223,9 @@ class WeeklyNotes:
     def _budgets(self, environments: Iterable[Environment], now: float) -> dict[str, list[str]]:
         """What was spent of the budgets of each environment, and of those of all ("")."""
         space, found = self._workspace, dict[str, list[str]]()
+        spending = open_spending(space.settings, space.tools.ledger, space.declared.name)
         for each in environments:
-            for status in read_budgets(
-                space.settings, space.tools.ledger, each, space.declared.name, now
-            ):
+            for status in read_budgets(space.settings, spending, each, now):
                 own = found.setdefault(status.budget.environment, [])
                 if str(status) not in own:
                     own.append(str(status))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
@@ -26,6 +27,7 @@ from tidemill.environments.io.environment_options import EnvironmentOptions
 from tidemill.environments.io.environments import load_state, preview_state
 from tidemill.governance.permissions import Actor, Permission, find_refusal
 from tidemill.governance.roles import Grants
+from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.governance_events import Acted
 from tidemill.ledger.price import Price
@@ -118,15 +120,18 @@ class Workspace:
     @property
     def has_rules(self) -> bool:
         """Whether the project has a file of policy rules; a link to one that is gone counts."""
-        path = self.root / RULES_FILE
+        path = self.rules_path
         return path.exists() or path.is_symlink()
+
+    @property
+    def rules_path(self) -> Path:
+        """The file of policy rules, which may not exist."""
+        return self.root / RULES_FILE
 
     @cached_property
     def rules(self) -> RuleSet:
         """The policy rules of the project; DeclarationError lists all faults of their file."""
-        found: RuleSet = import_module("tidemill.governance.io.rules").load_rules(
-            self.root / RULES_FILE
-        )
+        found: RuleSet = import_module("tidemill.governance.io.rules").load_rules(self.rules_path)
         return found
 
     @property
@@ -220,11 +225,19 @@ class Workspace:
         """The roles of the settings, with who acts in the groups that the identity provider stated."""
         return self.settings.grants.with_member(self.actor.name, self.actor.groups)
 
-    def acting_as(self, actor: Actor) -> Workspace:
-        """The same workspace for another actor, as servers use it whose callers are authenticated."""
+    def acting_as(self, actor: Actor, token: str = "") -> Workspace:
+        """The same workspace for another actor, as servers use it whose callers are authenticated.
+
+        Processes that are started for the actor get the `token`.
+        """
         other = copy(self)
         other.__dict__["actor"] = actor
+        other._token = token or None
         return other
+
+    def process_environment(self) -> dict[str, str]:
+        """The environment variables of a process that acts as this workspace does; they hold its token."""
+        return {**os.environ, **({TOKEN_VARIABLE: self._token} if self._token else {})}
 
     def refuse_faults(self, stages: Collection[str], others: Iterable[Fault] = ()) -> None:
         """Raise DeclarationError with the faults of some stages and the `others`, if there are any.

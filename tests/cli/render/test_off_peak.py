@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from tidemill.cli.render.off_peak import off_peak_lines, saving_line
+from tidemill.cli.render.off_peak import saving_line
 from tidemill.ledger.off_peak import OffPeakSaving
-from tidemill.planning.plan import Plan
-from tidemill.testing.off_peak_records import deferred_work
 
 
 @pytest.mark.parametrize(
@@ -28,9 +26,3 @@ def test_savings_are_told(found: dict[str, Any], line: str) -> None:
     text = saving_line(OffPeakSaving(stages=("model",), waited_s=36_000.0, **found))
     assert text.startswith("off-peak: model waited up to 10.0 h, ")
     assert line in text
-
-
-def test_a_plan_lists_what_waits() -> None:
-    plan = Plan(workflow="w", environment="prod", heads={}, recipes={}, deferred=(deferred_work(),))
-    (line,) = off_peak_lines(plan)
-    assert line.startswith("train model waits until")

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 import click
 import pytest
 
-from tidemill.cli.render.stage_graph import graph_mermaid, graph_svg, graph_text, length
+from tidemill.cli.render.stage_graph import graph_mermaid, graph_svg, graph_text
 from tidemill.operations.stage_states import StageGraph, StageNode, StageState
 
 STATES = [*StageState]
@@ -82,9 +82,3 @@ def test_strange_names_harm_no_form() -> None:
     assert title.text == "Stages of shop in prod"
     assert "is failed" in (description.text or "")
     assert root.attrib["role"] == "img"
-
-
-def test_lengths() -> None:
-    assert [length(s) for s in (0.4, 90.0, 150.0, 9000.0, 400_000.0)] == [
-        "0 s", "90 s", "2 min", "2 h", "4 d",
-    ]  # fmt: skip

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from tidemill.cli.render.figures import local_time, plain_text
 from tidemill.core.counts import plural
-from tidemill.ledger.incident import IncidentChange
-from tidemill.ledger.incident_events import IncidentChanged, IncidentClosed, IncidentOpened
 from tidemill.operations.alert_notice import duration, look_command
 from tidemill.operations.alerts import SentAlert
 from tidemill.operations.incident import IncidentState
+from tidemill.operations.incident_timeline import TimelineEntry, closing_text, incident_timeline
 
 _NAMED = 8
 
@@ -22,7 +21,7 @@ def timeline_text(
     end = state.recovered if state.recovered is not None else now
     lines = [
         f"{state.id} [{state.severity}] {state.cause.title}",
-        f"{_status(state)}; it lasted {duration(end - state.incident.since)}",
+        f"{closing_text(state)}; it lasted {duration(end - state.incident.since)}",
         *([f"owner: {owner}"] if owner else []),
         *(f"{name}: {value}" for name, value in state.cause.evidence.items()),
         f"look: {look_command(state)}",
@@ -32,48 +31,10 @@ def timeline_text(
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         lines.append(f"{plural(len(names), 'consequence')}: {', '.join(names[:_NAMED])}{more}")
     lines += [f"over: {each.title}" for each in state.former]
-    events = [*_events(state), *_alerts(sent)]
-    lines += ["", *(f"{local_time(at)}  {text}" for at, text in sorted(events, key=lambda e: e[0]))]
+    lines += ["", *map(_line, incident_timeline(state, sent))]
     return "\n".join(plain_text(line) for line in lines)
 
 
-def _status(state: IncidentState) -> str:
-    closing = state.closing
-    if closing is None:
-        return str(state.status)
-    who = f" ({closing.actor}: {closing.reason})" if closing.actor else ""
-    return f"closed: {closing.how}{who}"
-
-
-def _events(state: IncidentState) -> Iterator[tuple[float, str]]:
-    yield state.incident.since, "it began"
-    is_closed = False
-    for fact in state.events:
-        event = fact.event
-        if isinstance(event, IncidentOpened):
-            by = f" by {event.incident.actor}" if event.incident.actor else ""
-            yield fact.at, f"opened{by}: {event.incident.cause.title}"
-        elif isinstance(event, IncidentChanged):
-            yield fact.at, _change(event, is_closed=is_closed)
-            is_closed &= event.change is not IncidentChange.REOPENED
-        elif isinstance(event, IncidentClosed):
-            by = f" by {event.actor}: {event.reason}" if event.actor else f": {event.how}"
-            yield fact.at, f"closed{by}"
-            is_closed = True
-
-
-def _change(event: IncidentChanged, *, is_closed: bool) -> str:
-    if event.change is IncidentChange.GREW:
-        return f"{plural(len(event.consequences), 'consequence')} more"
-    if event.change is IncidentChange.WORSENED:
-        return f"worse: {event.severity}"
-    if event.change is IncidentChange.MOVED and event.cause is not None:
-        return f"{'because' if event.consequences else 'what remains'}: {event.cause.title}"
-    if event.change is IncidentChange.RECOVERING and is_closed:
-        return "its problem is gone, and would open it again"
-    return f"{event.change} since {local_time(event.since)}"
-
-
-def _alerts(sent: Sequence[tuple[str, SentAlert]]) -> Iterator[tuple[float, str]]:
-    for channel, alert in sent:
-        yield alert.at, f"alert to {channel}: {alert.kind}"
+def _line(entry: TimelineEntry) -> str:
+    since = "" if entry.since is None else f" {local_time(entry.since)}"
+    return f"{local_time(entry.at)}  {entry.text}{since}"

@@ -14,12 +14,11 @@ from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import local_time, plural
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.core.text_table import text_table
+from tidemill.governance.decision_explanation import fact_text
 
 if TYPE_CHECKING:
-    from tidemill.ledger.policy import FactValue, PolicyDecision
+    from tidemill.ledger.policy import PolicyDecision
     from tidemill.project.policy import ExplainedDecision, Replayed
-
-_SHOWN_TEXTS = 8
 
 
 @click.command()
@@ -92,7 +91,7 @@ def _explained(found: ExplainedDecision) -> Iterator[str]:
             for each in found.waivers
         ],
     )
-    facts = [(name, _shown(value)) for name, value in decision.facts.items()]
+    facts = [(name, fact_text(value)) for name, value in decision.facts.items()]
     yield from _with_title("", [text_table(("fact", "value"), facts)] if facts else [])
 
 
@@ -101,17 +100,6 @@ def _with_title(title: str, lines: Sequence[str]) -> Iterator[str]:
         yield ""
         yield from ([title] if title else [])
         yield from lines
-
-
-def _shown(value: FactValue) -> str:
-    if value is None:
-        return "not known"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        more = f", ... {len(value) - _SHOWN_TEXTS:,} more" if len(value) > _SHOWN_TEXTS else ""
-        return ", ".join(value[:_SHOWN_TEXTS]) + more or "none"
-    return f"{value:g}" if isinstance(value, float) else f"{value}" or '""'
 
 
 def _decision_entry(decision: PolicyDecision) -> dict[str, Any]:

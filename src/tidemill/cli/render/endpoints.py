@@ -8,9 +8,10 @@ from tidemill.cli.render.figures import approximate_seconds, local_time
 from tidemill.core.printable import printable
 from tidemill.core.signature import signature
 from tidemill.core.text_table import text_table
-from tidemill.ledger.rollout import EndpointStatus, Phase, RolloutAction, RolloutStep
+from tidemill.ledger.rollout import EndpointStatus, RolloutAction, RolloutStep
+from tidemill.serving.rollout_text import doing_text, gate_limits, next_step_text, rollout_text
 from tidemill.serving.running_servers import ObservedEndpoints
-from tidemill.serving.step_text import phase_text, step_done
+from tidemill.serving.step_text import step_done
 
 _HEADERS = ("endpoint", "model", "version", "since", "rollout")
 
@@ -33,7 +34,7 @@ def render_endpoints(statuses: Sequence[EndpointStatus], now: float) -> str:
             each.model,
             each.version or "none yet",
             local_time(each.since) if each.version else "-",
-            _short(each),
+            rollout_text(each),
         )
         for each in statuses
     ]
@@ -45,27 +46,16 @@ def render_endpoints(statuses: Sequence[EndpointStatus], now: float) -> str:
     return "\n\n".join((text_table(_HEADERS, rows), *details))
 
 
-def _short(status: EndpointStatus) -> str:
-    if not status.candidate:
-        return "-"
-    held = ", held" if status.held else ""
-    return f"{phase_text(status.phase, status.share)} of {status.candidate}{held}"
-
-
 def _details(status: EndpointStatus, now: float) -> Iterator[str]:
     if status.problem:
         yield status.problem
     elif not status.version:
         yield "not served yet: `tidemill serve` answers with the version that is live"
     if status.candidate:
-        doing = {
-            Phase.SHADOW: "computes all requests without answering",
-            Phase.CANARY: f"answers {100 * status.share:g} % of the requests",
-        }.get(status.phase, "answers all requests")
         age = approximate_seconds(max(0.0, now - status.step_since))
         since = local_time(status.step_since)
-        yield f"{status.candidate} {doing} since {since} ({age})"
-        yield f"next step: {_next_step(status, now)}"
+        yield f"{status.candidate} {doing_text(status)} since {since} ({age})"
+        yield f"next step: {next_step_text(status, now, local_time)}"
         if status.judged:
             yield f"in this step: {_counted(status)}"
         yield f"evidence that it is worse: {status.total:.3g} of {status.limit:.3g} (the mean of the gates)"
@@ -76,27 +66,6 @@ def _details(status: EndpointStatus, now: float) -> Iterator[str]:
         yield describe_step(status.last)
 
 
-def _next_step(status: EndpointStatus, now: float) -> str:
-    if status.held:
-        return "held by a person"
-    if status.judged and status.requests < status.needed:
-        return f"not enough traffic to judge: {_missing(status, now)}"
-    if not status.judged:
-        return f"not before {local_time(status.until)}"
-    if now < status.until:
-        return f"in {approximate_seconds(status.until - now)}, if it isn't worse"
-    return "at the next look"
-
-
-def _missing(status: EndpointStatus, now: float) -> str:
-    """The requests that a step needs, and how long that takes if they go on as until now."""
-    text = f"{status.requests:,} of about {status.needed:,} requests"
-    if not status.requests or now <= status.step_since:
-        return text
-    rest_s = (now - status.step_since) * (status.needed / status.requests - 1)
-    return f"{text}; at this rate in {approximate_seconds(max(rest_s, status.until - now))}"
-
-
 def _counted(status: EndpointStatus) -> str:
     control = f"{status.control_requests:,} of {status.version}"
     return f"{status.requests:,} requests of {status.candidate} counted, {control}"
@@ -104,10 +73,8 @@ def _counted(status: EndpointStatus) -> str:
 
 def _gates(status: EndpointStatus) -> Iterator[str]:
     """The evidence of each gate, and with which it would send the candidate back if the others stayed."""
-    values = status.evidence
-    missing = status.limit * len(values) - sum(values.values())
-    for gate, value in values.items():
-        yield f"  {gate}: {value:.3g} of {missing + value:.3g}"
+    for gate, limit in gate_limits(status).items():
+        yield f"  {gate}: {status.evidence[gate]:.3g} of {limit:.3g}"
 
 
 def describe_step(step: RolloutStep) -> str:

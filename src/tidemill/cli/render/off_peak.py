@@ -1,17 +1,9 @@
-"""Render the work that can wait for a cheaper time, and what waiting saved."""
+"""Render what waiting for a cheaper time saved."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from tidemill.cli.render.figures import approximate_seconds
-from tidemill.ledger.off_peak import OffPeakSaving, describe_waiting
-from tidemill.planning.plan import Plan
-
-
-def off_peak_lines(plan: Plan) -> Iterator[str]:
-    """When each work that can wait is to run, and what that saves."""
-    yield from map(describe_waiting, plan.deferred)
+from tidemill.ledger.off_peak import OffPeakSaving
 
 
 def saving_line(saving: OffPeakSaving) -> str:

@@ -13,23 +13,17 @@ from tidemill.cli.render.figures import (
     seconds,
     size,
 )
-from tidemill.cli.render.off_peak import off_peak_lines, saving_line
+from tidemill.cli.render.off_peak import saving_line
 from tidemill.core.counts import money_text
-from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.printable import printable
 from tidemill.core.text_table import drop_empty_columns, markdown_table, text_table
 from tidemill.ledger.price import Price
-from tidemill.ledger.run import Action, Receipt, StageTotals
-from tidemill.planning.missing_rows import kept_lines, missing_lines
-from tidemill.planning.plan import ModelState, Plan, Step, estimate_of
-from tidemill.planning.stage_reasons import (
-    planned_partitions,
-    reasons_without_partition,
-    unlikely_condition,
-)
+from tidemill.ledger.run import Receipt, StageTotals
+from tidemill.planning.plan import Plan, Step
+from tidemill.planning.plan_remarks import plan_remarks, without_history
+from tidemill.planning.step_groups import StepGroup, planned_stages, step_groups
 from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.memo import MemoUsage
-from tidemill.workflow.trigger import TriggerEvidence
 
 # Columns that are shown only if a row has something in them.
 RECHECKED, REMOVED = ">rechecked", ">removed"
@@ -39,10 +33,6 @@ _RECEIPT = (
 )
 _ABOUT = ">about"
 _PLAN = ("stage", "action", ">steps", _ABOUT, ">up to date", REMOVED, "partitions", "why")
-# The words for actions that plans record under another name.
-_ACTIONS = {"bind": "reuse"}
-# How many stages without history are named; more are only counted.
-_NAMED = 3
 FREE = Price()
 NO_PRICE = "no price set: [tool.tidemill] cpu_hour"
 
@@ -165,7 +155,7 @@ def render_plan_markdown(plan: Plan, *, price: Price = FREE) -> str:
     """Render a plan as Markdown, for a pull request."""
     parts = [f"### {_headline(plan, price)}"]
     parts.append(markdown_table(*_plan_table(plan)))
-    for title, lines in _remarks(plan).items():
+    for title, lines in plan_remarks(plan).items():
         if lines:
             parts.append(f"**{title}**\n\n" + "\n".join(map(_list_item, lines)))
     return "\n\n".join(parts)
@@ -194,7 +184,8 @@ def _headline(plan: Plan, price: Price) -> str:
         figures.append(f"reads at least {plural(rows, 'row')}, {size(read)}")
     if wall := plan.estimate.wall_s:
         figures.append(f"about {approximate_seconds(wall)} ({_cost_text(plan, price)})")
-    return f"{subject}: {', '.join(figures)}{_left_out_text(plan)}"
+    left_out = without_history(plan)
+    return f"{subject}: {', '.join(figures)}{f'; {left_out}' if left_out else ''}"
 
 
 def _cost_text(plan: Plan, price: Price) -> str:
@@ -207,30 +198,14 @@ def _cost_text(plan: Plan, price: Price) -> str:
     )
 
 
-def _left_out_text(plan: Plan) -> str:
-    """The steps that the estimate leaves out."""
-    unknown = plan.estimate.unknown
-    if not unknown:
-        return ""
-    if not plan.estimate.wall_s:
-        return "; no history to estimate from"
-    steps = sum(unknown.values())
-    if len(unknown) > _NAMED:
-        left_out = f"{plural(steps, 'step')} of {len(unknown)} stages"
-    else:
-        (first, number), *others = unknown.items()
-        left_out = f"{plural(number, 'step')} of {first}"
-        left_out += "".join(f", {more:,} of {stage}" for stage, more in others)
-    return f"; {left_out} {'has' if steps == 1 else 'have'} no history"
-
-
-def _stages(plan: Plan) -> list[str]:
-    """All stages of a plan, in the order of the workflow."""
-    return list(dict.fromkeys((*plan.current, *plan.by_stage())))
-
-
 def _plan_table(plan: Plan) -> tuple[list[str], list[list[str]]]:
-    rows = [row for name in _stages(plan) for row in _plan_rows(plan, name)]
+    groups: dict[str, list[StepGroup]] = {name: [] for name in planned_stages(plan)}
+    for group in step_groups(plan):
+        groups[group.stage].append(group)
+    rows = []
+    for name, own in groups.items():
+        first, *others = _plan_rows(own, plan.current.get(name, 0))
+        rows += [[name, *first[1:]], *others]
     headers, rows = drop_empty_columns(_PLAN, rows, REMOVED)
     if any(step.wall_s for step in plan.steps):
         return headers, rows
@@ -238,46 +213,26 @@ def _plan_table(plan: Plan) -> tuple[list[str], list[list[str]]]:
     return [h for h in headers if h != _ABOUT], [[*row[:at], *row[at + 1 :]] for row in rows]
 
 
-def _about(steps: Sequence[Step]) -> str:
+def _about(wall_s: float | None) -> str:
     """The estimated duration of steps; `?` when none of the kind ever ran."""
-    wall = estimate_of(steps).wall_s
-    return "?" if wall is None else approximate_seconds(wall) if wall else "-"
+    return "?" if wall_s is None else approximate_seconds(wall_s) if wall_s else "-"
 
 
-def _plan_rows(plan: Plan, stage: str) -> list[list[str]]:
-    current = count(plan.current.get(stage, 0))
-    groups: dict[tuple[str, tuple[str, ...]], list[Step]] = {}
-    steps = planned_partitions(plan)
-    for step in plan.by_stage().get(stage, ()):
-        reasons = (
-            (unlikely_condition(step, steps),) if step.unlikely else reasons_without_partition(step)
-        )
-        action = _ACTIONS.get(step.action, str(step.action))
-        does = f"may {action}" if step.unlikely else action
-        groups.setdefault((does, reasons), []).append(step)
+def _plan_rows(groups: Iterable[StepGroup], current: int) -> list[list[str]]:
+    """The rows of a stage; what is only done if removals are allowed is in parentheses."""
     rows = []
-    for (does, reasons), some in groups.items():
-        where = summarize_keys({s.partition for s in some} - {WHOLE})
-        gone = count(sum(s.action is Action.REMOVE for s in some))
-        rows.append(["", does, count(len(some)), _about(some), "", gone, where, "; ".join(reasons)])
-    rows += _held_rows(plan, stage)
+    for group in groups:
+        why, gone = "; ".join(group.reasons), count(group.removed)
+        if group.is_held:
+            gone = f"({gone})" if group.removed else gone
+            rows.append(["", f"({group.action})", "-", "-", "", gone, group.partitions, why])
+            continue
+        does = f"may {group.action}" if group.may_follow else group.action
+        steps, about = count(group.steps), _about(group.wall_s)
+        rows.append(["", does, steps, about, "", gone, group.partitions, why])
     rows = rows or [["", "-", "-", "-", "", "-", "", ""]]
-    rows[0][0], rows[0][_PLAN.index(">up to date")] = stage, current
+    rows[0][_PLAN.index(">up to date")] = count(current)
     return rows
-
-
-def _held_rows(plan: Plan, stage: str) -> Iterator[list[str]]:
-    """Rows, in parentheses, for what is only done if removals are allowed."""
-    if plan.removals is None:
-        return
-    own = any(item.stage == stage for item in plan.missing)
-    if removed := plan.removals.removed.get(stage, ()):
-        why = "its source lost it" if own else "its input would be removed"
-        number, keys = f"({len(removed):,})", summarize_keys({*removed} - {WHOLE})
-        yield ["", "(remove)", "-", "-", "", number, keys, why]
-    if shrunk := plan.removals.shrunk.get(stage, ()):
-        keys = summarize_keys({*shrunk} - {WHOLE})
-        yield ["", "(run)", "-", "-", "", "-", keys, "its source lost rows of it"]
 
 
 def _why(steps: Iterable[Step]) -> str:
@@ -289,67 +244,6 @@ def _why(steps: Iterable[Step]) -> str:
 
 def remark_lines(plan: Plan, titles: Iterable[str] = ()) -> Iterator[str]:
     """Render what a plan notes besides steps: a block per title, of all titles or of `titles`."""
-    for title, lines in _remarks(plan).items():
+    for title, lines in plan_remarks(plan).items():
         if lines and (not titles or title in titles):
             yield from ("", f"{title}:", *(f"  {line}" for line in lines))
-
-
-def _remarks(plan: Plan) -> dict[str, list[str]]:
-    waiting: dict[tuple[str, str], list[str]] = {}
-    for item in plan.waiting:
-        key = (item.stage, item.reason.replace(f" {item.partition} ", " "))
-        waiting.setdefault(key, []).append(item.partition)
-    return {
-        "models": [
-            line
-            for model in plan.models
-            for line in (
-                model_line(model, plan),
-                *trigger_lines(model.evidence),
-                model.refused,
-                model.note,
-                *model.drift,
-            )
-            if line
-        ],
-        "waiting": [
-            " ".join(filter(None, (stage, summarize_keys(set(keys) - {WHOLE, ""})))) + f": {reason}"
-            for (stage, reason), keys in waiting.items()
-        ],
-        "off-peak": [*off_peak_lines(plan)],
-        "can't be read": [
-            f"{stage}: {text}" for stage, files in plan.broken.items() for text in files.values()
-        ],
-        "missing": missing_lines(plan),
-        "notes": [*plan.notes, *kept_lines(plan)],
-    }
-
-
-def trigger_lines(evidence: TriggerEvidence | None, indent: str = "  ") -> Iterator[str]:
-    """Describe what each part of a trigger saw, and how far it is from firing."""
-    if evidence is None:
-        return
-    if evidence.parts:
-        if evidence.note:
-            yield f"{indent}{evidence.note}"
-        for part in evidence.parts:
-            yield from trigger_lines(part, indent + "  " if part.parts else indent)
-        return
-    fires = " fires" if evidence.fires else ""
-    found = "; ".join(filter(None, (evidence.seen, evidence.figures, evidence.note)))
-    yield f"{indent}{evidence.trigger}{fires}: {found}"
-
-
-def model_line(model: ModelState, plan: Plan) -> str:
-    """Describe whether a model is outdated and due for training, and why."""
-    trigger = f"; retrained when {model.trigger}" if model.trigger else ""
-    lineage = f"; {model.lineage}" if model.lineage else ""
-    training = [step for step in plan.steps if step.stage == model.stage and step.unlikely]
-    if training:
-        outcome = unlikely_condition(training[0], planned_partitions(plan))
-        return f"{model.stage}: may be due ({'; '.join(model.due)}), {outcome}{lineage}{trigger}"
-    outdated = f"outdated ({'; '.join(model.outdated)})" if model.outdated else ""
-    due = f"due ({'; '.join(model.due)})" if model.due else "not due"
-    # A model that was never trained, or is asked for, is due without being outdated.
-    state = ", ".join(filter(None, (outdated or ("" if model.due else "up to date"), due)))
-    return f"{model.stage}: {state}{lineage}{'' if model.due else trigger}"

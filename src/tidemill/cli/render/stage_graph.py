@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import click
 
-from tidemill.cli.render.figures import count, plain_text
+from tidemill.cli.render.figures import plain_text
 from tidemill.core.counts import plural
+from tidemill.core.figures import age
 from tidemill.core.printable import printable
 from tidemill.drawing.document import document
 from tidemill.drawing.graph import Graph, Node, draw_graph
@@ -70,16 +71,8 @@ def _what(node: StageNode) -> str:
     if node.partitions:
         parts.append(plural(node.partitions, "partition"))
     if node.age is not None:
-        parts.append(f"published {length(node.age)} ago")
+        parts.append(f"published {age(node.age)} ago")
     return f": {', '.join(parts)}" if parts else ""
-
-
-def length(seconds: float) -> str:
-    """How long ago something was: `5 min`."""
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{count(int(seconds // size))} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _footer(graph: StageGraph, *, has_rails: bool, was_cut: bool) -> Iterator[str]:
@@ -115,7 +108,7 @@ def drawn_graph(graph: StageGraph) -> Graph:
 
 
 def _note(node: StageNode) -> str:
-    return "" if node.age is None else f"{length(node.age)} ago"
+    return "" if node.age is None else f"{age(node.age)} ago"
 
 
 def graph_mermaid(graph: StageGraph) -> str:

@@ -15,9 +15,8 @@ from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.terminal.output import print_text
 from tidemill.core.errors import GateError
 from tidemill.core.text_table import drop_empty_columns, text_table
-from tidemill.governance.again_command import again_command
-from tidemill.governance.review_vote import asked_text, ending_text, missing_text
-from tidemill.ledger.review import Review
+from tidemill.governance.review_vote import asked_text, missing_text
+from tidemill.governance.vote_text import voted_text
 
 if TYPE_CHECKING:
     from tidemill.governance.review_state import ReviewState
@@ -171,26 +170,6 @@ def is_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _next(review: Review, environment: str) -> str:
-    """What goes on with a change that was approved."""
-    if review.source:
-        return f"promotion of {review.source}"
-    if review.held is not None:
-        return f"`{again_command(review, environment, again=False)}`"
-    return "run"
-
-
 def _finish(done: ReviewVoted, as_json: bool) -> None:
-    print_result(_text(done), as_json, "tidemill.review/1", lambda: entry(done.state))
-
-
-def _text(done: ReviewVoted) -> str:
-    state = done.state
-    if state.is_open:
-        return f"recorded: {done.vote.choice} by {done.vote.actor}; {missing_text(state)}"
-    text = ending_text(state)
-    if done.went_live:
-        return "\n".join((text, f"{state.review.name} {done.went_live} is live", *done.notes))
-    if done.vote.choice == "approve":
-        return f"{text}\nthe next {_next(state.review, state.environment)} goes on with exactly this change"
-    return text
+    text = voted_text(done.state, done.vote, went_live=done.went_live, notes=done.notes)
+    print_result(text, as_json, "tidemill.review/1", lambda: entry(done.state))

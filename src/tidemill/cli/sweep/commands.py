@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
 import click
 
 from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
-from tidemill.cli.render.figures import size
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.terminal.output import print_text
-from tidemill.core.counts import plural
 from tidemill.core.text_table import text_table
+from tidemill.operations.retention_wording import SWEEP_HEADERS, sweep_lines, sweep_rows
 from tidemill.operations.swept import SweepReport
-
-_KINDS = {"temporary": "temporary files", "logs": "logs of old runs", "memos": "unused memos"}
-_SHOWN = 5
 
 
 @click.command()
@@ -88,45 +83,9 @@ def pins(as_json: bool) -> None:
 
 
 def _report_text(found: SweepReport) -> str:
-    rows = [
-        (each.stage or "(earlier sweep)", each.reason, f"{each.results:,}", f"{each.objects:,}",
-         size(each.bytes))
-        for each in found.stages
-    ]  # fmt: skip
-    if found.orphans:
-        rows.append(("", "never recorded", "", f"{found.orphans:,}", size(found.orphan_bytes)))
-    rows += [
-        ("", _KINDS.get(kind, kind), "", "", size(count))
-        for kind, count in found.files.items()
-        if count
-    ]
-    headers = ("stage", "why", ">results", ">objects", ">bytes")
-    table = [text_table(headers, rows)] if rows else []
-    return "\n".join([*table, *_summary(found)])
-
-
-def _summary(found: SweepReport) -> Iterator[str]:
-    verb = "would remove" if found.dry_run else "removed"
-    if found.environments_dropped:
-        yield f"{verb} expired environments: {', '.join(found.environments_dropped)}"
-    if found.stages_removed:
-        yield f"{verb} stages that aren't declared any more: {', '.join(found.stages_removed)}"
-    results = sum(each.results for each in found.stages)
-    if found.objects or found.bytes:
-        yield f"{verb} {plural(found.objects, 'object')}, {size(found.bytes)}"
-    elif results:
-        yield f"{verb} {plural(results, 'result')}, and no object: others need theirs"
-    else:
-        yield "nothing to remove"
-    if found.ledger:
-        yield f"the ledger {'would be' if found.dry_run else 'is'} {size(found.ledger)} smaller"
-    for run in found.waits:
-        yield f"marked objects wait until {run} has ended; the next sweep deletes them"
-    yield from found.notes
-    failed = [*found.failed.values()]
-    yield from (f"not deleted: {why}" for why in failed[:_SHOWN])
-    if len(failed) > _SHOWN:
-        yield f"and {len(failed) - _SHOWN:,} more"
+    rows = [*sweep_rows(found)]
+    table = [text_table(SWEEP_HEADERS, rows)] if rows else []
+    return "\n".join([*table, *sweep_lines(found)])
 
 
 def _moment(at: float | None) -> str:

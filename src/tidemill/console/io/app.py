@@ -13,10 +13,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from tidemill.console.io.drawn_pages import STATIC
+from tidemill.console.io.assets import read_asset
 from tidemill.console.io.guard import RequestGuard
 from tidemill.console.io.pages import JSON, Console, Pages
 from tidemill.console.io.requests import parse_form, read_body
@@ -159,10 +159,11 @@ class _OtherPages:
 
     async def static(self, request: Request) -> Response:
         """A file of the console."""
-        path = (STATIC / request.path_params["name"]).resolve()
-        if STATIC not in path.parents or not path.is_file():
+        found = read_asset(request.path_params["name"])
+        if found is None:
             return Response("there is no such file\n", 404)
-        return FileResponse(path, headers={"Cache-Control": FOR_EVER})
+        body, media = found
+        return Response(body, 200, {"Cache-Control": FOR_EVER}, media)
 
     async def openapi(self, request: Request) -> Response:
         """The description of the API."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -13,17 +15,24 @@ from markupsafe import Markup, escape
 
 from tidemill.console.column_figures import picture_of_shares
 from tidemill.console.command_pages import page_of_command
+from tidemill.console.drawn_graphs import column_svg, workflow_svg
+from tidemill.console.io.assets import static_url
+from tidemill.console.number_charts import number_chart
 from tidemill.console.partition_calendar import picture_of_days
+from tidemill.console.run_timeline import run_timeline
+from tidemill.console.score_drawings import gain_chart, moved_chart, score_charts
 from tidemill.core.counts import money_text, plural
-from tidemill.core.figures import approximate_seconds, count, seconds, size
+from tidemill.core.figures import age, approximate_seconds, count, seconds, size
 from tidemill.core.partition import shown_key
 from tidemill.core.printable import printable_lines
-from tidemill.governance.page_html import html_prose
+from tidemill.drawing.chart import Chart
+from tidemill.governance.page_html import html_prose, html_section
+from tidemill.governance.page_values import ANSWERS, PageSection, PageTable
 from tidemill.planning.freshness import format_age
 from tidemill.workflow.environment import PRODUCTION
 
 FOLDER = Path(__file__).parents[1]
-_TEMPLATES, STATIC = FOLDER / "templates", FOLDER / "static"
+_TEMPLATES = FOLDER / "templates"
 # A date that a calendar can't have.
 _NO_TIME = "?"
 
@@ -41,6 +50,7 @@ def open_templates() -> Environment:
     found.filters |= {
         "count": count,
         "size": size,
+        "age": age,
         "seconds": seconds,
         "about_seconds": approximate_seconds,
         "span": format_age,
@@ -50,11 +60,25 @@ def open_templates() -> Environment:
         # What a form sends back must be what it got.
         "raw_text": escape,
         "prose": lambda text: Markup(html_prose(text)),
+        "page_section": lambda part: Markup(html_section(_page_section(part))),
+        "chart": chart_figure,
         "when": time_element,
         "day": lambda at: datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d"),
     }
-    found.globals |= {"static": static_url, "page_of_command": page_of_command}
     found.globals |= _DRAWINGS
+    found.globals |= {
+        "static": static_url,
+        "page_of_command": page_of_command,
+        "tag_of": lambda document: etag_of(json_body(document)),
+        "ANSWERS": ANSWERS,
+        "score_charts": score_charts,
+        "gain_chart": gain_chart,
+        "moved_chart": moved_chart,
+        "workflow_svg": workflow_svg,
+        "run_timeline": run_timeline,
+        "column_svg": column_svg,
+        "number_chart": number_chart,
+    }
     return found
 
 
@@ -67,6 +91,25 @@ _DRAWINGS = {
     "picture_of_shares": _as_markup(picture_of_shares),
     "picture_of_days": _as_markup(picture_of_days),
 }
+
+
+def chart_figure(chart: Chart | None, prefix: str) -> Markup:
+    """A chart as a part of a page, where the ids that begin with `prefix` are its own; nothing for none."""
+    if chart is None:
+        return Markup("")
+    return Markup(f'<figure class="drawing">{chart.page_element(prefix)}</figure>')
+
+
+def _page_section(document: Mapping[str, Any]) -> PageSection:
+    """A section of a page of a review, from its document."""
+    table = document["table"]
+    return PageSection(
+        title=document["title"],
+        lines=tuple(document["lines"]),
+        table=None if table is None else PageTable(**table),
+        commands=tuple(document["commands"]),
+        diff=tuple(document["diff"]),
+    )
 
 
 def _shown(value: object) -> object:
@@ -100,24 +143,15 @@ def page_url(environment: str) -> Callable[..., str]:
             name: str(value) for name, value in query.items() if value not in ("", None, False)
         }
         if environment != PRODUCTION:
-            wanted["env"] = environment
+            wanted.setdefault("env", environment)
         return f"/{path}?{urlencode(wanted)}" if wanted else f"/{path}"
 
     return url
 
 
-_versions: dict[str, tuple[int, str]] = {}
-
-
-def static_url(name: str) -> str:
-    """The address of a file, which has its content in it: a browser may keep it for ever."""
-    path = STATIC / name
-    written = path.stat().st_mtime_ns if path.is_file() else 0
-    known = _versions.get(name)
-    if known is None or known[0] != written:
-        digest = sha256(path.read_bytes()).hexdigest()[:12] if written else "none"
-        known = _versions[name] = written, digest
-    return f"/static/{known[1]}/{name}"
+def json_body(document: object) -> bytes:
+    """A document as it is sent, for which the entity tag of what is read again is the same."""
+    return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
 
 
 def etag_of(body: bytes) -> str:

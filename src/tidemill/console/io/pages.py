@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
@@ -20,12 +20,14 @@ from tidemill.console.io.requests import (
     arguments_of,
     bearer_of,
     environment_of,
+    gather_members,
     parse_document,
     parse_form,
     read_body,
 )
+from tidemill.console.io.shared_answers import ViewCalls
 from tidemill.console.problems import PROBLEM, problem, title_of
-from tidemill.console.resource import Action, Resource, checked_arguments
+from tidemill.console.resource import PageAction, Resource, checked_arguments
 from tidemill.console.resources import NAVIGATION, RESOURCES, SHELL
 from tidemill.console.response_headers import PRIVATE
 from tidemill.console.sessions import LoginLimit, LoginLinks, Session, Sessions
@@ -36,22 +38,7 @@ from tidemill.core.lazy_dataclass import dataclass
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 JSON = "application/json"
 # The fields of forms that are no arguments.
-_FORM_KEY, _VERSION = "form_key", "version"
-
-
-class ViewCalls(Protocol):
-    """Calls views of a project, in whatever process."""
-
-    async def call(
-        self, resource: Resource, arguments: Mapping[str, Any], environment: str, token: str
-    ) -> ViewAnswer:
-        """Call the view of a resource for the holder of a token, or this process's user without one."""
-
-    def end_idle(self) -> None:
-        """End what nobody needs now."""
-
-    def close(self) -> None:
-        """Close everything."""
+_FORM_KEY, _SEEN = "form_key", "seen_tag"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +105,7 @@ class Pages:
 
         return handle
 
-    def decision(self, action: Action) -> Handler:
+    def decision(self, action: PageAction) -> Handler:
         """The handler of an action of the API."""
 
         async def handle(request: Request) -> Response:
@@ -139,11 +126,13 @@ class Pages:
                 return _problem(413, "the body is too large")
             except UsageError as error:
                 return _problem(400, str(error))
-            return _as_document(request, answer)
+            found = _as_document(request, answer)
+            found.headers["Cache-Control"] = "no-store"
+            return found
 
         return handle
 
-    def form(self, action: Action) -> Handler:
+    def form(self, action: PageAction) -> Handler:
         """The handler of a form: the page that follows tells what was done, or why it wasn't."""
 
         async def handle(request: Request) -> Response:
@@ -151,7 +140,7 @@ class Pages:
             if session is None:
                 return self._to_login(request)
             try:
-                given = parse_form(await read_body(request))
+                given = gather_members(parse_form(await read_body(request)))
             except TooLarge:
                 return await self.refusal(request, session, 413, "what was sent is too large")
             except UsageError as error:
@@ -160,12 +149,18 @@ class Pages:
                 return await self.refusal(
                     request, session, 403, "this form is of an earlier session: open the page again"
                 )
-            version = given.pop(_VERSION, "")
+            version = given.pop(_SEEN, "")
             answer = await self._act(
                 action, request, PageCaller(token=session.token, session=session), given, version
             )
             if answer.status != 200:
-                return await self.refusal(request, session, answer.status, _detail(answer))
+                found = {**given, **request.path_params}
+                return await self.refusal(
+                    request, session, answer.status, _detail(answer),
+                    back=_next_page(action, found, request), written=given.get("reason", ""),
+                )  # fmt: skip
+            if action.template:
+                return await self._drawn_once(request, session, action, answer)
             return self._after(action, request, session, given, answer)
 
         return handle
@@ -180,7 +175,7 @@ class Pages:
 
     async def _act(
         self,
-        action: Action,
+        action: PageAction,
         request: Request,
         caller: PageCaller,
         given: Mapping[str, object],
@@ -193,7 +188,8 @@ class Pages:
             return _refused(400, str(error))
         if action.guards:
             guarded = self._by_name[action.guards]
-            # What the decision is about, as the page named it.
+            # Somebody else may just have decided; and what it is about is as the page named it.
+            self._console.projects.forget()
             named = {name: arguments[name] for name in guarded.parameters if name in arguments}
             seen = await self._console.projects.call(guarded, named, environment, caller.token)
             if seen.status != 200:
@@ -206,21 +202,16 @@ class Pages:
 
     def _after(
         self,
-        action: Action,
+        action: PageAction,
         request: Request,
         session: Session,
         given: Mapping[str, str],
         answer: ViewAnswer,
     ) -> Response:
         document = json.loads(answer.body)
-        told = document.get("told", "") if isinstance(document, dict) else ""
-        self._console.sessions.leave_notice(session.id, told or action.done)
-        found = {**given, **request.path_params}
-        path, _, query = action.then.partition("?")
-        parts = [_filled(part, found) for part in path.split("/")]
-        wanted = {name: _filled(value, found) for name, value in parse_qsl(query)}
-        url = page_url(environment_of(request))
-        return RedirectResponse(url(*filter(None, parts), **wanted), 303)
+        self._console.sessions.leave_notice(session.id, document.get("told") or action.done)
+        found = {**document, **given, **request.path_params}
+        return RedirectResponse(_next_page(action, found, request), 303)
 
     async def _drawn(
         self, request: Request, session: Session, resource: Resource, answer: ViewAnswer
@@ -240,14 +231,32 @@ class Pages:
         )
         return _with_etag(request, body, "text/html; charset=utf-8")
 
-    async def refusal(
-        self, request: Request, session: Session | None, status: int, detail: str
+    async def _drawn_once(
+        self, request: Request, session: Session, action: PageAction, answer: ViewAnswer
     ) -> Response:
-        """A page that says why a request isn't answered."""
+        """A page about what was just done, which no browser keeps."""
+        seq, shell = self._console.watch.seq, await self._shell(request, session)
+        body = self._draw(
+            action.template, request, session, shell, doc=json.loads(answer.body), seq=seq
+        )
+        return Response(body, 200, {"Cache-Control": "no-store"}, "text/html")
+
+    async def refusal(
+        self,
+        request: Request,
+        session: Session | None,
+        status: int,
+        detail: str,
+        *,
+        back: str = "",
+        written: str = "",
+    ) -> Response:
+        """Say why a request isn't answered, with a link `back`, and the reason that was `written`."""
         shell = await self._shell(request, session) if session is not None else None
         body = self._draw(
             "refusal.html", request, session, shell,
             status=status, headline=title_of(status), detail=detail, seq=self._console.watch.seq,
+            back=back, written=written,
         )  # fmt: skip
         return Response(body, status, {"Cache-Control": "no-store"}, "text/html")
 
@@ -282,14 +291,21 @@ class Pages:
         context = {
             "url": page_url(environment or "prod"),
             "navigation": NAVIGATION,
+            "theme": _theme_of(request),
             "path": request.url.path,
             "query": request.query_params,
             "shell": shell,
             "form_key": session.form_key if session is not None else "",
-            "notice": self._console.sessions.take_notice(session.id) if session is not None else "",
+            "notice": self._notice(request, session),
             **values,
         }
         return self._templates.get_template(template).render(context).encode()
+
+    def _notice(self, request: Request, session: Session | None) -> str:
+        """What was done before this page; a part that is only fetched again has no place for it."""
+        if session is None or "hx-request" in request.headers:
+            return ""
+        return self._console.sessions.take_notice(session.id)
 
     def _to_login(self, request: Request) -> Response:
         then = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -299,6 +315,24 @@ class Pages:
 def _filled(part: str, arguments: Mapping[str, str]) -> str:
     """A part of a page's address, or the argument for which it stands."""
     return arguments.get(part[1:-1], "") if part.startswith("{") else part
+
+
+def _next_page(action: PageAction, given: Mapping[str, str], request: Request) -> str:
+    """The page that follows an action, in the environment of its request; "" for one that none can have."""
+    try:
+        environment = environment_of(request)
+    except UsageError:
+        return ""
+    path, _, query = action.then.partition("?")
+    parts = [_filled(part, given) for part in path.split("/")]
+    wanted = {name: _filled(value, given) for name, value in parse_qsl(query)}
+    return page_url(environment)(*filter(None, parts), **wanted)
+
+
+def _theme_of(request: Request) -> str:
+    """The theme that somebody chose; "" for that of the system."""
+    chosen = request.cookies.get("tidemill-theme", "")
+    return chosen if chosen in ("light", "dark") else ""
 
 
 def _is_own(session: Session, sent: str) -> bool:

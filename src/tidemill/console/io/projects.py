@@ -39,6 +39,9 @@ class Projects:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._call_recorded, call, environment)
 
+    def forget(self) -> None:
+        """Nothing is remembered here."""
+
     def end_idle(self) -> None:
         """End the processes that nobody needs now."""
         for pool in self._pools.values():

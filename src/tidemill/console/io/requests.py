@@ -57,19 +57,26 @@ async def read_body(request: Request) -> bytes:
 
 
 def parse_form(body: bytes) -> dict[str, str]:
-    """The fields of a form; UsageError for one that is there twice.
-
-    Fields named `cells.NAME` are together the argument `cells`: a JSON object as text.
-    """
+    """The fields of a form; UsageError for one that is there twice."""
     found: dict[str, str] = {}
-    groups: dict[str, dict[str, str]] = {}
     for name, value in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
-        group, dot, member = name.partition(".")
-        fields, own = (groups.setdefault(group, {}), member) if dot else (found, name)
-        if own in fields or group in (found if dot else groups):
+        if name in found:
             raise UsageError(f"there is more than one {name!r}")
-        fields[own] = value
-    return found | {group: json.dumps(fields) for group, fields in groups.items()}
+        found[name] = value
+    return found
+
+
+def gather_members(fields: Mapping[str, str]) -> dict[str, str]:
+    """The fields of a form, in which those named NAME.MEMBER are together NAME, a JSON object."""
+    found: dict[str, str] = {}
+    members: dict[str, dict[str, str]] = {}
+    for field, value in fields.items():
+        name, dot, member = field.partition(".")
+        if dot:
+            members.setdefault(name, {})[member] = value
+        else:
+            found[name] = value
+    return found | {name: json.dumps(inside) for name, inside in members.items()}
 
 
 def parse_document(body: bytes) -> Mapping[str, Any]:

@@ -1,26 +1,35 @@
 // @ts-check
 import { followChanges } from "./live.js";
-import { openPalette } from "./palette.js";
 import { showTimes } from "./times.js";
-import { followLog } from "./log.js";
 
-/** Let the button choose between light, dark, and what the system says. */
+/** Let the button choose between light, dark, and what the system says; a cookie tells the server. */
 function switchThemes() {
   const order = ["system", "light", "dark"];
   const button = document.getElementById("theme");
-  const current = () => localStorage.getItem("tidemill-theme") ?? "system";
+  const root = document.documentElement;
   const show = () => {
-    const chosen = current();
-    if (chosen === "system") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = chosen;
-    if (button) button.textContent = `Theme: ${chosen}`;
+    if (button) button.textContent = `Theme: ${root.dataset.theme ?? "system"}`;
   };
   button?.addEventListener("click", () => {
-    const next = order[(order.indexOf(current()) + 1) % order.length];
-    localStorage.setItem("tidemill-theme", next);
+    const next = order[(order.indexOf(root.dataset.theme ?? "system") + 1) % order.length];
+    if (next === "system") delete root.dataset.theme;
+    else root.dataset.theme = next;
+    document.cookie = `tidemill-theme=${next}; path=/; max-age=31536000; samesite=lax`;
     show();
   });
   show();
+}
+
+/** Fetch the list of pages when somebody wants it first. */
+function openPaletteWhenAsked() {
+  const open = () => import("./palette.js").then(({ openPalette }) => openPalette());
+  document.getElementById("open-palette")?.addEventListener("click", open);
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      open();
+    }
+  });
 }
 
 /** Let a change of a filter show its result at once. */
@@ -51,6 +60,6 @@ switchThemes();
 sendFilters();
 sendOnce();
 showTimes(document.body);
-openPalette();
 followChanges();
-followLog();
+openPaletteWhenAsked();
+if (document.getElementById("log")) import("./log.js").then(({ followLog }) => followLog());

@@ -5,7 +5,7 @@ import { showTimes } from "./times.js";
 
 // Changes that come together are shown together.
 const TOGETHER_MS = 15;
-// What is shown is fetched again at most so often.
+// What is shown is fetched again at most so often; a page that takes long to make says how often instead.
 const LEAST_MS = 250;
 
 let isDirty = false;
@@ -22,7 +22,8 @@ function isTyping() {
 /** Fetch the page again, and change what differs. */
 async function refresh() {
   if (isFetching || document.hidden || isTyping() || !isDirty) return;
-  const wait = shownAt + LEAST_MS - performance.now();
+  const least = Number(document.getElementById("main")?.dataset.least) || LEAST_MS;
+  const wait = shownAt + least - performance.now();
   if (wait > 0) {
     setTimeout(refresh, wait);
     return;
@@ -32,7 +33,8 @@ async function refresh() {
   shownAt = performance.now();
   try {
     const htmx = /** @type {{ htmx: Htmx }} */ (/** @type {unknown} */ (window)).htmx;
-    const options = { target: "#main", select: "#main", swap: "outerMorph" };
+    // The notice above the content stays until the next page.
+    const options = { target: "#content", select: "#content", swap: "outerMorph" };
     await htmx.ajax("GET", location.pathname + location.search, options);
     showTimes(document.body);
     document.dispatchEvent(new CustomEvent("tidemill:refreshed"));

@@ -35,12 +35,21 @@ function rank(entry, typed) {
   return entry.hint.toLowerCase().replaceAll(" ", "").includes(typed) ? 2 : 3;
 }
 
-/** Open the list of pages and stages with Ctrl-K, and go to the one that is chosen. */
+/** @type {(() => void) | undefined} */
+let show;
+
+/** Open the list of pages, to go to the one that is chosen. */
 export function openPalette() {
+  show ??= prepare();
+  show?.();
+}
+
+/** @returns {(() => void) | undefined} What opens the list. */
+function prepare() {
   const dialog = document.getElementById("palette");
   const field = document.getElementById("palette-field");
   const list = document.getElementById("palette-list");
-  if (!(dialog instanceof HTMLDialogElement) || !(field instanceof HTMLInputElement) || !list) return;
+  if (!(dialog instanceof HTMLDialogElement) || !(field instanceof HTMLInputElement) || !list) return undefined;
   let chosen = 0;
   /** @type {Entry[]} */
   let shown = [];
@@ -68,20 +77,6 @@ export function openPalette() {
     element.addEventListener("click", () => location.assign(entry.href));
     return element;
   };
-  const open = () => {
-    field.value = "";
-    chosen = 0;
-    draw();
-    dialog.showModal();
-  };
-
-  document.getElementById("open-palette")?.addEventListener("click", open);
-  document.addEventListener("keydown", (event) => {
-    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
-      event.preventDefault();
-      open();
-    }
-  });
   field.addEventListener("input", () => {
     chosen = 0;
     draw();
@@ -98,4 +93,11 @@ export function openPalette() {
       location.assign(shown[chosen].href);
     }
   });
+  return () => {
+    if (dialog.open) return;
+    field.value = "";
+    chosen = 0;
+    draw();
+    dialog.showModal();
+  };
 }

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from tidemill.console.views.number_cards import NumberCard, number_card
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.governance.permissions import Permission
 from tidemill.ledger.run import RunInfo
 from tidemill.operations.status_report import StatusReport
 from tidemill.project.project import Project
-from tidemill.project.status import read_status
 
 _RUNS = 8
 
@@ -24,10 +22,7 @@ class NowView:
 
 def show_now(project: Project) -> NowView:
     """Show what is wrong, what waits, what runs, what is due, the last runs, and the four numbers."""
-    project.workspace.require(Permission.READ)
-    status = read_status(
-        project.root, workflow=project.settings.workflow, environment=project.environment
-    )
+    status = project.statuses.read()
     return NowView(
         status=status,
         numbers=tuple(map(number_card, project.scorecards.make().numbers)),

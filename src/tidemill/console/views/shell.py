@@ -5,7 +5,6 @@ from __future__ import annotations
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Permission
 from tidemill.project.project import Project
-from tidemill.project.status import read_status
 from tidemill.workflow.environment import PRODUCTION
 
 
@@ -29,15 +28,11 @@ class ShellView:
 
 def show_shell(project: Project) -> ShellView:
     """Show what every page shows around its own."""
-    space = project.workspace
-    space.require(Permission.READ)
-    status = read_status(
-        project.root, workflow=project.settings.workflow, environment=project.environment
-    )
+    status = project.statuses.read()
     identity = project.identity
     known = sorted(each.name for each in project.environments.list())
     return ShellView(
-        workflow=space.declared.name,
+        workflow=project.workspace.declared.name,
         environment=project.environment,
         environments=(PRODUCTION, *(name for name in known if name != PRODUCTION)),
         wrong=len(status.wrong),

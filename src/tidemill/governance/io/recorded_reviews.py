@@ -54,6 +54,29 @@ def newest_reviews(
     return _folded(ledger, environment, (_ALL_OPEN, *_about_all(islice(own, most))))
 
 
+def earlier_reviews(
+    ledger: Ledger, environment: str, before: int, most: int
+) -> tuple[dict[str, ReviewState], int]:
+    """The reviews that were opened last before an event (0: before now), newest first, and the next `before`.
+
+    That is 0 if there are no earlier ones.
+    """
+    where = EventFilter(before=before or None)
+    opened = ledger.events(kinds=(ReviewOpened.__name__,), where=where, newest=True)
+    own = (
+        fact
+        for fact in opened
+        if isinstance(fact.event, ReviewOpened) and fact.event.environment == environment
+    )
+    found = [*islice(own, most + 1)]
+    ids = [fact.event.review.id for fact in found[:most] if isinstance(fact.event, ReviewOpened)]
+    states = _folded(ledger, environment, _about_all(ids))
+    # Those of an environment of the same name that was dropped aren't its own.
+    shown = {id: states[id] for id in ids if id in states}
+    has_more = len(found) > most and len(shown) == most
+    return shown, found[most - 1].seq if has_more else 0
+
+
 def reviews_of(
     ledger: Ledger, environment: str, kind: SubjectKind, name: str
 ) -> dict[str, ReviewState]:

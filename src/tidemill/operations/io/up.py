@@ -21,6 +21,7 @@ from tidemill.operations.duty import DutyTask
 from tidemill.operations.io.children import JobProcess, SupervisedProcess
 from tidemill.operations.io.home_watch import ledger_identity, require_same_ledger
 from tidemill.operations.io.job_channel import ChildOptions
+from tidemill.operations.io.kept_process import KeptProcess
 from tidemill.operations.io.sd_notify import SystemdNotifier
 from tidemill.operations.io.up_files import ReportFile, remove_dead_reports
 from tidemill.operations.io.watched_project import WatchedProject
@@ -57,8 +58,9 @@ class UpOptions:
 
     `ledger` is that of the home, whose file is `ledger_file`. Jobs are done by processes that run `worker`
     with `child`, and one that runs `listener` listens to databases; `server` is the module and the arguments
-    that serve. `place` is where the workflow is imported from. With `once` it ends when nothing is due any
-    more. `say` gets lines for whoever watches. `clock` gives the Unix seconds by which things are due.
+    that serve, `console` those that show the project in a browser, if that is wanted. `place` is where the
+    workflow is imported from. With `once` it ends when nothing is due any more. `say` gets lines for whoever
+    watches. `clock` gives the Unix seconds by which things are due.
     """
 
     root: Path
@@ -69,6 +71,7 @@ class UpOptions:
     worker: str
     listener: str
     server: tuple[str, ...]
+    console: tuple[str, ...] = ()
     place: str
     command: str
     once: bool = False
@@ -89,6 +92,7 @@ class UpLoop:
         self._selector = selectors.DefaultSelector()
         self._processes: dict[int, JobProcess] = {}
         self._server: SupervisedProcess | None = None
+        self._console: KeptProcess | None = None
         self._lease: Lease | None = None
         # The name of its lease, once the workflow could be imported.
         self._lease_name = ""
@@ -174,6 +178,8 @@ class UpLoop:
                 ) from error
             return error.holder
         self._say("working")
+        if self._options.console and self._console is None:
+            self._console = KeptProcess(*self._options.console)
         return None
 
     def _wait_for_holder(self, holder: Mapping[str, str]) -> None:
@@ -442,6 +448,8 @@ class UpLoop:
         )
 
     def _close(self) -> None:
+        if self._console is not None:
+            self._console.close()
         for process in (*self._processes.values(), *filter(None, (self._server,))):
             process.kill()
             process.close()

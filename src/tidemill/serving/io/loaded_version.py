@@ -184,6 +184,13 @@ class LoadedVersion:
         found = await self._predict(self._input(rows), rows.count, watch, deadline)
         return self.form.many(found), request
 
+    async def compute_features(self, request: InferRequest) -> list[dict[str, Any]]:
+        """The features of the rows of a request; none where a request has the model's inputs itself."""
+        if self._features is None:
+            return []
+        computed = await self._features.compute(request, partial=False)
+        return computed.frame.to_dicts()
+
     async def _answer_row(self, rows: RequestRows, watch: CpuWatch, deadline: float) -> ModelAnswer:
         pending = self.dispatcher.predict_row(self._encoder.row(rows), deadline)
         found, cpu_s = await (pending if self._is_inline else watch.wait(pending))

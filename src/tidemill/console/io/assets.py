@@ -1,0 +1,73 @@
+"""The files of pages: styles, scripts and icons, each at an address that has its content in it."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Callable, Mapping
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+from tidemill.drawing.status import status_symbols
+from tidemill.drawing.style_sheet import page_css
+from tidemill.drawing.theme import theme_css
+
+STATIC = Path(__file__).parents[1] / "static"
+# One style sheet for a page: colours, drawings, and the rest, which is a file.
+STYLE, ICONS, _RULES = "style.css", "icons.svg", "console.css"
+# When files were written last, and the digest that they had.
+_digests: dict[str, tuple[int, str]] = {}
+
+
+def read_asset(name: str) -> tuple[bytes, str] | None:
+    """The content of a file and what kind it is; None if there is none of that name."""
+    made = _MADE.get(name)
+    if made is not None:
+        content = made().encode()
+    else:
+        path = (STATIC / name).resolve()
+        if STATIC not in path.parents or not path.is_file():
+            return None
+        content = path.read_bytes()
+    return content, mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def static_url(name: str) -> str:
+    """The address of a file: a browser may keep it for ever, and asks again once it has changed."""
+    files = _files_of(name)
+    written = max((file.stat().st_mtime_ns for file in files), default=0)
+    known = _digests.get(name)
+    if known is None or known[0] != written:
+        known = _digests[name] = written, _digest([name, *(file.name for file in files)])
+    return f"/static/{known[1]}/{name}"
+
+
+def _files_of(name: str) -> list[Path]:
+    """The files that an address depends on: a module imports others by their place beside it."""
+    if name == STYLE:
+        return [STATIC / _RULES]
+    if name.endswith(".js") and "/" not in name:
+        return sorted(STATIC.glob("*.js"))
+    return [path] if (path := STATIC / name).is_file() else []
+
+
+def _digest(names: list[str]) -> str:
+    """The digest of some files, as they are sent."""
+    found = sha256()
+    for name in names:
+        asset = read_asset(name)
+        found.update(asset[0] if asset is not None else b"")
+    return found.hexdigest()[:12]
+
+
+@cache
+def _drawn_style() -> str:
+    return theme_css() + page_css()
+
+
+def _style() -> str:
+    return f"{_drawn_style()}\n{(STATIC / _RULES).read_text(encoding='utf-8')}"
+
+
+# What is no file: it follows from what drawings are drawn with.
+_MADE: Mapping[str, Callable[[], str]] = {STYLE: _style, ICONS: status_symbols}

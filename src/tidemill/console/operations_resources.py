@@ -1,0 +1,266 @@
+"""The resources of pages about operation: incidents, costs, the scorecard, the audit, and settings."""
+
+from __future__ import annotations
+
+from tidemill.console.resource import PageAction, Resource
+
+_VIEWS = "tidemill.console.views"
+
+INCIDENTS = (
+    Resource(
+        name="incidents",
+        path="/incidents",
+        view=f"{_VIEWS}.incidents:list_incidents",
+        template="incidents.html",
+        needs_workflow=False,
+    ),
+    Resource(
+        name="incident",
+        path="/incidents/{incident}",
+        view=f"{_VIEWS}.incidents:show_incident",
+        template="incident.html",
+        needs_workflow=False,
+    ),
+    Resource(
+        name="silences",
+        path="/silences",
+        view=f"{_VIEWS}.incidents:list_silences",
+        template="silences.html",
+        needs_workflow=False,
+    ),
+)
+INCIDENT_ACTIONS = (
+    # Stages that patterns name have to be known.
+    PageAction(
+        name="report-incident",
+        path="/incidents",
+        view=f"{_VIEWS}.incident_actions:report_incident",
+        then="/incidents/{incident}",
+    ),
+    PageAction(
+        name="resolve-incident",
+        path="/incidents/{incident}/resolve",
+        view=f"{_VIEWS}.incident_actions:resolve_incident",
+        then="/incidents/{incident}",
+        needs_workflow=False,
+    ),
+    PageAction(
+        name="silence-incident",
+        path="/incidents/{incident}/silence",
+        view=f"{_VIEWS}.incident_actions:silence_incident",
+        then="/incidents/{incident}",
+    ),
+    PageAction(
+        name="add-silence",
+        path="/silences",
+        view=f"{_VIEWS}.incident_actions:add_silence",
+        then="/silences",
+    ),
+    PageAction(
+        name="end-silence",
+        path="/silences/{silence}/end",
+        view=f"{_VIEWS}.incident_actions:end_silence",
+        then="/silences",
+        needs_workflow=False,
+    ),
+)
+COSTS = (
+    Resource(name="costs", path="/costs", view=f"{_VIEWS}.costs:show_costs", template="costs.html"),
+)
+SETTINGS = (
+    Resource(
+        name="settings",
+        path="/settings",
+        view=f"{_VIEWS}.people:show_settings",
+        template="settings.html",
+        needs_workflow=False,
+    ),
+    Resource(
+        name="tokens",
+        path="/settings/tokens",
+        view=f"{_VIEWS}.tokens:list_tokens",
+        template="tokens.html",
+        needs_workflow=False,
+    ),
+    Resource(
+        name="rules",
+        path="/settings/rules",
+        view=f"{_VIEWS}.rules:list_rules",
+        template="rules.html",
+    ),
+    Resource(
+        name="decisions",
+        path="/settings/decisions",
+        view=f"{_VIEWS}.rules:list_decisions",
+        template="decisions.html",
+        needs_workflow=False,
+    ),
+    Resource(
+        name="decision",
+        path="/settings/decisions/{decision}",
+        view=f"{_VIEWS}.rules:explain_decision",
+        template="decision.html",
+    ),
+    Resource(
+        name="schedules",
+        path="/settings/schedules",
+        view=f"{_VIEWS}.schedules:list_schedules",
+        template="schedules.html",
+    ),
+    Resource(
+        name="environments",
+        path="/environments",
+        view=f"{_VIEWS}.environments:list_environments",
+        template="environments.html",
+        needs_workflow=False,
+    ),
+    Resource(
+        name="environment",
+        path="/environments/{environment}",
+        view=f"{_VIEWS}.environments:show_environment",
+        template="environment.html",
+    ),
+    Resource(
+        name="retention",
+        path="/settings/retention",
+        view=f"{_VIEWS}.retention:show_retention",
+        template="retention.html",
+    ),
+    Resource(
+        name="alert-channels",
+        path="/settings/alerts",
+        view=f"{_VIEWS}.alert_channels:list_channels",
+        template="alert_channels.html",
+        needs_workflow=False,
+    ),
+)
+SETTING_ACTIONS = (
+    PageAction(
+        name="create-token",
+        path="/settings/tokens",
+        view=f"{_VIEWS}.tokens:create_token",
+        then="/settings/tokens",
+        template="created_token.html",
+    ),
+    PageAction(
+        name="revoke-token",
+        path="/settings/tokens/{token}/revoke",
+        view=f"{_VIEWS}.tokens:revoke_token",
+        then="/settings/tokens",
+        needs_workflow=False,
+    ),
+    PageAction(
+        name="waive-rule",
+        path="/settings/rules/waivers",
+        view=f"{_VIEWS}.rules:waive_rule",
+        then="/settings/rules",
+    ),
+    PageAction(
+        name="end-waiver",
+        path="/settings/rules/waivers/{waiver}/end",
+        view=f"{_VIEWS}.rules:end_waiver",
+        then="/settings/rules",
+        needs_workflow=False,
+    ),
+    PageAction(
+        name="pause-schedule",
+        path="/settings/schedules/{schedule}/pause",
+        view=f"{_VIEWS}.schedules:pause_schedule",
+        then="/settings/schedules",
+    ),
+    PageAction(
+        name="resume-schedule",
+        path="/settings/schedules/{schedule}/resume",
+        view=f"{_VIEWS}.schedules:resume_schedule",
+        then="/settings/schedules",
+    ),
+    PageAction(
+        name="drop-expired",
+        path="/environments/drop-expired",
+        view=f"{_VIEWS}.environments:drop_expired",
+        then="/environments",
+        needs_workflow=False,
+    ),
+    PageAction(
+        name="drop-environment",
+        path="/environments/{environment}/drop",
+        view=f"{_VIEWS}.environments:drop_environment",
+        then="/environments",
+        needs_workflow=False,
+    ),
+    PageAction(
+        name="pin-data",
+        path="/settings/retention/pins",
+        view=f"{_VIEWS}.retention:pin_data",
+        then="/settings/retention",
+    ),
+    PageAction(
+        name="unpin-data",
+        path="/settings/retention/pins/{pin}/remove",
+        view=f"{_VIEWS}.retention:unpin_data",
+        then="/settings/retention",
+    ),
+    # It may take ten seconds, for which other pages don't wait.
+    PageAction(
+        name="test-channel",
+        path="/settings/alerts/{channel}/test",
+        view=f"{_VIEWS}.alert_channels:try_channel",
+        then="/settings/alerts",
+    ),
+)
+SCORECARD = (
+    Resource(
+        name="scorecard",
+        path="/scorecard",
+        view=f"{_VIEWS}.scorecard:show_scorecard",
+        template="scorecard.html",
+    ),
+    Resource(
+        name="week-note",
+        path="/scorecard/week",
+        view=f"{_VIEWS}.scorecard:show_week",
+        template="week_note.html",
+    ),
+    Resource(
+        name="hand-off",
+        path="/scorecard/handoff",
+        view=f"{_VIEWS}.scorecard:show_hand_off",
+        template="hand_off.html",
+    ),
+)
+SCORECARD_ACTIONS = (
+    PageAction(
+        name="send-week",
+        path="/scorecard/week/send",
+        view=f"{_VIEWS}.scorecard:send_week",
+        then="/scorecard/week",
+    ),
+)
+AUDIT = (
+    Resource(
+        name="audit",
+        path="/audit",
+        view=f"{_VIEWS}.audit:search_audit",
+        template="audit.html",
+        needs_workflow=False,
+    ),
+    # It may read a whole ledger, for which other pages don't wait.
+    Resource(
+        name="audit-verify",
+        path="/audit/verify",
+        view=f"{_VIEWS}.audit:verify_audit",
+        template="audit_verify.html",
+    ),
+)
+OPERATIONS: tuple[Resource, ...] = (
+    *INCIDENTS,
+    *COSTS,
+    *SCORECARD,
+    *AUDIT,
+    *SETTINGS,
+)
+OPERATION_ACTIONS: tuple[PageAction, ...] = (
+    *INCIDENT_ACTIONS,
+    *SCORECARD_ACTIONS,
+    *SETTING_ACTIONS,
+)

@@ -1,0 +1,27 @@
+"""Whether who looks may do something, and else who may."""
+
+from __future__ import annotations
+
+from tidemill.core.lazy_dataclass import dataclass
+from tidemill.governance.permissions import Permission, find_refusal, holders_text
+from tidemill.project.project import Project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionRight:
+    """Whether who looks may do what needs a permission; `holders` says who may, in words."""
+
+    permission: Permission
+    is_allowed: bool
+    holders: str
+
+
+def action_right(project: Project, permission: Permission) -> ActionRight:
+    """Look up whether who looks may do something."""
+    space = project.workspace
+    name = space.declared.name
+    return ActionRight(
+        permission=permission,
+        is_allowed=find_refusal(permission, space.actor, name, space.grants) is None,
+        holders=holders_text(permission, name, space.grants),
+    )

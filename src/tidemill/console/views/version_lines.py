@@ -1,0 +1,99 @@
+"""A version of a model in a line, and the verdicts on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tidemill.core.lazy_dataclass import dataclass
+from tidemill.ledger.delivery import Decision
+from tidemill.ledger.model_version import ModelVersion, VersionState
+from tidemill.ledger.policy import SubjectKind
+from tidemill.ledger.price import Price
+from tidemill.ledger.review import Review
+from tidemill.project.project import Project
+from tidemill.workflow.gate import Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateLine:
+    """The verdict of a gate with the values that it saw; `word` is passed, FAILED or UNDECIDED."""
+
+    gate: str
+    word: str
+    evidence: str
+    difference: Interval | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionLine:
+    """A version of a model: its state, when and on how much it was trained, its newest figures, and its cost.
+
+    `gates` says how many gates passed, "" where none judged it. `removed` is when a sweep removed it, if one
+    did.
+    """
+
+    version: str
+    state: VersionState
+    format: str
+    trained_at: float
+    run: str
+    rows: int
+    metrics: str
+    gates: str
+    bytes: int
+    cpu_s: float | None
+    cost: float | None
+    currency: str
+    removed: float | None
+
+
+def version_line(version: ModelVersion, price: Price) -> VersionLine:
+    """A version in a line, with the cost of its training at a price."""
+    cost = version.cost
+    results = gate_lines(version.decisions)
+    passed = sum(each.word == "passed" for each in results)
+    return VersionLine(
+        version=version.id,
+        state=version.state,
+        format=version.artifact.format,
+        trained_at=version.trained_at,
+        run=version.run,
+        rows=version.artifact.rows,
+        metrics=version.metrics_text,
+        gates=f"{passed} of {len(results)} passed" if results else "",
+        bytes=version.bytes,
+        cpu_s=cost.cpu_s if cost is not None else None,
+        cost=cost.amount(price) if cost is not None else None,
+        currency=price.currency,
+        removed=version.removed,
+    )
+
+
+def gate_lines(decisions: Iterable[Decision]) -> tuple[GateLine, ...]:
+    """The verdicts of the newest decision that gates made."""
+    judged = [decision for decision in decisions if decision.results]
+    return tuple(
+        GateLine(
+            gate=result.gate,
+            word=result.word,
+            evidence=result.evidence,
+            difference=result.difference,
+        )
+        for result in (judged[-1].results if judged else ())
+    )
+
+
+def version_gates(version: ModelVersion, review: Review | None) -> tuple[GateLine, ...]:
+    """The verdicts on a version: those that a review rests on which is open, else the newest."""
+    if review is not None and review.verdict is not None and review.artifact == version.id:
+        return gate_lines([review.verdict])
+    return gate_lines(version.decisions)
+
+
+def waiting_reviews(project: Project) -> Mapping[str, Review]:
+    """The open review of a version of each model."""
+    return {
+        state.review.name: state.review
+        for state in project.reviews.list()
+        if state.review.kind is SubjectKind.DELIVERY
+    }
