@@ -82,14 +82,14 @@ def open_templates() -> Environment:
     return found
 
 
-def _drawn(draw: Callable[..., str]) -> Callable[..., Markup]:
+def _as_markup(draw: Callable[..., str]) -> Callable[..., Markup]:
     """A function that draws, whose markup isn't escaped: it escapes texts itself."""
     return lambda *values, **options: Markup(draw(*values, **options))
 
 
 _DRAWINGS = {
-    "picture_of_shares": _drawn(picture_of_shares),
-    "picture_of_days": _drawn(picture_of_days),
+    "picture_of_shares": _as_markup(picture_of_shares),
+    "picture_of_days": _as_markup(picture_of_days),
 }
 
 

@@ -24,7 +24,7 @@ _ROW, _REASONS = "_row", "_reasons"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BrokenRule:
+class RuleCount:
     """A rule that quarantined rows broke; without `is_waivable` they can only be corrected or dropped."""
 
     rule: str
@@ -42,12 +42,12 @@ class RowRuling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldRows:
+class QuarantineLine:
     """A partition with quarantined rows or decisions on them, and what came of the decisions (`done`)."""
 
     partition: str
     rows: int
-    rules: tuple[BrokenRule, ...]
+    rules: tuple[RuleCount, ...]
     rulings: tuple[RowRuling, ...]
     done: str
     gone: int
@@ -63,7 +63,7 @@ class QuarantineList:
     stage: str
     kind: Kind
     is_declared: bool
-    partitions: tuple[HeldRows, ...]
+    partitions: tuple[QuarantineLine, ...]
     next: str
 
 
@@ -78,7 +78,7 @@ class QuarantinedPartitionView:
     stage: str
     kind: Kind
     is_declared: bool
-    held: HeldRows
+    held: QuarantineLine
     table: TableWindow
     reasons: tuple[str, ...]
     governed: bool
@@ -117,7 +117,7 @@ def list_quarantined(project: Project, stage: str, after: str = "") -> Quarantin
         stage=stage,
         kind=known.kind,
         is_declared=known.is_declared,
-        partitions=tuple(_held(each, never) for each in shown),
+        partitions=tuple(_quarantine_line(each, never) for each in shown),
         next=shown[-1].partition if len(found) > len(shown) else "",
     )
 
@@ -142,7 +142,7 @@ def show_quarantined(
         stage=stage,
         kind=known.kind,
         is_declared=known.is_declared,
-        held=_held(found, project.quarantine.unwaivable(stage)),
+        held=_quarantine_line(found, project.quarantine.unwaivable(stage)),
         table=table,
         reasons=reasons,
         governed=governs_releases(space),
@@ -199,13 +199,13 @@ def _one(project: Project, stage: str, partition: str) -> QuarantinedPartition:
     return found[0]
 
 
-def _held(found: QuarantinedPartition, never: frozenset[str]) -> HeldRows:
+def _quarantine_line(found: QuarantinedPartition, never: frozenset[str]) -> QuarantineLine:
     applied = len(found.rulings) - found.pending
-    return HeldRows(
+    return QuarantineLine(
         partition=found.partition,
         rows=found.rows,
         rules=tuple(
-            BrokenRule(rule=rule, rows=rows, is_waivable=rule not in never)
+            RuleCount(rule=rule, rows=rows, is_waivable=rule not in never)
             for rule, rows in found.reasons.items()
         ),
         rulings=tuple(
