@@ -91,7 +91,9 @@ def test_nobody_reads_it(column: str) -> None:
 
 
 def test_an_input_that_is_declared_to_be_read_in_part_receives_no_more() -> None:
-    part = [replace(item, reads=Reads(contract="T", columns=("id",))) for item in BLIND.inputs]
+    assert LEFT.output is not None
+    told = Reads(contract=LEFT.output, columns=("id",))
+    part = [replace(item, reads=told) for item in BLIND.inputs]
     flow = replace(FLOW, stages=tuple(
         replace(stage, inputs=tuple(part)) if stage.name == "blind" else stage
         for stage in FLOW.stages

@@ -11,7 +11,7 @@ from tidemill.reuse.recipe import Recipe
 from tidemill.workflow.stage import Flow, Kind, Stage
 
 # What a stage holds of a column: columns of its own, or None if any may depend on it.
-Held = Mapping[str, Set[str] | None]
+Held = Mapping[str, frozenset[str] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ def column_edges_down(
     flow: Flow, recipes: Mapping[str, Recipe], stage: str, column: str
 ) -> tuple[ColumnEdge, ...]:
     """The edges from a column to all that depends on it, in an order in which stages can run."""
-    held: dict[str, Set[str] | None] = {stage: {column}}
+    held: dict[str, frozenset[str] | None] = {stage: frozenset({column})}
     found: list[ColumnEdge] = []
     for reader in flow.stages:
         if reader.name == stage or not receives(reader, held):
@@ -54,7 +54,7 @@ def column_edges_down(
         recipe = recipes[reader.name]
         if recipe.lineage:
             own = [*_known_edges(reader.name, recipe, held)]
-            columns: Set[str] | None = {edge.target[1] for edge in own}
+            columns: frozenset[str] | None = frozenset(edge.target[1] for edge in own)
         else:
             own, columns = [*_possible_edges(reader, held)], None
         if own:
