@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.governance.test_policy import decided, rule, waiver
 from tidemill.governance.decision_explanation import (
     ExplainedDecision,
     approvals_of,
     explain_decision,
+    fact_text,
 )
 from tidemill.governance.policy import RuleEffect, RuleSet, rule_set
-from tidemill.ledger.policy import PolicyDecision, SubjectKind
+from tidemill.ledger.policy import FactValue, PolicyDecision, SubjectKind
 
 RULES = rule_set(
     [
@@ -57,3 +60,15 @@ def test_without_the_rules_of_then_the_hits_are_shown() -> None:
     found = explained(decided(RULES, {}), RuleSet())
     assert [each.hit.rule for each in found.rules] == ["shift", "stale", "sampled", "few"]
     assert {each.when for each in found.rules} == {""}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "not known"), (True, "true"), (False, "false"), (0.25, "0.25"), (3, "3"), ("", '""'),
+        ("ops", "ops"), ((), "none"), (("a", "b"), "a, b"),
+        (tuple("abcdefghij"), "a, b, c, d, e, f, g, h, ... 2 more"),
+    ],
+)  # fmt: skip
+def test_facts_have_words(value: FactValue, text: str) -> None:
+    assert fact_text(value) == text

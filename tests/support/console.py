@@ -102,6 +102,7 @@ class Visitor:
 
     def __init__(self, root: Path, *, token: str = "", is_logged_in: bool = True) -> None:
         settings = find_settings(root.resolve())
+        self.root = root
         self._ledger = open_shared_ledger(settings, Redactor(()))
         self.links = LoginLinks(SECRET)
         self._numbers = numbers = iter(range(1_000))
@@ -153,8 +154,8 @@ class Visitor:
     def send(self, page: SeenPage, path: str, fields: Mapping[str, str]) -> SeenPage:
         """Send a form of a page, and follow where it leads."""
         hidden = {"form_key": page.field("form_key")}
-        if 'name="version"' in page.text:
-            hidden["version"] = page.field("version")
+        if 'name="seen_tag"' in page.text:
+            hidden["seen_tag"] = page.field("seen_tag")
         answer = self.client.post(path, content=urlencode({**hidden, **fields}))
         if answer.status_code == 303:
             answer = self.client.get(answer.headers["location"])

@@ -56,6 +56,11 @@ class Resource:
         return read_parameters(self.view)
 
     @property
+    def api_path(self) -> str:
+        """The path of the API, as its description has it."""
+        return API + self.path.replace(":path}", "}")
+
+    @property
     def placeholders(self) -> tuple[str, ...]:
         """The arguments that the path holds."""
         return tuple(_PLACEHOLDER.findall(self.path))

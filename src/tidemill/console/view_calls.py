@@ -9,6 +9,7 @@ from typing import Any
 
 from tidemill.console.problems import problem, status_of
 from tidemill.console.resource import load_view
+from tidemill.console.shown_once import mask_others
 from tidemill.core.errors import TidemillError, describe_error
 from tidemill.core.json_values import to_json_values
 from tidemill.core.lazy_dataclass import dataclass
@@ -48,7 +49,7 @@ class ViewCaller:
         try:
             project = self._project_of(call.token)
             found = load_view(call.view)(project, **call.arguments)
-            mask = project.workspace.redactor.mask
+            mask = mask_others(project.workspace.redactor.mask)
             return ViewAnswer(status=200, body=_json(to_json_values(found, mask)))
         except TidemillError as error:
             return self._refusal(status_of(error), str(error))

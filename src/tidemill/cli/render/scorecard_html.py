@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from math import nan
 
 from tidemill.cli.render.scorecard_css import STYLE
-from tidemill.core.counts import plural
 from tidemill.core.printable import html_text
-from tidemill.drawing.axes import Axis, Measure
-from tidemill.drawing.chart import Chart
-from tidemill.drawing.layer import PanelLayer
-from tidemill.drawing.line import Line, ReferenceLine
-from tidemill.drawing.panel import draw_panel
-from tidemill.drawing.svg import Hue
 from tidemill.governance.page_html import html_prose, html_table
-from tidemill.scorecard.number import NumberUnit, ScoreNumber
+from tidemill.scorecard.number import ScoreNumber
+from tidemill.scorecard.number_plot import number_plot, plot_chart
 from tidemill.scorecard.scorecard import Scorecard
 from tidemill.scorecard.scorecard_page import changes_page
 from tidemill.scorecard.wording import (
@@ -25,15 +18,9 @@ from tidemill.scorecard.wording import (
     number_lines,
     target_text,
     trend_text,
-    value_text,
 )
 
-_WIDTH, _HEIGHT = 320.0, 110.0
 _LEGEND = "Solid: by week; dashed: the target."
-# Labels of smaller amounts have too many zeros.
-_SMALL_MONEY = 1e-3
-_LENGTHS = ((2 * 86_400.0, 86_400.0, "days"), (2 * 3_600.0, 3_600.0, "hours"),
-            (120.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))  # fmt: skip
 
 
 def scorecard_html(card: Scorecard, *, changes: bool = False) -> str:
@@ -112,41 +99,8 @@ def _next(number: ScoreNumber) -> Iterator[str]:
 
 def _plot(number: ScoreNumber) -> str:
     """The last weeks as a line, with the target."""
-    known = [point.value for point in number.points if point.value is not None]
-    if not known:
+    found = number_plot(number)
+    if found is None:
         return ""
-    factor, unit = _scale_of(number, [*known, number.target or 0.0])
-    days = [_unix(point.first) for point in number.points]
-    values = [nan if point.value is None else point.value / factor for point in number.points]
-    hints = [
-        f"{point.first}: {value_text(number, point.value)} ({plural(point.n, number.counted)})"
-        for point in number.points
-    ]
-    layers: list[PanelLayer] = [Line(x=days, y=values, hints=hints)]
-    if number.target is not None:
-        goal = number.target / factor
-        layers.insert(0, ReferenceLine(start=(days[0], goal), end=(days[-1], goal), hue=Hue.AMBER))
-    measure = Measure.SHARE if number.unit is NumberUnit.SHARE else Measure.NUMBER
-    drawing = draw_panel(
-        layers,
-        x=Axis(measure=Measure.DAY, padding=0.02),
-        y=Axis(label=unit, measure=measure, zero=number.unit is not NumberUnit.SHARE),
-        width=_WIDTH,
-        height=_HEIGHT,
-    )
-    spoken = "; ".join(hint for hint, value in zip(hints, values, strict=True) if value == value)
-    plot = Chart(title="by week", drawing=drawing, description=f"{number.title}: {spoken}").svg
-    return plot + (f'\n<p class="soft">{_LEGEND}</p>' if number.target is not None else "")
-
-
-def _scale_of(number: ScoreNumber, values: list[float]) -> tuple[float, str]:
-    if number.unit is NumberUnit.SECONDS:
-        top = max(values)
-        return next((factor, unit) for least, factor, unit in _LENGTHS if top >= least)
-    if number.unit is NumberUnit.MONEY and max(values) < _SMALL_MONEY:
-        return 1e-6, f"millionths of 1 {number.currency}".rstrip()
-    return 1.0, number.currency
-
-
-def _unix(day: str) -> float:
-    return datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
+    legend = "" if found.target is None else f'\n<p class="soft">{_LEGEND}</p>'
+    return plot_chart(found).svg + legend

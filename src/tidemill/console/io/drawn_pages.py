@@ -17,6 +17,7 @@ from tidemill.console.column_figures import picture_of_shares
 from tidemill.console.command_pages import page_of_command
 from tidemill.console.drawn_graphs import column_svg, workflow_svg
 from tidemill.console.io.assets import static_url
+from tidemill.console.number_charts import number_chart
 from tidemill.console.partition_calendar import picture_of_days
 from tidemill.console.run_timeline import run_timeline
 from tidemill.console.score_drawings import gain_chart, moved_chart, score_charts
@@ -76,6 +77,7 @@ def open_templates() -> Environment:
         "workflow_svg": workflow_svg,
         "run_timeline": run_timeline,
         "column_svg": column_svg,
+        "number_chart": number_chart,
     }
     return found
 

@@ -42,7 +42,7 @@ PERIODS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CostPart:
+class CostShare:
     """An amount of a currency, or of CPU time where nothing has a price, and how it is written.
 
     `share` is its part of the total in that unit, `of_largest` that of the largest amount of any row.
@@ -60,7 +60,7 @@ class CostItem:
     """What something costs: an amount for each currency; and what it used, as texts by their names."""
 
     key: str
-    parts: tuple[CostPart, ...]
+    parts: tuple[CostShare, ...]
     figures: Mapping[str, str]
 
 
@@ -182,7 +182,7 @@ def _items(rows: Iterable[CostRow], total: CostLine) -> tuple[CostItem, ...]:
         CostItem(
             key=row.key,
             parts=tuple(
-                CostPart(
+                CostShare(
                     unit=unit,
                     amount=amount,
                     text=seconds(amount) if unit == _CPU else money_text(amount, unit),
@@ -208,7 +208,7 @@ def _budgets(project: Project) -> Iterator[BudgetLine]:
     space = project.workspace
     now = space.tools.clock()
     here = _environment(project)
-    for each in read_budgets(space.settings, _spending(project), here, now):
+    for each in read_budgets(space.settings, _open_spending(project), here, now):
         yield BudgetLine(
             about=each.budget.about,
             setting=each.budget.setting,
@@ -237,10 +237,10 @@ def _waits(project: Project) -> Iterator[Fact]:
     ledger, now = space.tools.ledger, space.tools.clock()
     state = ledger.state(space.environment)
     yield from waiting_works(space.settings, ledger, space.environment, now, late=False)
-    yield from budget_facts(space.settings, state, _spending(project), now)
+    yield from budget_facts(space.settings, state, _open_spending(project), now)
 
 
-def _spending(project: Project) -> SpendingReader:
+def _open_spending(project: Project) -> SpendingReader:
     space = project.workspace
     return open_spending(space.settings, space.tools.ledger, space.declared.name)
 

@@ -112,15 +112,15 @@ def drop_environment(project: Project, environment: str, confirm: str) -> Droppe
     """Drop an environment, whose results stay stored and can still be reused; `confirm` repeats its name."""
     if confirm != environment:
         raise UsageError(f"to drop {environment}, repeat its name; {confirm!r} is another one")
-    return _dropped(project.environments.drop([environment]).dropped)
+    return _drop_result(project.environments.drop([environment]).dropped)
 
 
 def drop_expired(project: Project) -> DroppedEnvironments:
     """Drop all environments that expired, have no branches, and in which nothing runs."""
-    return _dropped(project.environments.drop(expired=True).dropped)
+    return _drop_result(project.environments.drop(expired=True).dropped)
 
 
-def _dropped(names: Iterable[str]) -> DroppedEnvironments:
+def _drop_result(names: Iterable[str]) -> DroppedEnvironments:
     found = tuple(names)
     told = f"Dropped {', '.join(found)}." if found else "No environment has expired."
     return DroppedEnvironments(dropped=found, told=told)

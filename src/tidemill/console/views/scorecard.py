@@ -16,9 +16,10 @@ from tidemill.scorecard.delivery_number import CHANGE_HEADERS, change_rows
 from tidemill.scorecard.freshness_report import FreshnessReport
 from tidemill.scorecard.inference_report import InferenceCost, InferenceReport
 from tidemill.scorecard.number import ScoreNumber
+from tidemill.scorecard.number_plot import NumberPlot, number_plot
 from tidemill.scorecard.recovery_report import RecoveryReport
 from tidemill.scorecard.scorecard import Scorecard
-from tidemill.scorecard.wording import duration_text, moment_text, share_text, value_text
+from tidemill.scorecard.wording import duration_text, moment_text, share_text
 
 _WINDOWS = (("7d", "7 days"), ("28d", "28 days"), ("90d", "90 days"))
 # A page shows so many rows of each table, the newest or the worst.
@@ -27,22 +28,11 @@ _NOTHING = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WeekPoint:
-    """The value in a week, which begins on the day `first`; `level` is its part of the largest one shown."""
-
-    first: str
-    value: float | None
-    level: float | None
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NumberDetail:
-    """A number in words, its last weeks, where its target is between them, and what it was made of."""
+    """A number in words, its last weeks as they are drawn (None without any), and what it was made of."""
 
     card: NumberCard
-    weeks: tuple[WeekPoint, ...]
-    target_level: float | None
+    plot: NumberPlot | None
     table: PageTable
     left_out: int
 
@@ -151,20 +141,9 @@ def _length(text: str) -> float | None:
 
 
 def _detail(number: ScoreNumber, table: PageTable) -> NumberDetail:
-    values = [point.value for point in number.points if point.value is not None]
-    top = max((*values, number.target or 0.0), default=0.0) or 1.0
     return NumberDetail(
         card=number_card(number),
-        weeks=tuple(
-            WeekPoint(
-                first=point.first,
-                value=point.value,
-                level=None if point.value is None else point.value / top,
-                text=f"{value_text(number, point.value)} ({plural(point.n, number.counted)})",
-            )
-            for point in number.points
-        ),
-        target_level=None if number.target is None else number.target / top,
+        plot=number_plot(number),
         table=PageTable(headers=table.headers, rows=table.rows[:_MOST], caption=table.caption),
         left_out=max(len(table.rows) - _MOST, 0),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 
+from tidemill.console.shown_once import ShownOnce
 from tidemill.console.views.action_right import ActionRight, action_right
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Permission
@@ -110,7 +111,7 @@ def create_token(  # noqa: PLR0913 - an option of the command each
         note=note,
     )
     line = _line(project, made.issued)
-    return CreatedToken(text=made.text, token=line, told=f"Created the token {line.id}.")
+    return CreatedToken(text=ShownOnce(made.text), token=line, told=f"Created the token {line.id}.")
 
 
 def revoke_token(project: Project, token: str, reason: str = "", note: str = "") -> RevokedToken:
