@@ -13,7 +13,7 @@ from tidemill.contracts.dtype import DType
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.lineage.column_readers import (
     ColumnEdge,
-    ColumnReader,
+    DownstreamReader,
     column_edges_down,
     column_edges_up,
     column_readers,
@@ -60,7 +60,7 @@ RECIPES = {
 }
 
 
-def readers_of(column: str, stage: str = "raw") -> dict[str, ColumnReader]:
+def readers_of(column: str, stage: str = "raw") -> dict[str, DownstreamReader]:
     edges = column_edges_down(FLOW, RECIPES, stage, column)
     return {reader.name: reader for reader in column_readers(FLOW, edges, stage)}
 
@@ -68,7 +68,7 @@ def readers_of(column: str, stage: str = "raw") -> dict[str, ColumnReader]:
 def test_readers_directly_and_through_others() -> None:
     found = readers_of("mail")
     assert [*found] == ["left", "both", "blind", "below", "model", "scores", "sent", "ask"]
-    assert found["left"] == ColumnReader(
+    assert found["left"] == DownstreamReader(
         name="left", kind="transform", columns=("id", "domain"), through=("raw",), is_direct=True
     )
     assert (found["both"].columns, found["both"].through) == (("n",), ("left",))
@@ -91,7 +91,9 @@ def test_nobody_reads_it(column: str) -> None:
 
 
 def test_an_input_that_is_declared_to_be_read_in_part_receives_no_more() -> None:
-    part = [replace(item, reads=Reads(contract="T", columns=("id",))) for item in BLIND.inputs]
+    assert LEFT.output is not None
+    told = Reads(contract=LEFT.output, columns=("id",))
+    part = [replace(item, reads=told) for item in BLIND.inputs]
     flow = replace(FLOW, stages=tuple(
         replace(stage, inputs=tuple(part)) if stage.name == "blind" else stage
         for stage in FLOW.stages

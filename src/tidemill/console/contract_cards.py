@@ -30,7 +30,7 @@ class ContractColumn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TableTerm:
+class ContractTerm:
     """A term of the whole table."""
 
     name: str
@@ -55,7 +55,7 @@ class ContractCard:
     version: str
     description: str
     place: str
-    terms: tuple[TableTerm, ...]
+    terms: tuple[ContractTerm, ...]
     rules: tuple[RuleTerm, ...]
     columns: tuple[ContractColumn, ...]
     first_column: int
@@ -72,7 +72,7 @@ def contract_card(
         version=spec.version,
         description=spec.description,
         place=spec.place,
-        terms=tuple(TableTerm(name=name, phrase=phrase) for name, phrase in head_terms(spec)),
+        terms=tuple(ContractTerm(name=name, phrase=phrase) for name, phrase in head_terms(spec)),
         rules=tuple(map(_rule, (*row_conditions(spec), *table_conditions(spec)))),
         columns=tuple(
             ContractColumn(

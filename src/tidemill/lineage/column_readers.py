@@ -11,7 +11,7 @@ from tidemill.reuse.recipe import Recipe
 from tidemill.workflow.stage import Flow, Kind, Stage
 
 # What a stage holds of a column: columns of its own, or None if any may depend on it.
-Held = Mapping[str, Set[str] | None]
+Held = Mapping[str, frozenset[str] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class ColumnEdge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnReader:
+class DownstreamReader:
     """A stage or an endpoint that depends on a column, directly or through others.
 
     `columns` are those of its own that depend on it, None if any may; `through` are the stages and models
@@ -46,7 +46,7 @@ def column_edges_down(
     flow: Flow, recipes: Mapping[str, Recipe], stage: str, column: str
 ) -> tuple[ColumnEdge, ...]:
     """The edges from a column to all that depends on it, in an order in which stages can run."""
-    held: dict[str, Set[str] | None] = {stage: {column}}
+    held: dict[str, frozenset[str] | None] = {stage: frozenset({column})}
     found: list[ColumnEdge] = []
     for reader in flow.stages:
         if reader.name == stage or not receives(reader, held):
@@ -54,7 +54,7 @@ def column_edges_down(
         recipe = recipes[reader.name]
         if recipe.lineage:
             own = [*_known_edges(reader.name, recipe, held)]
-            columns: Set[str] | None = {edge.target[1] for edge in own}
+            columns: frozenset[str] | None = frozenset(edge.target[1] for edge in own)
         else:
             own, columns = [*_possible_edges(reader, held)], None
         if own:
@@ -79,7 +79,9 @@ def column_edges_up(
     )  # fmt: skip
 
 
-def column_readers(flow: Flow, edges: Sequence[ColumnEdge], stage: str) -> tuple[ColumnReader, ...]:
+def column_readers(
+    flow: Flow, edges: Sequence[ColumnEdge], stage: str
+) -> tuple[DownstreamReader, ...]:
     """The stages and endpoints that the edges from a column of a stage lead to."""
     into: dict[str, list[ColumnEdge]] = {}
     for edge in edges:
@@ -88,10 +90,10 @@ def column_readers(flow: Flow, edges: Sequence[ColumnEdge], stage: str) -> tuple
     return (*stages, *_endpoints(flow, {stage, *into}, stage))
 
 
-def _reader(reader: Stage, edges: Sequence[ColumnEdge], start: str) -> ColumnReader:
+def _reader(reader: Stage, edges: Sequence[ColumnEdge], start: str) -> DownstreamReader:
     columns = {edge.target[1] for edge in edges}
     declared = reader.output.names if reader.output is not None else ()
-    return ColumnReader(
+    return DownstreamReader(
         name=reader.name,
         kind=str(reader.kind),
         columns=None if "" in columns else tuple(name for name in declared if name in columns),
@@ -100,11 +102,11 @@ def _reader(reader: Stage, edges: Sequence[ColumnEdge], start: str) -> ColumnRea
     )
 
 
-def _endpoints(flow: Flow, reached: Set[str], start: str) -> Iterator[ColumnReader]:
+def _endpoints(flow: Flow, reached: Set[str], start: str) -> Iterator[DownstreamReader]:
     for endpoint in flow.endpoints:
         through = tuple(name for name in (endpoint.features, endpoint.model) if name in reached)
         if through:
-            yield ColumnReader(
+            yield DownstreamReader(
                 name=endpoint.name,
                 kind="endpoint",
                 columns=None,

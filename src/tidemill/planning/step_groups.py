@@ -88,12 +88,14 @@ def _held_groups(plan: Plan, stage: str) -> Iterator[StepGroup]:
     own = any(item.stage == stage for item in plan.missing)
     if removed := plan.removals.removed.get(stage, ()):
         why = "its source lost it" if own else "its input would be removed"
-        yield _held(stage, "remove", removed, why, len(removed))
+        yield _held_group(stage, "remove", removed, why, len(removed))
     if shrunk := plan.removals.shrunk.get(stage, ()):
-        yield _held(stage, "run", shrunk, "its source lost rows of it", 0)
+        yield _held_group(stage, "run", shrunk, "its source lost rows of it", 0)
 
 
-def _held(stage: str, action: str, keys: tuple[str, ...], why: str, removed: int) -> StepGroup:
+def _held_group(
+    stage: str, action: str, keys: tuple[str, ...], why: str, removed: int
+) -> StepGroup:
     return StepGroup(
         stage=stage,
         action=action,

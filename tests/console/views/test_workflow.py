@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,36 @@ def test_another_environment_shows_its_own_states(built: Path) -> None:
 def test_nodes_are_links(built: Path) -> None:
     with open_project(built) as project:
         document = to_json_values(show_workflow(project))
-    svg = workflow_svg(document, page_url("trial"))
+    url = page_url("trial")
+    svg = workflow_svg(
+        document, lambda name: url("stages", name), lambda name: url("workflow", group=name)
+    )
     assert 'href="/stages/sales?env=trial"' in svg
     assert "up to date" in svg
+
+
+def test_many_stages_are_groups_that_are_expanded() -> None:
+    pairs = [(f"raw_{n}", f"mart_{n}") for n in range(100)]
+    names = [name for pair in pairs for name in pair]
+    stage = {"kind": "transform", "state": "up to date", "detail": "", "age": None, "p95_s": None}
+    document = {
+        "workflow": "w",
+        "environment": "prod",
+        "group": "",
+        "names": names,
+        "stages": [{"name": name, **stage} for name in reversed(names)],
+        "edges": pairs,
+    }
+    url = page_url("prod")
+
+    def draw() -> str:
+        return workflow_svg(
+            document, lambda name: url("stages", name), lambda name: url("workflow", group=name)
+        )
+
+    folded = draw()
+    links = re.findall(r'href="/workflow\?group=([^"]+)"', folded)
+    assert links == ["raw", "mart"]
+    document["group"] = "raw"
+    assert 'href="/stages/raw_7"' in draw()
+    assert draw().count("<a ") > folded.count("<a ")

@@ -58,7 +58,7 @@ def open_app(console: Console, hosts: AllowedHosts) -> Starlette:
             Middleware(RequestGuard, hosts=hosts),
             Middleware(GZipMiddleware, minimum_size=_COMPRESSED),
         ],
-        exception_handlers={404: others.missing, 405: others.missing},
+        exception_handlers={404: others.not_found, 405: others.not_found},
         lifespan=others.lifespan,
     )
 
@@ -171,7 +171,7 @@ class _OtherPages:
             self._openapi = json.dumps(openapi_document()).encode()
         return Response(self._openapi, 200, {"Cache-Control": "no-cache"}, JSON)
 
-    async def missing(self, request: Request, error: Exception) -> Response:
+    async def not_found(self, request: Request, error: Exception) -> Response:
         """What isn't there."""
         status = getattr(error, "status_code", 404)
         if request.url.path.startswith(API):

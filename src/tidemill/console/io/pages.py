@@ -90,7 +90,7 @@ class Pages:
             if caller is None or caller.session is None:
                 return self._to_login(request)
             answer = await self._read(resource, request, caller)
-            return await self._drawn(request, caller.session, resource, answer)
+            return await self._draw_answer(request, caller.session, resource, answer)
 
         return handle
 
@@ -160,7 +160,7 @@ class Pages:
                     back=_next_page(action, found, request), written=given.get("reason", ""),
                 )  # fmt: skip
             if action.template:
-                return await self._drawn_once(request, session, action, answer)
+                return await self._draw_once(request, session, action, answer)
             return self._after(action, request, session, given, answer)
 
         return handle
@@ -213,7 +213,7 @@ class Pages:
         found = {**document, **given, **request.path_params}
         return RedirectResponse(_next_page(action, found, request), 303)
 
-    async def _drawn(
+    async def _draw_answer(
         self, request: Request, session: Session, resource: Resource, answer: ViewAnswer
     ) -> Response:
         if answer.status != 200:
@@ -231,7 +231,7 @@ class Pages:
         )
         return _with_etag(request, body, "text/html; charset=utf-8")
 
-    async def _drawn_once(
+    async def _draw_once(
         self, request: Request, session: Session, action: PageAction, answer: ViewAnswer
     ) -> Response:
         """A page about what was just done, which no browser keeps."""

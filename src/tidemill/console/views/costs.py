@@ -10,18 +10,18 @@ from tidemill.core.figures import seconds
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.budget import BudgetPeriod, BudgetStatus
 from tidemill.costs.cost_line import CostLine
-from tidemill.costs.cost_wording import (
+from tidemill.costs.day_range import DayRange
+from tidemill.costs.estimate_errors import EstimateErrors
+from tidemill.costs.io.sums_reader import SpendingReader
+from tidemill.costs.month_pace import month_pace
+from tidemill.costs.report import CostReport, CostRow, GroupBy
+from tidemill.operations.cost_wording import (
     COST_HEADERS,
     cost_cells,
     cost_notes,
     days_text,
     price_lines,
 )
-from tidemill.costs.day_range import DayRange
-from tidemill.costs.estimate_errors import EstimateErrors
-from tidemill.costs.io.sums_reader import SpendingReader
-from tidemill.costs.month_pace import month_pace
-from tidemill.costs.report import CostReport, CostRow, GroupBy
 from tidemill.operations.status_report import Fact
 from tidemill.project.budget_status import open_spending, read_budgets
 from tidemill.project.project import Project

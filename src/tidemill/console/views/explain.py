@@ -39,7 +39,7 @@ class ExplainedOrigin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExplainedDecision:
+class DecisionSummary:
     """What gates or a person decided of a model: who, when, and what each gate saw."""
 
     verdict: str
@@ -83,7 +83,7 @@ class ExplainView:
     live: str
     trained_because: tuple[str, ...]
     trigger: tuple[str, ...]
-    decisions: tuple[ExplainedDecision, ...]
+    decisions: tuple[DecisionSummary, ...]
 
 
 def explain_stage(
@@ -130,7 +130,7 @@ def explain_stage(
         trained_because=found.trained_because,
         trigger=tuple(trigger_lines(found.evidence, indent="")),
         decisions=tuple(
-            ExplainedDecision(
+            DecisionSummary(
                 verdict=str(each.verdict),
                 by=signature(each.actor, each.note),
                 at=each.at,

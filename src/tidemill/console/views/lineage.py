@@ -10,7 +10,7 @@ from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Permission
 from tidemill.lineage.column_readers import (
     ColumnEdge,
-    ColumnReader,
+    DownstreamReader,
     column_edges_down,
     column_edges_up,
     column_readers,
@@ -73,7 +73,7 @@ class ColumnLineageView:
     pii: str
     contract: str
     traces: tuple[ColumnTrace, ...]
-    readers: tuple[ColumnReader, ...]
+    readers: tuple[DownstreamReader, ...]
     edges: tuple[ColumnEdge, ...]
     is_cut: bool
 
@@ -143,7 +143,10 @@ def show_column_lineage(project: Project, stage: str, column: str) -> ColumnLine
         pii=spec.pii,
         contract=contract.name,
         traces=traces[:_MOST],
-        readers=column_readers(flow, down, stage),
+        readers=tuple(
+            # Those that read the column itself come first.
+            sorted(column_readers(flow, down, stage), key=lambda reader: not reader.is_direct)
+        ),
         edges=edges[:_MOST_EDGES],
         is_cut=len(traces) > _MOST or len(edges) > _MOST_EDGES,
     )

@@ -159,7 +159,7 @@ def show_plan(  # noqa: PLR0913 - a request in keywords
         request=asked,
         command=shlex.join(["tidemill", *_words(project, asked)]),
         plan=summarize_plan(plan, project.price, first),
-        held_by=held_by(project),
+        held_by=holder_text(project),
         has_prices=project.plans.off_peak is not None,
         stages=tuple(each.name for each in project.flow.stages),
         models=tuple(each.name for each in project.flow.stages if each.kind is Kind.MODEL),
@@ -222,7 +222,7 @@ def describe_started(found: StartedRun) -> StartedCommand:
     return StartedCommand(run=found.run, command=found.command, told=told)
 
 
-def held_by(project: Project) -> str:
+def holder_text(project: Project) -> str:
     """Which run holds the environment, in words; "" if none does."""
     for run in project.workspace.preview_state().open_runs:
         if not is_dead(run.holder):

@@ -6,7 +6,7 @@ from tidemill.console.views.plan import (
     PlanSummary,
     StartedCommand,
     describe_started,
-    held_by,
+    holder_text,
     summarize_plan,
 )
 from tidemill.core.errors import UsageError
@@ -47,7 +47,7 @@ def show_promotion(project: Project, source: str = "", first: int = 0) -> Promot
         sources=tuple(sorted(name for name in names if name != project.environment)),
         plan=summarize_plan(found.plan, project.price, first) if found is not None else None,
         obstacles=found.held_by if found is not None else (),
-        held_by=held_by(project),
+        held_by=holder_text(project),
     )
 
 

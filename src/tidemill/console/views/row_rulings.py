@@ -39,7 +39,7 @@ def release_rows(  # noqa: PLR0913 - the fields of a form
     ("0,3-7"). The `reason` is recorded. Rules of the project may ask people first; with `again` they are
     asked once more about what they rejected.
     """
-    numbers, named = _selected_rows(choice, rule, rows)
+    numbers, named = _chosen_rows(choice, rule, rows)
     return _recorded(
         stage,
         project.quarantine.release(
@@ -62,7 +62,7 @@ def drop_rows(  # noqa: PLR0913 - the fields of a form
 
     `choice`, `rule` and `rows` are as for a release. The `reason` is recorded.
     """
-    numbers, named = _selected_rows(choice, rule, rows)
+    numbers, named = _chosen_rows(choice, rule, rows)
     return _recorded(
         stage,
         project.quarantine.drop(
@@ -117,7 +117,7 @@ def correct_row(  # noqa: PLR0913 - the fields of a form
     )
 
 
-def _selected_rows(choice: str, rule: str, rows: str) -> tuple[tuple[int, ...], str]:
+def _chosen_rows(choice: str, rule: str, rows: str) -> tuple[tuple[int, ...], str]:
     """The numbers of rows, or the rule; neither for all."""
     if choice not in _CHOICES:
         raise UsageError(f"choice {choice!r} is not one of {', '.join(_CHOICES)}")

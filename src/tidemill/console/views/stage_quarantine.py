@@ -42,7 +42,7 @@ class RowRuling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionQuarantine:
+class QuarantineLine:
     """A partition with quarantined rows or decisions on them, and what came of the decisions (`done`)."""
 
     partition: str
@@ -63,7 +63,7 @@ class QuarantineList:
     stage: str
     kind: Kind
     is_declared: bool
-    partitions: tuple[PartitionQuarantine, ...]
+    partitions: tuple[QuarantineLine, ...]
     next: str
 
 
@@ -78,7 +78,7 @@ class QuarantinedPartitionView:
     stage: str
     kind: Kind
     is_declared: bool
-    held: PartitionQuarantine
+    held: QuarantineLine
     table: TableWindow
     reasons: tuple[str, ...]
     governed: bool
@@ -117,7 +117,7 @@ def list_quarantined(project: Project, stage: str, after: str = "") -> Quarantin
         stage=stage,
         kind=known.kind,
         is_declared=known.is_declared,
-        partitions=tuple(_partition_quarantine(each, never) for each in shown),
+        partitions=tuple(_quarantine_line(each, never) for each in shown),
         next=shown[-1].partition if len(found) > len(shown) else "",
     )
 
@@ -142,7 +142,7 @@ def show_quarantined(
         stage=stage,
         kind=known.kind,
         is_declared=known.is_declared,
-        held=_partition_quarantine(found, project.quarantine.unwaivable(stage)),
+        held=_quarantine_line(found, project.quarantine.unwaivable(stage)),
         table=table,
         reasons=reasons,
         governed=governs_releases(space),
@@ -199,11 +199,9 @@ def _one(project: Project, stage: str, partition: str) -> QuarantinedPartition:
     return found[0]
 
 
-def _partition_quarantine(
-    found: QuarantinedPartition, never: frozenset[str]
-) -> PartitionQuarantine:
+def _quarantine_line(found: QuarantinedPartition, never: frozenset[str]) -> QuarantineLine:
     applied = len(found.rulings) - found.pending
-    return PartitionQuarantine(
+    return QuarantineLine(
         partition=found.partition,
         rows=found.rows,
         rules=tuple(

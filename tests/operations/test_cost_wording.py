@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from tidemill.costs.cost_line import CostLine
-from tidemill.costs.cost_wording import (
+from tidemill.costs.day_range import DayRange
+from tidemill.costs.estimate_errors import EstimateErrors
+from tidemill.costs.quantities import Quantities
+from tidemill.costs.report import CostReport, GroupBy
+from tidemill.ledger.price import HOUR_S, MONTH_S, Price
+from tidemill.operations.cost_wording import (
     COST_HEADERS,
     NO_PRICE,
     amounts_text,
@@ -16,11 +21,6 @@ from tidemill.costs.cost_wording import (
     days_text,
     price_lines,
 )
-from tidemill.costs.day_range import DayRange
-from tidemill.costs.estimate_errors import EstimateErrors
-from tidemill.costs.quantities import Quantities
-from tidemill.costs.report import CostReport, GroupBy
-from tidemill.ledger.price import HOUR_S, MONTH_S, Price
 
 # 2024-03-01 in UTC, and the day after in Auckland.
 NOW = 1_709_292_600.0
