@@ -79,7 +79,7 @@ def _search_path() -> Iterator[None]:
     # Threads that earlier tests left may import.
     for name, module in sys.modules.copy().items():
         file = getattr(module, "__file__", None)
-        if file and str(Path(file).parent) in added:
+        if file and os.path.dirname(file) in added:
             del sys.modules[name]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -77,13 +78,22 @@ def test_every_test_file_is_about_a_module() -> None:
     assert strays - known == set()
 
 
+@cache
+def definitions() -> list[tuple[bool, str, str]]:
+    """Whether it is a class, the name and the place of all that the package defines."""
+    return [
+        (isinstance(node, ast.ClassDef), node.name, f"{module}:{node.lineno}")
+        for module in modules()
+        for node in ast.walk(ast.parse((PACKAGE / module).read_text(encoding="utf-8")))
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+
+
 def test_no_class_name_is_defined_twice() -> None:
     places: defaultdict[str, list[str]] = defaultdict(list)
-    for module in modules():
-        tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef):
-                places[node.name].append(f"{module}:{node.lineno}")
+    for is_class, name, place in definitions():
+        if is_class:
+            places[name].append(place)
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
@@ -129,12 +139,7 @@ def test_dataclasses_are_those_whose_constructors_are_compiled_late() -> None:
 
 def test_names_are_nouns_and_verbs() -> None:
     """At most 3 % of modules and 1 % of functions are named by a bare participle or gerund."""
-    functions = [
-        node.name
-        for module in modules()
-        for node in ast.walk(ast.parse((PACKAGE / module).read_text(encoding="utf-8")))
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-    ]
+    functions = [name for is_class, name, _ in definitions() if not is_class]
     names = [module.stem for module in modules() if module.name != "__init__.py"]
     odd_modules, odd_functions = list(filter(is_bare, names)), list(filter(is_bare, functions))
     assert len(odd_modules) <= 0.03 * len(names), odd_modules

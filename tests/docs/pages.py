@@ -195,10 +195,11 @@ def redirections(words: list[str]) -> tuple[list[str], dict[str, str]]:
 
 def forget_modules(folder: Path) -> None:
     """Let modules below `folder`, and others of their names, be imported anew, as by a new process."""
+    # Thousands of modules are loaded, and every command of a page comes here: no paths are made of them.
+    names = {file.stem for file in folder.glob("*.py")}
+    below = f"{folder}{os.sep}"
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        shadows = (folder / f"{name}.py").is_file()
-        if shadows or (file is not None and Path(file).is_relative_to(folder)):
+        if name in names or (getattr(module, "__file__", None) or "").startswith(below):
             del sys.modules[name]
 
 

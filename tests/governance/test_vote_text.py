@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -35,11 +36,12 @@ def test_a_model_is_live_with_the_last_approval() -> None:
         ({"held": HeldRows(partition="p", object="o")}, "the next `tidemill quarantine release"),
     ],
 )
-def test_other_changes_go_on_with_what_comes_next(terms: dict[str, object], words: str) -> None:
+def test_other_changes_go_on_with_what_comes_next(terms: dict[str, Any], words: str) -> None:
     assert words in voted_text(state_of(APPROVED, **terms), samples.vote())
 
 
 def test_a_rejection_only_ends_the_review() -> None:
     closed = replace(APPROVED, outcome=ReviewOutcome.REJECTED)
     text = voted_text(state_of(closed), samples.vote(choice=Choice.REJECT))
-    assert text.startswith("review r1 was rejected by ben") and "\n" not in text
+    assert text.startswith("review r1 was rejected by ben")
+    assert "\n" not in text

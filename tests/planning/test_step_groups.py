@@ -75,3 +75,13 @@ def test_what_has_to_be_allowed_is_held() -> None:
     assert (shrunk.action, shrunk.removed, shrunk.partitions) == ("run", 0, DAYS[1])
     assert (other.reasons, other.partitions) == (("its input would be removed",), "")
     assert own.is_held
+
+
+def test_what_only_loses_rows_is_not_removed() -> None:
+    held = Removals(id="1a2b", removed={}, shrunk={"sales": (DAYS[1],)})
+    only_removed = Removals(id="1a2b", removed={"sales": (DAYS[1],)})
+    actions = [
+        [group.action for group in step_groups(plan_of(current={"sales": 2}, removals=each))]
+        for each in (held, only_removed)
+    ]
+    assert actions == [["run"], ["remove"]]

@@ -90,3 +90,11 @@ def test_a_server_that_does_something_else_is_named() -> None:
         "slow; process 8 still answers with v0; process 9 still doesn't answer; "
         "process 10: v1 can't serve"
     )
+
+
+def test_what_a_person_recorded_counts_before_the_server_has_read_it() -> None:
+    held = replace(SAID, held=True)
+    [found] = observed_endpoints([held], [server(7, SAID)]).endpoints
+    assert found.held
+    [other] = observed_endpoints([replace(held, candidate="another")], [server(7, SAID)]).endpoints
+    assert not other.held

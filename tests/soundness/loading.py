@@ -8,13 +8,13 @@ import linecache
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tests.soundness.model import Flow
 from tests.soundness.render import MODULE, MODULES, rendered
 from tidemill.core.errors import StorageError
+from tidemill.project.composition import version_of
 from tidemill.workflow.workflow import Workflow
 
 
@@ -65,19 +65,21 @@ def importing(folder: Path) -> Iterator[Modules]:
 @contextmanager
 def engines() -> Iterator[Callable[[str], None]]:
     """Let Polars say that it is of another version."""
-    known, now = cache(importlib.metadata.version), [""]
+    known, now = importlib.metadata.version, [""]
 
     def version(distribution_name: str) -> str:
         return now[0] if distribution_name == "polars" and now[0] else known(distribution_name)
 
     def use(engine: str) -> None:
         now[0] = engine
+        version_of.cache_clear()
 
-    asked, importlib.metadata.version = importlib.metadata.version, version
+    importlib.metadata.version = version
     try:
         yield use
     finally:
-        importlib.metadata.version = asked
+        importlib.metadata.version = known
+        version_of.cache_clear()
 
 
 class Fuse:

@@ -154,8 +154,8 @@ class Visitor:
     def send(self, page: SeenPage, path: str, fields: Mapping[str, str]) -> SeenPage:
         """Send a form of a page, and follow where it leads."""
         hidden = {"form_key": page.field("form_key")}
-        if 'name="version"' in page.text:
-            hidden["version"] = page.field("version")
+        if 'name="seen_tag"' in page.text:
+            hidden["seen_tag"] = page.field("seen_tag")
         answer = self.client.post(path, content=urlencode({**hidden, **fields}))
         if answer.status_code == 303:
             answer = self.client.get(answer.headers["location"])

@@ -6,6 +6,7 @@ import re
 from xml.etree import ElementTree
 
 from tidemill.drawing.chart import Chart
+from tidemill.drawing.style_sheet import SCOPE, page_css
 from tidemill.drawing.svg import Drawing
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -13,6 +14,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 # Attributes that hold words and not numbers.
 _WORDS = {"class", "id", "role", "text-anchor"}
+# Classes with rules for pages, and one that only names what a part is.
+_STYLED = {SCOPE, "node", *re.findall(r"\.([a-z][a-z0-9-]*)", page_css())}
 
 
 def chart_of(drawing: Drawing, title: str = "t") -> Chart:
@@ -35,6 +38,8 @@ def checked_element(svg: str) -> ElementTree.Element:
     root = _harmless(svg)
     assert not [each for each in root.iter() if each.tag == f"{SVG}style" or each.get("style")]
     assert "url(" not in svg
+    used = {name for each in root.iter() for name in str(each.get("class") or "").split()}
+    assert used <= _STYLED
     ids = [each.get("id") for each in root.iter() if each.get("id")]
     prefix = (root.get("aria-labelledby") or "").removesuffix("-title")
     assert len(ids) == len(set(ids))

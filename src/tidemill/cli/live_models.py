@@ -10,8 +10,8 @@ from tidemill.cli.lazy_group import project_options
 from tidemill.cli.project_option import project_session
 from tidemill.cli.render.figures import local_time
 from tidemill.cli.render.json_document import json_option, print_result
+from tidemill.governance.moved_text import moved_text
 from tidemill.ledger.model_version import Moved
-from tidemill.models.moved_text import moved_text
 from tidemill.project.attest_hooks import attest_live
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from tidemill.drawing.svg import Drawing, Hue
 class ValueShares:
     """The shares of values of a column, then and now; without a comparison `then` is empty.
 
-    They are of `names`, or between `edges`, of which there is one more: numbers, or Unix seconds if `measure`
-    is "day" or "time". Values beyond the first and the last edge count at the ends.
+    They are of `names`, or between `edges`, of which there is one more: numbers, Unix seconds if `measure` is
+    "day" or "time", or lengths of texts and lists if it is "length". Values beyond the first and the last
+    edge count at the ends.
     """
 
     then: tuple[float, ...] = ()
@@ -125,7 +126,11 @@ def _bins(
         layers.insert(0, Bins(edges=edges, heights=then, name="then", hue=Hue.GREY))
     return draw_panel(
         layers,
-        x=Axis(measure=Measure(measure), padding=0.0),
+        x=Axis(
+            label="length" if measure == "length" else "",
+            measure=Measure(measure) if measure in ("day", "time") else Measure.NUMBER,
+            padding=0.0,
+        ),
         y=Axis(label="share of values", measure=Measure.SHARE, zero=True),
         width=width,
         height=110,

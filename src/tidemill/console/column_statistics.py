@@ -14,6 +14,7 @@ from tidemill.contracts.profiles.record import Categories, ColumnProfile, Scalar
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _TOP = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIXED = {"Date": 86_400.0, "Time": 1e-9}
 _UNITS = {"ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
@@ -41,14 +42,20 @@ def figures_of(column: ColumnProfile, personal: str = "") -> ColumnFigures:
             for value, count in islice(listed.counts.items(), _TOP)
         ),
         others=total - sum(islice(listed.counts.values(), _TOP)),
-        shares=shares_of(column_shares(column, column), column.dtype, is_alone=True),
+        shares=shares_of(column_shares(column, column), column, is_alone=True),
     )
 
 
-def shares_of(found: ColumnShares, dtype: str, *, is_alone: bool = False) -> ValueShares:
+def shares_of(found: ColumnShares, column: ColumnProfile, *, is_alone: bool = False) -> ValueShares:
     """The shares of a column's values, with times in seconds; `is_alone` compares with nothing."""
-    factor = _seconds(dtype)
-    measure = "number" if not factor else "day" if dtype == "Date" else "time"
+    factor, measure = _seconds(column.dtype), "number"
+    if factor and not column.dtype.startswith("Duration"):
+        measure = "day" if column.dtype == "Date" else "time"
+    if found.edges and column.histogram is None:
+        factor, measure = 1.0, "length"
+    if len(found.edges) == 2 and found.edges[0] == found.edges[1]:
+        only = _only_value(found.edges[0], column, measure)
+        return ValueShares(then=() if is_alone else found.then, now=found.now, names=(only,))
     return ValueShares(
         then=() if is_alone else found.then,
         now=found.now,
@@ -56,6 +63,14 @@ def shares_of(found: ColumnShares, dtype: str, *, is_alone: bool = False) -> Val
         names=found.names,
         measure=measure,
     )
+
+
+def _only_value(middle: float, column: ColumnProfile, measure: str) -> str:
+    """The only value of a column, or the only length, of which the middle of its bin is known."""
+    if measure == "length":
+        return f"length {round(middle):,}"
+    value = column.least if column.least == column.most else _as_held(middle, column)
+    return _text(value, column.dtype) or ""
 
 
 def _quantiles(column: ColumnProfile) -> tuple[Quantile, ...]:
@@ -79,13 +94,15 @@ def _as_held(value: float, column: ColumnProfile) -> Scalar:
 
 def _text(value: Scalar | None, dtype: str) -> str | None:
     """A value as text; times are numbers in profiles."""
-    if value is None or isinstance(value, str | bool):
-        return None if value is None else str(value)
-    if dtype == "Time":
-        return str(timedelta(microseconds=value // 1_000))
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
     factor = _seconds(dtype)
     if not factor:
         return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+    if dtype.startswith(("Duration", "Time")):
+        return str(timedelta(seconds=value * factor))
     try:
         at = _EPOCH + timedelta(seconds=value * factor)
     except OverflowError:
@@ -96,9 +113,9 @@ def _text(value: Scalar | None, dtype: str) -> str | None:
 
 
 def _seconds(dtype: str) -> float:
-    """The seconds of a unit of a column of dates or times; 0 for others."""
-    if dtype == "Date":
-        return 86_400.0
-    if not dtype.startswith("Datetime"):
+    """The seconds of a unit of a column of dates, times or durations; 0 for others."""
+    if dtype in _FIXED:
+        return _FIXED[dtype]
+    if not dtype.startswith(("Datetime", "Duration")):
         return 0.0
     return next((factor for unit, factor in _UNITS.items() if f"'{unit}'" in dtype), 1e-6)

@@ -9,7 +9,7 @@ import polars as pl
 
 from tidemill.console.table_window import column_texts
 from tidemill.core.errors import UsageError, did_you_mean
-from tidemill.quarantine.io.corrections import with_digests
+from tidemill.quarantine.io.corrections import DIGEST, with_digests
 
 ROW, REASONS = "_row", "_reasons"
 # Longer texts are corrected in a file.
@@ -51,16 +51,16 @@ def corrected_row(
     value. What isn't named stays as it is, and what reads like the cell after `mask` removed secrets.
     """
     texts, empty = _members(cells, "cells"), {*_members(nulls, "nulls")}
-    own = [name for name in found.columns if name not in (ROW, REASONS)]
+    own = [name for name in found.columns if name not in (ROW, REASONS, DIGEST)]
     for name in (*texts, *empty):
         if name not in own:
             raise UsageError(f"the row has no column {name!r} ({did_you_mean(name, own)})")
-    named = [name for name in own if name in texts or name in empty]
-    before = row_texts(found, named)
+    named = found.select(name for name in own if name in texts or name in empty)
+    before = row_texts(named, named.columns)
     changed = {}
-    for name in named:
+    for name, dtype in named.schema.items():
         came = before[name]
-        now = _text(texts.get(name), found.schema[name])
+        now = _text(texts.get(name), dtype)
         if name in empty:
             # Who writes into a cell that had no value doesn't have to say that it has one now.
             if now not in (None, "", came) and came is not None:
@@ -70,7 +70,7 @@ def corrected_row(
             changed[name] = pl.Series(name, [now], dtype=pl.String)
     if not changed:
         raise UsageError("no cell differs from what came: correct one, or release the row as it is")
-    if refused := [name for name in changed if not is_editable(found, name)]:
+    if refused := [name for name in changed if not is_editable(named, name)]:
         raise UsageError(f"{', '.join(refused)}: such values can only be corrected in a file")
     return found.with_columns(changed.values())
 

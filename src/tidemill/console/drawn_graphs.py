@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
 from markupsafe import Markup
 
-from tidemill.core.counts import plural
 from tidemill.core.figures import age, approximate_seconds
+from tidemill.drawing.column_lineage import (
+    ColumnLineage,
+    LineageColumn,
+    LineageTable,
+    draw_column_lineage,
+)
 from tidemill.drawing.document import page_element
-from tidemill.drawing.graph import Graph, Node, draw_graph
+from tidemill.drawing.graph_groups import MOST_NODES, collapse_graph
 from tidemill.drawing.status import DrawnStatus
 from tidemill.drawing.status_graph import StatusGraph, StatusNode, draw_status_graph
-from tidemill.drawing.svg import Hue
+from tidemill.lineage.dictionary import Cell
 
 # So many drawings are kept, each for what it shows: to lay one out takes long.
 _KEPT = 64
+# Stands for the name of a group in an address.
+_MARK = "__group__"
+# What is drawn where it isn't known which column it is; so many columns of a table are drawn.
+_ANY, _SHOWN = "any column", 12
 
 
 def workflow_svg(
@@ -25,30 +35,25 @@ def workflow_svg(
     stage_url: Callable[[str], str],
     group_url: Callable[[str], str],
 ) -> Markup:
-    """The graph of a workflow, whose stages and groups are links."""
-    drawing = document["drawing"]
+    """The graph of a workflow, whose stages are links; many stages are groups, which are links as well."""
     stages = {stage["name"]: stage for stage in document["stages"]}
-    nodes = tuple(
-        _node(node, stages.get(node["name"], {}), group_url if node["is_group"] else stage_url)
-        for node in drawing["nodes"]
-    )
-    edges = tuple(tuple(edge) for edge in drawing["edges"])
-    return _draw(nodes, edges, f"Stages of {document['workflow']} in {document['environment']}")
+    # However a table is sorted, the drawing is the same.
+    nodes = tuple(_node(stages[name], stage_url) for name in document["names"] if name in stages)
+    edges = tuple(tuple(edge) for edge in document["edges"])
+    # The macro of a template may leave blanks around an address.
+    pattern = str(group_url(_MARK)).strip()
+    title = f"Stages of {document['workflow']} in {document['environment']}"
+    return _draw(nodes, edges, document["group"], pattern, title)
 
 
-def _node(
-    node: Mapping[str, Any], stage: Mapping[str, Any], url: Callable[[str], str]
-) -> StatusNode:
-    name, is_group = node["name"], node["is_group"]
+def _node(stage: Mapping[str, Any], url: Callable[[str], str]) -> StatusNode:
     return StatusNode(
-        name=name,
-        status=DrawnStatus(node["state"]),
-        kind=plural(node["stages"], "stage") if is_group else node["kind"],
-        detail=node["detail"],
-        figures=() if is_group else tuple(_figures(stage)),
-        # The macro of a template may leave blanks around it.
-        href=str(url(name)).strip(),
-        is_group=is_group,
+        name=stage["name"],
+        status=DrawnStatus(stage["state"]),
+        kind=stage["kind"],
+        detail=stage["detail"],
+        figures=tuple(_figures(stage)),
+        href=str(url(stage["name"])).strip(),
     )
 
 
@@ -60,44 +65,103 @@ def _figures(stage: Mapping[str, Any]) -> Sequence[str]:
 
 
 @lru_cache(_KEPT)
-def _draw(nodes: Sequence[StatusNode], edges: Sequence[tuple[str, str]], title: str) -> Markup:
-    graph = StatusGraph(nodes=nodes, edges=edges)
+def _draw(
+    nodes: Sequence[StatusNode],
+    edges: Sequence[tuple[str, str]],
+    expanded: str,
+    pattern: str,
+    title: str,
+) -> Markup:
+    graph = collapse_graph(
+        StatusGraph(nodes=nodes, edges=edges),
+        lambda group: pattern.replace(_MARK, quote(group, safe="")),
+        expanded=(expanded,),
+    )
     return Markup(page_element(draw_status_graph(graph), prefix="graph", title=title))
 
 
-def column_svg(document: Mapping[str, Any]) -> Markup:
-    """The stages that a column comes from and goes to, with the columns of each that are on the way."""
-    own: dict[str, dict[str, None]] = {document["stage"]: {document["column"]: None}}
-    edges: dict[tuple[str, str], None] = {}
-    for edge in document["edges"]:
-        for stage, column in (edge["source"], edge["target"]):
-            own.setdefault(stage, {})[column] = None
-        edges[edge["source"][0], edge["target"][0]] = None
+def column_svg(document: Mapping[str, Any], url: Callable[..., str]) -> Markup:
+    """The stages that a column comes from and goes to, the nearest ones, with their columns on the way.
+
+    The columns whose values come from it, or from which its values come, stand out.
+    """
+    start = document["stage"], document["column"]
+    edges = [
+        ((source[0], source[1] or _ANY), (target[0], target[1] or _ANY), edge["by_value"])
+        for edge in document["edges"]
+        for source, target in [(edge["source"], edge["target"])]
+    ]
     for reader in document["readers"]:
         if reader["kind"] == "endpoint":
-            own.setdefault(f"endpoint {reader['name']}", {})
-            edges |= {(each, f"endpoint {reader['name']}"): None for each in reader["through"]}
-    nodes = tuple(
-        Node(
-            name=stage,
-            label=stage,
-            note=_column_note([*columns]),
-            hue=Hue.BLUE if stage == document["stage"] else Hue.GREY,
-        )
-        for stage, columns in own.items()
+            end = f"endpoint {reader['name']}", _ANY
+            edges += [((each, _ANY), end, False) for each in reader["through"]]
+    near = _nearest(start[0], ((a[0], b[0]) for a, b, _ in edges))
+    edges = [edge for edge in edges if edge[0][0] in near and edge[1][0] in near]
+    own: dict[str, dict[str, None]] = {start[0]: {start[1]: None}}
+    for a, b, _ in edges:
+        own.setdefault(a[0], {})[a[1]] = None
+        own.setdefault(b[0], {})[b[1]] = None
+    return _draw_columns(
+        ColumnLineage(
+            tables=tuple(_table(name, [*columns], url) for name, columns in own.items()),
+            edges=tuple((a, b) for a, b, _ in edges),
+            shown=tuple((name, each) for name, some in own.items() for each in [*some][:_SHOWN]),
+            path=_same_values(start, edges),
+        ),
+        f"Lineage of {start[1]} of {start[0]}",
     )
-    title = f"Lineage of {document['column']} of {document['stage']}"
-    return _draw_plain(nodes, tuple(edges), title)
 
 
-def _column_note(columns: Sequence[str]) -> str:
-    named = [column for column in columns if column]
-    if not named:
-        return "any column" if columns else ""
-    return named[0] if len(named) == 1 else f"{named[0]} and {len(named) - 1:,} more"
+def _table(name: str, columns: Sequence[str], url: Callable[..., str]) -> LineageTable:
+    if name.startswith("endpoint "):
+        href = url("endpoints", name.removeprefix("endpoint "))
+        return LineageTable(name=name, columns=(LineageColumn(name=_ANY),), href=href)
+    href = url("lineage", stage=name)
+    return LineageTable(
+        name=name,
+        columns=tuple(
+            LineageColumn(name=each, href="" if each == _ANY else url("lineage", name, each))
+            for each in columns
+        ),
+        href=href,
+        unfold=href,
+    )
+
+
+def _same_values(start: Cell, edges: Iterable[tuple[Cell, Cell, bool]]) -> tuple[Cell, ...]:
+    """The columns from which values come to a column, or to which they go from it."""
+    up: dict[Cell, list[Cell]] = {}
+    down: dict[Cell, list[Cell]] = {}
+    for source, target, by_value in edges:
+        if by_value:
+            up.setdefault(target, []).append(source)
+            down.setdefault(source, []).append(target)
+    found = {start: None}
+    for beside in (up, down):
+        ahead = [start]
+        while ahead:
+            more = [cell for cell in beside.get(ahead.pop(), ()) if cell not in found]
+            found |= dict.fromkeys(more)
+            ahead += more
+    return tuple(found)
+
+
+def _nearest(start: str, edges: Iterable[tuple[str, str]]) -> Set[str]:
+    """The names that are the fewest steps away, up or down."""
+    beside: dict[str, list[str]] = {}
+    for source, target in edges:
+        beside.setdefault(source, []).append(target)
+        beside.setdefault(target, []).append(source)
+    found, turn = [start], 0
+    known = {start}
+    while turn < len(found) and len(found) < MOST_NODES:
+        more = [name for name in beside.get(found[turn], ()) if name not in known]
+        found += dict.fromkeys(more)
+        known.update(more)
+        turn += 1
+    return {*found[:MOST_NODES]}
 
 
 @lru_cache(_KEPT)
-def _draw_plain(nodes: Sequence[Node], edges: Sequence[tuple[str, str]], title: str) -> Markup:
-    drawing = draw_graph(Graph(nodes=nodes, edges=edges))
-    return Markup(page_element(drawing, prefix="columns", title=title))
+def _draw_columns(lineage: ColumnLineage, title: str) -> Markup:
+    return Markup(page_element(draw_column_lineage(lineage), prefix="columns", title=title))

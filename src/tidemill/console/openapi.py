@@ -33,9 +33,9 @@ def openapi_document() -> Mapping[str, Any]:
     schemas = RecordSchemas()
     paths: dict[str, dict[str, Any]] = {}
     for resource in (SHELL, *RESOURCES):
-        paths.setdefault(f"{API}{resource.path}", {})["get"] = _read(resource, schemas)
+        paths.setdefault(resource.api_path, {})["get"] = _read(resource, schemas)
     for action in ACTIONS:
-        paths.setdefault(f"{API}{action.path}", {})["post"] = _act(action, schemas)
+        paths.setdefault(action.api_path, {})["post"] = _act(action, schemas)
     return {
         "openapi": "3.1.0",
         "info": {

@@ -19,7 +19,8 @@ from tidemill.core.lazy_dataclass import dataclass
 
 API = "/api/v1"
 View: TypeAlias = Callable[..., Any]
-_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+# One with `:path` may have slashes in it.
+_PLACEHOLDER = re.compile(r"\{(\w+)(?::path)?\}")
 _FLAGS = {"true": True, "1": True, "on": True, "false": False, "0": False, "": False}
 # Longer texts are no names, reasons or corrections.
 _LONGEST = 100_000
@@ -53,6 +54,11 @@ class Resource:
     def parameters(self) -> Mapping[str, Parameter]:
         """The arguments of the view by name."""
         return read_parameters(self.view)
+
+    @property
+    def api_path(self) -> str:
+        """The path of the API, as its description has it."""
+        return API + self.path.replace(":path}", "}")
 
     @property
     def placeholders(self) -> tuple[str, ...]:

@@ -299,7 +299,7 @@ LINEAGE = (
     ),
     Resource(
         name="column-lineage",
-        path="/lineage/{stage}/{column}",
+        path="/lineage/{stage}/{column:path}",
         view=f"{_VIEWS}.lineage:show_column_lineage",
         template="column_lineage.html",
     ),

@@ -1,4 +1,4 @@
-"""Draw the scores of versions as documents of the API have them, where null stands for a number that isn't one."""
+"""Draw the scores of versions as documents of the API have them, in which NaN is null."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def score_charts(cards: Mapping[str, Card]) -> list[Chart]:
 
 
 def gain_chart(compared: Iterable[Compared], metric: str, version: str) -> Chart | None:
-    """Draw by how much a version is better in a metric: over all rows, then of each slice, the worst first."""
+    """Draw by how much a version is better in a metric: over all rows, then by slice, the worst first."""
     known = [each for each in compared if each["metric"] == metric and each["gain"] is not None]
     if not known:
         return None
@@ -50,7 +50,7 @@ def gain_chart(compared: Iterable[Compared], metric: str, version: str) -> Chart
     rows = [
         LabelledRow(
             label=each["slice"] or f"all rows ({each['stage']})",
-            values=[_measured(each["gain"], each["interval"])],
+            values=[_measured_value(each["gain"], each["interval"])],
             note=plural(each["rows"], "row"),
         )
         for each in (*overall, *slices)[:_MOST_ROWS]
@@ -143,10 +143,10 @@ def _slice_figures(card: Card, metric: str) -> Iterator[tuple[str, Measured]]:
     for part in card["slices"]:
         for each in part["metrics"]:
             if each["name"] == metric and each["value"] is not None:
-                yield part["value"], _measured(each["value"], each["interval"])
+                yield part["value"], _measured_value(each["value"], each["interval"])
 
 
-def _measured(value: float, interval: Mapping[str, Any] | None) -> Measured:
+def _measured_value(value: float, interval: Mapping[str, Any] | None) -> Measured:
     if interval is None or interval["low"] is None or interval["high"] is None:
         return Measured(value=value)
     return Measured(value=value, low=interval["low"], high=interval["high"])

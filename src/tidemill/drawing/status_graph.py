@@ -9,7 +9,7 @@ from tidemill.drawing.graph import edge_markup, numbered_edges
 from tidemill.drawing.graph_layout import ROUNDING, Network, Orientation, Point, lay_out_graph
 from tidemill.drawing.links import link
 from tidemill.drawing.status import GLYPH, DrawnStatus, glyph
-from tidemill.drawing.svg import LABEL_SIZE, SMALL_SIZE, Drawing, number, text, translate
+from tidemill.drawing.svg import BOLD, LABEL_SIZE, SMALL_SIZE, Drawing, number, text, translate
 from tidemill.drawing.text import plain_line, text_width
 
 _LEAST, _WIDEST = 120.0, 270.0
@@ -116,8 +116,7 @@ def _node_size(nodes: Sequence[StatusNode]) -> Point:
         (content, size)
         for node in nodes
         for content, size in (
-            # It is bold.
-            (node.heading, LABEL_SIZE * 1.05),
+            (node.heading, BOLD * LABEL_SIZE),
             (node.state, SMALL_SIZE),
             (_figures(node), SMALL_SIZE),
         )

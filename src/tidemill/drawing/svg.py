@@ -10,6 +10,8 @@ from tidemill.core.lazy_dataclass import dataclass
 from tidemill.drawing.text import escaped, plain_line, shortened, text_width
 
 LABEL_SIZE, SMALL_SIZE, TITLE_SIZE, SUBTITLE_SIZE = 13.0, 11.0, 15.0, 12.0
+# How much wider bold text is.
+BOLD = 1.15
 _GUTTER, _WIDEST_CAPTION = 28.0, 400.0
 _TITLE_HEIGHT, _SUBTITLE_HEIGHT = 26.0, 22.0
 

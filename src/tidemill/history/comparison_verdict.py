@@ -11,7 +11,7 @@ from tidemill.ledger.model_version import MetricComparison, VersionComparison
 
 
 class Better(StrEnum):
-    """The answer: `mixed` has metrics of both kinds, `open` differences that could be noise or aren't known."""
+    """The answer: `mixed` has metrics of both kinds, `open` differences that could be noise."""
 
     OTHER = "better"
     ONE = "worse"
@@ -81,7 +81,8 @@ def _slice_lines(metrics: Iterable[MetricComparison]) -> Iterator[str]:
     better = sum(change_of(each) is Better.OTHER for each in slices)
     worse = [each for each in slices if change_of(each) is Better.ONE]
     yield (
-        f"of {plural(len(slices), 'figure')} of slices {better} got better and {len(worse)} worse beyond noise"
+        f"of {plural(len(slices), 'figure')} of slices {better} got better and {len(worse)} worse "
+        "beyond noise"
     )
     for each in sorted(worse, key=lambda each: each.gain)[:3]:
         yield f"worse in {each.slice}: {each.metric} {each.one:.4g} -> {each.other:.4g}"

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,11 +99,17 @@ def compile_rules(spec: ContractSpec) -> list[Fault]:
 
 def this_platform() -> Platform:
     return Platform(
-        engine=importlib.metadata.version("polars"),
+        engine=version_of("polars"),
         python=sys.version.split()[0],
         machine=f"{platform.machine()} {sys.platform}",
-        tidemill=importlib.metadata.version("tidemill"),
+        tidemill=version_of("tidemill"),
     )
+
+
+@cache
+def version_of(package: str) -> str:
+    """Return the version of a package, read once: that takes milliseconds, and each plan needs two."""
+    return importlib.metadata.version(package)
 
 
 def open_shared_ledger(settings: Settings, redactor: Redactor) -> Ledger:

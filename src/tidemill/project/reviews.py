@@ -122,9 +122,9 @@ class Reviews:
         return tuple(found.values())
 
     def page(self, before: int = 0, limit: int = 50) -> tuple[tuple[ReviewState, ...], int]:
-        """The reviews that were opened last before an event (0: before now), and the `before` of the next page.
+        """The reviews that were opened before an event (0: now), newest first, and the next `before`.
 
-        Newest first; the next page is 0 if there are no more.
+        That is 0 if there are no more.
         """
         space = self._workspace
         space.require(Permission.READ)

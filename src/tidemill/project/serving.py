@@ -213,7 +213,7 @@ class Serving:
     def try_row(
         self, endpoint: str, row: Mapping[str, object], *, version: str = ""
     ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        """Answer one row as `predict` does; return the document of the reply, and the features looked up for it."""
+        """Answer one row as `predict` does; return the document of the reply, and the row's features."""
         source, chosen, artifact = self._version(endpoint, version)
         payload = json.dumps([row], default=str).encode()
         answer = explained_answer(source, chosen, artifact, payload)

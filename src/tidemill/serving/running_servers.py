@@ -62,11 +62,17 @@ def observed_endpoints(
     found = []
     for endpoint in recorded:
         said = None if judge is None else judge.endpoints.get(endpoint.name)
-        known = endpoint if said is None else replace(said, judged=True)
+        known = endpoint if said is None else _judged_status(said, endpoint)
         found.append(_with_problems(known, [each for each in servers if each is not judge]))
     return ObservedEndpoints(
         endpoints=tuple(found), servers=tuple(servers), problems=tuple(problems)
     )
+
+
+def _judged_status(said: EndpointStatus, recorded: EndpointStatus) -> EndpointStatus:
+    """What the server that judges says; it reads a little later that a person held or resumed a rollout."""
+    is_same = said.candidate == recorded.candidate
+    return replace(said, judged=True, held=recorded.held if is_same else said.held)
 
 
 def _with_problems(known: EndpointStatus, others: Iterable[ServerStatus]) -> EndpointStatus:

@@ -8,7 +8,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import pytest
@@ -18,10 +18,17 @@ from tidemill.steps.io.training_platform import hardware, loaded_packages
 
 
 def test_loaded_packages_have_their_versions() -> None:
+    importlib.import_module("polars")
     found = loaded_packages()
     assert found["python"] == platform.python_version()
     assert found["polars"] == version("polars")
     assert "pip" not in found or "pip" in __import__("sys").modules
+
+
+@pytest.mark.usefixtures("fresh")
+def test_modules_belong_to_the_packages_that_the_standard_library_finds() -> None:
+    modules = {name: set(known) for name, known in packages_distributions().items()}
+    assert {name: training_platform._names(name) for name in modules} == modules
 
 
 def test_the_machine_is_described() -> None:
@@ -48,7 +55,7 @@ def test_a_machine_without_proc_and_one_with_a_gpu(
 
 
 def test_a_package_that_was_uninstalled_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_platform, "_distributions", lambda: {"os": ["gone-by-now"]})
+    monkeypatch.setattr(training_platform, "_names", lambda _: {"gone-by-now"})
     monkeypatch.setattr(training_platform, "_editable_folders", dict)
     assert list(loaded_packages()) == ["python"]
 
@@ -63,7 +70,11 @@ def install(folder: Path, name: str, url: str, *lines: str) -> None:
 
 @pytest.fixture
 def fresh() -> Iterator[None]:
-    caches = (training_platform._distributions, training_platform._editable_folders)
+    caches = (
+        training_platform._names,
+        training_platform._distributions,
+        training_platform._editable_folders,
+    )
     for each in caches:
         each.cache_clear()
     yield

@@ -14,6 +14,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from tidemill.adapters.codec.events import decode
@@ -352,6 +353,7 @@ def _written_by(connection: sqlite3.Connection, version: int) -> str:
     return "a newer Tidemill"
 
 
+@cache
 def _tidemill_version() -> str:
     """Tidemill's version; the lookup takes 10 ms, so only migrations and errors use it."""
     from importlib.metadata import version

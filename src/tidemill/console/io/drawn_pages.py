@@ -19,6 +19,7 @@ from tidemill.console.drawn_graphs import column_svg, workflow_svg
 from tidemill.console.io.assets import static_url
 from tidemill.console.number_charts import number_chart
 from tidemill.console.partition_calendar import picture_of_days
+from tidemill.console.run_timeline import run_timeline
 from tidemill.console.score_drawings import gain_chart, moved_chart, score_charts
 from tidemill.core.counts import money_text, plural
 from tidemill.core.figures import age, approximate_seconds, count, seconds, size
@@ -74,6 +75,7 @@ def open_templates() -> Environment:
         "gain_chart": gain_chart,
         "moved_chart": moved_chart,
         "workflow_svg": workflow_svg,
+        "run_timeline": run_timeline,
         "column_svg": column_svg,
         "number_chart": number_chart,
     }

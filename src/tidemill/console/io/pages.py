@@ -38,7 +38,7 @@ from tidemill.core.lazy_dataclass import dataclass
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 JSON = "application/json"
 # The fields of forms that are no arguments.
-_FORM_KEY, _VERSION = "form_key", "version"
+_FORM_KEY, _SEEN = "form_key", "seen_tag"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,7 @@ class Pages:
                 return await self.refusal(
                     request, session, 403, "this form is of an earlier session: open the page again"
                 )
-            version = given.pop(_VERSION, "")
+            version = given.pop(_SEEN, "")
             answer = await self._act(
                 action, request, PageCaller(token=session.token, session=session), given, version
             )
@@ -251,7 +251,7 @@ class Pages:
         back: str = "",
         written: str = "",
     ) -> Response:
-        """A page that says why a request isn't answered, with a link `back` and the reason that was `written`."""
+        """Say why a request isn't answered, with a link `back`, and the reason that was `written`."""
         shell = await self._shell(request, session) if session is not None else None
         body = self._draw(
             "refusal.html", request, session, shell,
@@ -296,10 +296,16 @@ class Pages:
             "query": request.query_params,
             "shell": shell,
             "form_key": session.form_key if session is not None else "",
-            "notice": self._console.sessions.take_notice(session.id) if session is not None else "",
+            "notice": self._notice(request, session),
             **values,
         }
         return self._templates.get_template(template).render(context).encode()
+
+    def _notice(self, request: Request, session: Session | None) -> str:
+        """What was done before this page; a part that is only fetched again has no place for it."""
+        if session is None or "hx-request" in request.headers:
+            return ""
+        return self._console.sessions.take_notice(session.id)
 
     def _to_login(self, request: Request) -> Response:
         then = request.url.path + (f"?{request.url.query}" if request.url.query else "")

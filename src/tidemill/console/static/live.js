@@ -33,7 +33,8 @@ async function refresh() {
   shownAt = performance.now();
   try {
     const htmx = /** @type {{ htmx: Htmx }} */ (/** @type {unknown} */ (window)).htmx;
-    const options = { target: "#main", select: "#main", swap: "outerMorph" };
+    // The notice above the content stays until the next page.
+    const options = { target: "#content", select: "#content", swap: "outerMorph" };
     await htmx.ajax("GET", location.pathname + location.search, options);
     showTimes(document.body);
     document.dispatchEvent(new CustomEvent("tidemill:refreshed"));

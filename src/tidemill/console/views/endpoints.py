@@ -25,7 +25,7 @@ _MOST = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServedVersion:
+class ServerAnswer:
     """The version with which a running server, by its first process, answers at an endpoint; "" if none."""
 
     process: int
@@ -57,7 +57,7 @@ class EndpointLine:
     doing: str
     next_step: str
     evidence: tuple[EvidenceLine, ...]
-    servers: tuple[ServedVersion, ...]
+    servers: tuple[ServerAnswer, ...]
     figures: EndpointFigures | None
 
 
@@ -80,7 +80,7 @@ class EndpointsView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutState:
+class RolloutNow:
     """Which version a rollout brings to an endpoint ("" without one), and whether a person holds it."""
 
     endpoint: str
@@ -98,14 +98,14 @@ class StepLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointView:
+class ServedEndpointView:
     """An endpoint, the `rollout` as it is recorded, and its steps, newest first.
 
     `next` is the `before` of the next page of steps; 0 if there are no more.
     """
 
     endpoint: EndpointLine
-    rollout: RolloutState
+    rollout: RolloutNow
     features: str
     is_rolled_out: bool
     steps: tuple[StepLine, ...]
@@ -122,7 +122,7 @@ class SteeredView:
 
 
 def list_endpoints(project: Project) -> EndpointsView:
-    """List the endpoints: the version that answers by server, the rollout of another one, traffic and latency.
+    """List the endpoints: what answers by server, the rollout of another version, traffic and latency.
 
     Running servers on this machine are asked for the evidence up to now. Without one it is that of the last
     recorded step.
@@ -141,7 +141,7 @@ def list_endpoints(project: Project) -> EndpointsView:
 
 def show_endpoint(
     project: Project, endpoint: str, before: int = 0, limit: int = 50
-) -> EndpointView:
+) -> ServedEndpointView:
     """Show an endpoint: what answers, the evidence about its candidate, and the steps of all rollouts.
 
     `before` is the `next` of the page of steps before; `limit` is at most 200.
@@ -154,7 +154,7 @@ def show_endpoint(
     [declared] = (each for each in project.flow.endpoints if each.name == endpoint)
     end = min(before, len(steps)) if before > 0 else len(steps)
     start = max(end - min(max(limit, 1), _MOST), 0)
-    return EndpointView(
+    return ServedEndpointView(
         endpoint=line,
         rollout=show_rollout(project, endpoint),
         features=declared.features,
@@ -165,14 +165,14 @@ def show_endpoint(
     )
 
 
-def show_rollout(project: Project, endpoint: str) -> RolloutState:
+def show_rollout(project: Project, endpoint: str) -> RolloutNow:
     """Show which version a rollout brings to an endpoint; the entity tag of this guards steering it."""
     project.workspace.require(Permission.READ)
     statuses = {each.name: each for each in project.rollouts.statuses()}
     if endpoint not in statuses:
         raise UsageError(f"there is no endpoint {endpoint!r} ({did_you_mean(endpoint, statuses)})")
     found = statuses[endpoint]
-    return RolloutState(endpoint=endpoint, candidate=found.candidate, held=found.held)
+    return RolloutNow(endpoint=endpoint, candidate=found.candidate, held=found.held)
 
 
 def hold_rollout(project: Project, endpoint: str, reason: str, note: str = "") -> SteeredView:
@@ -180,15 +180,15 @@ def hold_rollout(project: Project, endpoint: str, reason: str, note: str = "") -
 
     It is still rolled back if it is worse.
     """
-    return _steered(endpoint, project.rollouts.hold(endpoint, reason=reason, note=note))
+    return _steered_view(endpoint, project.rollouts.hold(endpoint, reason=reason, note=note))
 
 
 def resume_rollout(project: Project, endpoint: str, reason: str, note: str = "") -> SteeredView:
     """Let a rollout go on that was held, for a reason."""
-    return _steered(endpoint, project.rollouts.resume(endpoint, reason=reason, note=note))
+    return _steered_view(endpoint, project.rollouts.resume(endpoint, reason=reason, note=note))
 
 
-def _steered(endpoint: str, step: RolloutStep) -> SteeredView:
+def _steered_view(endpoint: str, step: RolloutStep) -> SteeredView:
     who = signature(step.actor, step.note)
     why = f": {step.reason}" if step.reason else ""
     told = f"{endpoint}: {step.candidate} {step_done(step)} by {who}, {moment(step.at)}{why}"
@@ -216,16 +216,16 @@ def _lines(project: Project, found: ObservedEndpoints) -> Iterator[EndpointLine]
                 EvidenceLine(gate=gate, value=status.evidence[gate], limit=limit)
                 for gate, limit in limits.items()
             ),
-            servers=tuple(_served(status.name, found.servers)),
+            servers=tuple(_served_versions(status.name, found.servers)),
             figures=figures.get(status.name),
         )
 
 
-def _served(endpoint: str, servers: Iterable[ServerStatus]) -> Iterator[ServedVersion]:
+def _served_versions(endpoint: str, servers: Iterable[ServerStatus]) -> Iterator[ServerAnswer]:
     for server in servers:
         said = server.endpoints.get(endpoint)
         if said is not None:
-            yield ServedVersion(
+            yield ServerAnswer(
                 process=server.process,
                 version=said.version,
                 judges=server.judges,

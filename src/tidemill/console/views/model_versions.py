@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tidemill.console.views.models import LiveVersion, show_live
+from tidemill.console.views.models import LiveNow, show_live
 from tidemill.console.views.score_cards import ScoreCard, score_cards
 from tidemill.console.views.version_lines import (
     GateLine,
@@ -25,7 +25,7 @@ from tidemill.project.removals import removal_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedInput:
-    """What a version was trained on of a stage: its partitions as ranges, its contract, the columns it read."""
+    """What a version was trained on of a stage: partitions as ranges, its contract, the columns read."""
 
     stage: str
     partitions: str
@@ -79,7 +79,7 @@ class ModelVersionView:
     periods: tuple[LivePeriod, ...]
     obstacle: str
     card: str
-    live: LiveVersion
+    live: LiveNow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ class ModelBomView:
 
 
 def show_version(project: Project, model: str, version: str) -> ModelVersionView:
-    """Show a version of a model: its card, scores with intervals, the gates with the values they saw, provenance.
+    """Show a version of a model: its card, scores with intervals, gates with what they saw, provenance.
 
     `version` is a unique prefix of an id, or live or newest.
     """
@@ -131,7 +131,7 @@ def show_version(project: Project, model: str, version: str) -> ModelVersionView
 
 
 def show_bom(project: Project, model: str, version: str) -> ModelBomView:
-    """Show the bill of materials of a version of a model: its data with digests, and the packages of its training."""
+    """Show the bill of materials of a version: its data with digests, and the packages of its training."""
     project.workspace.require(Permission.READ)
     registered = project.models[model]
     found = registered.version(version)
@@ -164,10 +164,9 @@ def _decisions(found: ModelVersion) -> Iterator[DecisionLine]:
 
 def _obstacle(project: Project, found: ModelVersion) -> str:
     """Why a version can't be made live; who may do so, and whether its inputs fit, is checked when it is."""
-    stages = {stage.name: stage for stage in project.flow.stages}
-    if found.model not in stages:
+    if found.model not in project.flow.names:
         return f"{found.model} is no longer part of the workflow"
-    if stages[found.model].approval is None:
+    if project.flow[found.model].approval is None:
         return f"{found.model} has no gates, so that its newest version is always used"
     if found.state is VersionState.LIVE:
         return "it is live"

@@ -13,6 +13,7 @@ from tidemill.console.views.version_lines import (
 )
 from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
+from tidemill.governance.moved_text import moved_text
 from tidemill.governance.permissions import Permission
 from tidemill.governance.review_page import moment
 from tidemill.history.comparison_verdict import Better, change_of, comparison_verdict
@@ -23,7 +24,6 @@ from tidemill.ledger.model_version import (
     Moved,
 )
 from tidemill.ledger.review import Review
-from tidemill.models.moved_text import moved_text
 from tidemill.project.attest_hooks import attest_live
 from tidemill.project.project import Project
 from tidemill.workflow.stage import Kind
@@ -32,7 +32,7 @@ _MOST, _PERIODS = 100, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LiveVersion:
+class LiveNow:
     """What is live of a model now: the `version` ("" if none), since when, by whom, and why."""
 
     model: str
@@ -56,12 +56,14 @@ class EndpointTraffic:
 class ModelLine:
     """A model: what is live, the `newest` version, the open `review` of one, and its last training.
 
-    Without gates (`is_gated`) the newest version is always used. `gates` are the verdicts on the newest.
+    Without gates (`is_gated`) the newest version is always used. `gates` are the verdicts on the newest. One
+    that isn't declared any more has versions still.
     """
 
     name: str
+    is_declared: bool
     is_gated: bool
-    live: LiveVersion
+    live: LiveNow
     newest: VersionLine | None
     gates: tuple[GateLine, ...]
     review: str
@@ -86,8 +88,9 @@ class ModelView:
     """
 
     model: str
+    is_declared: bool
     is_gated: bool
-    live: LiveVersion
+    live: LiveNow
     versions: tuple[VersionLine, ...]
     next: str
     total: int
@@ -149,7 +152,7 @@ class MoveView:
 
 
 def list_models(project: Project) -> ModelsView:
-    """List every model: what is live since when, its newest version with the gates' verdicts, what waits, traffic."""
+    """List every model: what is live, the newest version with the gates' verdicts, what waits, traffic."""
     project.workspace.require(Permission.READ)
     requests = _traffic(project)
     waiting = waiting_reviews(project)
@@ -176,6 +179,7 @@ def show_model(project: Project, model: str, before: str = "", limit: int = 20) 
     review = waiting_reviews(project).get(model)
     return ModelView(
         model=model,
+        is_declared=model in project.flow.names,
         is_gated=_is_gated(project, model),
         live=live,
         versions=tuple(version_line(each, project.price) for each in shown),
@@ -192,7 +196,7 @@ def show_model(project: Project, model: str, before: str = "", limit: int = 20) 
     )
 
 
-def show_live(project: Project, model: str) -> LiveVersion:
+def show_live(project: Project, model: str) -> LiveNow:
     """Show what is live of a model; the entity tag of this guards moves of it."""
     project.workspace.require(Permission.READ)
     if model not in project.models:
@@ -200,8 +204,8 @@ def show_live(project: Project, model: str) -> LiveVersion:
         raise UsageError(f"there is no model {model!r}")
     found = project.state().live.get(model)
     if found is None:
-        return LiveVersion(model=model)
-    return LiveVersion(
+        return LiveNow(model=model)
+    return LiveNow(
         model=model,
         version=found.artifact.id,
         since=found.at,
@@ -252,16 +256,16 @@ def deliver_version(
 ) -> MoveView:
     """Make an approved version of a model live, for a reason. The version that was live stays stored."""
     moved = project.models.moves.deliver(model, version, reason=reason, note=note)
-    return _moved(project, moved)
+    return _move_view(project, moved)
 
 
 def roll_back(project: Project, model: str, reason: str, to: str = "", note: str = "") -> MoveView:
     """Make the version live again that was live before, or the version `to`, for a reason."""
     moved = project.models.moves.rollback(model, to=to or None, reason=reason, note=note)
-    return _moved(project, moved)
+    return _move_view(project, moved)
 
 
-def _moved(project: Project, moved: Moved) -> MoveView:
+def _move_view(project: Project, moved: Moved) -> MoveView:
     notes = attest_live(project.workspace, moved.model)
     return MoveView(
         told="\n".join((moved_text(moved, moment(moved.at)), *notes)), moved=moved, notes=notes
@@ -269,8 +273,7 @@ def _moved(project: Project, moved: Moved) -> MoveView:
 
 
 def _is_gated(project: Project, model: str) -> bool:
-    stages = {stage.name: stage for stage in project.flow.stages}
-    return model in stages and stages[model].approval is not None
+    return model in project.flow.names and project.flow[model].approval is not None
 
 
 def _model_line(
@@ -284,6 +287,7 @@ def _model_line(
     review = waiting.get(name)
     return ModelLine(
         name=name,
+        is_declared=name in project.flow.names,
         is_gated=_is_gated(project, name),
         live=show_live(project, name),
         newest=version_line(newest, project.price) if newest is not None else None,

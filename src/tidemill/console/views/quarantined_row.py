@@ -66,7 +66,9 @@ def show_quarantined_row(
     key = known.output.key if known.output is not None else ()
     broken |= {*key} if "key" in rules else set()
     shown = sorted(own, key=lambda name: (name not in broken, name not in key))[:_MOST]
-    texts = corrections.row_texts(found, shown)
+    # The types of a wide table aren't asked for cell by cell.
+    part = found.select(shown)
+    texts = corrections.row_texts(part, shown)
     return QuarantinedRowView(
         stage=stage,
         kind=known.kind,
@@ -78,11 +80,11 @@ def show_quarantined_row(
         cells=tuple(
             RowCell(
                 name=name,
-                type=str(found.schema[name]),
+                type=str(part.schema[name]),
                 text=texts[name],
                 terms=column_terms(contracted[name]) if name in contracted else "",
                 is_broken=name in broken,
-                is_editable=corrections.is_editable(found, name),
+                is_editable=corrections.is_editable(part, name),
             )
             for name in shown
         ),

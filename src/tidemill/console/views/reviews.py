@@ -75,7 +75,7 @@ class ReviewView:
 
     `sections` are what people were told when they were asked, `people` who may decide, `timeout` what happens
     if nobody does in time. `obstacles` say which choices whoever asks doesn't have, and why. Of a model there
-    are the `versions` with their scores as they are recorded now, and `comparisons` of them by metric and slice.
+    are the `versions` with their scores as they are recorded now, and `comparisons` by metric and slice.
     """
 
     review: ReviewLine
@@ -106,7 +106,8 @@ def list_reviews(
 ) -> ReviewsView:
     """List the open reviews, and with `which` = all also those that ended.
 
-    The open ones are all on the first page. `before` is the `next` of the page before; `limit` is at most 100.
+    The open ones are all on the first page. `before` is the `next` of the page before; `limit` is at most
+    100.
     """
     if which not in WHICH:
         raise UsageError(f"which = {which!r} is neither of {' and '.join(WHICH)}")
@@ -126,7 +127,7 @@ def list_reviews(
 
 
 def show_review(project: Project, review: str) -> ReviewView:
-    """Show all that is needed to decide: what changes and why now, what gets worse, who may decide, the evidence.
+    """Show all that is needed to decide: what changes, why now, what gets worse, who may decide, evidence.
 
     `review` is an id, or a unique prefix of one. The document changes with the review and with what is known
     about its versions, never by time alone: its entity tag says what somebody saw.
@@ -209,7 +210,7 @@ def _evidence(
     known = {version.id: version for version in project.models[review.name].versions}
     live, candidate = known.get(review.replaces), known.get(review.artifact)
     found = [
-        _scored(role, version)
+        _scored_version(role, version)
         for role, version in (("live", live), ("candidate", candidate))
         if version is not None
     ]
@@ -218,5 +219,5 @@ def _evidence(
     return tuple(found), compare_versions(live, candidate).metrics
 
 
-def _scored(role: str, version: ModelVersion) -> ScoredVersion:
+def _scored_version(role: str, version: ModelVersion) -> ScoredVersion:
     return ScoredVersion(role=role, version=version.id, scores=score_cards(version.evaluations))

@@ -1,4 +1,4 @@
-"""The scores of a model version, as pages show and draw them: figures with intervals, slices, days, curves."""
+"""The scores of a version as pages show and draw them: figures with intervals, slices, days, curves."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class ContractChanges:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ColumnReader:
+class ContractReader:
     """A stage that reads the table: which columns, or why it may read any."""
 
     stage: str
@@ -87,7 +87,7 @@ class ContractView:
     is_declared: bool
     contract: ContractCard | None
     versions: tuple[VersionRow, ...]
-    readers: tuple[ColumnReader, ...]
+    readers: tuple[ContractReader, ...]
     is_recorded: bool
     diffs: tuple[ContractChanges, ...]
 
@@ -116,7 +116,7 @@ def show_contract(project: Project, stage: str, first_column: int = 0) -> Contra
         contract=None if spec is None else contract_card(spec, consumers, first_column, _COLUMNS),
         versions=tuple(map(_version, contracts.history(stage).versions)) if has_table else (),
         readers=tuple(
-            ColumnReader(
+            ContractReader(
                 stage=each.stage,
                 columns=each.columns or (),
                 why=each.why if each.columns is None else "",

@@ -99,7 +99,6 @@ def _view(report: DriftReport, kind: Kind) -> DriftView:
 def _column(found: ColumnDrift, report: DriftReport) -> DriftedColumn:
     shares_of = import_module("tidemill.console.column_statistics").shares_of
     then, now = found.missing or (None, None)
-    dtype = report.now[found.name].dtype if found.exists else ""
     return DriftedColumn(
         name=found.name,
         evidence=found.evidence,
@@ -108,5 +107,5 @@ def _column(found: ColumnDrift, report: DriftReport) -> DriftedColumn:
         missing_now=now,
         ks=found.ks,
         psi=found.psi,
-        shares=shares_of(found.shares, dtype),
+        shares=shares_of(found.shares, report.now[found.name]) if found.exists else ValueShares(),
     )

@@ -56,7 +56,8 @@ def list_partitions(
     """List the published partitions of a stage, the last ones by their keys first.
 
     Only those whose key has the text `contains`, and lies from `since` to `until` (inclusive, also by a
-    prefix such as 2013-03), if these are given. `before` is the `next` of the page before, `limit` at most 100.
+    prefix such as 2013-03), if these are given. `before` is the `next` of the page before, and `limit` at
+    most 100.
     """
     space = project.workspace
     space.require(Permission.READ)

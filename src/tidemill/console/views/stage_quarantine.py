@@ -133,7 +133,8 @@ def show_quarantined(
     known = space.known_stage(stage)
     found = _one(project, stage, partition)
     grants, workflow = space.grants, space.declared.name
-    table, reasons = TableWindow(columns=(), rows=(), first_column=0, total_columns=0), ()
+    table = TableWindow(columns=(), rows=(), first_column=0, total_columns=0)
+    reasons: tuple[str, ...] = ()
     if found.rows:
         rows = project.quarantine.rows(stage, partition)
         table, reasons = _window(rows.head(_FIRST_ROWS), 0)

@@ -44,7 +44,7 @@ class RowField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowAnswer:
-    """The answer to a row: its `outputs`, the version, and the features that were looked up or computed for it."""
+    """The answer to a row: its `outputs`, the version, and the features that were computed for it."""
 
     version: str
     contract: str
@@ -72,7 +72,7 @@ class TriedRow:
 
 
 def show_row_form(project: Project, endpoint: str, version: str = "", seed: int = 0) -> TriedRow:
-    """Show the inputs of an endpoint, with a drawn row that its contract accepts; another `seed` draws another."""
+    """Show the inputs of an endpoint, with a row that its contract accepts; another `seed` draws another."""
     project.workspace.require(Permission.READ)
     try:
         drawn = project.serving.sample_requests(endpoint, 1, seed=seed).to_dicts()
@@ -85,8 +85,8 @@ def show_row_form(project: Project, endpoint: str, version: str = "", seed: int 
 def try_row(project: Project, endpoint: str, row: str, version: str = "") -> TriedRow:
     """Answer a row as the endpoint does, without a server, and say which features were looked up for it.
 
-    `row` is a JSON object with the inputs; texts of numbers and booleans are read as such. By default the live
-    version answers. Nothing is logged.
+    `row` is a JSON object with the inputs; texts of numbers and booleans are read as such. By default the
+    live version answers. Nothing is logged.
     """
     project.workspace.require(Permission.READ)
     given = _row_of(row)
@@ -123,7 +123,7 @@ def _form(
         endpoint=endpoint,
         model=model,
         version=version,
-        versions=_delivered(project, model),
+        versions=_delivered_versions(project, model),
         fields=tuple(_field(column, values.get(column.name, "")) for column in columns),
         seed=seed,
     )
@@ -147,7 +147,7 @@ def _model_of(project: Project, endpoint: str) -> str:
     return next(each.model for each in project.flow.endpoints if each.name == endpoint)
 
 
-def _delivered(project: Project, model: str) -> tuple[str, ...]:
+def _delivered_versions(project: Project, model: str) -> tuple[str, ...]:
     periods = reversed(project.models[model].history)
     return tuple(
         dict.fromkeys(each.version for each in periods if each.environment == project.environment)
@@ -179,7 +179,7 @@ def _choices(column: Column) -> tuple[str, ...]:
 
 
 def _value(value: Any, column: Column | None) -> Any:
-    """What a text of a form stands for; text that stands for nothing else stays, so that the answer says why."""
+    """What a text of a form stands for; other text stays as it is, so that the answer says why."""
     if column is None or not isinstance(value, str):
         return value
     kind = column.dtype.name
@@ -188,11 +188,11 @@ def _value(value: Any, column: Column | None) -> Any:
     if kind == "Boolean":
         return {"true": True, "false": False}.get(value.strip().lower(), value)
     if kind.startswith((*_NUMBERS, *_NESTED)):
-        return _parsed(value)
+        return _json_value(value)
     return value
 
 
-def _parsed(text: str) -> Any:
+def _json_value(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -28,7 +28,8 @@ class GateLine:
 class VersionLine:
     """A version of a model: its state, when and on how much it was trained, its newest figures, and its cost.
 
-    `gates` says how many gates passed, "" where none judged it. `removed` is when a sweep removed it, if one did.
+    `gates` says how many gates passed, "" where none judged it. `removed` is when a sweep removed it, if one
+    did.
     """
 
     version: str

@@ -12,7 +12,6 @@ from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import Attempted
 from tidemill.operations.ledger_metrics import LedgerMetrics
 from tidemill.operations.stage_figures import StageFigures
-from tidemill.operations.stage_groups import GroupedGraph, group_graph
 from tidemill.operations.stage_states import StageNode, StageState, Surroundings
 from tidemill.project.metrics import freshness_limits
 from tidemill.project.project import Project
@@ -67,7 +66,6 @@ class WorkflowView:
     left_out: int
     note: str
     names: tuple[str, ...]
-    drawing: GroupedGraph
 
 
 def show_workflow(
@@ -90,7 +88,6 @@ def show_workflow(
     graph = project.graph(chosen if around else None)
     figures = {each.performance.stage: each for each in project.metrics.report().stages}
     metrics, limits = project.metrics.read(), freshness_limits(project.workspace.declared)
-    files = {each.name: each.place.rpartition(":")[0] for each in project.flow.stages}
     stages = [
         _stage(node, figures.get(node.name), metrics, limits.get(node.name)) for node in graph.nodes
     ]
@@ -107,8 +104,7 @@ def show_workflow(
         counts={str(state): number for state, number in graph.counts().items()},
         left_out=graph.left_out,
         note=graph.note,
-        names=tuple(files),
-        drawing=group_graph(graph, files, group),
+        names=project.flow.names,
     )
 
 

@@ -194,9 +194,11 @@ def align_rows(
     to integers of a float column. ContractError if that would change a value.
     """
     columns, others = [], []
+    # Frames make the list of their columns anew each time.
+    given = {*rows.columns}
     for name, dtype in frame.schema.items():
         own = frame.get_column(name)
-        if name not in rows.columns:
+        if name not in given:
             columns.append(own)
             others.append(pl.Series(name, [None], dtype=dtype).new_from_index(0, rows.height))
             continue

@@ -130,7 +130,8 @@ def read_corrections(
     # Without a digest, a line is matched with its row by its key.
     keyed = ROW in rows.columns and (DIGEST not in rows.columns or DIGEST in bad.columns)
     rows = rows.drop(ROW, REASONS, *([] if DIGEST in bad.columns else [DIGEST]), strict=False)
-    unknown = [name for name in rows.columns if name not in bad.columns]
+    known = {*bad.columns}
+    unknown = [name for name in rows.columns if name not in known]
     if unknown:
         raise UsageError(
             f"the corrected rows have a column {unknown[0]!r}, which the quarantined rows don't have "

@@ -28,7 +28,7 @@ async def single_answer(
     """Answer named rows with a version of an endpoint; raises RequestError for what isn't accepted."""
     query = b"partial=true" if partial else b""
     body = RequestBody(payload, headers, query, is_infer=False)
-    async with _opened(source, endpoint, artifact) as version:
+    async with _open_version(source, endpoint, artifact) as version:
         request = body.decode(body.schema(version))
         answer, request = await version.answer(request, CpuWatch(), partial=partial)
         return body.reply(version, answer, request)
@@ -42,7 +42,7 @@ async def explained_answer(
     Raises as `single_answer` does.
     """
     body = RequestBody(payload, {}, b"", is_infer=False)
-    async with _opened(source, endpoint, artifact) as version:
+    async with _open_version(source, endpoint, artifact) as version:
         request = body.decode(body.schema(version))
         features = await version.compute_features(request)
         answer, request = await version.answer(request, CpuWatch(), partial=False)
@@ -50,7 +50,7 @@ async def explained_answer(
 
 
 @asynccontextmanager
-async def _opened(
+async def _open_version(
     source: VersionSource, endpoint: EndpointService, artifact: Artifact
 ) -> AsyncIterator[LoadedVersion]:
     prepared = await asyncio.to_thread(source.prepare, endpoint, artifact)

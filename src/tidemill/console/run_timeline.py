@@ -1,0 +1,41 @@
+"""Draw when the steps of a run ran, from the document of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from tidemill.core.partition import shown_key
+from tidemill.drawing.document import page_element
+from tidemill.drawing.status import DrawnStatus
+from tidemill.drawing.timeline import Timeline, TimelineBar, draw_timeline
+
+# What isn't here ended well.
+_STATUSES = {
+    "failed": DrawnStatus.FAILED,
+    "refused": DrawnStatus.FAILED,
+    "retried": DrawnStatus.STALE,
+    "skipped": DrawnStatus.NEVER,
+    "stopped": DrawnStatus.WAITING,
+}
+
+
+def run_timeline(document: Mapping[str, Any], log_url: Callable[..., str]) -> Markup:
+    """The attempts of a run in a lane a stage; each leads to its log."""
+    bars = [
+        TimelineBar(
+            lane=each["stage"],
+            label=shown_key(each["partition"]) or each["stage"],
+            start=each["begun"],
+            end=each["begun"] + each["wall_s"],
+            status=_STATUSES.get(each["outcome"], DrawnStatus.CURRENT),
+            detail=each["outcome"],
+            href=log_url(stage=each["stage"], partition=each["partition"]),
+        )
+        for each in document["timeline"]
+    ]
+    now = max((bar.end or bar.start for bar in bars), default=0.0)
+    drawing = draw_timeline(Timeline(bars=bars, now=now))
+    return Markup(page_element(drawing, prefix="timeline", title="When each step ran"))

@@ -1,0 +1,85 @@
+"""Scores are drawn from documents, where null stands for what isn't a number."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tidemill.console.score_drawings import gain_chart, moved_chart, score_charts
+from tidemill.core.json_values import to_json_values
+
+INTERVAL = {"value": 2.0, "low": 1.0, "high": None, "confidence": 0.95, "days": 3}
+
+
+def card(**changed: Any) -> dict[str, Any]:
+    metric = {"name": "mae", "value": 2.0, "best": "low", "interval": None, "threshold": ""}
+    return {
+        "rows": 40,
+        "metrics": [{**metric, "name": "odd", "value": None}, metric],
+        "by": "<script>",
+        "slices": [
+            {"value": "\u202enorth", "rows": 30, "metrics": [{**metric, "interval": INTERVAL}]},
+            {"value": "south", "rows": 10, "metrics": [{**metric, "value": None}]},
+        ],
+        "slice_count": 50,
+        "days": ["2026-01-01", "2026-01-02"],
+        "daily": {"mae": [1.0, None]},
+        "curves": {"calibration": {"predicted": [0.1, None], "actual": [0.2, 0.3]}, "lift": {"share": []}},
+        **changed,
+    }  # fmt: skip
+
+
+def test_a_version_is_drawn_by_day_by_slice_and_by_curve() -> None:
+    drawn = score_charts({"": card()})
+    assert [chart.title for chart in drawn] == ["mae by day", "mae by <script>", "Calibration"]
+    markup = "".join(chart.page_element("a") for chart in drawn)
+    assert "<script>" not in markup
+    assert "\u202e" not in markup
+    assert "nan" not in markup.lower()
+    assert drawn[1].notes == ("The 2 slices with the most rows, of 50.",)
+
+
+def test_two_versions_are_drawn_together_where_both_have_something() -> None:
+    drawn = score_charts({"candidate": card(), "live": card(curves={}, slice_count=2)})
+    assert [chart.title for chart in drawn] == ["mae by <script>", "Calibration"]
+
+
+def test_scores_without_a_figure_have_no_charts() -> None:
+    nothing = card(metrics=[], slices=[], days=[], daily={}, curves={})
+    assert score_charts({"": nothing}) == []
+
+
+def test_gains_are_drawn_worst_first_beside_those_over_all_rows() -> None:
+    def compared(slice: str, gain: float | None) -> dict[str, Any]:
+        return {
+            "metric": "mae",
+            "slice": slice,
+            "stage": "s",
+            "rows": 9,
+            "gain": gain,
+            "interval": None,
+        }
+
+    rows = [compared("", 1.0), compared("a=1", 2.0), compared("a=2", -1.0), compared("a=3", None)]
+    chart = gain_chart(rows, "mae", "v2")
+    assert chart is not None
+    assert chart.description == "Gain in mae: all rows +1; a=1 +2; a=2 -1"
+    assert "right of zero v2 is better" in chart.subtitle
+    assert gain_chart(rows, "rmse", "v2") is None
+    many = [compared(f"a={n}", float(n)) for n in range(30)]
+    drawn = gain_chart(many, "mae", "v2")
+    assert drawn is not None
+    assert drawn.notes == ("10 slices with a greater gain not drawn.",)
+
+
+def test_rows_that_move_are_drawn_where_predictions_are_numbers() -> None:
+    headers = ["day", "a long name of a column", ">live", ">candidate", ">moved by"]
+    rows = [["2026-01-01", "x" * 40, "1.5", "2", "0.5"]]
+    chart = moved_chart(headers, rows)
+    assert chart is not None
+    assert "1.5 to 2" in chart.description
+    assert moved_chart(headers, [["2026-01-01", "x", "late", "on time", "another class"]]) is None
+    assert moved_chart(headers, [["d", "x", "inf", "2", "inf"]]) is None
+    assert moved_chart(headers, []) is None
+    assert moved_chart(["day"], [["d"]]) is None
+    json.dumps(to_json_values(chart))
