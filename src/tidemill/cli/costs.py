@@ -18,7 +18,13 @@ from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.core.errors import UsageError
 from tidemill.core.printable import printable
 from tidemill.core.text_table import drop_empty_columns, text_table
-from tidemill.costs.cost_wording import COST_HEADERS, NOTHING, cost_cells, cost_notes, days_text
+from tidemill.project.costs import (
+    COST_HEADERS,
+    NOTHING,
+    cost_cells,
+    cost_notes,
+    days_text,
+)
 
 if TYPE_CHECKING:
     from tidemill.project.costs import CostReport, CostRow, DatedLine

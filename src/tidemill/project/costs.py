@@ -7,6 +7,11 @@ from pathlib import Path
 
 from tidemill.core.fingerprint import fingerprint
 from tidemill.costs.cost_line import CostLine as CostLine
+from tidemill.costs.cost_wording import COST_HEADERS as COST_HEADERS
+from tidemill.costs.cost_wording import NOTHING as NOTHING
+from tidemill.costs.cost_wording import cost_cells as cost_cells
+from tidemill.costs.cost_wording import cost_notes as cost_notes
+from tidemill.costs.cost_wording import days_text as days_text
 from tidemill.costs.day_range import DayRange, parse_days
 from tidemill.costs.estimate_errors import EstimateErrors, estimate_errors
 from tidemill.costs.io.sums_reader import CostReader
