@@ -175,6 +175,13 @@ SETTING_ACTIONS = (
         then="/settings/schedules",
     ),
     PageAction(
+        name="create-environment",
+        path="/environments",
+        view=f"{_VIEWS}.environments:create_environment",
+        then="/environments/{environment}",
+        needs_workflow=False,
+    ),
+    PageAction(
         name="drop-expired",
         path="/environments/drop-expired",
         view=f"{_VIEWS}.environments:drop_expired",

@@ -23,4 +23,6 @@ def link(markup: str, href: str, *, label: str, css: str = "", name: str = "") -
     title = f"<title>{escaped(label)}</title>"
     if not href:
         return f"<g{classes}{data}>{title}{markup}</g>"
-    return f'<a{classes} href="{escaped(href)}" aria-label="{escaped(label)}"{data}>{title}{markup}</a>'
+    # What can be read is the name of a link, and its title says the rest.
+    named = "" if "<text" in markup else f' aria-label="{escaped(label)}"'
+    return f'<a{classes} href="{escaped(href)}"{named}{data}>{title}{markup}</a>'

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from tidemill.core.lazy_dataclass import dataclass
+from tidemill.ledger.retention_events import SweepConfirmed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,14 @@ class SweepReport:
         """How many bytes went."""
         stages = sum(each.bytes for each in self.stages)
         return stages + self.orphan_bytes + sum(self.files.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastSweep:
+    """What the last sweep did, and when it ended (Unix seconds)."""
+
+    at: float
+    done: SweepConfirmed
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ from tidemill.ledger.workflow_scope import split_name
 from tidemill.operations.io.sweeper import Sweeper, SweepTools
 from tidemill.operations.retention import Pin, RetentionFacts, RetentionPolicy, undeclared_since
 from tidemill.operations.shared_retention import SETTLING, RecordedSettings, SharedRetention
-from tidemill.operations.swept import SweepReport
+from tidemill.operations.swept import LastSweep, SweepReport
 from tidemill.ports.ledger import Ledger, State
 from tidemill.project.composition import run_id
 from tidemill.project.removals import removal_text
@@ -63,14 +63,6 @@ class Keeper:
     what: str
     kept_by: str
     since: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastSweep:
-    """What the last sweep did, and when it ended (Unix seconds)."""
-
-    at: float
-    done: SweepConfirmed
 
 
 class Retention:

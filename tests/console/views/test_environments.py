@@ -58,3 +58,18 @@ def test_an_environment_is_dropped_if_its_name_is_repeated(guest: Visitor) -> No
     assert (refused.status, "can't be dropped" in refused.words) == (400, True)
     status, found = guest.post("/environments/drop-expired", {})
     assert (status, found["told"]) == (200, "No environment has expired.")
+
+
+def test_an_environment_begins_as_a_branch(guest: Visitor) -> None:
+    page = guest.page("/environments")
+    fields = {"name": "dev", "parent": "prod", "ttl": "7d", "sample": "0.5", "profile": ""}
+    page = guest.send(page, "/environments", fields)
+    assert page.url.endswith("/environments/dev")
+    assert "dev is a new branch of prod." in page.words
+    dev = guest.api("/environments")["environments"][-1]
+    assert (dev["name"], dev["sample"], dev["has_expired"]) == ("dev", 0.5, False)
+    assert guest.send(page, "/environments", fields).status == 409
+    half = {**fields, "name": "other", "sample": "half"}
+    assert guest.send(page, "/environments", half).status == 400
+    status, empty = guest.post("/environments", {"name": "empty", "parent": ""})
+    assert (status, empty["told"]) == (200, "empty is new and empty.")

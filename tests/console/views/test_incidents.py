@@ -144,3 +144,9 @@ def test_hostile_text_stays_text(guest: Visitor, project: Project) -> None:
     project.incidents.silence(reason=HOSTILE, ttl="1h")
     for path in ("/incidents", f"/incidents/{made.id}", "/silences"):
         require_harmless(guest.page(path).text)
+
+
+@pytest.mark.parametrize("path", ["/incidents", "/silences", "/incidents/i1"])
+def test_an_environment_that_does_not_exist_has_none(guest: Visitor, path: str) -> None:
+    page = guest.page(f"{path}?env=nope", status=400)
+    assert "there is no" in page.words

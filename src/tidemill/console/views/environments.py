@@ -34,9 +34,11 @@ class EnvironmentLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentsView:
-    """All environments, production first."""
+    """All environments, production first, and the run `profiles` that a new one may have."""
 
     environments: tuple[EnvironmentLine, ...]
+    profiles: tuple[str, ...]
+    creating: ActionRight
     right: ActionRight
 
 
@@ -71,6 +73,15 @@ class EnvironmentView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedEnvironment:
+    """An environment that was created; `told` says so."""
+
+    environment: str
+    expires: float | None
+    told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DroppedEnvironments:
     """The environments that were dropped; `told` says so."""
 
@@ -83,6 +94,8 @@ def list_environments(project: Project) -> EnvironmentsView:
     now = project.tools.clock()
     return EnvironmentsView(
         environments=tuple(_line(each, now) for each in project.environments.list()),
+        profiles=tuple(project.settings.profiles),
+        creating=action_right(project, Permission.CREATE_ENVIRONMENT),
         right=action_right(project, Permission.DROP_ENVIRONMENT),
     )
 
@@ -106,6 +119,39 @@ def show_environment(
         stages=tuple(map(_diff, found)),
         right=action_right(project, Permission.DROP_ENVIRONMENT),
     )
+
+
+def create_environment(
+    project: Project,
+    name: str,
+    parent: str = PRODUCTION,
+    ttl: str = "",
+    sample: str = "",
+    profile: str = "",
+) -> CreatedEnvironment:
+    """Create an environment as a branch of another one, or an empty one if `parent` is ""; nothing is copied.
+
+    It expires after `ttl`, such as 14d. Its runs read the share `sample` of the rows, such as 0.05, and use a
+    run `profile` of the settings. Without these they do as those of the parent.
+    """
+    made = project.environments.create(
+        name,
+        parent=parent,
+        ttl=ttl or None,
+        sample=_share(sample) if sample else None,
+        profile=profile or None,
+    )
+    what = f"a new branch of {made.parent}" if made.parent else "new and empty"
+    return CreatedEnvironment(
+        environment=made.name, expires=made.expires, told=f"{made.name} is {what}."
+    )
+
+
+def _share(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"sample = {text!r} is not a share of the rows, such as 0.05") from None
 
 
 def drop_environment(project: Project, environment: str, confirm: str) -> DroppedEnvironments:

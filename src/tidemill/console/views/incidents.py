@@ -148,6 +148,7 @@ def list_incidents(
     Only those of a `severity`, a `stage`, and with `state` those that are `open` or `closed`. `after` is the
     `next` of the page before; `limit` is at most 200.
     """
+    project.environments.require(project.environment)
     service = project.incidents
     every = service.every()
     _require_known("severity", severity, _SEVERITIES)
@@ -216,6 +217,7 @@ def list_silences(project: Project, after: str = "", limit: int = 50) -> Silence
 
     `after` is the `next` of the page before; `limit` is at most 200.
     """
+    project.environments.require(project.environment)
     service = project.incidents
     every = service.silences()[::-1]
     ids = [each.silence.id for each in every]

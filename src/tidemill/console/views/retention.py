@@ -7,9 +7,8 @@ from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Permission
 from tidemill.operations.retention import Pin
 from tidemill.operations.retention_wording import SWEEP_HEADERS, kept_lines, sweep_lines, sweep_rows
-from tidemill.operations.swept import SweepReport
+from tidemill.operations.swept import LastSweep, SweepReport
 from tidemill.project.project import Project
-from tidemill.project.retention import LastSweep
 
 _MOST_PINS = 200
 
