@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 import pytest
 
 from tests.support.svg import SVG, checked_element
@@ -33,3 +35,11 @@ def test_what_leads_nowhere_is_a_group_with_a_title() -> None:
 def test_links_lead_to_pages_only(href: str) -> None:
     with pytest.raises(ValueError, match="can't link"):
         link("", href, label="a")
+
+
+def test_text_that_is_read_is_the_name_itself() -> None:
+    found = ElementTree.fromstring(
+        link("<text>sales</text>", "/sales", label="sales, up to date", is_read=True)
+    )
+    assert found.get("aria-label") is None
+    assert [found.findtext("title"), found.findtext("text")] == ["sales, up to date", "sales"]

@@ -9,9 +9,12 @@ from tidemill.drawing.text import escaped
 _SCHEME = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9+.-]*):")
 
 
-def link(markup: str, href: str, *, label: str, css: str = "", name: str = "") -> str:
+def link(
+    markup: str, href: str, *, label: str, css: str = "", name: str = "", is_read: bool = False
+) -> str:
     """Markup as a link that is called `label`; without `href`, as a group that is called so.
 
+    Where the text in the markup `is_read`, that is the name of the link, and the label its description.
     `name` becomes `data-name`, by which scripts of a page find the part. Raises ValueError when the link
     leads to anything but a page.
     """
@@ -23,6 +26,5 @@ def link(markup: str, href: str, *, label: str, css: str = "", name: str = "") -
     title = f"<title>{escaped(label)}</title>"
     if not href:
         return f"<g{classes}{data}>{title}{markup}</g>"
-    # What can be read is the name of a link, and its title says the rest.
-    named = "" if "<text" in markup else f' aria-label="{escaped(label)}"'
+    named = "" if is_read else f' aria-label="{escaped(label)}"'
     return f'<a{classes} href="{escaped(href)}"{named}{data}>{title}{markup}</a>'

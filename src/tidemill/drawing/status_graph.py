@@ -158,4 +158,5 @@ def _card(node: StatusNode, emphasis: str, corner: Point, size: Point) -> str:
         label=node.accessible_name,
         css=" ".join(part for part in ("node", node.status.css, emphasis) if part),
         name=node.name,
+        is_read=True,
     )
