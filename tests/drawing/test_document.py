@@ -2,8 +2,20 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.support.svg import SVG, checked, checked_element
+from tidemill.drawing.axes import Axis
+from tidemill.drawing.bars import draw_bars
 from tidemill.drawing.document import document, page_element
+from tidemill.drawing.dots import draw_dots
+from tidemill.drawing.histogram import Bins
+from tidemill.drawing.layer import PanelLayer
+from tidemill.drawing.line import Line, ReferenceLine
+from tidemill.drawing.panel import draw_panel
+from tidemill.drawing.rows import LabelledRow, Measured, RowChart
+from tidemill.drawing.scatter import Scatter
+from tidemill.drawing.style_sheet import SCOPE, page_css
 from tidemill.drawing.svg import Drawing
 
 DRAWING = Drawing(width=200, height=50, markup='<path class="edge" d="M0 0H9"/>')
@@ -46,3 +58,33 @@ def test_an_element_with_links_is_no_image_for_screen_readers() -> None:
 def test_the_same_drawing_gives_the_same_bytes() -> None:
     made = [page_element(DRAWING, prefix="a", title="t") for _ in range(2)]
     assert made[0] == made[1]
+
+
+def panel(*layers: PanelLayer) -> Drawing:
+    return draw_panel(layers, x=Axis(), y=Axis())
+
+
+ROWS = RowChart(rows=[LabelledRow(label="a", values=[Measured(value=1, low=0, high=2)])])
+
+
+@pytest.mark.parametrize(
+    "drawing",
+    [
+        panel(Line(x=[1, 2], y=[3, 4], low=[2, 3], high=[4, 5])),
+        panel(
+            Line(x=[1, 2], y=[3, 4], name="a"), ReferenceLine(start=(1, 3), end=(2, 4), name="b")
+        ),
+        panel(Bins(edges=[0, 1], heights=[2])),
+        panel(Bins(edges=[0, 1], heights=[2], outline=True)),
+        panel(Scatter(x=[1], y=[2], low=[1], high=[3])),
+        panel(Scatter(x=[*range(3_000)], y=[*range(3_000)])),
+        panel(),
+        draw_bars(ROWS),
+        draw_dots(ROWS),
+    ],
+    ids=["band", "lines", "bins", "outline", "scatter", "cells", "empty", "bars", "dots"],
+)
+def test_charts_need_only_classes_of_the_style_sheet(drawing: Drawing) -> None:
+    root = checked_element(page_element(drawing, prefix="c", title="t"))
+    used = {name for each in root.iter() for name in str(each.get("class") or "").split()}
+    assert used <= {SCOPE, *re.findall(r"\.([a-z][a-z0-9-]*)", page_css())}

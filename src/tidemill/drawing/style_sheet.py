@@ -57,11 +57,27 @@ _CHARTS = {
     ".hollow": "fill:var(--paper);stroke:currentColor;stroke-width:1.75",
     ".fill": "fill:currentColor;fill-opacity:.45",
     ".cell": "fill:currentColor",
+    ".bar": "stroke:currentColor;stroke-width:1;fill:none;fill:var(--tint)",
+    ".solid": "fill:currentColor",
+    ".dashed-bar": "stroke-dasharray:3 2;fill:var(--paper)",
+    ".day": "fill:none;stroke:var(--frame)",
+    **{f".day.heat-{n}": f"fill:var(--heat-{n});stroke:none" for n in range(6)},
+    ".day.state": "fill:none;fill:var(--tint);stroke:currentColor",
+    "a:focus-visible .day": "stroke:var(--focus);stroke-width:3",
+    ".segment": "stroke:currentColor;stroke-width:1",
+    "a:hover .label,a:hover .name,a:focus-visible .label,a:focus-visible .name": (
+        "text-decoration:underline;fill:var(--focus)"
+    ),
+    ".spark": "fill:none;stroke:currentColor;stroke-width:1.5;stroke-linejoin:round",
+    ".target": "fill:none;stroke:var(--line);stroke-width:1;stroke-dasharray:3 2",
+    "a:hover .bar": "stroke-width:2",
+    "a:focus-visible .bar": "stroke:var(--focus);stroke-width:3",
 }
 _GRAPHS = {
     ".divider": "stroke:var(--frame);stroke-dasharray:2 5;stroke-linecap:round",
     ".box": "stroke:currentColor;stroke-width:1.5;fill:none;fill:var(--tint)",
     ".glyph": "fill:currentColor;fill-rule:evenodd",
+    ".inverse": "fill:var(--paper)",
     ".edge": "fill:none;stroke:var(--line);stroke-width:1.5",
     ".head": "fill:var(--line)",
     ".quiet .box": "fill:var(--panel);stroke:var(--frame);stroke-width:1",

@@ -43,7 +43,7 @@ _STATUSES: Mapping[str, tuple[str, str, str, str]] = {
 }
 # The steps of a heat map, from little to much.
 _HEAT: Colours = {
-    "heat-0": ("#e9edf2", "#262d36"),
+    "heat-0": ("#e9edf2", "#2b333d"),
     "heat-1": ("#c3daf3", "#163a63"),
     "heat-2": ("#8fbbe8", "#1f5796"),
     "heat-3": ("#5796d8", "#3f82cf"),

@@ -20,7 +20,7 @@ _STEPS = (
     *((_YEAR, n) for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000)),
 )
 # English month names whatever the locale is, so that the same values give the same drawing.
-_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A Monday, from which weeks are counted.
 _MONDAY = datetime(1, 1, 1, tzinfo=UTC)
@@ -78,7 +78,7 @@ def _labelled(moments: Iterable[datetime], unit: int) -> Iterator[Tick]:
 
 
 def _label(at: datetime, unit: int) -> tuple[str, str]:
-    month = _MONTHS[at.month - 1]
+    month = MONTHS[at.month - 1]
     if unit == _YEAR:
         return str(at.year), ""
     if unit == _MONTH:
