@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from math import nan
 
-from tidemill.cli.render.scorecard_css import STYLE
 from tidemill.core.counts import plural
 from tidemill.core.printable import html_text
 from tidemill.drawing.axes import Axis, Measure
 from tidemill.drawing.chart import Chart
+from tidemill.drawing.html_file import html_file, moment_text
 from tidemill.drawing.layer import PanelLayer
 from tidemill.drawing.line import Line, ReferenceLine
 from tidemill.drawing.panel import draw_panel
@@ -28,6 +28,15 @@ from tidemill.scorecard.wording import (
     value_text,
 )
 
+CARDS_CSS = """\
+.number h2{font-size:1.05rem;margin:0}.number{background:var(--panel)}
+.value{font-size:1.9rem;font-weight:650;font-variant-numeric:tabular-nums;line-height:1.2}
+.value span{font-size:.85rem;font-weight:500;white-space:nowrap}
+.met{color:var(--green)}.missed{color:var(--red)}
+.number svg{display:block;margin:.75rem 0}
+.number ul,.next{font-size:.92rem}
+.next{border-top:1px solid var(--frame);padding-top:.5rem}
+"""
 _WIDTH, _HEIGHT = 320.0, 110.0
 _LEGEND = "Solid: by week; dashed: the target."
 # Labels of smaller amounts have too many zeros.
@@ -39,36 +48,31 @@ _LENGTHS = ((2 * 86_400.0, 86_400.0, "days"), (2 * 3_600.0, 3_600.0, "hours"),
 def scorecard_html(card: Scorecard, *, changes: bool = False) -> str:
     """The page, with a list of the `changes` if wanted; the same scorecard gives the same bytes."""
     title = f"{card.workflow} in {card.environment}"
-    until = datetime.fromtimestamp(card.now, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    cards = "\n".join(_card(number) for number in card.numbers)
     listed = f"\n{_changes(card)}" if changes else ""
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{html_text(title)}: scorecard</title>
-<style>
-{STYLE}</style>
-</head>
-<body>
-<main>
-<h1>{html_text(title)}</h1>
-<p class="soft">Four numbers from {html_text(card.first_day)} to {until}; days are those of \
+    return html_file(
+        title=f"{title}: scorecard",
+        body=f"<main>\n<h1>{html_text(title)}</h1>\n{number_cards(card)}{listed}\n</main>",
+        about=f"Scorecard of {title}, by Tidemill",
+        css=CARDS_CSS,
+        made=card.now,
+    )
+
+
+def number_cards(card: Scorecard) -> str:
+    """What the numbers are about, and a card for each, for a page with `CARDS_CSS`."""
+    cards = "\n".join(map(_card, card.numbers))
+    return f"""\
+<p class="soft">Four numbers from {html_text(card.first_day)} to {moment_text(card.now)}; days are those of \
 {html_text(card.zone)}.</p>
 <div class="cards">
 {cards}
-</div>{listed}
-</main>
-</body>
-</html>
-"""
+</div>"""
 
 
 def _card(number: ScoreNumber) -> str:
     return "\n".join(
         [
-            f'<section aria-labelledby="{number.name}">',
+            f'<section class="card number" aria-labelledby="{number.name}">',
             f'<h2 id="{number.name}">{html_text(number.title)}</h2>',
             f'<p class="value">{html_text(main_text(number))}{_verdict(number)}</p>',
             f'<p class="soft">{html_text(_beside(number))}</p>',
@@ -85,7 +89,7 @@ def _card(number: ScoreNumber) -> str:
 def _changes(card: Scorecard) -> str:
     (part,) = changes_page(card).sections
     body = html_table(part.table) if part.table is not None else f"<p>{' '.join(part.lines)}</p>"
-    return f'<section class="changes"><h2>{part.title}</h2>\n{body}\n</section>'
+    return f"<section><h2>{part.title}</h2>\n{body}\n</section>"
 
 
 def _verdict(number: ScoreNumber) -> str:
@@ -135,7 +139,8 @@ def _plot(number: ScoreNumber) -> str:
         height=_HEIGHT,
     )
     spoken = "; ".join(hint for hint, value in zip(hints, values, strict=True) if value == value)
-    plot = Chart(title="by week", drawing=drawing, description=f"{number.title}: {spoken}").svg
+    chart = Chart(title="by week", drawing=drawing, description=f"{number.title}: {spoken}")
+    plot = chart.page_element(number.name)
     return plot + (f'\n<p class="soft">{_LEGEND}</p>' if number.target is not None else "")
 
 
