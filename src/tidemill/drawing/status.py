@@ -59,6 +59,11 @@ def glyph(status: DrawnStatus, x: float, y: float, size: float = GLYPH) -> str:
     )
 
 
+def glyph_path(status: DrawnStatus) -> str:
+    """The outline of a glyph, in a square of `GLYPH` pixels."""
+    return _GLYPHS[status]
+
+
 def most_urgent(statuses: Mapping[DrawnStatus, int]) -> DrawnStatus:
     """The status that matters most of those that occur; `UNKNOWN` if none does."""
     return next((status for status in DrawnStatus if statuses.get(status)), DrawnStatus.UNKNOWN)

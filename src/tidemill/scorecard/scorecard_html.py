@@ -116,9 +116,18 @@ def _next(number: ScoreNumber) -> Iterator[str]:
 
 def _plot(number: ScoreNumber) -> str:
     """The last weeks as a line, with the target."""
+    chart = number_chart(number)
+    if chart is None:
+        return ""
+    legend = f'\n<p class="soft">{_LEGEND}</p>' if number.target is not None else ""
+    return chart.page_element(number.name) + legend
+
+
+def number_chart(number: ScoreNumber) -> Chart | None:
+    """A chart of the last weeks, with the target; None without values."""
     known = [point.value for point in number.points if point.value is not None]
     if not known:
-        return ""
+        return None
     factor, unit = _scale_of(number, [*known, number.target or 0.0])
     days = [_unix(point.first) for point in number.points]
     values = [nan if point.value is None else point.value / factor for point in number.points]
@@ -139,9 +148,9 @@ def _plot(number: ScoreNumber) -> str:
         height=_HEIGHT,
     )
     spoken = "; ".join(hint for hint, value in zip(hints, values, strict=True) if value == value)
-    chart = Chart(title="by week", drawing=drawing, description=f"{number.title}: {spoken}")
-    plot = chart.page_element(number.name)
-    return plot + (f'\n<p class="soft">{_LEGEND}</p>' if number.target is not None else "")
+    return Chart(
+        title=f"{number.title}, by week", drawing=drawing, description=f"{number.title}: {spoken}"
+    )
 
 
 def _scale_of(number: ScoreNumber, values: list[float]) -> tuple[float, str]:
