@@ -78,14 +78,14 @@ class ModelNames:
 
 
 def dated_lines(
-    costs: LedgerCosts, first_day: str, environment: str | None = None
+    costs: LedgerCosts, first_day: str, environment: str | None = None, last_day: str = ""
 ) -> Iterator[DatedLine]:
-    """The lines from a day on, of one environment or all, in order."""
+    """The lines from a day on, or until another one, of one environment or all, in order."""
     for name, days in sorted(costs.days.items()):
         if environment not in (None, name):
             continue
         for day, kinds in sorted(days.items()):
-            if day < first_day:
+            if day < first_day or (last_day and day > last_day):
                 continue
             for kind, lines in sorted(kinds.items()):
                 for key, line in sorted(lines.items()):
@@ -98,12 +98,13 @@ def group_lines(
     first_day: str,
     environment: str | None,
     names: ModelNames,
+    last_day: str = "",
 ) -> tuple[tuple[CostRow, ...], CostLine]:
     """The rows of a report, and their total: days in order, else what costs most first."""
     key = _keys(by, costs, names)
     groups: dict[str, CostLine] = {}
     total = CostLine()
-    for each in dated_lines(costs, first_day, environment):
+    for each in dated_lines(costs, first_day, environment, last_day):
         groups.setdefault(key(each), CostLine()).merge(each.line)
         total.merge(each.line)
     rows = [

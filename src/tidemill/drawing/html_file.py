@@ -39,12 +39,13 @@ table{{border-collapse:collapse;font-size:.92rem}}
 caption{{text-align:left;color:var(--soft);padding:.2rem 0}}
 th,td{{text-align:left;vertical-align:top;padding:.3rem 1.2rem .3rem 0;max-width:28rem;\
 border-bottom:1px solid var(--frame);font-variant-numeric:tabular-nums;overflow-wrap:break-word}}
-th{{color:var(--soft);font-weight:500}}thead th{{white-space:nowrap}}.n{{text-align:right}}
+th{{color:var(--soft);font-weight:500}}thead th,.n{{white-space:nowrap}}.n{{text-align:right}}
 code,pre{{font:.88em/1.45 {_MONO}}}code{{overflow-wrap:break-word}}
 pre{{background:var(--panel);border:1px solid var(--frame);border-radius:.3rem;margin:.5rem 0;\
 padding:.5rem .8rem;white-space:pre-wrap;overflow-wrap:anywhere}}
 .command{{user-select:all}}
-@media print{{main,footer{{max-width:none;padding:0}}footer{{padding-top:1.5rem}}.wide{{overflow:visible}}\
+@media print{{main,footer{{max-width:none;padding:0}}footer{{padding-top:1.5rem}}
+.wide{{overflow:visible}}table{{font-size:.8rem}}th,td,thead th,.n{{white-space:normal;padding-right:.7rem}}
 h2,h3,caption{{break-after:avoid}}.card,tr,svg{{break-inside:avoid}}}}
 """
 

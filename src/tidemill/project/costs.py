@@ -85,6 +85,15 @@ class Costs:
             estimates=errors_in(costs, environment),
         )
 
+    def rows(self, first: str, last: str) -> tuple[CostRow, ...]:
+        """The costs by stage from a day to another (inclusive), of the environment."""
+        space = self._workspace
+        names = model_names(space.declared)
+        found, _ = group_lines(
+            self._reader.read(), GroupBy.STAGE, first, space.environment, names, last
+        )
+        return found
+
     def lines(self, *, since_s: float = SINCE_S, everywhere: bool = False) -> list[DatedLine]:
         """Every line over the last days, by environment and day."""
         environment = None if everywhere else self._workspace.environment
