@@ -6,9 +6,9 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 from tests.scorecard.test_weekly_note import card
-from tidemill.scorecard.scorecard_html import scorecard_html
 from tidemill.scorecard.change_record import DeliveredChange
 from tidemill.scorecard.number import NumberPoint, NumberUnit, ScoreNumber
+from tidemill.scorecard.scorecard_html import scorecard_html
 
 
 def test_text_of_others_is_text() -> None:

@@ -14,7 +14,7 @@ from tidemill.governance.permissions import Permission
 from tidemill.history.io.runs import LAST, History
 from tidemill.history.model_comparison import compare_versions
 from tidemill.history.model_versions import rows_read
-from tidemill.ledger.delivery import Decision
+from tidemill.ledger.delivery import GATES, Decision
 from tidemill.ledger.event import Decided, Published
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.ledger.model_version import ModelVersion, VersionState
@@ -94,7 +94,7 @@ class Reports:
             steps=self._history.steps(info.id),
             now=space.tools.clock(),
             price=space.settings.price_book.at(info.started),
-            decisions=[*self._decisions(info)],
+            decisions=self._decisions(info),
             rejected=self._rejected(info),
             notes=self._history.notes(info.id),
             is_lost=info.status is Status.RUNNING and is_dead(info.holder),
@@ -164,11 +164,21 @@ class Reports:
         html = self._workspace.redactor.redact(report_html(report))
         return WrittenReport(kind=kind, name=name, about=report.about, html=html)
 
-    def _decisions(self, info: RunInfo) -> Iterator[tuple[str, Decision]]:
-        ledger = self._workspace.tools.ledger
-        for fact in ledger.events(kinds=(Decided.__name__,), run=info.id):
-            if isinstance(fact.event, Decided):
-                yield fact.event.stage, fact.event.decision
+    def _decisions(self, info: RunInfo) -> list[tuple[str, Decision]]:
+        """What gates decided while a run went on: there is one run at a time in an environment."""
+        found = []
+        for fact in self._workspace.tools.ledger.events(kinds=(Decided.__name__,), newest=True):
+            event = fact.event
+            if fact.at < info.started:
+                break
+            if (
+                isinstance(event, Decided)
+                and event.environment == info.environment
+                and event.decision.actor == GATES
+                and (info.ended is None or fact.at <= info.ended)
+            ):
+                found.append((event.stage, event.decision))
+        return found[::-1]
 
     def _rejected(self, info: RunInfo) -> list[RejectedRows]:
         """The rows that a run quarantined, by stage and rule."""

@@ -88,7 +88,7 @@ def model_report(found: ModelRecord) -> Report:
             ReportPart(title="Training data", tables=[_data(version)]),
             ReportPart(title="Provenance", facts=tuple(_provenance(found))),
             _versions(found),
-            ReportPart(title="How to go back", **_way_back(found)),
+            _way_back(found),
             ReportPart(title="See more", commands=tuple(_commands(found))),
         ),
         made=found.now,
@@ -313,27 +313,24 @@ def _here(found: ModelRecord) -> list[LivePeriod]:
     return [each for each in found.periods if each.environment == found.environment]
 
 
-def _way_back(found: ModelRecord) -> dict[str, Sequence[str]]:
-    version, place = found.version, environment_option(found.environment)
-    name = shlex.quote(version.model)
-    live = version.id if version.state is VersionState.LIVE else ""
-    if live:
-        before = next(
-            (each.replaced for each in reversed(_here(found)) if each.version == live), ""
-        )
-        if not before:
-            return {"lines": ("No other version was live before it.",)}
-        lines = (f"This makes {before}, which was live before, live again at once:",)
-        return {
-            "lines": lines,
-            "commands": (f'tidemill rollback {name}{place} --to {before} --reason "WHY"',),
-        }
-    if version.state in (VersionState.APPROVED, VersionState.WITHDRAWN):
-        return {
-            "lines": ("This makes this version live:",),
-            "commands": (f'tidemill rollback {name}{place} --to {version.id} --reason "WHY"',),
-        }
-    return {"lines": ("This version isn't approved, so that it can't be made live.",)}
+def _way_back(found: ModelRecord) -> ReportPart:
+    """What makes the version that was live before live again, or this one."""
+    version, title = found.version, "How to go back"
+    if version.state is VersionState.LIVE:
+        periods = (each.replaced for each in reversed(_here(found)) if each.version == version.id)
+        target = next(periods, "")
+        line = f"This makes {target}, which was live before, live again at once:"
+        none = "No other version was live before it."
+    else:
+        may_go_live = version.state in (VersionState.APPROVED, VersionState.WITHDRAWN)
+        target = version.id if may_go_live else ""
+        line = "This makes this version live:"
+        none = "This version isn't approved, so that it can't be made live."
+    if not target:
+        return ReportPart(title=title, lines=(none,))
+    name, place = shlex.quote(version.model), environment_option(found.environment)
+    command = f'tidemill rollback {name}{place} --to {target} --reason "WHY"'
+    return ReportPart(title=title, lines=(line,), commands=(command,))
 
 
 def _commands(found: ModelRecord) -> Iterator[str]:
