@@ -55,7 +55,7 @@ def report(subject: str, version: str, week: str, out: Path | None, as_json: boo
         return
     with project_session() as project:
         reports = project.reports
-        found = reports.week(week) if week else reports.named(subject, version)
+        found = reports.week(week) if week else reports.report_on(subject, version)
     file = out or Path(f"{_UNSAFE.sub('-', found.name)}.html")
     try:
         file.write_text(found.html, encoding="utf-8", errors="replace", newline="\n")

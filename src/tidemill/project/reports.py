@@ -62,7 +62,7 @@ class Reports:
         self._history = History(workspace.tools.ledger, workspace.tools.logs)
         self._models = Models(workspace)
 
-    def named(self, name: str, version: str = "") -> WrittenReport:
+    def report_on(self, name: str, version: str = "") -> WrittenReport:
         """The report on what a name means: the last week, a run by the beginning of its id, or a model.
 
         With a `version` it is a model's. UsageError suggests names if it means nothing.
@@ -70,7 +70,7 @@ class Reports:
         if name == WEEK and not version:
             return self.week()
         if not version:
-            runs = [self._history.run(LAST)] if name == LAST else self._history.named(name)
+            runs = [self._history.run(LAST)] if name == LAST else self._history.runs_like(name)
             if len(runs) == 1:
                 return self.run(runs[0].id)
             if len(runs) > 1 and name not in self._models:
@@ -99,7 +99,7 @@ class Reports:
             notes=self._history.notes(info.id),
             is_lost=info.status is Status.RUNNING and is_dead(info.holder),
         )
-        return self._written("run", f"run-{info.id}", run_report(record))
+        return self._as_file("run", f"run-{info.id}", run_report(record))
 
     def model(self, name: str, version: str = "") -> WrittenReport:
         """The report on a version of a model: by default the live one, else the newest."""
@@ -118,7 +118,7 @@ class Reports:
             versions=versions,
             periods=model.history,
         )
-        return self._written("model", f"{name}-{found.id}", model_report(record))
+        return self._as_file("model", f"{name}-{found.id}", model_report(record))
 
     def week(self, week: str = "") -> WrittenReport:
         """The report on a week of the calendar, such as "2026-W47", or on the last seven days.
@@ -158,9 +158,9 @@ class Reports:
             reviews=reviews[::-1],
         )
         name = f"week-{week or local_day(now, zone)}"
-        return self._written(WEEK, name, week_report(record))
+        return self._as_file(WEEK, name, week_report(record))
 
-    def _written(self, kind: str, name: str, report: Report) -> WrittenReport:
+    def _as_file(self, kind: str, name: str, report: Report) -> WrittenReport:
         html = self._workspace.redactor.redact(report_html(report))
         return WrittenReport(kind=kind, name=name, about=report.about, html=html)
 

@@ -149,7 +149,7 @@ def _metric_lines(found: ModelRecord) -> Iterator[str]:
 
 def _metrics(found: ModelRecord) -> PageTable:
     """Each metric with its interval, the live version's with the gain, and the baseline's."""
-    rivals = {(each.stage, each.metric): each for each in _compared(found) if not each.slice}
+    rivals = {(each.stage, each.metric): each for each in _comparisons(found) if not each.slice}
     rows = []
     for stage, scores in found.version.latest_scores().items():
         baseline = found.baselines.get(stage)
@@ -172,7 +172,7 @@ def _metrics(found: ModelRecord) -> PageTable:
     return page_table(*drop_empty_columns(headers, rows, *headers[3:8]))
 
 
-def _compared(found: ModelRecord) -> Sequence[MetricComparison]:
+def _comparisons(found: ModelRecord) -> Sequence[MetricComparison]:
     return found.comparison.metrics if found.comparison is not None else ()
 
 
@@ -186,7 +186,7 @@ def _curve_lines(version: ModelVersion, charts: int) -> Iterator[str]:
 
 def _slices(found: ModelRecord) -> Iterator[PageTable]:
     """The slices of each evaluation: against the live version the worst first, else the largest."""
-    compared = sorted((each for each in _compared(found) if each.slice), key=_relative_gain)
+    compared = sorted((each for each in _comparisons(found) if each.slice), key=_relative_gain)
     if compared:
         headers = ("slice", "metric", ">rows", ">live", ">this", ">change", ">gain",
                    "95 % interval of the gain")  # fmt: skip

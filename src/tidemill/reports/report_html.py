@@ -34,7 +34,7 @@ def report_html(report: Report) -> str:
     room = MOST_BYTES - _size(_page(report, parts, [])) - _size(page_css())
     sections = []
     for number, part in enumerate(parts, 1):
-        section, room = _fitting(part, number, room)
+        section, room = _fitting_section(part, number, room)
         sections.append(section)
     return _page(report, parts, sections)
 
@@ -62,7 +62,7 @@ def _size(text: str) -> int:
     return len(text.encode(errors="replace"))
 
 
-def _fitting(part: ReportPart, number: int, room: int) -> tuple[str, int]:
+def _fitting_section(part: ReportPart, number: int, room: int) -> tuple[str, int]:
     """The section of a part without what there is no room for, and the room that is left."""
     kept, hidden = [f'<section id="part-{number}"><h2>{_text(part.title)}</h2>'], 0
     room -= _size(kept[0]) + _LONGEST

@@ -91,12 +91,12 @@ def run_report(found: RunRecord) -> Report:
         state=_state(found, attempts, totals),
         facts=tuple(_facts(found, attempts)),
         parts=(
-            _failed(found, attempts),
+            _failures(found, attempts),
             _gates(found),
             ReportPart(title="Stages", tables=[_stages(totals, by_stage, found.price)]),
             _timeline(found, by_stage),
-            ReportPart(title="Reused", lines=tuple(_reused(found, totals, attempts))),
-            _quarantined(found, totals),
+            ReportPart(title="Reused", lines=tuple(_reuse_lines(found, totals, attempts))),
+            _quarantine(found, totals),
             ReportPart(title="Messages", lines=tuple(_messages(found, attempts))),
             ReportPart(title="See more", commands=tuple(_commands(found))),
         ),
@@ -145,7 +145,7 @@ def _facts(found: RunRecord, attempts: Sequence[Attempt]) -> Iterator[tuple[str,
         yield "cost", f"{money_text(receipt.cost, receipt.currency)}{expected}"
 
 
-def _failed(found: RunRecord, attempts: Sequence[Attempt]) -> ReportPart:
+def _failures(found: RunRecord, attempts: Sequence[Attempt]) -> ReportPart:
     """The failures by cause with advice, and a trace of each of the first causes."""
     receipt = found.info.receipt
     failures = receipt.failures if receipt is not None else group_failures(attempts)
@@ -169,7 +169,7 @@ def _failed(found: RunRecord, attempts: Sequence[Attempt]) -> ReportPart:
         tables=(
             page_table(
                 ("stage", "partitions", ">skipped", "why", "what to do"),
-                [_failure(each) for each in failures],
+                [_failure_row(each) for each in failures],
             ),
             page_table(
                 ("stage", "rule", ">bad rows", "first values"), broken, "Rules that rows broke"
@@ -179,7 +179,7 @@ def _failed(found: RunRecord, attempts: Sequence[Attempt]) -> ReportPart:
     )
 
 
-def _failure(failure: Failure) -> tuple[str, ...]:
+def _failure_row(failure: Failure) -> tuple[str, ...]:
     partitions = summarize_keys({*failure.partitions} - {WHOLE}) or "-"
     return failure.stage, partitions, count(failure.skipped), failure.why, failure.advice
 
@@ -266,7 +266,7 @@ def _timeline(found: RunRecord, by_stage: Mapping[str, Sequence[Attempt]]) -> Re
     return ReportPart(title="Timeline", charts=(chart,))
 
 
-def _reused(
+def _reuse_lines(
     found: RunRecord, totals: Sequence[StageTotals], attempts: Sequence[Attempt]
 ) -> Iterator[str]:
     bound, current = (sum(getattr(each, kind) for each in totals) for kind in ("bound", "current"))
@@ -285,7 +285,7 @@ def _reused(
         yield f"memos: {plural(memo.known, 'row')} known, {memo.asked:,} computed{saved}"
 
 
-def _quarantined(found: RunRecord, totals: Sequence[StageTotals]) -> ReportPart:
+def _quarantine(found: RunRecord, totals: Sequence[StageTotals]) -> ReportPart:
     rejected = sorted(found.rejected, key=lambda each: (-each.rows, each.stage, each.rule))
     rows = [
         (each.stage, each.rule, f"{each.rows:,}", summarize_keys({*each.partitions} - {WHOLE}) or "-",
