@@ -105,3 +105,10 @@ def test_nothing_is_lost_by_grouping(history: History, by: GroupBy) -> None:
     assert total.events == sum(each.events for each in lines(found).values())
     assert len(list(dated_lines(found, ""))) == len(lines(found))
     assert all(isinstance(each.kind, LineKind) for each in dated_lines(found, ""))
+
+
+def test_days_after_the_last_one_do_not_count() -> None:
+    rows, _ = group_lines(
+        costs(), GroupBy.STAGE, "2012-01-01", "prod", NAMES, last_day="2012-09-30"
+    )
+    assert {row.key for row in rows} == {"sales", "model", "(stored for all)"}

@@ -98,7 +98,7 @@ def test_a_busy_week() -> None:
     assert [*known] == [
         "Four numbers", "Changes", "Errors", "Costs by stage", "Incidents", "Reviews decided", "See more",
     ]  # fmt: skip
-    assert [row[0] for row in known["Changes"].tables[0].rows] == ["def", "abc<d>"]
+    assert [table.rows[0][0] for table in known["Changes"].tables] == ["abc<d>", "def"]
     assert known["Changes"].facts == [("plan (median)", "10 s")]
     states = [row[-2] for row in known["Errors"].tables[0].rows]
     assert states == ["lasts", "recovered"]
@@ -156,5 +156,4 @@ def test_3_000_changes_are_a_small_file() -> None:
     html = report_html(week_report(found))
     assert 30_000 < len(html.encode()) < 500_000
     assert "too large" not in html
-    assert "(the first 40 of 6,000)" in html
-    assert html.count("(the first 40 of 3,000)") == 2
+    assert html.count("(the first 40 of 3,000)") == 4

@@ -9,6 +9,7 @@ from tidemill.drawing.html_file import moment_text
 from tidemill.drawing.notebook import MOST_LETTERS, notebook_html, notebook_table
 from tidemill.drawing.status import DrawnStatus
 from tidemill.drawing.status_label import status_label
+from tidemill.governance.page_html import html_prose
 from tidemill.governance.page_values import PageSection, ReviewPage
 from tidemill.governance.review_page import question
 from tidemill.governance.review_state import ReviewState
@@ -63,7 +64,11 @@ def _strong(text: str) -> str:
 def _lines(lines: tuple[str, ...]) -> str:
     more = len(lines) - _MOST_LINES
     shown = [*lines[:_MOST_LINES], *([f"and {more:,} more"] if more > 0 else [])]
-    return f"<ul>{''.join(f'<li>{_text(line)}</li>' for line in shown)}</ul>" if shown else ""
+    return (
+        f"<ul>{''.join(f'<li>{html_prose(shorten(line, MOST_LETTERS))}</li>' for line in shown)}</ul>"
+        if shown
+        else ""
+    )
 
 
 def _text(text: str) -> str:

@@ -83,7 +83,8 @@ def _state(found: WeekRecord, missed: Sequence[str], is_open: Sequence[IncidentS
 
 
 def _changes(card: Scorecard) -> ReportPart:
-    rows = [*change_rows(card.changes, card.zone)]
+    # Those that wait come first.
+    rows, waiting = [*change_rows(card.changes, card.zone)], len(card.changes.waiting)
     splits = [
         (f"{name} (median)", duration_text(each.p50))
         for name, each in card.changes.splits.items()
@@ -93,7 +94,10 @@ def _changes(card: Scorecard) -> ReportPart:
         title="Changes",
         facts=splits,
         lines=() if rows else ("No change was delivered, and none waits.",),
-        tables=[page_table(CHANGE_HEADERS, rows)],
+        tables=[
+            page_table(CHANGE_HEADERS, rows[waiting:], "Delivered, the newest first"),
+            page_table(CHANGE_HEADERS, rows[:waiting], "Not delivered yet"),
+        ],
     )
 
 

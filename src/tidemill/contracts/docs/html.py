@@ -30,13 +30,9 @@ def contract_html(spec: ContractSpec) -> str:
     terms = "; ".join(f"{name}: {html_text(text)}" for name, text in head_terms(spec))
     columns, hidden = fitting_rows(column_cells(spec, column) for column in spec.columns)
     rules = [
-        _rules_table(caption, rows) + left_out(more)
-        for caption, found in (
-            ("Rules over rows", _rule_cells(row_conditions(spec), code=True)),
-            ("Rules over the table", _rule_cells(table_conditions(spec), code=False)),
-        )
-        for rows, more in [fitting_rows(found)]
-        if rows
+        _rules_table(caption, kept) + left_out(more)
+        for caption, rows in _rules(spec)
+        for kept, more in [fitting_rows(rows)]
     ]
     return notebook_html(
         f'<p><span class="strong">{html_text(spec.name)}</span> {html_text(spec.version)} '
@@ -114,16 +110,20 @@ def column_badges(spec: ContractSpec, column: Column) -> Iterator[str]:
 
 def rule_tables(spec: ContractSpec) -> str:
     """Render the rules over rows and over the table, one table for each kind that exists."""
-    over_rows = _rules_table("Rules over rows", _rule_cells(row_conditions(spec), code=True))
-    over_table = _rules_table(
-        "Rules over the table", _rule_cells(table_conditions(spec), code=False)
-    )
-    return over_rows + over_table
+    return "".join(_rules_table(caption, rows) for caption, rows in _rules(spec))
+
+
+def _rules(spec: ContractSpec) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+    """The captions and cells of the kinds of rules that exist."""
+    if rows := row_conditions(spec):
+        yield "Rules over rows", _rule_cells(rows, code=True)
+    if table := table_conditions(spec):
+        yield "Rules over the table", _rule_cells(table, code=False)
 
 
 def _rules_table(caption: str, rows: Sequence[Sequence[str]]) -> str:
     headers = ("rule", "must hold", "if not", "description")
-    return html_table(caption, headers, rows) if rows else ""
+    return html_table(caption, headers, rows)
 
 
 def _rule_cells(rules: Sequence[Condition], *, code: bool) -> list[tuple[str, ...]]:
