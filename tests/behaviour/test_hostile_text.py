@@ -208,6 +208,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "note handoff": [[], ["--markdown"]],
     "status": [[]],
     "runbook": [[], ["--out", f"no/{KEY}"]],
+    "report": [[], ["last"], ["choice"], ["week"], [KEY], ["last", "--out", f"no/{KEY}"]],
     "doctor": [[]],
     "graph": [[], ["--mermaid"], ["--stage", KEY], ["--svg", f"no/{KEY}"]],
     "schedules list": [[]],

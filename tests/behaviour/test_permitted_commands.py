@@ -86,7 +86,7 @@ COMMANDS: dict[str, tuple[Permission, str]] = {
 # Commands that only read a project, write what they read elsewhere, or work without one.
 READERS = {
     "": "completion init demo test status predict bench-endpoint whoami login logout show drift explain "
-    "metrics costs slo scorecard doctor graph runbook console",
+    "metrics costs slo scorecard doctor graph runbook report console",
     "contract ": "diff docs export history import infer sample show",
     "review ": "list show",
     "models ": "list show compare card bom history export",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.core.text_table import drop_empty_columns, html_table, markdown_table, text_table
+from tidemill.core.text_table import drop_empty_columns, markdown_table, text_table
 
 CELLS = st.text(st.characters(codec="ascii", exclude_categories=["C", "Z"]), max_size=5)
 
@@ -40,12 +40,3 @@ def test_markdown_escapes_bars_and_aligns_numbers() -> None:
     assert markdown_table(["stage", ">rows"], [["a|b", "7"]]) == (
         "| stage | rows |\n| --- | ---: |\n| a\\|b | 7 |"
     )
-
-
-def test_html_makes_text_from_data_harmless() -> None:
-    found = html_table(["a", ">b"], [["<script>&'\"", "\x1b[2J\u202e"]], caption="x<y")
-    assert found == (
-        "<table><caption>x&lt;y</caption><thead><tr><th>a</th><th>b</th></tr></thead><tbody><tr>"
-        r"<td>&lt;script&gt;&amp;&#x27;&quot;</td><td>\x1b[2J\u202e</td></tr></tbody></table>"
-    )
-    assert html_table(["a"], []) == "<table><thead></thead><tbody></tbody></table>"

@@ -12,7 +12,7 @@ from tidemill.governance.page_values import ReviewPage, page_table, section
 
 TAGS = {
     "html", "head", "meta", "title", "style", "body", "main", "section", "h1", "h2", "p", "ul", "li",
-    "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "pre", "span", "code",
+    "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "pre", "span", "code", "footer",
 }  # fmt: skip
 
 
@@ -75,14 +75,14 @@ def test_lines_of_a_diff_are_coloured() -> None:
 def test_answers_come_first_and_side_by_side() -> None:
     parts = [section(title, ["x"]) for title in ("What changes", "What gets worse", "Metrics")]
     html = html_page(ReviewPage(title="t", state="s", sections=tuple(parts)))
-    assert html.index('<div class="answers">') < html.index('<section class="worse">')
-    assert html.index('<section class="worse">') < html.index('<div class="evidence">')
+    assert html.index('<div class="answers cards">') < html.index('<section class="card worse">')
+    assert html.index('<section class="card worse">') < html.index('<div class="evidence">')
 
 
 def test_the_page_is_one_file_for_light_and_dark_mode() -> None:
     html = html_page(ReviewPage(title="t", state="s", sections=()))
     assert "default-src &#x27;none&#x27;" in html
-    assert "prefers-color-scheme: dark" in html
+    assert "prefers-color-scheme:dark" in html
     assert not any(word in html for word in ("http://", "https://", "<script", "<form", "<a "))
     assert "value" in "".join(read("value").text)
 

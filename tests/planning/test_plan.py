@@ -78,13 +78,3 @@ def test_a_plan_is_shown_in_one_line_however_many_steps_it_has() -> None:
     assert repr(planned(8, 200)) == (
         "<Plan w in prod: 1,600 steps: s0 200, s1 200, s2 200, s3 200, s4 200, s5 200, 2 more stages>"
     )
-
-
-def test_a_notebook_shows_a_row_per_stage() -> None:
-    found = planned(2, 200)._repr_html_()
-    assert found.count("<tr>") == 4
-    assert "<caption>w in prod: 400 steps</caption>" in found
-    assert "<td>s0</td><td>run</td><td>200</td><td>0</td><td>0 .. 99 (200)</td>" in found
-    assert "<td>reason 0; reason 1; reason 2; 197 more reasons</td>" in found
-    assert "<td>kept</td><td></td><td>0</td><td>7</td><td></td><td></td>" in found
-    assert len(planned(2, 2_000)._repr_html_()) < 1_000

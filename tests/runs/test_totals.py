@@ -38,7 +38,7 @@ def test_sums_by_stage_in_the_order_of_the_workflow() -> None:
         attempt("b", Outcome.REFUSED),
         attempt("b", Outcome.SKIPPED),
     ]  # fmt: skip
-    assert sum_stages(["b", "a", "c"], attempts, plan({"a": 5, "c": 9}, a=4, b=3)) == (
+    assert sum_stages(["b", "a", "c"], attempts, {"a": 5, "c": 9}) == (
         StageTotals(stage="b", failed=2, skipped=1),
         # One of the four steps turned out current, beside the five that were known to be; one was
         # never tried, and counts as nothing.
@@ -57,7 +57,7 @@ def test_what_memos_took_is_that_of_all_attempts() -> None:
         attempt("a", Outcome.OK),
         attempt("b", Outcome.FAILED, memo=MemoUsage(asked=1, spent=0.25)),
     ]
-    stages = sum_stages(["a", "b", "c"], attempts, plan({}))
+    stages = sum_stages(["a", "b", "c"], attempts, {})
     assert [stage.memo for stage in stages] == [
         MemoUsage(known=2, asked=3, spent=1.5, saved=1.0),
         MemoUsage(asked=1, spent=0.25),
@@ -68,4 +68,4 @@ def test_what_memos_took_is_that_of_all_attempts() -> None:
 
 
 def test_a_stage_that_was_never_planned_is_empty() -> None:
-    assert sum_stages(["a"], [], plan({})) == (StageTotals(stage="a"),)
+    assert sum_stages(["a"], [], {}) == (StageTotals(stage="a"),)

@@ -41,7 +41,7 @@ def test_scores_draw_themselves() -> None:
     html = scored(curves={"roc": ROC, "calibration": CALIBRATION})._repr_html_()
     assert html.count("<svg") == 4
     assert "<b>" not in html
-    assert "<th>&lt;b&gt;</th>" in html
+    assert "&lt;b&gt;</th>" in html
     for svg in re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL):
         checked(svg)
     # Several drawings are on one page.
@@ -52,7 +52,7 @@ def test_scores_draw_themselves() -> None:
 def test_scores_without_anything_to_draw() -> None:
     html = Scores(rows=3, metrics={"mae": 1.0})._repr_html_()
     assert "<svg" not in html
-    assert "<td>3</td>" in html
+    assert '<td class="n">3</td>' in html
     assert "<svg" not in Scores(rows=0, metrics={})._repr_html_()
 
 

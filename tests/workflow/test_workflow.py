@@ -64,7 +64,7 @@ def test_decorators(kind: Kind, options: dict[str, Any], noted: dict[str, Any]) 
     assert full.options == noted
     assert bare.options.keys() == noted.keys()
     assert (flow.name, flow.owner, repr(flow)) == ("tides", "ops", "Workflow('tides', 2 stages)")
-    assert flow._repr_html_().count("<tr>") == 3
+    assert "<td>stage</td>" in flow._repr_html_()
 
 
 def test_windows_are_noted() -> None:

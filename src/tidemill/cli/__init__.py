@@ -57,6 +57,10 @@ INTERRUPTED = 130
             "tidemill.cli.status:status",
             "Show what is wrong, what waits for people, what runs and what is due.",
         ),
+        "report": (
+            "tidemill.cli.report:report",
+            "Write a report on a run, a model or a week to one HTML file.",
+        ),
         "runbook": (
             "tidemill.cli.runbook:runbook",
             "Write the runbook of the workflow: who answers, what failed, what to do.",

@@ -33,6 +33,7 @@ _NAMED: Mapping[str, Named] = {
     "runs logs run": Named.RUN,
     "restore run": Named.RUN,
     "lineage send run": Named.RUN,
+    "report subject": Named.RUN,
 }
 
 

@@ -80,7 +80,7 @@ def _text(card: Scorecard, *, changes: bool, markdown: bool) -> str:
 
 
 def _write(card: Scorecard, target: Path, *, changes: bool) -> None:
-    drawn = import_module("tidemill.cli.render.scorecard_html")
+    drawn = import_module("tidemill.scorecard.scorecard_html")
     page: str = drawn.scorecard_html(card, changes=changes)
     try:
         target.write_text(page, encoding="utf-8")

@@ -1,10 +1,10 @@
-"""Tables as plain text, Markdown and HTML; colours and the width of the terminal are added elsewhere."""
+"""Tables as plain text and Markdown; colours and the width of the terminal are added elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tidemill.core.printable import html_text, printable
+from tidemill.core.printable import printable
 
 _GAP = "  "
 
@@ -51,15 +51,3 @@ def markdown_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str
 
 def _markdown_row(cells: Iterable[str]) -> list[str]:
     return [printable(cell).replace("|", "\\|") for cell in cells]
-
-
-def html_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "") -> str:
-    """Write the table as HTML, for a notebook; all text is made harmless."""
-    head = _html_row([header.removeprefix(">") for header in headers], "th")
-    body = "".join(_html_row(row, "td") for row in rows)
-    title = f"<caption>{html_text(caption)}</caption>" if caption else ""
-    return f"<table>{title}<thead>{head if body else ''}</thead><tbody>{body}</tbody></table>"
-
-
-def _html_row(cells: Sequence[str], tag: str) -> str:
-    return f"<tr>{''.join(f'<{tag}>{html_text(cell)}</{tag}>' for cell in cells)}</tr>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.lazy_dataclass import dataclass
@@ -49,6 +50,10 @@ class Chart:
 
     def _repr_html_(self) -> str:
         return f'<div class="tidemill">{self.svg}</div>'
+
+    def under(self, heading: str) -> Chart:
+        """The chart with a heading before its title, such as what it is about."""
+        return replace(self, title=f"{heading}: {self.title}")
 
     def _with_captions(self) -> Drawing:
         width = self.drawing.width

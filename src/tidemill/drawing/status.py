@@ -59,6 +59,11 @@ def glyph(status: DrawnStatus, x: float, y: float, size: float = GLYPH) -> str:
     )
 
 
+def glyph_path(status: DrawnStatus) -> str:
+    """The outline of a glyph, in a square of `GLYPH` pixels."""
+    return _GLYPHS[status]
+
+
 def status_symbols() -> str:
     """An SVG document with a symbol for each status by its CSS class, in the colour of the text around it."""
     symbols = (

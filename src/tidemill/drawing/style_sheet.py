@@ -10,7 +10,7 @@ from tidemill.drawing.svg import LABEL_SIZE, SMALL_SIZE, SUBTITLE_SIZE, TITLE_SI
 from tidemill.drawing.theme import colours, theme_css, variables
 
 SCOPE = "tm-drawing"
-_FONTS = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
+FONTS = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
 # Pages that choose a theme themselves: JupyterLab, VS Code, Material for MkDocs, and our own.
 _LIGHT = (
     "[data-jp-theme-light=true]",
@@ -115,7 +115,7 @@ _RULES: Mapping[str, str] = {
     **_GRAPHS,
 }
 # A drawing is as wide as its page at most; its attributes keep its place before this sheet is there.
-_ROOT = f"font-family:{_FONTS};max-width:100%;height:auto"
+_ROOT = f"font-family:{FONTS};max-width:100%;height:auto"
 
 
 def page_css() -> str:
@@ -134,10 +134,24 @@ def document_style(markup: str) -> str:
         f"{_in_scope(selector)}{{{_with_fallbacks(rule, known)}}}"
         for selector, rule in _used_rules(markup)
     )
+    return f"{scoped_theme(SCOPE, rules)}.{SCOPE}{{{_ROOT}}}{rules}"
+
+
+def drawing_rules(markup: str) -> str:
+    """The rules of the drawings in the markup of a page, which has the variables of the theme."""
+    rules = (f"{_in_scope(selector)}{{{rule}}}" for selector, rule in _used_rules(markup))
+    return "".join([f".{SCOPE}{{{_ROOT}}}", *rules])
+
+
+def scoped_theme(scope: str, rules: str) -> str:
+    """The variables that rules use, for elements of the class `scope` in a page of somebody else.
+
+    They follow the reader's system, or the theme of the page where it is known.
+    """
     light, dark = (variables(dark=scheme, used_in=rules) for scheme in (False, True))
     return (
-        f".{SCOPE}{{{light};{_ROOT}}}@media (prefers-color-scheme:dark){{.{SCOPE}{{{dark}}}}}"
-        f"{_within(_LIGHT)}{{{light}}}{_within(_DARK)}{{{dark}}}{rules}"
+        f".{scope}{{{light}}}@media (prefers-color-scheme:dark){{.{scope}{{{dark}}}}}"
+        f"{_within(_LIGHT, scope)}{{{light}}}{_within(_DARK, scope)}{{{dark}}}"
     )
 
 
@@ -164,5 +178,5 @@ def _in_scope(selector: str) -> str:
     return ",".join(f".{SCOPE} {each}" for each in selector.split(","))
 
 
-def _within(places: tuple[str, ...]) -> str:
-    return ",".join(f"{place} .{SCOPE}" for place in places)
+def _within(places: tuple[str, ...], scope: str) -> str:
+    return ",".join(f"{place} .{scope}" for place in places)

@@ -17,8 +17,9 @@ from tidemill.drawing.status import DrawnStatus, count_statuses, glyph, most_urg
 from tidemill.drawing.svg import SMALL_SIZE, Drawing, number, text
 from tidemill.drawing.text import plain_line, text_width
 
-# More bars, or more of one lane at the same time, are merged where they begin and end close together.
-_MOST_BARS, _MOST_ROWS = 2_000, 24
+# More than `most_bars`, or more of one lane at the same time, are merged where they begin and end close
+# together.
+_MOST_ROWS = 24
 _ROW, _BAR, _LANE_GAP, _LEAST = 19.0, 16.0, 5.0, 2.5
 _LABEL_SIZE, _LABELS, _LABEL_GAP, _OVERHANG = 12.0, 0.26, 10.0, 16.0
 _GLYPH, _GLYPH_ROOM, _TEXT_ROOM = 10.0, 15.0, 34.0
@@ -54,6 +55,7 @@ class Timeline:
     now: float
     lanes: Sequence[str] = ()
     width: float = 860.0
+    most_bars: int = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,7 @@ def draw_timeline(timeline: Timeline) -> Drawing:
     left = min(widest * 1.08, timeline.width * _LABELS) + _LABEL_GAP
     scale = elapsed_scale(last - first).between(left, timeline.width - _OVERHANG)
     pieces = [_piece(bar, _end(bar, timeline.now), first, scale) for bar in bars]
-    rows = _rows_of_lanes(lanes, pieces)
+    rows = _rows_of_lanes(lanes, pieces, timeline.most_bars)
     parts, y = list[str](), 0.0
     for lane, lane_rows in zip(lanes, rows, strict=True):
         height = max(len(lane_rows), 1) * _ROW + _LANE_GAP
@@ -151,13 +153,15 @@ def _merge(pieces: Sequence[_Piece]) -> _Piece:
     )
 
 
-def _rows_of_lanes(lanes: Sequence[str], pieces: Sequence[_Piece]) -> list[list[list[_Piece]]]:
+def _rows_of_lanes(
+    lanes: Sequence[str], pieces: Sequence[_Piece], most: int
+) -> list[list[list[_Piece]]]:
     """The rows of each lane, with as little merged as is needed for all to have room."""
     cell = 0
     while True:
         groups = _groups(pieces, cell)
         cell = 2 * cell or 1
-        if len(groups) > max(_MOST_BARS, len(lanes)):
+        if len(groups) > max(most, len(lanes)):
             continue
         by_lane: dict[str, list[_Piece]] = {lane: [] for lane in lanes}
         for piece in map(_merge, groups):

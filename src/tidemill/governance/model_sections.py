@@ -338,7 +338,7 @@ def _metric_table(found: ModelEvidence, metrics: Iterable[MetricComparison]) -> 
         "95 % interval of the gain",
     )
     rows = [
-        (each.stage, each.metric, f"{each.rows:,}", *_compared(each))
+        (each.stage, each.metric, f"{each.rows:,}", *compared_cells(each))
         for each in metrics
         if not each.slice
     ]
@@ -358,12 +358,13 @@ def _slice_table(found: ModelEvidence, slices: Iterable[MetricComparison]) -> Pa
         "95 % interval of the gain",
     )
     rows = [
-        (each.slice, each.metric, f"{each.rows:,}", *_compared(each)) for each in ordered[:_SLICES]
+        (each.slice, each.metric, f"{each.rows:,}", *compared_cells(each))
+        for each in ordered[:_SLICES]
     ]
     return page_table(headers, rows)
 
 
-def _compared(each: MetricComparison) -> tuple[str, ...]:
+def compared_cells(each: MetricComparison) -> tuple[str, ...]:
     interval = "-"
     if each.interval is not None:
         noise = ", could be noise" if each.could_be_noise else ""

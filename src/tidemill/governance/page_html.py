@@ -1,7 +1,4 @@
-"""A page about a change as one HTML file: no script, no other file, and all text escaped.
-
-The policy in its head forbids scripts and requests, also where a browser would allow them.
-"""
+"""A page about a change as one HTML file: no script, no other file, and all text escaped."""
 
 from __future__ import annotations
 
@@ -10,93 +7,49 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from tidemill.core.printable import html_text
+from tidemill.drawing.html_file import html_file
 from tidemill.governance.page_values import ANSWERS, PageSection, PageTable, ReviewPage
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
 _DIFF_KINDS = {"+": "more", "-": "less", "@": "at"}
 _CLASSES = {"What changes": "first", "What gets worse": "worse"}
 _CODE = re.compile(r"`([^`\n]+)`")
 _STYLE = """\
-:root { color-scheme: light dark; --ink: #1c2430; --soft: #566372; --line: #dde3e9;
-  --ground: #ffffff; --panel: #f5f7f9; --accent: #0b6477; --warn: #b25e09;
-  --more: #116329; --more-ground: #e3f6e8; --less: #a40e26; --less-ground: #fdebec; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e4e9ef; --soft: #9dabb9; --line: #303a46; --ground: #12171d;
-    --panel: #1a2129; --accent: #6cc5d6; --warn: #e3a34f;
-    --more: #7ee2a0; --more-ground: #12291b; --less: #ff9aa5; --less-ground: #33181c; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 68rem; padding: 2rem 1.5rem 4rem; color: var(--ink);
-  background: var(--ground); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 0.8rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.1rem; margin: 0 0 0.4rem; overflow-wrap: anywhere; }
-.state { border-left: 4px solid var(--accent); background: var(--panel); padding: 0.6rem 1rem; margin: 0;
-  overflow-wrap: anywhere; }
-.answers { display: grid; gap: 1rem; margin: 1rem 0 2.5rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
-.answers section { border: 1px solid var(--line); border-radius: 0.5rem; padding: 0.9rem 1.1rem;
-  min-width: 0; }
-.answers .first { grid-column: 1 / -1; }
-.answers h2 { color: var(--accent); }
-.answers .worse { border-left: 4px solid var(--warn); }
-.answers .worse h2 { color: var(--warn); }
-.evidence section { border-top: 1px solid var(--line); margin-top: 1.5rem; padding-top: 1rem; }
-ul { margin: 0.3rem 0; padding-left: 1.1rem; } li { margin: 0.2rem 0; overflow-wrap: anywhere; }
-li::marker { color: var(--soft); }
-.wide { overflow-x: auto; margin: 0.6rem 0; }
-table { border-collapse: collapse; font-size: 0.92rem; width: max-content; }
-caption { text-align: left; color: var(--soft); padding: 0.2rem 0; }
-th, td { text-align: left; vertical-align: top; padding: 0.3rem 1.2rem 0.3rem 0; max-width: 28rem;
-  border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; overflow-wrap: break-word; }
-th { color: var(--soft); font-weight: 500; white-space: nowrap; }
-.n { text-align: right; }
-pre { background: var(--panel); border: 1px solid var(--line); border-radius: 0.3rem; margin: 0.5rem 0;
-  padding: 0.5rem 0.8rem; font: 0.88rem/1.45 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
-.command { white-space: pre-wrap; overflow-wrap: anywhere; user-select: all; }
-.diff { overflow-x: auto; padding: 0.5rem 0; tab-size: 4; }
-.diff code { display: block; width: max-content; min-width: 100%; font: inherit; }
-.diff span { display: block; padding: 0 0.8rem; }
-.more { color: var(--more); background: var(--more-ground); }
-.less { color: var(--less); background: var(--less-ground); }
-.at { color: var(--soft); }
-@media print { body { max-width: none; padding: 0; } h2 { break-after: avoid; }
-  .answers section { break-inside: avoid; } }
+.answers{margin-bottom:2.5rem}.answers .first{grid-column:1/-1}
+.answers h2{color:var(--teal)}.answers .worse{border-left:4px solid var(--amber)}
+.answers .worse h2{color:var(--amber)}
+.evidence section{border-top:1px solid var(--frame);margin-top:1.5rem;padding-top:1rem}
+.diff{overflow-x:auto;padding:.5rem 0;tab-size:4;white-space:pre}
+.diff code{display:block;width:max-content;min-width:100%;font:inherit}
+.diff span{display:block;padding:0 .8rem}
+.more{color:var(--green);background:var(--green-tint)}.less{color:var(--red);background:var(--red-tint)}
+.at{color:var(--soft)}
 """
 
 
 def html_page(page: ReviewPage) -> str:
     """The page as a file for a browser, in light or dark mode, and for print."""
-    title = html_text(page.title)
+    return html_file(
+        title=page.title,
+        body=f"<main>\n{page_body(page)}\n</main>",
+        about="A page about a change, by Tidemill",
+        css=_STYLE,
+    )
+
+
+def page_body(page: ReviewPage) -> str:
+    """The title, the state and the sections."""
     parts = "\n".join(_parts(page.sections))
-    return f"""\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<meta name="robots" content="noindex">
-<meta http-equiv="Content-Security-Policy" content="{html_text(_POLICY)}">
-<title>{title}</title>
-<style>
-{_STYLE}</style>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-<p class="state">{html_prose(page.state)}</p>
-{parts}
-</main>
-</body>
-</html>
-"""
+    return (
+        f'<h1>{html_text(page.title)}</h1>\n<p class="state">{html_prose(page.state)}</p>\n{parts}'
+    )
 
 
 def _parts(sections: Iterable[PageSection]) -> Iterator[str]:
     """The sections that answer what everybody asks side by side, and what the answers rest on below."""
     for answers, some in groupby(sections, lambda part: part.title in ANSWERS):
-        yield f'<div class="{"answers" if answers else "evidence"}">'
+        yield f'<div class="{"answers cards" if answers else "evidence"}">'
         for part in some:
-            kind = _CLASSES.get(part.title, "")
+            kind = " ".join(filter(None, ("card" if answers else "", _CLASSES.get(part.title, ""))))
             yield f'<section class="{kind}">' if kind else "<section>"
             yield f"<h2>{html_text(part.title)}</h2>"
             yield html_section(part)

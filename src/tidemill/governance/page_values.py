@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from importlib import import_module
 
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.printable import shorten
@@ -72,6 +73,11 @@ class ReviewPage:
     title: str
     state: str
     sections: tuple[PageSection, ...]
+
+    def _repr_html_(self) -> str:
+        """Render the page, for notebooks."""
+        html: str = import_module("tidemill.governance.review_notebook").page_notebook(self)
+        return html
 
 
 def section(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from importlib import import_module
 from typing import Any, TypeAlias
 
 from tidemill.core.lazy_dataclass import dataclass
@@ -71,6 +72,11 @@ class ReviewState:
     touched: float = 0.0
     events: tuple[RecordedEvent, ...] = ()
     sent: frozenset[tuple[int, str]] = frozenset()
+
+    def _repr_html_(self) -> str:
+        """Render what people are asked and what they said so far, for notebooks."""
+        html: str = import_module("tidemill.governance.review_notebook").review_html(self)
+        return html
 
     @property
     def is_open(self) -> bool:

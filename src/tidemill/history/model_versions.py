@@ -146,13 +146,12 @@ class VersionFacts:
     def _evaluations(self, scored: Iterable[tuple[str, Binding]]) -> Iterable[Evaluation]:
         for stage, binding in scored:
             if binding.product.scores is not None:
-                rows = {k: v for k, v in binding.inputs.items() if k != self.model}
                 yield Evaluation(
                     stage=stage,
                     scores=binding.product.scores,
                     run=binding.run,
                     at=binding.at,
-                    rows_read=" ".join(f"{name} {rows[name]}" for name in sorted(rows)),
+                    rows_read=rows_read(binding, self.model),
                 )
 
     def live_periods(self) -> tuple[LivePeriod, ...]:
@@ -186,6 +185,12 @@ class VersionFacts:
         if decision is None or delivery.actor != decision.actor or delivery.rollback:
             return ()
         return self._approvers.get(decision.review, ())
+
+
+def rows_read(binding: Binding, model: str) -> str:
+    """What identifies the rows on which an evaluation scored a model."""
+    rows = {name: digest for name, digest in binding.inputs.items() if name != model}
+    return " ".join(f"{name} {rows[name]}" for name in sorted(rows))
 
 
 def _evidence(decision: Decision | None) -> tuple[str, ...]:

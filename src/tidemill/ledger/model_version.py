@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
+from importlib import import_module
 
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.delivery import Decision
@@ -107,6 +108,11 @@ class ModelVersion:
     cost: TrainingCost | None = None
     approvers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     removed: float | None = None
+
+    def _repr_html_(self) -> str:
+        """Render the figures, the gates' verdicts and the provenance, for notebooks."""
+        html: str = import_module("tidemill.models.version_notebook").version_html(self)
+        return html
 
     def deciders(self, decision: Decision) -> str:
         """Who made a decision: everybody who approved it in its review, or whoever decided."""

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
+from importlib import import_module
 
 from tidemill.contracts.finding import Finding
 from tidemill.core.errors import BudgetError, GateError, TidemillError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE, summarize_keys
-from tidemill.core.printable import html_text
-from tidemill.core.text_table import html_table
 from tidemill.ledger.off_peak import OffPeakSaving
 from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.memo import MemoUsage
@@ -166,7 +165,7 @@ class Receipt:
     estimated_cost: float | None = None
 
     def __repr__(self) -> str:
-        return f"<Receipt {self._headline}>"
+        return f"<Receipt {self.headline}>"
 
     @property
     def outcome_line(self) -> str:
@@ -186,7 +185,8 @@ class Receipt:
         return self.status is Status.FAILED and not waits
 
     @property
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """The run, how it ended, and how many steps it ran."""
         kinds = ("ran", "bound", "failed", "skipped", "quarantined")
         counts = {kind: sum(getattr(tally, kind) for tally in self.stages) for kind in kinds}
         words = {"bound": "reused", "quarantined": "rows quarantined"}
@@ -197,29 +197,8 @@ class Receipt:
 
     def _repr_html_(self) -> str:
         """Render a row per stage, and one per cause of failures, for notebooks."""
-        counts = (
-            "ran",
-            "bound",
-            "current",
-            "failed",
-            "skipped",
-            "rows_in",
-            "rows_out",
-            "quarantined",
-        )
-        headers = ("stage", "ran", "reused", "up to date", "failed", "skipped", "rows in", "rows out",
-                   "quarantined")  # fmt: skip
-        rows = [
-            (tally.stage, *(f"{getattr(tally, name):,}" for name in counts))
-            for tally in self.stages
-        ]
-        failures = [
-            (one.stage, f"{len(one.partitions):,}", one.why, one.advice) for one in self.failures
-        ]
-        found = html_table(headers, rows, caption=self._headline)
-        if failures:
-            found += html_table(("failed", "steps", "why", "what to do"), failures)
-        return found
+        html: str = import_module("tidemill.ledger.run_notebook").receipt_html(self)
+        return html
 
     @property
     def memo(self) -> MemoUsage | None:
@@ -271,17 +250,18 @@ class RunInfo:
     actor: str = ""
 
     def __repr__(self) -> str:
-        return f"<RunInfo {self._headline}>"
+        return f"<RunInfo {self.headline}>"
 
     @property
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """The run, how it ended, where and when it started, and the command."""
         started = datetime.fromtimestamp(self.started).astimezone().strftime("%Y-%m-%d %H:%M:%S")
         return f"{self.id} {self.status} in {self.environment}, {started}: {self.command}"
 
     def _repr_html_(self) -> str:
         """Render the run and its receipt, for notebooks."""
-        receipt = self.receipt._repr_html_() if self.receipt is not None else ""
-        return f"<p>{html_text(self._headline)}</p>{receipt}"
+        html: str = import_module("tidemill.ledger.run_notebook").run_html(self)
+        return html
 
 
 class Action(StrEnum):

@@ -21,12 +21,11 @@ from tidemill.core.text_table import drop_empty_columns, markdown_table
 from tidemill.drawing.chart import Chart
 from tidemill.ledger.model_version import Evaluation, ModelVersion
 from tidemill.models.card_front_matter import front_matter, library_of
-from tidemill.models.charts.slices import slices
+from tidemill.models.charts.evaluation import evaluation_charts
 from tidemill.models.input_compatibility import trained_inputs
 from tidemill.models.intervals import MIN_DAYS, SHOWN_CONFIDENCE, metric_estimate
 from tidemill.workflow.gate import Goal, Scores, Slice
 from tidemill.workflow.model import Artifact
-from tidemill.workflow.score_charts import curve_chart, daily_chart
 
 _MOST_SLICES = 20
 _BEST = {Goal.LOW: "low", Goal.HIGH: "high", Goal.ZERO: "zero"}
@@ -289,26 +288,9 @@ def _hardware(name: str, text: str) -> str:
 def _charts(version: ModelVersion) -> Iterator[tuple[str, Chart]]:
     """The pictures of the newest scores, by file name."""
     for number, (stage, scores) in enumerate(version.latest_scores().items(), 1):
-        drawn: list[Chart] = []
-        metric = next((n for n, v in scores.metrics.items() if math.isfinite(v)), "")
-        if metric and scores.daily is not None and metric in scores.daily.metrics:
-            drawn.append(daily_chart(scores, metric))
-        if metric and scores.slices:
-            drawn.append(slices(scores, metric))
-        drawn += [curve_chart({"": scores}, name) for name in scores.curves]
-        for picture, chart in enumerate(drawn, 1):
+        for picture, chart in enumerate(evaluation_charts(stage, scores), 1):
             # A name of the user isn't part of a path.
-            yield f"evaluation-{number}-{picture}.svg", _titled(chart, stage)
-
-
-def _titled(chart: Chart, stage: str) -> Chart:
-    return Chart(
-        title=f"{stage}: {chart.title}",
-        subtitle=chart.subtitle,
-        drawing=chart.drawing,
-        description=chart.description,
-        notes=chart.notes,
-    )
+            yield f"evaluation-{number}-{picture}.svg", chart
 
 
 def _moment(at: float) -> str:

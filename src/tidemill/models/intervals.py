@@ -75,6 +75,14 @@ def metric_estimate(
     return replace(found, bounds=scores.bounds.get(metric, found.bounds)) if found else None
 
 
+def metric_interval(scores: Scores, metric: str, part: Slice | None = None) -> Interval | None:
+    """The interval of a metric that is shown; None if it can't be told, or of too few days."""
+    estimate = metric_estimate(scores, metric, part)
+    if estimate is None or not estimate.is_enough:
+        return None
+    return estimate.interval(SHOWN_CONFIDENCE)
+
+
 def gain_estimate(
     one: Scores | Slice, other: Scores | Slice, metric: str, goal: Goal, *, by: float = 0.0
 ) -> JackknifeEstimate | None:

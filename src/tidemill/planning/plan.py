@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import field
+from importlib import import_module
 
 from tidemill.core.counts import plural
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.core.partition import WHOLE, summarize_keys
-from tidemill.core.text_table import html_table
+from tidemill.core.partition import WHOLE
 from tidemill.costs.forecast import BudgetForecast
 from tidemill.ledger.binding import Head, Mark
 from tidemill.ledger.cost import Cost, Estimate
@@ -202,47 +202,18 @@ class Plan:
         named = [f"{stage} {len(steps):,}" for stage, steps in grouped.items()][:_NAMED_STAGES]
         more = len(grouped) - len(named)
         named += [plural(more, "more stage")] if more else []
-        return f"<Plan {self._headline}{': ' if named else ''}{', '.join(named)}>"
+        return f"<Plan {self.headline}{': ' if named else ''}{', '.join(named)}>"
 
     @property
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """The workflow, the environment and the number of steps."""
         steps = plural(len(self.steps), "step")
         return f"{self.workflow} in {self.environment}: {steps if self.steps else 'nothing to do'}"
 
     def _repr_html_(self) -> str:
         """Render a row per stage, for notebooks: its steps, and why they run."""
-        grouped = self.by_stage()
-        rows = [
-            (
-                name,
-                ", ".join(dict.fromkeys(str(step.action) for step in grouped.get(name, ()))),
-                f"{len(grouped.get(name, ())):,}",
-                f"{self.current.get(name, 0):,}",
-                summarize_keys({step.partition for step in grouped.get(name, ())} - {WHOLE}),
-                _reasons_of(grouped.get(name, ())),
-            )
-            for name in dict.fromkeys((*self.current, *grouped))
-        ]
-        headers = ("stage", "action", "steps", "up to date", "partitions", "why")
-        return html_table(headers, rows, caption=self._headline) + self._triggers_html()
-
-    def _triggers_html(self) -> str:
-        """Render a row per trigger of a model: what it saw, and how far it is from firing."""
-        rows = [
-            (
-                model.stage,
-                leaf.trigger,
-                leaf.seen,
-                leaf.figures,
-                "yes" if leaf.fires else "no",
-                "; ".join(filter(None, (leaf.note, model.evidence.note))),
-            )
-            for model in self.models
-            if model.evidence is not None
-            for leaf in model.evidence.leaves()
-        ]
-        headers = ("model", "trigger", "saw", "distance", "fires", "note")
-        return html_table(headers, rows, caption="triggers") if rows else ""
+        html: str = import_module("tidemill.planning.plan_notebook").plan_html(self)
+        return html
 
     @property
     def empty(self) -> bool:
@@ -264,13 +235,6 @@ class Plan:
         for step in self.steps:
             grouped.setdefault(step.stage, []).append(step)
         return grouped
-
-
-def _reasons_of(steps: Iterable[Step]) -> str:
-    """The first few different reasons of some steps."""
-    reasons = list(dict.fromkeys(reason for step in steps for reason in step.reasons))
-    more = len(reasons) - _NAMED_REASONS
-    return "; ".join(reasons[:_NAMED_REASONS]) + (f"; {more:,} more reasons" if more > 0 else "")
 
 
 def estimate_of(steps: Iterable[Step]) -> Estimate:

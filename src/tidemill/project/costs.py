@@ -90,6 +90,13 @@ class Costs:
             estimates=errors_in(costs, environment),
         )
 
+    def rows(self, days: DayRange) -> tuple[CostRow, ...]:
+        """The costs of some days by stage, of the environment."""
+        space = self._workspace
+        names = model_names(space.declared)
+        found, _ = group_lines(self._reader.read(), GroupBy.STAGE, days, space.environment, names)
+        return found
+
     def lines(self, *, since: str | float = SINCE, everywhere: bool = False) -> list[DatedLine]:
         """Every line of the days that `since` names, by environment and day."""
         environment = None if everywhere else self._workspace.environment

@@ -14,8 +14,8 @@ from tidemill.core.counts import plural
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import shown_key
 from tidemill.core.printable import html_text
-from tidemill.core.text_table import html_table
 from tidemill.drawing.chart import Chart
+from tidemill.drawing.notebook import notebook_html, notebook_table
 from tidemill.ledger.drift import RaisedAlarm
 
 # As many columns get a picture in a notebook.
@@ -107,12 +107,12 @@ class DriftReport:
             (column.name, f"{column.evidence:.0%}", _percentages(column), _number(column.ks))
             for column in self.columns
         ]
-        table = html_table(
+        table = notebook_table(
             ("column", "evidence", "missing then, now", "KS"), rows, caption=self.headline
         )
         shown = [column for column in self.columns if column.shares.then][:_PICTURES]
         charts = "".join(self._chart(column.name)._repr_html_() for column in shown)
-        return f'<div class="tidemill">{table}{notes}{charts}</div>'
+        return notebook_html(table, notes, f'<div class="charts">{charts}</div>')
 
     def _chart(self, column: str) -> Chart:
         assert self.past is not None

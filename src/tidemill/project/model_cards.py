@@ -33,6 +33,10 @@ class ModelCard:
         # A notebook would show the front matter as text.
         return self.markdown.partition("\n---\n")[2]
 
+    def _repr_html_(self) -> str:
+        """Render the version with charts of its scores."""
+        return self._version._repr_html_()
+
     def save(self, folder: str | Path) -> Path:
         """Write README.md and its pictures to a folder, in place of an earlier card; return its path.
 

@@ -17,7 +17,6 @@ import polars as pl
 from tidemill.adapters.files.disk import storage_error
 from tidemill.core.errors import UsageError
 from tidemill.core.partition import readable_keys
-from tidemill.core.text_table import html_table
 from tidemill.history.model_comparison import compare_versions
 from tidemill.history.model_versions import KINDS, VersionFacts
 from tidemill.ledger.binding import Binding
@@ -41,6 +40,7 @@ from tidemill.ledger.model_version import (
 from tidemill.ledger.policy import SubjectKind
 from tidemill.models.input_compatibility import TrainedInputs, trained_inputs
 from tidemill.models.live_moves import LIVE_VERSION, NEWEST, find_version
+from tidemill.models.version_notebook import versions_html
 from tidemill.ports.ledger import Ledger
 from tidemill.project.live_models import LiveModels, current_artifact
 from tidemill.project.loaded_model import LoadedModel, load_model
@@ -71,12 +71,7 @@ class RegisteredModel:
 
     def _repr_html_(self) -> str:
         """Render a row per version, for notebooks."""
-        rows = [
-            (found.id, str(found.state), f"{found.artifact.rows:,}", found.metrics_text)
-            for found in self.versions
-        ]
-        headers = ("version", "state", ">rows", "metrics")
-        return html_table(headers, rows, caption=repr(self)[1:-1])
+        return versions_html(repr(self)[1:-1], self.versions)
 
     @property
     def name(self) -> str:

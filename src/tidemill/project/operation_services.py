@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tidemill.project.metrics import Metrics
     from tidemill.project.plans import Plans
     from tidemill.project.promotion_preview import PromotionPreview
+    from tidemill.project.reports import Reports
     from tidemill.project.retention import Retention
     from tidemill.project.runbook import Runbooks
     from tidemill.project.runs import Runs
@@ -106,6 +107,11 @@ class OperationServices:
     def scorecards(self) -> Scorecards:
         """The four numbers: time to deliver changes, cost per inference, recovery, freshness."""
         return cast("Scorecards", self._service("scorecard", "Scorecards"))
+
+    @property
+    def reports(self) -> Reports:
+        """Reports on runs, models and weeks, each as one HTML file."""
+        return cast("Reports", self._service("reports", "Reports"))
 
     @cached_property
     def weekly_notes(self) -> WeeklyNotes:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 from warnings import warn
 
 from tidemill.core.partition import WHOLE
-from tidemill.core.text_table import html_table
 from tidemill.governance.identity_summary import Identity, describe_identity
 from tidemill.governance.permissions import Actor, Permission
 from tidemill.ledger.price import Price
@@ -27,7 +26,6 @@ from tidemill.project.settings import Settings, find_settings, load_workflow
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.recipe import Recipe
 from tidemill.workflow.environment import PRODUCTION, check_environment_name
-from tidemill.workflow.seal import dependencies
 from tidemill.workflow.stage import Flow, Stage
 from tidemill.workflow.workflow import Workflow
 
@@ -113,12 +111,10 @@ class Project(OperationServices):
         return f"<Project {space.declared.name} in {space.environment}, {space.root}>"
 
     def _repr_html_(self) -> str:
-        """Render a row per stage, for notebooks; nothing is opened or read."""
-        rows = [
-            (stage.name, str(stage.kind), ", ".join(dependencies(stage)), stage.place)
-            for stage in self.workspace.declared.stages
-        ]
-        return html_table(("stage", "kind", "reads", "declared at"), rows, caption=repr(self)[1:-1])
+        """Render the graph of the stages and a row for each, for notebooks; nothing is opened or read."""
+        draw = import_module("tidemill.workflow.workflow_notebook").stages_html
+        html: str = draw(self.workspace.declared.stages, repr(self)[1:-1])
+        return html
 
     def acting_as(self, actor: Actor, token: str = "") -> Project:
         """The same project for another actor, with the token that authenticated it, as servers use it."""

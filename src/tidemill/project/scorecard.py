@@ -31,8 +31,8 @@ class Scorecards:
         kept = _kept_in(settings, workspace.declared.name, workspace.environment)
         self._reader = ScorecardReader(workspace.tools.ledger, empty, settings.price_book, kept)
 
-    def make(self, window_s: float | None = None) -> Scorecard:
-        """The four numbers over the last `window_s` seconds (default: those of the settings), as of now.
+    def make(self, window_s: float | None = None, *, until: float | None = None) -> Scorecard:
+        """The four numbers over `window_s` seconds (default: those of the settings) until a time, or now.
 
         The window begins with a whole day. UsageError if the environment doesn't exist, AccessError without
         the role.
@@ -42,6 +42,7 @@ class Scorecards:
         settings, now = space.settings.scorecard, space.tools.clock()
         stages = space.declared.names
         sums = self._reader.read(now)
+        now = now if until is None else until
         windows = score_windows(now, window_s or settings.window_s, sums.zone)
         deliver, changes = delivery_number(sums.changes, windows, settings.deliver_within, stages)
         cost, costs = cost_number(sums.costs, windows, settings.cost_per_1000)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tidemill.costs.quantities import total_quantities
 from tidemill.ledger.run import Action, Attempt, Outcome, StageTotals
-from tidemill.planning.plan import Plan
 from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.memo import MemoUsage
 
 
 def sum_stages(
-    names: Sequence[str], attempts: Sequence[Attempt], plan: Plan
+    names: Sequence[str], attempts: Sequence[Attempt], current: Mapping[str, int]
 ) -> tuple[StageTotals, ...]:
     """Sum up each named stage, including those without steps.
 
-    Steps that were found up to date while running count as `current`, those that a budget stopped as
-    `skipped`.
+    Steps that were found up to date while running count as `current`, beside the partitions that the plan
+    found so; those that a budget stopped count as `skipped`.
     """
     found = []
     for name in names:
@@ -33,7 +32,7 @@ def sum_stages(
                 bound=count[Outcome.BOUND],
                 rechecked=rechecked,
                 removed=removed,
-                current=plan.current.get(name, 0) + count[Outcome.CURRENT],
+                current=current.get(name, 0) + count[Outcome.CURRENT],
                 failed=count[Outcome.FAILED] + count[Outcome.REFUSED],
                 retried=count[Outcome.RETRIED],
                 skipped=count[Outcome.SKIPPED] + stopped,

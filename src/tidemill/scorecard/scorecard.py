@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.scorecard.change_record import ChangesReport
 from tidemill.scorecard.freshness_report import FreshnessReport
@@ -28,3 +30,8 @@ class Scorecard:
     costs: InferenceReport
     recoveries: RecoveryReport
     freshness: FreshnessReport
+
+    def _repr_html_(self) -> str:
+        """Render a row for each number with its last weeks, for notebooks."""
+        html: str = import_module("tidemill.scorecard.scorecard_notebook").scorecard_notebook(self)
+        return html

@@ -10,6 +10,7 @@ from tidemill.contracts.docs.html import html_table, paragraphs
 from tidemill.contracts.docs.phrases import column_terms, row_conditions, type_name
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.printable import html_text
+from tidemill.drawing.html_file import html_file
 from tidemill.serving.endpoint_description import EndpointDescription
 from tidemill.serving.openapi import Operation, infer_example, openapi_document, operations_of
 from tidemill.serving.request_contract import accepts_iso
@@ -19,20 +20,10 @@ from tidemill.serving.tensors import datatype_of
 SECURITY_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 )
-_STYLE = """
-:root{color-scheme:light dark;--ink:#1c2024;--quiet:#5b6570;--line:#d8dde2;--page:#fff;--code:#f3f5f7}
-@media (prefers-color-scheme:dark){:root{--ink:#e6e9ec;--quiet:#9aa5b1;--line:#39424b;--page:#15181b;
---code:#20252a}}
-body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);max-width:64rem;
-margin:0 auto;padding:1.5rem}
-h1{font-size:1.5rem}h2{font-size:1.25rem;border-top:1px solid var(--line);padding-top:1.2rem;
-margin-top:2rem}
-table{border-collapse:collapse;width:100%}caption{text-align:left;font-weight:600;padding:.6rem 0 .3rem}
-th,td{text-align:left;vertical-align:top;padding:.3rem .8rem .3rem 0;border-bottom:1px solid var(--line)}
-th[scope=row]{font-weight:400}h2 code{font-size:1.25rem}
-code,pre{font:.875rem/1.45 ui-monospace,monospace}pre,.wide{overflow-x:auto}
-pre{background:var(--code);padding:.8rem;border-radius:.4rem;user-select:all}
-.about,.note{color:var(--quiet)}
+_STYLE = """\
+h2{border-top:1px solid var(--frame);padding-top:1.2rem;margin-top:2rem}h2 code{font-size:1.15rem}
+table{width:100%}caption{color:var(--ink);font-weight:600}th[scope=row]{color:inherit;font-weight:400}
+pre{user-select:all}.about,.note{color:var(--soft)}
 """
 _TOKEN_NOTE = (
     "<p>Requests need a token. The commands take it from the environment: "
@@ -74,18 +65,16 @@ def docs_page(
         for number, endpoint in enumerate(endpoints, 1)
     )
     listed = f"<ul>{links}</ul>" if links else "<p>There are no endpoints.</p>"
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>Endpoints</title><style>{_STYLE}</style></head><body><main><h1>Endpoints</h1>"
+    body = (
+        "<main><h1>Endpoints</h1>"
         '<p>Each endpoint answers the <a href="https://github.com/kserve/open-inference-protocol">Open '
         "Inference Protocol</a> (version 2, REST) and requests with named rows. "
         '<a href="/openapi.json">openapi.json</a> describes all routes and their errors, '
         '<a href="/metrics">metrics</a> has numbers for Prometheus, <a href="/status">status</a> what is '
         f"wrong.</p>{_TOKEN_NOTE if has_tokens else ''}"
-        f"{listed}{inside}<section><h2>Server</h2>{_routes(operations, '')}</section>"
-        "</main></body></html>"
+        f"{listed}{inside}<section><h2>Server</h2>{_routes(operations, '')}</section></main>"
     )
+    return html_file(title="Endpoints", body=body, about="A server of Tidemill", css=_STYLE)
 
 
 def _endpoint(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError, did_you_mean
-from tidemill.core.text_table import html_table
 from tidemill.drawing.axes import Axis, Measure
 from tidemill.drawing.chart import Chart
 from tidemill.drawing.dots import draw_dots
 from tidemill.drawing.layer import PanelLayer
 from tidemill.drawing.line import Line, ReferenceLine
+from tidemill.drawing.notebook import notebook_html, notebook_table
 from tidemill.drawing.panel import draw_panel
 from tidemill.drawing.rows import LabelledRow, MarkerLine, Measured, RowChart
 from tidemill.drawing.scatter import Scatter
@@ -74,9 +74,8 @@ def scores_html(scores: Scores) -> str:
     hidden = len(scores.slices) - MOST_SLICES
     caption = f"without {plural(hidden, 'slice')} more" if hidden > 0 else ""
     charts = "".join(chart._repr_html_() for chart in _charts(scores))
-    return (
-        html_table(headers, rows, caption=caption)
-        + f'<div style="display:flex;flex-wrap:wrap;gap:8px">{charts}</div>'
+    return notebook_html(
+        notebook_table(headers, rows, caption=caption), f'<div class="charts">{charts}</div>'
     )
 
 

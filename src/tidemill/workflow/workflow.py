@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from importlib import import_module
 from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
 from tidemill.contracts.spec import ContractSpec, Reads
@@ -15,7 +16,6 @@ from tidemill.core.callsite import caller
 from tidemill.core.counts import plural
 from tidemill.core.errors import DeclarationError, Fault
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.core.text_table import html_table
 from tidemill.workflow.endpoint import Rollout
 from tidemill.workflow.gate_kinds import Gate, gates_of
 from tidemill.workflow.incremental_fold import Fold
@@ -98,9 +98,10 @@ class Workflow:
         return f"Workflow({self.name!r}, {plural(len(self.declarations), 'stage')})"
 
     def _repr_html_(self) -> str:
-        """Render a row per declared stage, for notebooks."""
-        rows = [(one.name, str(one.kind), one.place) for one in self.declarations]
-        return html_table(("stage", "kind", "declared at"), rows, caption=f"workflow {self.name}")
+        """Render the graph of the stages and a row for each, for notebooks."""
+        # Only notebooks need drawings.
+        html: str = import_module("tidemill.workflow.workflow_notebook").workflow_html(self)
+        return html
 
     @overload
     def ingest(self, function: F) -> F: ...

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tidemill.cli.render.dictionary_css import STYLE
 from tidemill.cli.render.dictionary_markdown import (
     HOW_TO_READ,
     PERSONAL_HINT,
@@ -22,6 +21,7 @@ from tidemill.contracts.docs.html import (
     rule_tables,
 )
 from tidemill.core.printable import html_text
+from tidemill.drawing.html_file import html_file
 from tidemill.lineage.dictionary import (
     Cell,
     DataFlowTarget,
@@ -32,22 +32,35 @@ from tidemill.lineage.dictionary import (
 )
 
 _PERSONAL = "personal-data"
+_STYLE = """\
+.skip{position:absolute;left:-999em}.skip:focus{left:1rem;top:1rem;background:var(--paper);padding:.5rem}
+.layout{display:grid;grid-template-columns:15rem minmax(0,1fr);max-width:88rem;margin:0 auto}
+nav{position:sticky;top:0;align-self:start;max-height:100vh;overflow-y:auto;padding:2rem 1.25rem;
+  font-size:.9rem}
+nav ol{list-style:none;margin:.5rem 0 0;padding:0}nav li{padding:.15rem 0}
+.kind{color:var(--soft);font-size:.9rem;font-weight:400}nav .kind{font-size:.8rem}
+main{margin:0;max-width:none;padding:2rem 2.5rem;min-width:0;border-left:1px solid var(--frame)}
+h2{font-size:1.35rem;margin:3.5rem 0 .25rem;padding-top:1.25rem;border-top:1px solid var(--frame);
+  scroll-margin-top:1rem}
+main p{max-width:46rem}.about{font-size:1.02rem}
+table{width:100%}caption{color:var(--ink);font-weight:600}
+th,td{padding-right:1rem;font-weight:400}.wide{margin:1rem 0 1.5rem}
+thead th{font-size:.8rem;border-bottom-width:2px}
+tbody th{color:var(--ink);white-space:nowrap}tbody th code{font-weight:600}
+.mark{display:inline-block;border:1px solid var(--frame);background:var(--panel);border-radius:.75rem;
+  padding:0 .5rem;font-size:.78rem;white-space:nowrap}
+.personal{border-color:var(--amber);color:var(--amber)}
+@media (max-width:60rem){.layout{display:block}main{border:0;padding:1rem 1.25rem}
+  nav{position:static;max-height:none;padding:1.25rem 1.25rem 0}}
+@media print{nav,.skip{display:none}.layout{display:block}main{border:0;padding:0}}
+"""
 
 
 def render_html(book: Dictionary) -> str:
     """Render the dictionary; the same workflow gives the same bytes."""
     title = f"{book.workflow}: data dictionary"
     sections = "\n".join(_section(book, entry) for entry in book.entries)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{html_text(title)}</title>
-<style>
-{STYLE}</style>
-</head>
-<body>
+    body = f"""\
 <a class="skip" href="#content">Skip to the contents</a>
 <div class="layout">
 <nav aria-label="Contents">
@@ -63,10 +76,9 @@ def render_html(book: Dictionary) -> str:
 {sections}
 {_personal(book)}
 </main>
-</div>
-</body>
-</html>
-"""
+</div>"""
+    about = f"Data dictionary of {book.workflow}, by Tidemill"
+    return html_file(title=title, body=body, about=about, css=_STYLE)
 
 
 def _contents(book: Dictionary) -> str:

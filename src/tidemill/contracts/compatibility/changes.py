@@ -22,10 +22,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from importlib import import_module
 
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.printable import printable
-from tidemill.core.text_table import html_table
 
 
 class Direction(StrEnum):
@@ -95,7 +95,10 @@ class Diff:
             for change in self.changes
         ]
         headers = ("what", "change", "direction", "remark")
-        return html_table(headers, cells, caption=str(self).partition("\n")[0])
+        page = import_module("tidemill.drawing.notebook")
+        caption = str(self).partition("\n")[0]
+        html: str = page.notebook_html(page.notebook_table(headers, cells, caption=caption))
+        return html
 
     @property
     def head(self) -> str:

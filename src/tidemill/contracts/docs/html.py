@@ -18,35 +18,31 @@ from tidemill.contracts.docs.phrases import (
     type_name,
 )
 from tidemill.contracts.spec import ContractSpec
-from tidemill.core.printable import html_text
+from tidemill.core.printable import html_text, shorten
+from tidemill.drawing.notebook import fitting_rows, left_out, notebook_html
 
 PERSONAL = "personal"
-# Notebooks bring their own colours: set only borders and spacing, with a translucent grey.
-NOTEBOOK_STYLE = (
-    ".tidemill table{border-collapse:collapse;margin:.5em 0}"
-    ".tidemill caption{text-align:left;font-weight:600;padding:.3em 0}"
-    ".tidemill th,.tidemill td{text-align:left!important;vertical-align:top;padding:.3em .8em .3em 0;"
-    "border-bottom:1px solid rgba(128,128,128,.3)}"
-    ".tidemill .about,.tidemill .where{opacity:.75}.tidemill p{margin:.2em 0}"
-    ".tidemill .mark{border:1px solid rgba(128,128,128,.5);border-radius:.7em;padding:0 .5em;"
-    "font-size:85%;white-space:nowrap}"
-)
+_LONGEST = 2_000
 
 
 def contract_html(spec: ContractSpec) -> str:
-    """Render a contract as a self-contained HTML fragment for a notebook."""
-    return _framed(
-        f"<p><strong>{html_text(spec.name)}</strong> {html_text(spec.version)} "
-        f'<span class="where">{html_text(spec.place)}</span></p>'
-        + paragraphs(spec.description)
-        + f"<p>{'; '.join(f'{name}: {html_text(text)}' for name, text in head_terms(spec))}</p>"
-        + columns_table(spec)
-        + rule_tables(spec)
+    """Render a contract for a notebook; of very many columns and rules the first ones."""
+    terms = "; ".join(f"{name}: {html_text(text)}" for name, text in head_terms(spec))
+    columns, hidden = fitting_rows(column_cells(spec, column) for column in spec.columns)
+    rules = [
+        _rules_table(caption, kept) + left_out(more)
+        for caption, rows in _rules(spec)
+        for kept, more in [fitting_rows(rows)]
+    ]
+    return notebook_html(
+        f'<p><span class="strong">{html_text(spec.name)}</span> {html_text(spec.version)} '
+        f'<span class="soft">{html_text(spec.place)}</span></p>',
+        paragraphs(shorten(spec.description, _LONGEST)),
+        f"<p>{terms}</p>",
+        html_table("Columns", COLUMN_HEADERS, columns),
+        left_out(hidden),
+        *rules,
     )
-
-
-def _framed(inside: str) -> str:
-    return f'<div class="tidemill"><style>{NOTEBOOK_STYLE}</style>{inside}</div>'
 
 
 def paragraphs(text: str) -> str:
@@ -85,11 +81,6 @@ def html_table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[str
 COLUMN_HEADERS = ("column", "type", "must be", "if not", "marks", "description")
 
 
-def columns_table(spec: ContractSpec) -> str:
-    """Render the columns of a contract: type, conditions, consequence, marks, description."""
-    return html_table("Columns", COLUMN_HEADERS, (column_cells(spec, c) for c in spec.columns))
-
-
 def column_cells(spec: ContractSpec, column: Column) -> list[str]:
     """Return the HTML cells of a column under `COLUMN_HEADERS`."""
     must = conditions(column)
@@ -119,16 +110,24 @@ def column_badges(spec: ContractSpec, column: Column) -> Iterator[str]:
 
 def rule_tables(spec: ContractSpec) -> str:
     """Render the rules over rows and over the table, one table for each kind that exists."""
-    return _rules("Rules over rows", row_conditions(spec), code=True) + _rules(
-        "Rules over the table", table_conditions(spec), code=False
-    )
+    return "".join(_rules_table(caption, rows) for caption, rows in _rules(spec))
 
 
-def _rules(caption: str, rules: Sequence[Condition], *, code: bool) -> str:
-    if not rules:
-        return ""
+def _rules(spec: ContractSpec) -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+    """The captions and cells of the kinds of rules that exist."""
+    if rows := row_conditions(spec):
+        yield "Rules over rows", _rule_cells(rows, code=True)
+    if table := table_conditions(spec):
+        yield "Rules over the table", _rule_cells(table, code=False)
+
+
+def _rules_table(caption: str, rows: Sequence[Sequence[str]]) -> str:
     headers = ("rule", "must hold", "if not", "description")
-    rows = [
+    return html_table(caption, headers, rows)
+
+
+def _rule_cells(rules: Sequence[Condition], *, code: bool) -> list[tuple[str, ...]]:
+    return [
         (
             f"<code>{html_text(rule.name)}</code>",
             f"<code>{html_text(rule.phrase)}</code>" if code else html_text(rule.phrase),
@@ -137,4 +136,3 @@ def _rules(caption: str, rules: Sequence[Condition], *, code: bool) -> str:
         )
         for rule in rules
     ]
-    return html_table(caption, headers, rows)

@@ -47,7 +47,7 @@ from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.other_frames import describe_other_frame, is_other_frame
 from tidemill.core.partition import UNPLACED
 from tidemill.core.read_errors import reason_of
-from tidemill.core.text_table import html_table
+from tidemill.drawing.notebook import notebook_html, notebook_table
 
 Data: TypeAlias = "pl.DataFrame | pl.LazyFrame | str | Path | Sequence[str | Path]"
 
@@ -90,7 +90,8 @@ class Validated:
             (found.rule, str(found.severity), f"{found.rows:,}", found.message)
             for found in self.findings
         ]
-        return html_table(("rule", "severity", "rows", "finding"), rows, caption=self._headline)
+        headers = ("rule", "severity", ">rows", "finding")
+        return notebook_html(notebook_table(headers, rows, caption=self._headline))
 
     @property
     def passed(self) -> bool:

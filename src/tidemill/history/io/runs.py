@@ -67,14 +67,18 @@ class History:
         """The run of that name."""
         if name == LAST and (newest := self.runs(limit=1)):
             return newest[0]
-        where = EventFilter(about_prefix=run_subject(name))
-        found = [*_started(self._ledger, where, limit=_MOST_NAMED)]
-        exact = [*_started(self._ledger, about(run_subject(name)), limit=1)]
-        if len(exact or found) != 1:
+        found = self.runs_like(name)
+        if len(found) != 1:
             known = [info.id for info in found or self.runs(limit=_MOST_NAMED)]
             many = "more than one run is" if found else "there is no run"
             raise UsageError(f"{many} {name!r} ({did_you_mean(name, known)})")
-        return _ended(self._ledger, (exact or found)[0])
+        return _ended(self._ledger, found[0])
+
+    def runs_like(self, name: str) -> list[RunInfo]:
+        """The run with an id, or else those whose ids begin so, as they started, newest first."""
+        exact = [*_started(self._ledger, about(run_subject(name)), limit=1)]
+        where = EventFilter(about_prefix=run_subject(name))
+        return exact or [*_started(self._ledger, where, limit=_MOST_NAMED)]
 
     def page(self, before: int = 0, limit: int = 50) -> RunPage:
         """Some runs, newest first: the last ones, or those that started before the event number `before`."""

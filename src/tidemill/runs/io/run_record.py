@@ -203,7 +203,7 @@ def receipt_of(
     code = code or (MISSING_EXIT_CODE if lost else age.exit_code)
     if status is Status.OK and (bad or code):
         status = Status.FAILED
-    stages = sum_stages(tuple(job.plan.current), attempts, job.plan)
+    stages = sum_stages(tuple(job.plan.current), attempts, job.plan.current)
     steps, held = total_quantities(attempts), peak_memory()
     memory = steps.memory_gb_s + held / GB * wall
     beside = Quantities(cpu_s=cpu, memory_gb_s=memory).beyond(steps)

@@ -6,16 +6,17 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 from tests.scorecard.test_weekly_note import card
-from tidemill.cli.render.scorecard_html import scorecard_html
 from tidemill.scorecard.change_record import DeliveredChange
 from tidemill.scorecard.number import NumberPoint, NumberUnit, ScoreNumber
+from tidemill.scorecard.scorecard_html import scorecard_html
 
 
 def test_text_of_others_is_text() -> None:
     page = scorecard_html(card("<script>alert(1)</script>"))
     assert "<script" not in page
     assert "stage &lt;b&gt;raw&lt;/b&gt; failed" in page
-    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert "http:" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert "https:" not in page
     body = page[page.index("<main>") : page.index("</main>")] + "</main>"
     assert len(ElementTree.fromstring(body).findall(".//section")) == 2
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
-from tidemill.cli.render.scorecard_css import STYLE
 from tidemill.core.printable import html_text
+from tidemill.drawing.chart import Chart
+from tidemill.drawing.html_file import html_file, moment_text
 from tidemill.governance.page_html import html_prose, html_table
 from tidemill.scorecard.number import ScoreNumber
 from tidemill.scorecard.number_plot import number_plot, plot_chart
@@ -20,42 +20,46 @@ from tidemill.scorecard.wording import (
     trend_text,
 )
 
+CARDS_CSS = """\
+.number h2{font-size:1.05rem;margin:0}.number{background:var(--panel)}
+.value{font-size:1.9rem;font-weight:650;font-variant-numeric:tabular-nums;line-height:1.2}
+.value span{font-size:.85rem;font-weight:500;white-space:nowrap}
+.met{color:var(--green)}.missed{color:var(--red)}
+.number svg{display:block;margin:.75rem 0}
+.number ul,.next{font-size:.92rem}
+.next{border-top:1px solid var(--frame);padding-top:.5rem}
+"""
 _LEGEND = "Solid: by week; dashed: the target."
 
 
 def scorecard_html(card: Scorecard, *, changes: bool = False) -> str:
     """The page, with a list of the `changes` if wanted; the same scorecard gives the same bytes."""
     title = f"{card.workflow} in {card.environment}"
-    until = datetime.fromtimestamp(card.now, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    cards = "\n".join(_card(number) for number in card.numbers)
     listed = f"\n{_changes(card)}" if changes else ""
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{html_text(title)}: scorecard</title>
-<style>
-{STYLE}</style>
-</head>
-<body>
-<main>
-<h1>{html_text(title)}</h1>
-<p class="soft">Four numbers from {html_text(card.first_day)} to {until}; days are those of \
+    return html_file(
+        title=f"{title}: scorecard",
+        body=f"<main>\n<h1>{html_text(title)}</h1>\n{number_cards(card)}{listed}\n</main>",
+        about=f"Scorecard of {title}, by Tidemill",
+        css=CARDS_CSS,
+        made=card.now,
+    )
+
+
+def number_cards(card: Scorecard) -> str:
+    """What the numbers are about, and a card for each, for a page with `CARDS_CSS`."""
+    cards = "\n".join(map(_card, card.numbers))
+    return f"""\
+<p class="soft">Four numbers from {html_text(card.first_day)} to {moment_text(card.now)}; days are those of \
 {html_text(card.zone)}.</p>
 <div class="cards">
 {cards}
-</div>{listed}
-</main>
-</body>
-</html>
-"""
+</div>"""
 
 
 def _card(number: ScoreNumber) -> str:
     return "\n".join(
         [
-            f'<section aria-labelledby="{number.name}">',
+            f'<section class="card number" aria-labelledby="{number.name}">',
             f'<h2 id="{number.name}">{html_text(number.title)}</h2>',
             f'<p class="value">{html_text(main_text(number))}{_verdict(number)}</p>',
             f'<p class="soft">{html_text(_beside(number))}</p>',
@@ -72,7 +76,7 @@ def _card(number: ScoreNumber) -> str:
 def _changes(card: Scorecard) -> str:
     (part,) = changes_page(card).sections
     body = html_table(part.table) if part.table is not None else f"<p>{' '.join(part.lines)}</p>"
-    return f'<section class="changes"><h2>{part.title}</h2>\n{body}\n</section>'
+    return f"<section><h2>{part.title}</h2>\n{body}\n</section>"
 
 
 def _verdict(number: ScoreNumber) -> str:
@@ -99,8 +103,14 @@ def _next(number: ScoreNumber) -> Iterator[str]:
 
 def _plot(number: ScoreNumber) -> str:
     """The last weeks as a line, with the target."""
-    found = number_plot(number)
-    if found is None:
+    chart = number_chart(number)
+    if chart is None:
         return ""
-    legend = "" if found.target is None else f'\n<p class="soft">{_LEGEND}</p>'
-    return plot_chart(found).svg + legend
+    legend = f'\n<p class="soft">{_LEGEND}</p>' if number.target is not None else ""
+    return chart.page_element(number.name) + legend
+
+
+def number_chart(number: ScoreNumber) -> Chart | None:
+    """A chart of the last weeks, with the target; None without values."""
+    plot = number_plot(number)
+    return None if plot is None else plot_chart(plot)
