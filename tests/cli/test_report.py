@@ -65,7 +65,7 @@ def test_a_model(built: Path) -> None:
     assert "demand_scores: mae by day" in page
     assert "No other version was live before it." in page
     # The baseline was scored on the same rows.
-    assert '<th class="n">baseline</th>' in page
+    assert '<th scope="col" class="n">baseline</th>' in page
     version = file.stem.removeprefix("demand-")
     assert tidemill("report", "demand", version[:5], "--out", "m.html").code == 0
     assert "no version" in tidemill("report", "demand", "zzz").err
