@@ -1,5 +1,6 @@
 // @ts-check
 import { followChanges } from "./live.js";
+import { offerPalette } from "./palette.js";
 import { showTimes } from "./times.js";
 
 /** Let the button choose between light, dark, and what the system says; a cookie tells the server. */
@@ -18,18 +19,6 @@ function switchThemes() {
     show();
   });
   show();
-}
-
-/** Fetch the list of pages when somebody wants it first. */
-function openPaletteWhenAsked() {
-  const open = () => import("./palette.js").then(({ openPalette }) => openPalette());
-  document.getElementById("open-palette")?.addEventListener("click", open);
-  document.addEventListener("keydown", (event) => {
-    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
-      event.preventDefault();
-      open();
-    }
-  });
 }
 
 /** Let a change of a filter show its result at once. */
@@ -61,5 +50,5 @@ sendFilters();
 sendOnce();
 showTimes(document.body);
 followChanges();
-openPaletteWhenAsked();
+offerPalette();
 if (document.getElementById("log")) import("./log.js").then(({ followLog }) => followLog());

@@ -35,13 +35,17 @@ function rank(entry, typed) {
   return entry.hint.toLowerCase().replaceAll(" ", "").includes(typed) ? 2 : 3;
 }
 
-/** @type {(() => void) | undefined} */
-let show;
-
-/** Open the list of pages, to go to the one that is chosen. */
-export function openPalette() {
-  show ??= prepare();
-  show?.();
+/** Open the list of pages with Ctrl-K or the button, to go to the one that is chosen. */
+export function offerPalette() {
+  const open = prepare();
+  if (open === undefined) return;
+  document.getElementById("open-palette")?.addEventListener("click", open);
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      open();
+    }
+  });
 }
 
 /** @returns {(() => void) | undefined} What opens the list. */
