@@ -51,6 +51,8 @@ def test_a_failed_stage_recovers_late_data_alert_and_sweeps_happen(
     assert "alert to log" in told
     assert "sweep: " in told
     assert (tmp_path / "live" / "alerts.jsonl").read_text().count("\n") >= 4
+    assert "Look first at Now" in told
+    assert told.endswith("TIDEMILL_CLOCK=clock tidemill console")
     verified = ended("verify", cwd=tmp_path / "live")
     assert verified.returncode == 0, verified.stdout + verified.stderr
     monkeypatch.setenv(VARIABLE, str(tmp_path / "live" / "clock"))

@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import selectors
+import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +21,7 @@ from tempfile import TemporaryDirectory
 from tidemill.cli.demo_data import write_bad_batch, write_daily_files
 from tidemill.cli.render.live_events import event_line
 from tidemill.core.errors import TidemillError
+from tidemill.core.extras import install_command
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.python_command import python_code, python_module
 from tidemill.ledger.event import Event, Published, RunEnded
@@ -27,6 +30,7 @@ from tidemill.ledger.off_peak import DeferredWork
 from tidemill.ledger.off_peak_events import WorkDeferred
 from tidemill.project.clock import VARIABLE, set_clock
 from tidemill.project.project import Project, open_project
+from tidemill.project.up import can_show_console
 
 _HISTORY = date(2013, 10, 1), date(2013, 11, 30)
 _MONTH = date(2013, 12, 1), date(2013, 12, 31)
@@ -87,6 +91,10 @@ _AFTER = (
     ("costs",),
     ("scorecard",),
 )  # fmt: skip
+
+
+# Where to look first.
+_LOOK = "The console shows the month in a browser. Look first at Now: each line that is wrong leads to its cause."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +178,7 @@ def play_month(
     echo("")
     for command in _AFTER:
         _command(folder, command, environment, echo)
+    _show_console(folder, environment, echo)
 
 
 class _Replay:
@@ -314,11 +323,26 @@ def _command(
         echo(f"(exit code {done.returncode})")
 
 
+def _show_console(
+    folder: Path, environment: Mapping[str, str], echo: Callable[[str], None]
+) -> None:
+    """Show the month in a browser until somebody stops it; where nobody would see the link, say how."""
+    echo(f"\n{_LOOK}")
+    if not can_show_console():
+        echo(f"It needs some libraries: {install_command('starlette')}")
+    elif sys.stdout.isatty():
+        # Ctrl-C is for the console, which ends then.
+        with suppress(KeyboardInterrupt):
+            _command(folder, ("console",), environment, echo)
+    else:
+        echo(f"$ cd {shlex.quote(str(folder))} && {VARIABLE}=clock tidemill console")
+
+
 @contextmanager
 def _supervised(folder: Path, environment: Mapping[str, str]) -> Iterator[Callable[[], None]]:
     """Let `tidemill up` work beside; gives a function that waits until it says something, or a moment."""
     process = subprocess.Popen(
-        python_module("tidemill", "up"),
+        python_module("tidemill", "up", "--no-console"),
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
