@@ -94,7 +94,9 @@ _AFTER = (
 
 
 # Where to look first.
-_LOOK = "The console shows the month in a browser. Look first at Now: each line that is wrong leads to its cause."
+_LOOK = (
+    "The console shows the month. Look first at Now: each line that is wrong leads to its cause."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

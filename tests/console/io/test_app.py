@@ -206,3 +206,20 @@ raise ValueError("<img src=x onerror=alert(2)>")
         assert "<img src=x onerror=alert(2)>" in visitor.page("/runs/last").words
         assert "<script>alert(1)</script>" in visitor.page("/runs/last/log").words
         assert "labels failed" in visitor.page("/now").words
+
+
+def test_what_breaks_is_told_without_what_it_was(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a secret")
+
+    with Visitor(built) as visitor:
+        monkeypatch.setattr(visitor.client._transport, "raise_server_exceptions", False)
+        monkeypatch.setattr("tidemill.console.io.pages.etag_of", fail)
+        for path in ("/now", "/api/v1/now"):
+            answer = visitor.client.get(path)
+            assert answer.status_code == 500
+            assert "ZeroDivisionError" in answer.text
+            assert "a secret" not in answer.text
+            assert answer.headers["content-security-policy"] == POLICY

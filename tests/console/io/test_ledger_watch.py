@@ -130,3 +130,15 @@ def test_environments_that_end_are_told_too(ledger: SqliteLedger, tmp_path: Path
             assert await next_of(watch.messages(before)) == (seq, ["environments"])
 
     asyncio.run(play())
+
+
+def test_the_stream_ends_for_who_logged_out(ledger: SqliteLedger, tmp_path: Path) -> None:
+    async def play() -> None:
+        with watched(ledger, tmp_path) as watch:
+            sessions = ["ana"]
+            messages = watch.messages(0, lambda: bool(sessions))
+            assert await next_of(messages) == (watch.seq, ["environments"])
+            sessions.clear()
+            assert await anext(messages, b"over") == b"over"
+
+    asyncio.run(play())

@@ -15,6 +15,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from tidemill.console.io.assets import read_asset
 from tidemill.console.io.guard import RequestGuard
@@ -31,7 +32,7 @@ _TEND_S = 5.0
 _COMPRESSED = 500
 
 
-def open_app(console: Console, hosts: AllowedHosts) -> Starlette:
+def open_app(console: Console, hosts: AllowedHosts) -> ASGIApp:
     """The application of a console."""
     pages, others = Pages(console), _OtherPages(console)
     others.pages = pages
@@ -52,15 +53,18 @@ def open_app(console: Console, hosts: AllowedHosts) -> Starlette:
     for action in ACTIONS:
         routes.append(Route(f"{API}{action.path}", pages.decision(action), methods=["POST"]))
         routes.append(Route(action.path, pages.form(action), methods=["POST"]))
-    return Starlette(
+    app = Starlette(
         routes=routes,
-        middleware=[
-            Middleware(RequestGuard, hosts=hosts),
-            Middleware(GZipMiddleware, minimum_size=_COMPRESSED),
-        ],
-        exception_handlers={404: others.not_found, 405: others.not_found},
+        middleware=[Middleware(GZipMiddleware, minimum_size=_COMPRESSED)],
+        exception_handlers={
+            404: others.not_found,
+            405: others.not_found,
+            Exception: others.broken,
+        },
         lifespan=others.lifespan,
     )
+    # Around all, so that also what breaks is answered with the headers.
+    return RequestGuard(app, hosts)
 
 
 class _OtherPages:
@@ -152,7 +156,9 @@ class _OtherPages:
         sent = request.headers.get("last-event-id") or request.query_params.get("after", "")
         after = int(sent) if sent.isdecimal() and len(sent) < 19 else self._console.watch.seq
         return StreamingResponse(
-            self._console.watch.messages(after),
+            self._console.watch.messages(
+                after, lambda: self._console.caller_of(request) is not None
+            ),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
@@ -178,6 +184,13 @@ class _OtherPages:
             return self.pages.problem(status, f"{request.method} {request.url.path}")
         session = self._console.session_of(request)
         return await self.pages.refusal(request, session, status, request.url.path)
+
+    async def broken(self, request: Request, error: Exception) -> Response:
+        """A bug, which the log of the console tells of."""
+        detail = f"{type(error).__name__}; the log of the console says where"
+        if request.url.path.startswith(API):
+            return self.pages.problem(500, detail)
+        return await self.pages.refusal(request, None, 500, detail)
 
 
 def _own_path(path: str) -> str:

@@ -51,15 +51,18 @@ class LedgerWatch:
         if self._thread.is_alive():
             self._thread.join()
 
-    async def messages(self, after: int) -> AsyncGenerator[bytes]:
+    async def messages(
+        self, after: int, is_wanted: Callable[[], bool] = lambda: True
+    ) -> AsyncGenerator[bytes]:
         """Server-sent events about what was recorded after the event number `after`, until `close`.
 
-        The id of each is the number of the last event that it tells of.
+        The id of each is the number of the last event that it tells of. They end once nobody may see them
+        any more.
         """
         changed = asyncio.Event()
         self._clients.add(changed)
         try:
-            while not self._stop.is_set():
+            while not self._stop.is_set() and is_wanted():
                 changed.clear()
                 if self.seq != after:
                     topics, after = self._since(after), self.seq
