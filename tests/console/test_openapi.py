@@ -54,14 +54,14 @@ def test_everything_is_described() -> None:
     ],
     ids=lambda each: each.name,
 )
-def test_answers_are_as_described(visitor: Visitor, resource: Resource) -> None:
+def test_answers_are_as_described(onlooker: Visitor, resource: Resource) -> None:
     description = openapi_document()
     needed = [each.name for each in resource.parameters.values() if each.is_required]
     path = resource.api_path.removeprefix(API).format(**THINGS)
     query = "&".join(
         f"{name}={THINGS[name]}" for name in needed if name not in resource.placeholders
     )
-    found = visitor.api(f"{path}?{query}")
+    found = onlooker.api(f"{path}?{query}")
     answers: Any = description["paths"][resource.api_path]["get"]["responses"]
     schema = answers["200"]["content"]["application/json"]["schema"]
     whole = {**schema, "components": description["components"]}

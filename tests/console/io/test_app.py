@@ -14,28 +14,28 @@ from tidemill.console.response_headers import POLICY
 from tidemill.project.project import open_project
 
 
-def test_the_page_of_now_says_how_it_is(visitor: Visitor) -> None:
-    page = visitor.page("/now")
+def test_the_page_of_now_says_how_it_is(onlooker: Visitor) -> None:
+    page = onlooker.page("/now")
     assert "bakery in prod" in page.words
     assert "Nothing is wrong." in page.words
     assert "Time to deliver changes" in page.words
 
 
-def test_the_api_has_what_the_page_shows(visitor: Visitor) -> None:
-    found = visitor.api("/now")
+def test_the_api_has_what_the_page_shows(onlooker: Visitor) -> None:
+    found = onlooker.api("/now")
     assert found["status"]["wrong"] == []
     assert [each["name"] for each in found["numbers"]] == ["deliver", "cost", "recover", "fresh"]
-    [run] = visitor.api("/runs")["runs"]
-    assert run["id"] in visitor.page("/runs").words
-    assert visitor.api("/runs/last")["run"] == run
+    [run] = onlooker.api("/runs")["runs"]
+    assert run["id"] in onlooker.page("/runs").words
+    assert onlooker.api("/runs/last")["run"] == run
 
 
-@pytest.mark.parametrize("path", [resource.path for resource in RESOURCES if resource.template])
-def test_nobody_sees_a_page_without_logging_in(built: Path, path: str) -> None:
+def test_nobody_sees_a_page_without_logging_in(built: Path) -> None:
     with Visitor(built, is_logged_in=False) as stranger:
-        answer = stranger.client.get(path.replace("{", "").replace("}", ""))
-        assert answer.status_code == 303
-        assert answer.headers["location"].startswith("/login?then=")
+        for path in (resource.path for resource in RESOURCES if resource.template):
+            answer = stranger.client.get(path.replace("{", "").replace("}", ""))
+            assert answer.status_code == 303
+            assert answer.headers["location"].startswith("/login?then=")
 
 
 def test_nobody_reads_the_api_or_acts_without_a_token(built: Path) -> None:
@@ -120,50 +120,50 @@ def test_logging_out_needs_the_key_of_the_form(visitor: Visitor) -> None:
         assert (visitor.console.sessions.find(id, 0.0) is not None) == is_there
 
 
-def test_every_answer_has_the_headers_that_protect_it(visitor: Visitor) -> None:
+def test_every_answer_has_the_headers_that_protect_it(onlooker: Visitor) -> None:
     for path in ("/now", "/login", "/static/x/none", "/api/v1/runs", "/nothing", "/api/v1/nothing"):
-        headers = visitor.client.get(path).headers
+        headers = onlooker.client.get(path).headers
         assert headers["content-security-policy"] == POLICY
         assert headers["x-content-type-options"] == "nosniff"
 
 
-def test_another_host_or_site_gets_nothing(visitor: Visitor) -> None:
-    assert visitor.client.get("/now", headers={"Host": "evil.example"}).status_code == 421
+def test_another_host_or_site_gets_nothing(onlooker: Visitor) -> None:
+    assert onlooker.client.get("/now", headers={"Host": "evil.example"}).status_code == 421
     sent = {"Origin": "https://evil.example"}
-    assert visitor.client.post("/logout", headers=sent).status_code == 403
+    assert onlooker.client.post("/logout", headers=sent).status_code == 403
     assert (
-        visitor.client.post("/logout", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+        onlooker.client.post("/logout", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
     )
-    assert visitor.client.request("DELETE", "/now").status_code == 405
+    assert onlooker.client.request("DELETE", "/now").status_code == 405
 
 
-def test_large_requests_are_refused(visitor: Visitor) -> None:
-    answer = visitor.client.post("/login", content=b"x" * (1 << 21))
+def test_large_requests_are_refused(onlooker: Visitor) -> None:
+    answer = onlooker.client.post("/login", content=b"x" * (1 << 21))
     assert answer.status_code == 413
 
 
-def test_what_was_seen_isnt_sent_again(visitor: Visitor) -> None:
-    first = visitor.client.get("/api/v1/runs")
+def test_what_was_seen_isnt_sent_again(onlooker: Visitor) -> None:
+    first = onlooker.client.get("/api/v1/runs")
     tag = first.headers["etag"]
-    again = visitor.client.get("/api/v1/runs", headers={"If-None-Match": tag})
+    again = onlooker.client.get("/api/v1/runs", headers={"If-None-Match": tag})
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_unknown_pages_arguments_and_environments_are_told(visitor: Visitor) -> None:
-    assert "There is no such page" in visitor.page("/nothing", 404).words
-    assert visitor.api("/nothing", 404)["status"] == 404
-    assert "there is no parameter 'before_'" in visitor.api("/runs?before_=3", 400)["detail"]
-    assert visitor.api("/runs?before=x", 400)["detail"] == "before = 'x' is not a whole number"
-    assert "more than one 'limit'" in visitor.api("/runs?limit=1&limit=2", 400)["detail"]
-    assert "there is no run 'x'" in visitor.page("/runs/x", 400).words
-    assert "environment" in visitor.api("/now?env=../x", 400)["detail"]
+def test_unknown_pages_arguments_and_environments_are_told(onlooker: Visitor) -> None:
+    assert "There is no such page" in onlooker.page("/nothing", 404).words
+    assert onlooker.api("/nothing", 404)["status"] == 404
+    assert "there is no parameter 'before_'" in onlooker.api("/runs?before_=3", 400)["detail"]
+    assert onlooker.api("/runs?before=x", 400)["detail"] == "before = 'x' is not a whole number"
+    assert "more than one 'limit'" in onlooker.api("/runs?limit=1&limit=2", 400)["detail"]
+    assert "there is no run 'x'" in onlooker.page("/runs/x", 400).words
+    assert "environment" in onlooker.api("/now?env=../x", 400)["detail"]
 
 
-def test_static_files_are_those_of_the_console_only(visitor: Visitor) -> None:
-    found = visitor.client.get("/static/any/console.css")
+def test_static_files_are_those_of_the_console_only(onlooker: Visitor) -> None:
+    found = onlooker.client.get("/static/any/console.css")
     assert found.headers["cache-control"].endswith("immutable")
     for name in ("../io/app.py", "%2e%2e/io/app.py", "/etc/passwd", "nothing.js"):
-        assert visitor.client.get(f"/static/any/{name}").status_code == 404
+        assert onlooker.client.get(f"/static/any/{name}").status_code == 404
 
 
 def test_runs_are_paged(visitor: Visitor, built: Path) -> None:
