@@ -1,5 +1,6 @@
 // @ts-check
 import { followChanges } from "./live.js";
+import { openPalette } from "./palette.js";
 import { showTimes } from "./times.js";
 
 /** Let the button choose between light, dark, and what the system says; a cookie tells the server. */
@@ -20,14 +21,13 @@ function switchThemes() {
   show();
 }
 
-/** Fetch the list of pages when somebody wants it first. */
+/** Open the list of pages at once when somebody asks: what is typed next belongs into it. */
 function openPaletteWhenAsked() {
-  const open = () => import("./palette.js").then(({ openPalette }) => openPalette());
-  document.getElementById("open-palette")?.addEventListener("click", open);
+  document.getElementById("open-palette")?.addEventListener("click", openPalette);
   document.addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
       event.preventDefault();
-      open();
+      openPalette();
     }
   });
 }
