@@ -77,6 +77,15 @@ def test_an_address_waits_after_some_attempts() -> None:
     assert limit.wait("a", 10.0) == 0.0
 
 
+def test_whoever_logs_in_takes_no_attempt_from_others() -> None:
+    limit = LoginLimit()
+    for _ in range(9):
+        assert limit.wait("a", 0.0) == 0.0
+        limit.give_back("a")
+    assert [limit.wait("a", 0.0) for _ in range(6)] == [0.0] * 5 + [10.0]
+    limit.give_back("nobody")
+
+
 def test_addresses_are_forgotten_before_there_are_too_many() -> None:
     limit = LoginLimit()
     for number in range(10_001):

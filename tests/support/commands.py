@@ -132,13 +132,14 @@ while pathlib.Path("hold").exists():
 
 @contextmanager
 def held_run(
-    folder: Path, *, deaf: bool = False, **popen: Any
+    folder: Path, *, deaf: bool = False, words: str = "", **popen: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
     """`tidemill run labels` in a process that stands in `labels` until the file `hold` is removed.
 
-    A deaf one also swallows interrupts, as a long query does.
+    A deaf one also swallows interrupts, as a long query does. In the end it prints `words`, if there are any.
     """
-    in_labels(folder, HOLD.replace("DEAF", str(deaf)))
+    end = f"print({words!r})" if words else ""
+    in_labels(folder, HOLD.replace("DEAF", str(deaf)) + end)
     (folder / "hold").touch()
     command = [sys.executable, "-m", "tidemill", "run", "labels"]
     running = subprocess.Popen(command, cwd=folder, **popen)

@@ -113,3 +113,8 @@ class LoginLimit:
             del self._buckets[next(iter(self._buckets))]
         bucket = self._buckets.setdefault(address, TokenBucket(_BURST, now))
         return bucket.take(now, rate=1 / _EVERY_S, burst=_BURST)
+
+    def give_back(self, address: str) -> None:
+        """Count an attempt no more: it succeeded, and others may come from the same address."""
+        if (bucket := self._buckets.get(address)) is not None:
+            bucket.level += 1.0

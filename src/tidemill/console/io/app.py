@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from math import ceil
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -114,8 +115,8 @@ class _OtherPages:
         address = request.client.host if request.client is not None else ""
         wait = self._console.limit.wait(address, time.monotonic())
         if wait:
-            found = self.pages.login(request, 429, f"too many attempts: wait {wait:.0f} s")
-            found.headers["Retry-After"] = f"{wait:.0f}"
+            found = self.pages.login(request, 429, f"too many attempts: wait {ceil(wait)} s")
+            found.headers["Retry-After"] = f"{ceil(wait)}"
             return found
         given = parse_form(await read_body(request))
         token = given.get("token", "").strip()
@@ -125,6 +126,7 @@ class _OtherPages:
                 json.loads(answer.body)["detail"] if answer is not None else "there is no token"
             )
             return self.pages.login(request, 403, detail)
+        self._console.limit.give_back(address)
         return self._logged_in(token, _own_path(given.get("then", "/now")))
 
     async def log_out(self, request: Request) -> Response:
