@@ -108,10 +108,17 @@ def test_who_decides_second_is_told_and_keeps_the_reason(guest: Guests) -> None:
     live = rita.api("/models/demand/live")
     for each in (rita, ruth):
         each.go(f"/reviews/{review}#decide")
-        # Who types isn't disturbed by what others do.
         each.page.get_by_label("Reason").fill(f"{each is rita} because of the rye")
+    # What is written stays also when the focus is elsewhere, and when other tabs show what changed.
+    ruth.page.keyboard.press("Tab")
+    inbox = ruth.page.context.new_page()
+    inbox.goto(f"{ruth.running.url}/reviews")
+    inbox.get_by_role("link", name=review).wait_for()
     rita.page.get_by_role("button", name="Ask for changes").click()
     rita.page.get_by_role("status").wait_for()
+    inbox.get_by_text("Nothing waits for a review.").wait_for()
+    ruth.page.bring_to_front()
+    assert ruth.page.get_by_label("Reason").input_value() == "False because of the rye"
     ruth.page.get_by_role("button", name="Approve").click()
     ruth.page.get_by_role("alert").wait_for()
     assert "Somebody else changed or decided it meanwhile, so that nothing was done." in ruth.words

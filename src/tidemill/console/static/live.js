@@ -12,11 +12,17 @@ let isDirty = false;
 let isFetching = false;
 let shownAt = 0;
 
-/** Whether somebody types into the page, which a change would disturb. */
+/** Whether somebody types into the page, or has begun to fill in a form, which a change would disturb. */
 function isTyping() {
+  if (document.querySelector("#main form[data-begun]") !== null) return true;
   const active = document.activeElement;
   const typed = active instanceof HTMLInputElement || active instanceof HTMLTextAreaElement;
   return typed && active.closest("#main") !== null && active.value !== active.defaultValue;
+}
+
+/** @param {Event} event */
+function noteForm({ target }) {
+  if (target instanceof Element) target.closest("form[method=post]")?.setAttribute("data-begun", "");
 }
 
 /** Fetch the page again, and change what differs. */
@@ -85,6 +91,7 @@ export function followChanges() {
   window.addEventListener("pageshow", (event) => {
     if (event.persisted) say({ seq, hidden: document.hidden });
   });
+  document.addEventListener("input", noteForm);
   document.addEventListener("focusout", () => setTimeout(refresh, TOGETHER_MS));
 }
 
