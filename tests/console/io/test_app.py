@@ -114,7 +114,7 @@ def test_a_token_opens_the_api(built: Path) -> None:
 def test_logging_out_needs_the_key_of_the_form(visitor: Visitor) -> None:
     id = visitor.client.cookies["tidemill"]
     page = visitor.page("/now")
-    for key, is_there in (("another", True), (page.field("form_key"), False)):
+    for key, is_there in (("another", True), ("größe", True), (page.field("form_key"), False)):
         visitor.client.cookies["tidemill"] = id
         visitor.client.post("/logout", content=urlencode({"form_key": key}))
         assert (visitor.console.sessions.find(id, 0.0) is not None) == is_there
@@ -223,3 +223,11 @@ def test_what_breaks_is_told_without_what_it_was(
             assert "ZeroDivisionError" in answer.text
             assert "a secret" not in answer.text
             assert answer.headers["content-security-policy"] == POLICY
+
+
+def test_a_form_of_another_session_does_nothing(visitor: Visitor) -> None:
+    for key in ("", "another", "größe"):
+        answer = visitor.client.post("/plan/run", content=urlencode({"form_key": key}))
+        assert answer.status_code == 403
+        assert "this form is of an earlier session" in answer.text
+    assert len(visitor.api("/runs")["runs"]) == 1

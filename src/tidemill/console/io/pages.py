@@ -336,7 +336,7 @@ def _theme_of(request: Request) -> str:
 
 
 def _is_own(session: Session, sent: str) -> bool:
-    return secrets.compare_digest(session.form_key, sent)
+    return secrets.compare_digest(session.form_key.encode(), sent.encode("utf-8", "replace"))
 
 
 def _refused(status: int, detail: str) -> ViewAnswer:
