@@ -211,6 +211,6 @@ def test_a_validation_is_shown_in_one_line_and_as_a_table() -> None:
     found = Orders.validate(FRAME)
     assert repr(found) == "<Validated Orders 1.2.0 failed: 5 rows, 3 bad>"
     shown = found._repr_html_()
-    assert shown.startswith("<table><caption>Orders 1.2.0 failed: 5 rows, 3 bad</caption>")
+    assert "<table><caption>Orders 1.2.0 failed: 5 rows, 3 bad</caption>" in shown
     assert shown.count("<tr>") == 1 + len(found.findings)
     assert repr(Orders.validate(found.good)).startswith("<Validated Orders 1.2.0 passed: 2 rows")
