@@ -15,9 +15,9 @@ from tests.support.shop_models import shops, shops_template
 __all__ = ["shops", "shops_template"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def onlooker(built_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
-    """Somebody who looks at the same bakery in all tests of a process: these change nothing."""
+    """Somebody who looks at the same bakery in all tests of a module: these change nothing."""
     folder = tmp_path_factory.mktemp("seen") / "bakery"
     shutil.copytree(built_template, folder)
     with Visitor(folder) as found:

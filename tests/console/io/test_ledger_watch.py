@@ -14,6 +14,7 @@ import pytest
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.console.io import ledger_watch
 from tidemill.console.io.ledger_watch import LedgerWatch
+from tidemill.core.errors import StorageError
 from tidemill.ledger.event import EnvironmentCreated, EnvironmentDropped
 
 
@@ -140,5 +141,27 @@ def test_the_stream_ends_for_who_logged_out(ledger: SqliteLedger, tmp_path: Path
             assert await next_of(messages) == (watch.seq, ["environments"])
             sessions.clear()
             assert await anext(messages, b"over") == b"over"
+
+    asyncio.run(play())
+
+
+def test_a_ledger_that_cannot_be_reached_for_a_while_is_followed_again(
+    ledger: SqliteLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [PermissionError("not now"), StorageError("not now")]
+    look = LedgerWatch._look
+
+    def look_later(watch: LedgerWatch) -> None:
+        if failures:
+            raise failures.pop()
+        look(watch)
+
+    async def play() -> None:
+        monkeypatch.setattr(LedgerWatch, "_look", look_later)
+        with watched(ledger, tmp_path) as watch:
+            before = watch.seq
+            seq = await asyncio.to_thread(add, ledger, "second")
+            assert await next_of(watch.messages(before)) == (seq, ["environments"])
+        assert not failures
 
     asyncio.run(play())

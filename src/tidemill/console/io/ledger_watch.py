@@ -95,7 +95,7 @@ class LedgerWatch:
         try:
             while not self._stop.is_set():
                 # A ledger that can't be read now is read later.
-                with suppress(TidemillError):
+                with suppress(TidemillError, OSError):
                     self._look()
                 self._wait(watch)
         finally:
