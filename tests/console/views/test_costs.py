@@ -71,16 +71,16 @@ def test_last_month_is_two_clicks_from_now(guest: Visitor) -> None:
     assert "Nothing has run here from" in page.words
 
 
-@pytest.mark.parametrize("by", ["stage", "model", "day", "month", "environment", "endpoint"])
-@pytest.mark.parametrize("since", [name for name, _ in PERIODS])
-def test_each_way_to_look_answers(guest: Visitor, by: str, since: str) -> None:
-    assert guest.api(f"/costs?by={by}&since={since}")["by"] == by
-    guest.page(f"/costs?by={by}&since={since}")
+def test_each_way_to_look_answers(guest: Visitor) -> None:
+    for by in ("stage", "model", "day", "month", "environment", "endpoint"):
+        for since, _ in PERIODS:
+            assert guest.api(f"/costs?by={by}&since={since}")["by"] == by
+            guest.page(f"/costs?by={by}&since={since}")
 
 
-@pytest.mark.parametrize("query", ["by=colour", "since=soon", "since=2026-13"])
-def test_other_ways_are_refused(guest: Visitor, query: str) -> None:
-    guest.api(f"/costs?{query}", status=400)
+def test_other_ways_are_refused(guest: Visitor) -> None:
+    for query in ("by=colour", "since=soon", "since=2026-13"):
+        guest.api(f"/costs?{query}", status=400)
 
 
 def test_without_prices_there_are_quantities(guest: Visitor, shop: Path) -> None:
