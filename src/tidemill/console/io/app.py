@@ -20,7 +20,7 @@ from starlette.types import ASGIApp
 
 from tidemill.console.io.assets import read_asset
 from tidemill.console.io.guard import RequestGuard
-from tidemill.console.io.pages import JSON, Console, Pages
+from tidemill.console.io.pages import JSON, Console, Pages, problem_response
 from tidemill.console.io.requests import parse_form, read_body
 from tidemill.console.openapi import openapi_document
 from tidemill.console.request_origin import AllowedHosts
@@ -35,8 +35,8 @@ _COMPRESSED = 500
 
 def open_app(console: Console, hosts: AllowedHosts) -> ASGIApp:
     """The application of a console."""
-    pages, others = Pages(console), _OtherPages(console)
-    others.pages = pages
+    pages = Pages(console)
+    others = _OtherPages(console, pages)
     routes = [
         Route("/", others.home),
         Route("/login", others.login, methods=["GET"]),
@@ -71,10 +71,8 @@ def open_app(console: Console, hosts: AllowedHosts) -> ASGIApp:
 class _OtherPages:
     """What isn't a resource: logging in, the stream of changes, files."""
 
-    pages: Pages
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, pages: Pages) -> None:
+        self._console, self._pages = console, pages
         self._openapi = b""
 
     @asynccontextmanager
@@ -103,19 +101,19 @@ class _OtherPages:
             return RedirectResponse("/now", 303)
         if not self._console.links.use(code, time.time()):
             fault = "this link was used or is too old: `tidemill console --link` makes a new one"
-            return self.pages.login(request, 403, fault)
+            return self._pages.login(request, 403, fault)
         return self._logged_in("", "/now")
 
     async def login(self, request: Request) -> Response:
         """The page at which people log in."""
-        return self.pages.login(request)
+        return self._pages.login(request)
 
     async def log_in(self, request: Request) -> Response:
         """Log in the holder of a token."""
         address = request.client.host if request.client is not None else ""
         wait = self._console.limit.wait(address, time.monotonic())
         if wait:
-            found = self.pages.login(request, 429, f"too many attempts: wait {ceil(wait)} s")
+            found = self._pages.login(request, 429, f"too many attempts: wait {ceil(wait)} s")
             found.headers["Retry-After"] = f"{ceil(wait)}"
             return found
         given = parse_form(await read_body(request))
@@ -125,7 +123,7 @@ class _OtherPages:
             detail = (
                 json.loads(answer.body)["detail"] if answer is not None else "there is no token"
             )
-            return self.pages.login(request, 403, detail)
+            return self._pages.login(request, 403, detail)
         self._console.limit.give_back(address)
         return self._logged_in(token, _own_path(given.get("then", "/now")))
 
@@ -147,7 +145,6 @@ class _OtherPages:
             session.id,
             httponly=True,
             samesite="lax",
-            secure=self._console.is_secure,
         )
         return found
 
@@ -183,16 +180,16 @@ class _OtherPages:
         """What isn't there."""
         status = getattr(error, "status_code", 404)
         if request.url.path.startswith(API):
-            return self.pages.problem(status, f"{request.method} {request.url.path}")
+            return problem_response(status, f"{request.method} {request.url.path}")
         session = self._console.session_of(request)
-        return await self.pages.refusal(request, session, status, request.url.path)
+        return await self._pages.refusal(request, session, status, request.url.path)
 
     async def broken(self, request: Request, error: Exception) -> Response:
         """A bug, which the log of the console tells of."""
         detail = f"{type(error).__name__}; the log of the console says where"
         if request.url.path.startswith(API):
-            return self.pages.problem(500, detail)
-        return await self.pages.refusal(request, None, 500, detail)
+            return problem_response(500, detail)
+        return await self._pages.refusal(request, None, 500, detail)
 
 
 def _own_path(path: str) -> str:

@@ -59,7 +59,6 @@ class Console:
     links: LoginLinks
     limit: LoginLimit = field(default_factory=LoginLimit)
     cookie: str = "tidemill"
-    is_secure: bool = False
 
     def session_of(self, request: Request) -> Session | None:
         """The session of a request, if somebody is logged in."""
@@ -114,7 +113,7 @@ class Pages:
                 return _unknown_caller()
             sent = request.headers.get("x-form-key", "")
             if caller.session is not None and not _is_own(caller.session, sent):
-                return _problem(
+                return problem_response(
                     403, "a request of a session needs its key in the header X-Form-Key"
                 )
             try:
@@ -123,9 +122,9 @@ class Pages:
                     action, request, caller, given, request.headers.get("if-match", "")
                 )
             except TooLarge:
-                return _problem(413, "the body is too large")
+                return problem_response(413, "the body is too large")
             except UsageError as error:
-                return _problem(400, str(error))
+                return problem_response(400, str(error))
             found = _as_document(request, answer)
             found.headers["Cache-Control"] = "no-store"
             return found
@@ -266,10 +265,6 @@ class Pages:
         body = self._draw("login.html", request, None, None, fault=fault, then=then, seq=0)
         return Response(body, status, {"Cache-Control": "no-store"}, "text/html")
 
-    def problem(self, status: int, detail: str) -> Response:
-        """A document of the API that says why a request isn't answered."""
-        return _problem(status, detail)
-
     async def _shell(self, request: Request, session: Session) -> Mapping[str, Any] | None:
         try:
             environment = environment_of(request)
@@ -343,13 +338,16 @@ def _refused(status: int, detail: str) -> ViewAnswer:
     return ViewAnswer(status=status, body=json.dumps(problem(status, detail)))
 
 
-def _problem(status: int, detail: str) -> Response:
+def problem_response(status: int, detail: str) -> Response:
+    """A document of the API that says why a request isn't answered."""
     body = json.dumps(problem(status, detail))
     return Response(body, status, {"Cache-Control": "no-store"}, PROBLEM)
 
 
 def _unknown_caller() -> Response:
-    found = _problem(401, "send a token: Authorization: Bearer ..., of `tidemill tokens create`")
+    found = problem_response(
+        401, "send a token: Authorization: Bearer ..., of `tidemill tokens create`"
+    )
     found.headers["WWW-Authenticate"] = "Bearer"
     return found
 
