@@ -106,7 +106,7 @@ class _Client:
 
     def _record(self) -> None:
         """A run without work, a moment later."""
-        now = read_clock(self._clock) + 5.0
+        now = read_clock(self._clock) + _LOOK_S
         set_clock(self._clock, now)
         run = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{os.getpid() % 0xFFFFFF:06x}"
         ledger = SqliteLedger(self._ledger)
