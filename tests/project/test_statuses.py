@@ -31,7 +31,7 @@ def test_it_is_read_again_once_something_is_recorded(
     with open_project(built) as project:
         first = project.statuses.read()
         assert project.statuses.read() is first
-        project.incidents.report("the shop is closed", severity="critical")
+        project.incidents.report("the shop is closed", severity="page")
         [fact] = project.statuses.read().wrong
         assert "the shop is closed" in fact.text
 

@@ -38,6 +38,7 @@ LAST = "last"
 _POLL_S = 0.3
 # Of so many runs similar names are suggested.
 _MOST_NAMED = 200
+_RUN_EVENTS = (RunStarted.__name__, RunEnded.__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,11 +224,40 @@ def list_runs(ledger: Ledger, limit: int | None) -> list[RunInfo]:
     return [*islice(iter_runs(ledger), limit)]
 
 
+class RecentRuns:
+    """Reads the last runs of a ledger, of which there are `most`, each event once."""
+
+    def __init__(self, ledger: Ledger, most: int) -> None:
+        self._ledger, self._most = ledger, most
+        self._after: int | None = None
+        self._runs: dict[str, RunInfo] = {}
+
+    def read(self) -> list[RunInfo]:
+        """The last runs, newest first."""
+        if self._after is None:
+            last = self._ledger.events(kinds=_RUN_EVENTS, newest=True, limit=1)
+            self._after = next((fact.seq for fact in last), 0)
+            found = list_runs(self._ledger, self._most)
+            self._runs = {info.id: info for info in reversed(found)}
+        for fact in self._ledger.events(kinds=_RUN_EVENTS, after=self._after):
+            self._after = fact.seq
+            self._note(fact)
+        while len(self._runs) > self._most:
+            del self._runs[next(iter(self._runs))]
+        return [*reversed(self._runs.values())]
+
+    def _note(self, fact: RecordedEvent) -> None:
+        event = fact.event
+        if isinstance(event, RunStarted):
+            self._runs.setdefault(event.run, _as_started(event, fact.at))
+        elif isinstance(event, RunEnded) and event.run in self._runs:
+            self._runs[event.run] = _as_ended(self._runs[event.run], fact)
+
+
 def iter_runs(ledger: Ledger) -> Iterator[RunInfo]:
     """Read the runs one by one, newest first."""
     ends: dict[str, RecordedEvent] = {}
-    kinds = (RunStarted.__name__, RunEnded.__name__)
-    for recorded in ledger.events(kinds=kinds, newest=True):
+    for recorded in ledger.events(kinds=_RUN_EVENTS, newest=True):
         event = recorded.event
         if isinstance(event, RunStarted):
             yield _as_ended(_as_started(event, recorded.at), ends.pop(event.run, None))
