@@ -99,11 +99,11 @@ class _Names:
             found |= self._step(event)
         return replace(event, **found) if found else event
 
-    def _step(self, record: Any) -> dict[str, str]:
+    def _step(self, record: Any) -> dict[str, Any]:
         stage = getattr(record, "stage", "")
         if stage not in self._place:
             return {}
-        found = {"stage": f"s{self._place[stage] + len(STAGES) * (self._run % 10)}"}
+        found: dict[str, Any] = {"stage": f"s{self._place[stage] + len(STAGES) * (self._run % 10)}"}
         if getattr(record, "partition", ""):
             found["partition"] = _key(self._run // 10 % PARTITIONS)
         return found

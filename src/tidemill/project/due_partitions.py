@@ -62,14 +62,16 @@ class DueWork:
 
     def _plan(self, seq: int, now: float) -> _Planned:
         begun = time.perf_counter()
-        steps: dict[str, dict[str, bool]] | None = {}
+        steps: dict[str, dict[str, bool]] = {}
         note = ""
         try:
             for step in self._plans.make(Request()).steps:
                 steps.setdefault(step.stage, {})[step.partition] = step.action is Action.REMOVE
         except TidemillError as error:
-            steps, note = None, f"what is due isn't known: {error}"
-        return _Planned(seq=seq, at=now, took_s=time.perf_counter() - begun, steps=steps, note=note)
+            note = f"what is due isn't known: {error}"
+        took = time.perf_counter() - begun
+        known = None if note else steps
+        return _Planned(seq=seq, at=now, took_s=took, steps=known, note=note)
 
 
 def _is_recent(planned: _Planned, seq: int, now: float) -> bool:

@@ -11,7 +11,7 @@ from tidemill.ledger.event import RecordedEvent
 from tidemill.ledger.run import Attempt, Outcome
 
 # So many of the last attempts are kept, and of the first that failed.
-_MOST_LAST, _MOST_FAILED = 2_000, 50
+_MOST_LAST, _MOST_FAILED = 600, 50
 _FAILED = (Outcome.FAILED, Outcome.REFUSED)
 BAD = (*_FAILED, Outcome.RETRIED)
 
