@@ -100,9 +100,14 @@ def wall(found: Sequence[Used]) -> float:
     return statistics.median(each.wall_s for each in found)
 
 
-def inside(folder: Path, *arguments: str, script: str = "inside.py") -> dict[str, Any]:
+def inside(
+    folder: Path,
+    *arguments: str,
+    script: str = "inside.py",
+    variables: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """What a script of this folder reports from a fresh process in `folder`."""
-    report = measure([PYTHON, BENCH / script, *arguments], folder).out
+    report = measure([PYTHON, BENCH / script, *arguments], folder, variables=variables).out
     found = json.loads(report.splitlines()[-1])
     assert isinstance(found, dict)
     return found

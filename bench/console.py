@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from playwright.sync_api import sync_playwright
 
 from bench.common import PYTHON, TIDEMILL, Row, drive, measure
+from bench.console_pages import page_costs
 from bench.processes import children, cpu_s, resident
 from tests.support.browser import FLAGS, axe_violations
 from tests.support.running_console import RunningConsole
@@ -284,7 +285,8 @@ def _bakery(work: Path) -> Path:
 def parts_of(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
     """The parts by name."""
     parts = (first_view, interaction, live, server, layout, access, wheel, idle_up)
-    return {part.__name__: lambda part=part: part(work) for part in parts}
+    found = {part.__name__: lambda part=part: part(work) for part in parts}
+    return {**found, "pages": page_costs}
 
 
 if __name__ == "__main__":

@@ -112,18 +112,26 @@ class Opened:
         """Append events in large batches."""
         rest = iter(events)
         while batch := list(islice(rest, BATCH)):
-            self.project.tools.ledger.append(batch, now=time.time())
+            self.project.tools.ledger.append(batch, now=self.project.tools.clock())
 
 
-def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objects: bool) -> Any:
-    """Steps of a stage that give made-up products, on what is bound `before` it.
+def pretending(
+    opened: Opened,
+    before: Mapping[str, Mapping[str, Any]],
+    *,
+    objects: bool,
+    seed: int = 0,
+    payload: bytes = b"",
+) -> Any:
+    """Steps of a stage that give made-up products, on what is bound `before` it, by stage.
 
-    With `objects` everything that they name is stored.
+    With `objects` everything that they name is stored: the `payload`, if there is one.
     """
     from tidemill.core.fingerprint import object_name
     from tidemill.history.io.log_recorder import LogRecorder
     from tidemill.ledger.binding import Product, content_of
     from tidemill.ledger.price import Price
+    from tidemill.runs.io.change_decisions import ChangeDecisions
     from tidemill.runs.io.job import EngineOptions, Job, NoProgress
     from tidemill.runs.io.published_view import PublishedView
     from tidemill.runs.io.step_lifecycle import StepInProgress, StepLifecycle
@@ -131,7 +139,7 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
     from tidemill.steps.io.step_runner import StepRunner
     from tidemill.steps.step_messages import StepCost, StepOutput
 
-    draw = random.Random(number)
+    draw = random.Random(seed)
     store = opened.project.tools.artifacts
 
     class Pretending(StepLifecycle):
@@ -146,10 +154,10 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
 
     def _made(step: Any) -> StepOutput:
         columns = {name: draw.randbytes(16).hex() for name in flow[step.stage].output.names}
-        payload = draw.randbytes(3000) if objects else b""
+        given = payload or draw.randbytes(3000) if objects else b""
         name = f"{draw.randbytes(32).hex()}.parquet"
         if objects:
-            name = object_name(payload, ".parquet")
+            name = object_name(given, ".parquet")
         elif opened.fed[step.partition] == str(ALONE):
             # What a plan would read is looked for in the store.
             [name] = store.put_all([(name.encode(), ".parquet")])
@@ -162,7 +170,7 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
             rows=1,
             bytes=3000,
         )
-        return StepOutput(product=product, objects=((payload, ".parquet"),) if objects else ())
+        return StepOutput(product=product, objects=((given, ".parquet"),) if objects else ())
 
     tools, flow, recipes = opened.project.tools, opened.project.flow, opened.project.recipes
     job = Job(
@@ -177,12 +185,12 @@ def _pretending(opened: Opened, number: int, before: Mapping[str, Any], *, objec
         progress=NoProgress(),
         engines=EngineOptions(),
     )
-    holdings = PublishedView(heads={f"s{number - 1}": before}, live={})
+    holdings = PublishedView(heads=before, live={})
     shop = StepRunner(
         tools, flow, recipes, opened.plan.environment, LogRecorder(tools.logs / "bench")
     )
     bench = TableChecker(flow, holdings, shop.frames, {}, lambda: None)
-    return Pretending(job, holdings, shop, bench, lambda _: True)
+    return Pretending(job, holdings, shop, bench, lambda _: True, ChangeDecisions())
 
 
 def build() -> dict[str, Any]:
@@ -193,12 +201,12 @@ def build() -> dict[str, Any]:
     made: dict[str, Any] = {}
 
     def published(number: int) -> Iterator[Any]:
-        steps = _pretending(opened, number, dict(made), objects=False)
+        steps = pretending(opened, {f"s{number - 1}": dict(made)}, objects=False, seed=number)
         for step in opened.steps(number):
             done = steps.do(step)
-            if done.parcel is None or not done.attempt or done.attempt.message:
+            if done.publication is None or not done.attempt or done.attempt.message:
                 raise RuntimeError(f"{step.id}: {done.attempt}")
-            [event] = [event for event in done.parcel.events if isinstance(event, Published)]
+            [event] = [event for event in done.publication.events if isinstance(event, Published)]
             made[step.partition] = event.binding
             yield event
 
@@ -273,7 +281,7 @@ def commit(sample: str) -> dict[str, Any]:
     from tidemill.runs.io.publisher import Publisher
 
     opened = Opened.here()
-    steps = _pretending(opened, 0, {}, objects=True)
+    steps = pretending(opened, {}, objects=True)
     tools, environment = opened.project.tools, opened.plan.environment
     lease = take_lease(tools, environment, this_process("bench"), 0.0)
     publisher = Publisher(tools, environment, lease.lease, {}, lambda _: None)
@@ -281,7 +289,7 @@ def commit(sample: str) -> dict[str, Any]:
     for step in opened.steps(0):
         done = steps.do(step)
         wall, cpu = time.perf_counter(), time.process_time()
-        publisher.send(done.parcel)
+        publisher.send(done.publication)
         publisher.settle()
         took.append((time.perf_counter() - wall, time.process_time() - cpu))
     publisher.close()

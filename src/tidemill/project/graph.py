@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice
 
-from tidemill.core.errors import TidemillError, UsageError, did_you_mean
+from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.governance.permissions import Permission
 from tidemill.history.io.runs import iter_runs
 from tidemill.ledger.binding import Head
@@ -19,8 +19,8 @@ from tidemill.operations.stage_states import (
     select_around,
     stage_graph,
 )
-from tidemill.planning.request import Request
 from tidemill.ports.ledger import State
+from tidemill.project.due_partitions import DueWork
 from tidemill.project.metrics import Metrics
 from tidemill.project.plans import Plans
 from tidemill.project.workflow_ledger import WorkflowLedger
@@ -38,11 +38,13 @@ class StageGraphs:
     def __init__(self, workspace: Workspace, plans: Plans, metrics: Metrics) -> None:
         self._workspace, self._plans, self._metrics = workspace, plans, metrics
 
-    def read(self, around: Surroundings | None = None) -> StageGraph:
+    def read(
+        self, around: Surroundings | None = None, due_work: DueWork | None = None
+    ) -> StageGraph:
         """The graph of all stages, or around one; nothing is changed.
 
-        What is due isn't known if nothing can be planned, which the graph notes. UsageError for an unknown
-        stage, AccessError if the actor may not read.
+        What is due is planned anew unless `due_work` remembers it. It isn't known if nothing can be planned,
+        which the graph notes. UsageError for an unknown stage, AccessError if the actor may not read.
         """
         space = self._workspace
         space.require(Permission.READ)
@@ -50,30 +52,21 @@ class StageGraphs:
             advice = did_you_mean(around.stage, space.flow.names)
             raise UsageError(f"there is no stage {around.stage!r} ({advice})")
         state = space.preview_state()
-        due, note = self._due()
+        due = (due_work or DueWork(self._plans)).read(state, space.tools.clock())
         metrics = self._metrics.read()
         failed = {**self._refusals(metrics), **_failures(metrics)}
-        facts = [self._facts(stage, state, metrics, due, failed) for stage in space.flow.stages]
+        facts = [
+            self._facts(stage, state, metrics, due.counts, failed) for stage in space.flow.stages
+        ]
         found = stage_graph(
             facts,
             workflow=space.declared.name,
             environment=space.environment,
             now=space.tools.clock(),
             is_running=any(run.status is Status.RUNNING for run in state.open_runs),
-            note=note,
+            note=due.note,
         )
         return found if around is None else select_around(found, around)
-
-    def _due(self) -> tuple[Mapping[str, int] | None, str]:
-        """The number of partitions of each stage that are due, or why that isn't known."""
-        try:
-            plan = self._plans.make(Request())
-        except TidemillError as error:
-            return None, f"what is due isn't known: {error}"
-        due: dict[str, int] = {}
-        for step in plan.steps:
-            due[step.stage] = due.get(step.stage, 0) + 1
-        return due, ""
 
     def _refusals(self, metrics: LedgerMetrics) -> Mapping[str, str]:
         """Why gates refused the last attempt at each stage, where they did, in one of the last runs."""

@@ -12,11 +12,11 @@ from tidemill.operations.incident import told_stages
 from tidemill.operations.ledger_problems import review_problems
 from tidemill.operations.problem import Problem, ProblemKind
 from tidemill.ports.ledger import State
-from tidemill.project.budget_status import open_spending
 from tidemill.project.incidents import Incidents
 from tidemill.project.metrics import Metrics
 from tidemill.project.schedules import Schedules
 from tidemill.project.status import (
+    StatusMemory,
     failing_facts,
     other_faults,
     own_reports,
@@ -43,7 +43,8 @@ def read_hand_off(
     told = told_stages(log.incidents, here)
     problems = tuple(each for each in metrics.problems() if each.stage not in told)
     named = space.declared.name
-    tried = failing_facts(ledger, here)
+    memory = StatusMemory(space.settings, ledger, named, here)
+    tried = failing_facts(memory.runs, here)
     failing = (
         *(fact for fact in tried if fact.stage not in told | _stages(problems, _OF_FAILURES)),
         *(fact for fact in stale_facts(state) if fact.stage not in told | _stages(problems, _OF_AGE)),
@@ -61,7 +62,6 @@ def read_hand_off(
     )
     overdue = tuple(review_problems(reviews, here, now))
     late = {problem.stage for problem in overdue}
-    spending = open_spending(space.settings, ledger, named)
     return HandOff(
         workflow=named,
         environment=here,
@@ -77,7 +77,7 @@ def read_hand_off(
         ),
         problems=problems,
         failing=failing,
-        waiting=tuple(waiting_facts(space.settings, ledger, state, spending, now)),
+        waiting=tuple(waiting_facts(space.settings, ledger, state, memory, now)),
         running=tuple(run for run in state.open_runs if run not in lost),
         lost=lost,
         upcoming=tuple(each.upcoming for each in statuses),

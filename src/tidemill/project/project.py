@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -450,7 +451,7 @@ class Project(OperationServices):
         """
         return self.data.model(name, candidate=candidate)
 
-    @property
+    @cached_property
     def history(self) -> History:
         """Past runs: their attempts and logs, and the performance of stages."""
         self.workspace.require(Permission.READ)

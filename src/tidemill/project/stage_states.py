@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from tidemill.operations.stage_states import StageGraph
+from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.operations.stage_states import StageGraph, Surroundings, select_around
+from tidemill.project.due_partitions import DueWork
 from tidemill.project.graph import StageGraphs
 from tidemill.project.metrics import Metrics
 from tidemill.project.plans import Plans
 from tidemill.project.workspace import Workspace
 
-# What is due is planned, which takes seconds with hundreds of stages. Sources that change are seen so late.
+# Sources that change, and ages, are seen so late.
 _KEPT_S = 30.0
 
 
@@ -18,12 +20,20 @@ class StageStates:
     def __init__(self, workspace: Workspace, plans: Plans, metrics: Metrics) -> None:
         self._workspace = workspace
         self._graphs = StageGraphs(workspace, plans, metrics)
+        self._due = DueWork(plans)
         self._known: tuple[int, float, StageGraph] | None = None
 
-    def read(self) -> StageGraph:
-        """The graph of all stages; AccessError if the actor may not read."""
+    def read(self, around: Surroundings | None = None) -> StageGraph:
+        """The graph of all stages, or around one.
+
+        UsageError for an unknown stage, AccessError if the actor may not read.
+        """
+        names = self._workspace.flow.names
+        if around is not None and around.stage not in names:
+            advice = did_you_mean(around.stage, names)
+            raise UsageError(f"there is no stage {around.stage!r} ({advice})")
         seq, now = self._workspace.preview_state().seq, self._workspace.tools.clock()
         known = self._known
         if known is None or known[0] != seq or not 0 <= now - known[1] < _KEPT_S:
-            known = self._known = seq, now, self._graphs.read()
-        return known[2]
+            known = self._known = seq, now, self._graphs.read(due_work=self._due)
+        return known[2] if around is None else select_around(known[2], around)

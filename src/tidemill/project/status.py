@@ -15,8 +15,8 @@ from tidemill.core.redaction import Redactor
 from tidemill.costs.budget import BudgetPeriod, month_end
 from tidemill.costs.io.sums_reader import SpendingReader
 from tidemill.governance.io.recorded_reviews import open_reviews
-from tidemill.governance.io.waivers import load_waivers
-from tidemill.history.io.runs import list_runs
+from tidemill.governance.io.waivers import RecordedWaivers
+from tidemill.history.io.runs import RecentRuns
 from tidemill.ledger.event import RunStarted
 from tidemill.ledger.io.home_files import require_restored
 from tidemill.ledger.io.lease_holder import is_dead
@@ -55,6 +55,16 @@ _RUNS, _NEWEST, _SOON_S = 20, 200, 7 * 86_400.0
 _BEGINS_S = 900.0
 
 
+class StatusMemory:
+    """What was read to say how an environment is doing, so that only what is new is read again."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, workflow: str, environment: str) -> None:
+        self.spending = open_spending(settings, ledger, workflow)
+        self.waivers = RecordedWaivers(ledger, environment)
+        self.runs = RecentRuns(ledger, _NEWEST)
+        self.incidents = IncidentLog(ledger, environment)
+
+
 def read_status(
     start: Path, *, workflow: str | None = None, environment: str = PRODUCTION
 ) -> StatusReport:
@@ -79,8 +89,8 @@ def read_status(
         name = find_workflow_name(settings, shared, (*reports[0], *reports[1]))
         own = _about(reports, settings, name)
         ledger = WorkflowLedger(shared, name, ())
-        spending = open_spending(settings, ledger, name)
-        return report_status(settings, ledger, name, environment, own, spending)
+        memory = StatusMemory(settings, ledger, name, environment)
+        return report_status(settings, ledger, name, environment, own, memory)
     finally:
         shared.close()
 
@@ -106,7 +116,7 @@ def report_status(
     workflow: str,
     environment: str,
     reports: tuple[list[UpReport], list[UpReport]],
-    spending: SpendingReader,
+    memory: StatusMemory,
 ) -> StatusReport:
     """Say how an environment is doing, with the supervisors that are alive and dead.
 
@@ -118,11 +128,11 @@ def report_status(
         known = ", ".join(sorted({PRODUCTION, *state.environments}))
         raise UsageError(f"there is no environment {environment!r}; there are {known}")
     alive, dead = reports
-    log = IncidentLog(ledger, environment)
+    log = memory.incidents
     log.read()
     incidents = tuple(_incidents(log, environment, now))
     told = told_stages(log.incidents, environment)
-    failing = failing_facts(ledger, environment)
+    failing = failing_facts(memory.runs, environment)
     disk = shutil.disk_usage(home)
     lost = [run for run in state.open_runs if is_dead(run.holder)]
     working = [one for one in alive if one.role is UpRole.WORKING]
@@ -146,7 +156,7 @@ def report_status(
         waiting=(
             *_held_code(working),
             *_reviews(ledger, environment),
-            *waiting_facts(settings, ledger, state, spending, now),
+            *waiting_facts(settings, ledger, state, memory, now),
         ),
         running=tuple(
             _open_run(ledger, run, now, lost=False) for run in state.open_runs if run not in lost
@@ -170,10 +180,9 @@ def _open_run(ledger: Ledger, run: RunInfo, now: float, *, lost: bool) -> Fact:
     return describe_run(run, steps, done, now, lost=lost)
 
 
-def failing_facts(ledger: Ledger, environment: str) -> tuple[Fact, ...]:
+def failing_facts(runs: RecentRuns, environment: str) -> tuple[Fact, ...]:
     """The stages whose last attempts in an environment failed."""
-    newest = list_runs(ledger, _NEWEST)
-    return failing_stages([run for run in newest if run.environment == environment][:_RUNS])
+    return failing_stages([run for run in runs.read() if run.environment == environment][:_RUNS])
 
 
 def stale_facts(state: State) -> Iterator[Fact]:
@@ -237,16 +246,16 @@ def other_faults(
 
 
 def waiting_facts(
-    settings: Settings, ledger: Ledger, state: State, spending: SpendingReader, now: float
+    settings: Settings, ledger: Ledger, state: State, memory: StatusMemory, now: float
 ) -> Iterator[Fact]:
     """What waits for cheaper times, the waivers that end soon, and the budgets that are nearly used up."""
     yield from waiting_works(settings, ledger, state.environment, now, late=False)
-    yield from _waivers(ledger, state.environment, now)
-    yield from budget_facts(settings, state, spending, now)
+    yield from _waivers(memory.waivers, state.environment, now)
+    yield from budget_facts(settings, state, memory.spending, now)
 
 
-def _waivers(ledger: Ledger, environment: str, now: float) -> Iterator[Fact]:
-    for waiver in load_waivers(ledger, environment, now):
+def _waivers(waivers: RecordedWaivers, environment: str, now: float) -> Iterator[Fact]:
+    for waiver in waivers.in_force(now):
         left = waiver.expires - now
         if left < _SOON_S:
             text = f"the waiver of {waiver.rule} for {waiver.scope} ends in {left / 3_600:.0f} h"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from tidemill.governance.permissions import Permission
 from tidemill.operations.status_report import StatusReport
-from tidemill.project.budget_status import open_spending
-from tidemill.project.status import own_reports, report_status
+from tidemill.project.status import StatusMemory, own_reports, report_status
 from tidemill.project.workspace import Workspace
 
 # How long (seconds) what was said counts, unless something is recorded.
@@ -17,8 +16,11 @@ class Statuses:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._spending = open_spending(
-            workspace.settings, workspace.tools.ledger, workspace.declared.name
+        self._memory = StatusMemory(
+            workspace.settings,
+            workspace.tools.ledger,
+            workspace.declared.name,
+            workspace.environment,
         )
         self._known: tuple[int, StatusReport] | None = None
 
@@ -36,6 +38,6 @@ class Statuses:
             if known == seq and 0.0 <= space.tools.clock() - said.at < _KNOWN_S:
                 return said
         own = own_reports(space.settings, space.home, name, space.environment)
-        found = report_status(space.settings, ledger, name, space.environment, own, self._spending)
+        found = report_status(space.settings, ledger, name, space.environment, own, self._memory)
         self._known = seq, found
         return found

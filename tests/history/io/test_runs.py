@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.tides import Tides, day
-from tidemill.history.io.runs import list_contract_versions
+from tidemill.history.io.runs import RecentRuns, list_contract_versions, list_runs
 from tidemill.ledger.binding import contract_versions
-from tidemill.ledger.event import EnvironmentCreated
+from tidemill.ledger.event import EnvironmentCreated, RunEnded
+from tidemill.ledger.run import Receipt, Status
 from tidemill.lineage.io.provenance import explain
+from tidemill.testing.doubles import MemoryLedger
+from tidemill.testing.records import run_started_event
 
 
 @pytest.fixture
@@ -69,3 +72,16 @@ def test_the_last_attempts_at_a_stage(tmp_path: Path) -> None:
         assert [attempt.partition for _, _, attempt in found] == [day(1), day(0)]
         assert len(project.history.last_attempts("raw", "prod", 1)) == 1
         assert project.history.last_attempts("raw", "dev", 10) == []
+
+
+def test_recent_runs_are_those_of_the_ledger() -> None:
+    ledger = MemoryLedger()
+    recent = RecentRuns(ledger, 2)
+    assert recent.read() == []
+    for number, name in enumerate(("a", "b", "c")):
+        ledger.append([run_started_event(name)], now=float(number))
+        assert recent.read() == list_runs(ledger, 2)
+        receipt = Receipt(run=name, status=Status.OK)
+        ledger.append([RunEnded(run=name, status=Status.OK, receipt=receipt)], now=number + 0.5)
+        assert recent.read() == list_runs(ledger, 2)
+        assert RecentRuns(ledger, 2).read() == list_runs(ledger, 2)

@@ -47,6 +47,7 @@ class SqliteLedger:
     ) -> None:
         self._connections = Connections(path, busy_timeout_s)
         self._people = KnownPeople()
+        self._costs = state_reader.KnownCosts()
         self._redact = (redactor or Redactor()).redact
 
     def append(self, events: Sequence[Event], *, now: float, guard: Guard | None = None) -> int:
@@ -101,7 +102,12 @@ class SqliteLedger:
         stored = environment if can_be_stored(environment) else ""
         with self._connections.read_transaction() as connection:
             state = state_reader.read_state(
-                connection, stored, open_head, whole=whole, path=self._connections.path
+                connection,
+                stored,
+                open_head,
+                costs=self._costs,
+                whole=whole,
+                path=self._connections.path,
             )
         return state if stored == environment else replace(state, environment=environment)
 

@@ -18,7 +18,7 @@ from tidemill.contracts.row_ruling import Ruling
 from tidemill.ledger.binding import Binding, ContractUse, Head, Mark
 from tidemill.ledger.cost import Cost
 from tidemill.ledger.delivery import Decision, Delivery, Effect
-from tidemill.ledger.event import Judged, RecordedEvent, Ruled
+from tidemill.ledger.event import Attempted, Judged, RecordedEvent, Ruled
 from tidemill.ledger.run import RunInfo, Status
 from tidemill.ports.ledger import State
 from tidemill.workflow.environment import Environment
@@ -30,18 +30,34 @@ T = TypeVar("T")
 OpenHead = Callable[[tuple[Layer, ...], str, int, int], HeadPartitions]
 
 
+class KnownCosts:
+    """The average costs of all stages, which are many and only attempts change."""
+
+    def __init__(self) -> None:
+        self._known: tuple[int, Mapping[str, Mapping[str, Cost]]] = (-1, {})
+
+    def read(self, connection: sqlite3.Connection) -> Mapping[str, Mapping[str, Cost]]:
+        """The costs by stage and action in the snapshot of a connection."""
+        [last] = connection.execute(queries()["last_seq_of_kind"], (Attempted.__name__,)).fetchone()
+        known = self._known
+        if known[0] != last:
+            known = self._known = last, _costs(connection)
+        return known[1]
+
+
 @reading_values()
 def read_state(
     connection: sqlite3.Connection,
     environment: str,
     open_head: OpenHead,
     *,
+    costs: KnownCosts,
     whole: bool,
     path: str,
 ) -> State:
     """Read an environment's state from one snapshot; partitions are read lazily unless `whole`.
 
-    `path` is that of the file, for errors.
+    `costs` are remembered from one call to the next. `path` is that of the file, for errors.
     """
     effects = _rows(connection, "pending_effects", environment)
     layers = environment_layers(connection, environment)
@@ -57,7 +73,7 @@ def read_state(
         decisions=_decisions(connection, environment, path),
         pending_effects=tuple(decode(Effect, unstamp(body)) for (body,) in effects),
         open_runs=_open_runs(connection, environment),
-        costs=_costs(connection),
+        costs=costs.read(connection),
         environments=_environments(connection),
         contract_versions=_contract_versions(connection, environment),
         stale=_stale_tables(connection, environment, path),

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import islice
-
 from tidemill.core.lazy_dataclass import dataclass
+from tidemill.history.io.run_attempts import StageAttempts
 from tidemill.history.io.runs import RunPage
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.ledger.log_line import LogLine
 from tidemill.ledger.run import Attempt, Outcome, RunInfo, Status
 from tidemill.project.project import Project
 
-# A page shows so many of the last attempts, and of those that failed.
-_MOST_BARS, _MOST_FAILED = 2_000, 50
 _MOST_LINES = 2_000
-_BAD = (Outcome.FAILED, Outcome.REFUSED, Outcome.RETRIED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,19 +24,6 @@ class StepBar:
     begun: float
     wall_s: float
     worker: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageAttempts:
-    """How many attempts at steps of a stage ended how, in a run."""
-
-    stage: str
-    done: int = 0
-    failed: int = 0
-    retried: int = 0
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,29 +73,27 @@ def show_run(project: Project, run: str) -> RunView:
     """
     history = project.history
     info = history.run(run)
-    found = [*history.ended_attempts(info.id)]
-    attempts = [attempt for _, attempt in found]
-    bars = found[-_MOST_BARS:]
+    found = history.summed_attempts(info.id)
     return RunView(
         run=info,
         steps=history.steps(info.id),
-        done=len({(each.stage, each.partition) for each in attempts}),
+        done=len(found.steps),
         is_lost=info.status is Status.RUNNING and is_dead(info.holder),
-        stages=_by_stage(attempts),
+        stages=tuple(found.stages.values()),
         timeline=tuple(
             StepBar(
                 stage=each.stage,
                 partition=each.partition,
                 outcome=each.outcome,
                 action=each.action,
-                begun=fact.at - each.wall_s,
+                begun=at - each.wall_s,
                 wall_s=each.wall_s,
                 worker=each.worker,
             )
-            for fact, each in bars
+            for at, each in found.last
         ),
-        is_cut=len(found) > len(bars),
-        failed=tuple(islice((each for each in attempts if each.outcome in _BAD), _MOST_FAILED)),
+        is_cut=found.total > len(found.last),
+        failed=tuple(found.failed),
         notes=tuple(history.notes(info.id)),
         currency=project.settings.currency,
     )
@@ -138,23 +118,4 @@ def show_log(
         total=len(lines),
         is_running=info.status is Status.RUNNING and not is_dead(info.holder),
         lines=tuple(lines[start : start + _MOST_LINES]),
-    )
-
-
-def _by_stage(attempts: Iterable[Attempt]) -> tuple[StageAttempts, ...]:
-    """The attempts of each stage, in the order in which stages began to end."""
-    stages: dict[str, list[Attempt]] = {}
-    for each in attempts:
-        stages.setdefault(each.stage, []).append(each)
-    return tuple(
-        StageAttempts(
-            stage=stage,
-            done=sum(1 for each in some if each.outcome not in _BAD),
-            failed=sum(1 for each in some if each.outcome in (Outcome.FAILED, Outcome.REFUSED)),
-            retried=sum(1 for each in some if each.outcome is Outcome.RETRIED),
-            wall_s=sum(each.wall_s for each in some),
-            cpu_s=sum(each.cpu_s for each in some),
-            rows=sum(each.rows_out for each in some),
-        )
-        for stage, some in stages.items()
     )

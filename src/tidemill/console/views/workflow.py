@@ -85,7 +85,7 @@ def show_workflow(
     """
     order = _order(sort)
     chosen = Surroundings(stage=around, upstream=max(upstream, 0), downstream=max(downstream, 0))
-    graph = project.graph(chosen if around else None)
+    graph = project.stage_states.read(chosen if around else None)
     figures = {each.performance.stage: each for each in project.metrics.report().stages}
     metrics, limits = project.metrics.read(), freshness_limits(project.workspace.declared)
     stages = [

@@ -16,6 +16,7 @@ from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.history.attempt_log import add_outcomes
 from tidemill.history.io.log_reader import LogReader
+from tidemill.history.io.run_attempts import RunAttempts
 from tidemill.history.stage_performance import is_computation, stage_performances
 from tidemill.ledger.event import (
     Attempted,
@@ -38,6 +39,9 @@ LAST = "last"
 _POLL_S = 0.3
 # Of so many runs similar names are suggested.
 _MOST_NAMED = 200
+# So many runs are remembered, and so many lines of one.
+_MOST_SUMMED, _MOST_LINES = 4, 100_000
+_RUN_EVENTS = (RunStarted.__name__, RunEnded.__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,9 @@ class History:
     def __init__(self, ledger: Ledger, logs: Path) -> None:
         self._ledger = ledger
         self._logs = logs
+        # By run, those that were looked at last; and the lines and steps of one that has ended.
+        self._summed: dict[str, RunAttempts] = {}
+        self._logged: tuple[str, list[LogLine], set[tuple[str, str]]] | None = None
 
     def runs(self, limit: int | None = 20) -> list[RunInfo]:
         """The last runs, newest first."""
@@ -98,6 +105,16 @@ class History:
         """The attempts at the steps of a run with their events, of which those after a number only."""
         return _attempts(self._ledger, self.run(run).id, after)
 
+    def summed_attempts(self, run: str) -> RunAttempts:
+        """The attempts at the steps of a run, summed up; only those that weren't read before are read."""
+        id = self.run(run).id
+        found = self._summed.pop(id, None) or RunAttempts()
+        found.add(_attempts(self._ledger, id, found.seq))
+        while len(self._summed) >= _MOST_SUMMED:
+            del self._summed[next(iter(self._summed))]
+        self._summed[id] = found
+        return found
+
     def steps(self, run: str) -> int:
         """How many steps the plan of a run has."""
         started = self._ledger.events(
@@ -132,10 +149,19 @@ class History:
         Raises UsageError if the run had no such step.
         """
         info = self.run(run)
+        lines, steps = self._lines(info)
+        _refuse_unknown(info.id, stage, partition, steps)
+        return [line for line in lines if _belongs_to(line, stage, partition)]
+
+    def _lines(self, info: RunInfo) -> tuple[list[LogLine], set[tuple[str, str]]]:
+        """All lines of a run and its steps; those of one that has ended are remembered."""
+        if self._logged is not None and self._logged[0] == info.id:
+            return self._logged[1:]
         log = _RunLog(self._ledger, self._logs, info.id)
         lines = log.read_new()
-        _refuse_unknown(info.id, stage, partition, log.steps)
-        return [line for line in lines if _belongs_to(line, stage, partition)]
+        if info.status is not Status.RUNNING and len(lines) <= _MOST_LINES:
+            self._logged = info.id, lines, log.steps
+        return lines, log.steps
 
     def follow(
         self, run: str = LAST, stage: str = "", partition: str = ""
@@ -223,11 +249,40 @@ def list_runs(ledger: Ledger, limit: int | None) -> list[RunInfo]:
     return [*islice(iter_runs(ledger), limit)]
 
 
+class RecentRuns:
+    """Reads the last runs of a ledger, of which there are `most`, each event once."""
+
+    def __init__(self, ledger: Ledger, most: int) -> None:
+        self._ledger, self._most = ledger, most
+        self._after: int | None = None
+        self._runs: dict[str, RunInfo] = {}
+
+    def read(self) -> list[RunInfo]:
+        """The last runs, newest first."""
+        if self._after is None:
+            last = self._ledger.events(kinds=_RUN_EVENTS, newest=True, limit=1)
+            self._after = next((fact.seq for fact in last), 0)
+            found = list_runs(self._ledger, self._most)
+            self._runs = {info.id: info for info in reversed(found)}
+        for fact in self._ledger.events(kinds=_RUN_EVENTS, after=self._after):
+            self._after = fact.seq
+            self._note(fact)
+        while len(self._runs) > self._most:
+            del self._runs[next(iter(self._runs))]
+        return [*reversed(self._runs.values())]
+
+    def _note(self, fact: RecordedEvent) -> None:
+        event = fact.event
+        if isinstance(event, RunStarted):
+            self._runs.setdefault(event.run, _as_started(event, fact.at))
+        elif isinstance(event, RunEnded) and event.run in self._runs:
+            self._runs[event.run] = _as_ended(self._runs[event.run], fact)
+
+
 def iter_runs(ledger: Ledger) -> Iterator[RunInfo]:
     """Read the runs one by one, newest first."""
     ends: dict[str, RecordedEvent] = {}
-    kinds = (RunStarted.__name__, RunEnded.__name__)
-    for recorded in ledger.events(kinds=kinds, newest=True):
+    for recorded in ledger.events(kinds=_RUN_EVENTS, newest=True):
         event = recorded.event
         if isinstance(event, RunStarted):
             yield _as_ended(_as_started(event, recorded.at), ends.pop(event.run, None))

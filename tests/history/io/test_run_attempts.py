@@ -1,0 +1,26 @@
+"""The attempts of a run, summed up while they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tidemill.history.io.runs import History
+from tidemill.ledger.run import Outcome
+from tidemill.testing.doubles import MemoryLedger
+from tidemill.testing.records import attempted_event, run_started_event
+
+
+def test_who_looks_again_reads_only_what_is_new(tmp_path: Path) -> None:
+    ledger = MemoryLedger()
+    history = History(ledger, tmp_path)
+    ledger.append([run_started_event("r1"), attempted_event(run="r1", partition="a")], now=0.0)
+    first = history.summed_attempts("r1")
+    assert (first.total, len(first.steps), first.stages["features"].done) == (1, 1, 1)
+    failed = attempted_event(run="r1", partition="b", outcome=Outcome.FAILED)
+    retried = attempted_event(run="r1", partition="b", outcome=Outcome.RETRIED)
+    ledger.append([retried, failed], now=1.0)
+    for found in (history.summed_attempts("r1"), History(ledger, tmp_path).summed_attempts("r1")):
+        stage = found.stages["features"]
+        assert (stage.done, stage.failed, stage.retried) == (1, 1, 1)
+        assert (found.total, len(found.steps), len(found.failed)) == (3, 2, 2)
+        assert [at for at, _ in found.last] == [0.0, 1.0, 1.0]
