@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.governance.test_waivers import ended, waived
 from tidemill.governance.io.waivers import RecordedWaivers, load_waivers
-from tidemill.ledger.event import EnvironmentCreated
+from tidemill.ledger.event import EnvironmentCreated, Event
 from tidemill.testing.doubles import MemoryLedger
 from tidemill.testing.records import run_started_event
 
@@ -35,7 +35,7 @@ def test_a_clock_that_goes_back_revives_nothing() -> None:
 def test_who_asks_again_reads_only_what_is_new() -> None:
     ledger = MemoryLedger()
     kept = RecordedWaivers(ledger, "prod")
-    events = [
+    events: list[tuple[float, Event]] = [
         (0.0, EnvironmentCreated(environment="prod")),
         (1.0, waived("w1", 100.0)),
         (2.0, waived("w2", 300.0)),
