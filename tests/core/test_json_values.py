@@ -21,11 +21,17 @@ class Pair:
     right: Any = None
 
 
+@dataclass(frozen=True)
+class Nothing:
+    pass
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
         (Pair(1, Pair("x")), {"left": 1, "right": {"left": "x", "right": None}}),
         ({1: (2, 3)}, {"1": [2, 3]}),
+        (Nothing(), {}),
         (frozenset({1}), [1]),
         (Status.OK, "ok"),
         (True, True),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from tests.operations.test_ledger_metrics import NOW, attempted, empty, folded, recorded
 from tidemill.costs.price_history import PriceHistory
-from tidemill.ledger.event import RecordedEvent, Served
+from tidemill.ledger.event import EnvironmentDropped, Event, RecordedEvent, Served
 from tidemill.ledger.performance import Percentiles
 from tidemill.ledger.price import Price, PriceBook
+from tidemill.ledger.run import Outcome
 from tidemill.ledger.usage import ServedUsage
 from tidemill.operations.objective_settings import DAY
 from tidemill.operations.stage_figures import (
+    FiguresByStage,
     endpoint_figures,
     figures_by_day,
-    figures_by_stage,
     figures_of,
     tally_attempts,
 )
@@ -32,7 +33,7 @@ def test_by_stage_and_by_day() -> None:
         metrics.note(RecordedEvent(seq=seq, at=NOW + day * DAY, event=event))
     metrics.note(RecordedEvent(seq=9, at=NOW, event=records.published_event(stage="b")))
     metrics.delays = {"a": {FIRST: {2.0: 1}, SECOND: {3.0: 5, 9.0: 1}}, "b": {SECOND: {3.0: 1}}}
-    whole, other = figures_by_stage(metrics, SECOND, PRICE)
+    whole, other = FiguresByStage().read(metrics, SECOND, PRICE)
     assert (whole.performance.attempts, whole.performance.runs, whole.cost) == (3, 2, 3.0)
     assert (whole.delay, whole.watermark, whole.currency) == (
         Percentiles(p50=3, p95=9),
@@ -47,6 +48,30 @@ def test_by_stage_and_by_day() -> None:
     assert [day.delay.p50 for day in days] == [2, 3, None]
     assert figures_by_day(metrics, "a", "2001-09-11", PRICE)[0].key == "2001-09-14"
     assert figures_by_day(metrics, "unknown", FIRST, PRICE) == []
+
+
+def test_who_asks_again_gets_what_a_new_reader_gets() -> None:
+    metrics, kept = empty(), FiguresByStage()
+    metrics.book = BOOK
+    events: tuple[Event, ...] = (
+        records.run_started_event("r1"),
+        attempted(run="r1", cpu_s=1.0),
+        attempted(run="r1", stage="b", outcome=Outcome.FAILED),
+        records.published_event(stage="b"),
+        records.published_event(stage="b", partition="2001-09-09"),
+        attempted(run="r1", stage="c"),
+        records.removed_event(stage="b"),
+        EnvironmentDropped(environment="prod"),
+        attempted(run="r2", stage="b", cpu_s=5.0),
+    )
+    found = [kept.read(metrics, FIRST, PRICE)]
+    for seq, event in enumerate(events, 1):
+        metrics.note(RecordedEvent(seq=seq, at=NOW + seq * 3600, event=event))
+        found.append(kept.read(metrics, FIRST, PRICE))
+        assert found[-1] == FiguresByStage().read(metrics, FIRST, PRICE)
+    # Some of what was told before is told again as it is.
+    assert found[6][0] is found[5][0]
+    assert kept.read(metrics, SECOND, PRICE) == FiguresByStage().read(metrics, SECOND, PRICE)
 
 
 def test_by_partition() -> None:

@@ -12,8 +12,9 @@ from tidemill.adapters.sqlite.migrations import add_functions, allow_appends, mi
 
 # Not derived from events: how the file came about, and who may act now.
 NOT_DERIVED = ("leases", "migrations", "people")
-# What undoes the migration of the tables of listings.
+# What undoes the migrations from that of the tables of listings on.
 WITHOUT_LISTINGS = (
+    "DROP INDEX attempts_by_stage",
     "DROP TABLE quarantined",
     "DROP TABLE contract_versions",
     "DROP TABLE stale_tables",

@@ -92,11 +92,11 @@ def read_stage_rows(project: Project) -> StageRows:
         StageNode(name=name, kind=space.known_stage(name, state).kind, state=StageState.UNKNOWN)
         for name in space.undeclared(state)
     ]
-    found = []
+    declared, found = {stage.name: stage for stage in space.flow.stages}, []
     for node in (*graph.nodes, *gone):
         sums = totals.get(node.name, TableTotals())
         mark = metrics.watermarks.get(node.name)
-        stage = space.flow[node.name] if node.name in space.flow.names else None
+        stage = declared.get(node.name)
         found.append(
             StageRow(
                 name=node.name,

@@ -51,7 +51,9 @@ class CostLine:
         """Add another line."""
         self.used.add(other.used)
         add_amounts(self.amounts, other.amounts)
-        add_amounts(self.shared, other.shared)
-        add_amounts(self.failed, other.failed)
+        if other.shared:
+            add_amounts(self.shared, other.shared)
+        if other.failed:
+            add_amounts(self.failed, other.failed)
         self.events += other.events
         self.rows += other.rows

@@ -89,8 +89,9 @@ def dated_lines(
             if not within.contains(day):
                 continue
             for kind, lines in sorted(kinds.items()):
+                found = LineKind(kind)
                 for key, line in sorted(lines.items()):
-                    yield DatedLine(name, day, LineKind(kind), key, line)
+                    yield DatedLine(name, day, found, key, line)
 
 
 def group_lines(
@@ -103,10 +104,14 @@ def group_lines(
     """The rows of a report, and their total: days in order, else what costs most first."""
     key = _keys(by, costs, names)
     groups: dict[str, CostLine] = {}
-    total = CostLine()
     for each in dated_lines(costs, within, environment):
-        groups.setdefault(key(each), CostLine()).merge(each.line)
-        total.merge(each.line)
+        name = key(each)
+        if name not in groups:
+            groups[name] = CostLine()
+        groups[name].merge(each.line)
+    total = CostLine()
+    for line in groups.values():
+        total.merge(line)
     rows = [
         CostRow(key=name, line=line, share=_share(line, total)) for name, line in groups.items()
     ]

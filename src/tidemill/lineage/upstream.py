@@ -137,7 +137,7 @@ class Upstream:
     def products(self, stage: str, partitions: tuple[str, ...]) -> dict[str, Product]:
         """The products of those partitions that are published."""
         bound = self.bindings(stage)
-        return {key: bound[key].product for key in partitions if key in bound}
+        return {key: held.product for key in partitions if (held := bound.get(key)) is not None}
 
 
 def changed_columns(

@@ -62,7 +62,8 @@ class LedgerMetrics:
     Days are those of the time zone `zone`. `totals` are sums over all events since `since`, `days` those of
     the last days by stage and day. `delays` counts by stage and day the seconds from the arrival of data to
     their publication, by their first three digits. `counts` and `detectors` are by objective. `book` prices
-    what was before any book was recorded.
+    what was before any book was recorded. `changes` has the number of the last event that changed a figure
+    of each stage.
     """
 
     environment: str
@@ -87,6 +88,7 @@ class LedgerMetrics:
     series: dict[str, dict[str, RunSeries]] = field(default_factory=dict)
     counts: dict[str, OutcomeCounts] = field(default_factory=dict)
     detectors: dict[str, FailureDetector] = field(default_factory=dict)
+    changes: dict[str, int] = field(default_factory=dict)
 
     def note(self, fact: RecordedEvent, prices: PriceHistory | None = None) -> None:
         """Add an event, with what it costs; those of other environments and kinds only move `seq`."""
@@ -121,6 +123,7 @@ class LedgerMetrics:
 
     def _end_environment(self, _: EnvironmentCreated | EnvironmentDropped, __: float) -> None:
         """Forget the state of an environment of the same name; sums go on."""
+        self.changes |= dict.fromkeys(self.watermarks, self.seq)
         self.watermarks, self.failing, self.series = {}, {}, {}
         self.arrivals, self.published = ArrivalTimes(), {}
 
@@ -141,6 +144,7 @@ class LedgerMetrics:
 
     def _add_attempt(self, event: Attempted, at: float, price: Price) -> None:
         attempt, day = event.attempt, local_day(at, self.zone)
+        self.changes[attempt.stage] = self.seq
         # A run costs what the prices were when it began.
         price = self.open_runs.get(event.run, price)
         tallies = self.days.setdefault(attempt.stage, {})
@@ -176,6 +180,7 @@ class LedgerMetrics:
 
     def _publish(self, event: Published, at: float) -> None:
         stage, partition = event.stage, event.partition
+        self.changes[stage] = self.seq
         delay = self.arrivals.delay(stage, partition, at)
         if delay is not None:
             counts = self.delays.setdefault(stage, {}).setdefault(local_day(at, self.zone), {})
@@ -188,6 +193,7 @@ class LedgerMetrics:
     def _remove(self, event: Removed, at: float) -> None:
         repair_partition(self.failing, event.stage, event.partition)
         if event.stage in self.watermarks:
+            self.changes[event.stage] = self.seq
             self.watermarks[event.stage].remove(event.partition, at)
 
     def _change_recipe(self, event: RecipeChanged, _: float) -> None:

@@ -47,21 +47,38 @@ class EndpointFigures:
     currency: str
 
 
-def figures_by_stage(metrics: LedgerMetrics, first_day: str, price: Price) -> list[StageFigures]:
-    """The figures of each stage from a day on."""
-    found = []
-    for stage in sorted({*metrics.days, *metrics.watermarks}):
-        tally, delays = AttemptTally(), dict[float, int]()
-        for day, own in sorted(metrics.days.get(stage, {}).items()):
-            if day >= first_day:
-                tally.merge(own)
-        for day, counts in metrics.delays.get(stage, {}).items():
-            for seconds, count in counts.items() if day >= first_day else ():
-                delays[seconds] = delays.get(seconds, 0) + count
-        mark = metrics.watermarks.get(stage)
-        watermark = mark.current if mark is not None else None
-        found.append(_figures(stage, "", tally, price, delays, watermark))
-    return found
+class FiguresByStage:
+    """Sums up the figures of each stage, those of stages that didn't change since only once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, StageFigures]] = {}
+        self._of: tuple[LedgerMetrics, str, Price] | None = None
+
+    def read(self, metrics: LedgerMetrics, first_day: str, price: Price) -> list[StageFigures]:
+        """The figures of each stage from a day on."""
+        if self._of is None or self._of[0] is not metrics or self._of[1:] != (first_day, price):
+            self._of, self._known = (metrics, first_day, price), {}
+        found = []
+        for stage in sorted({*metrics.days, *metrics.watermarks}):
+            changed = metrics.changes.get(stage, 0)
+            known = self._known.get(stage)
+            if known is None or known[0] != changed:
+                known = self._known[stage] = changed, _of_stage(metrics, stage, first_day, price)
+            found.append(known[1])
+        return found
+
+
+def _of_stage(metrics: LedgerMetrics, stage: str, first_day: str, price: Price) -> StageFigures:
+    tally, delays = AttemptTally(), dict[float, int]()
+    for day, own in sorted(metrics.days.get(stage, {}).items()):
+        if day >= first_day:
+            tally.merge(own)
+    for day, counts in metrics.delays.get(stage, {}).items():
+        for seconds, count in counts.items() if day >= first_day else ():
+            delays[seconds] = delays.get(seconds, 0) + count
+    mark = metrics.watermarks.get(stage)
+    watermark = mark.current if mark is not None else None
+    return _figures(stage, "", tally, price, delays, watermark)
 
 
 def figures_by_day(

@@ -37,6 +37,8 @@ class StageGraphs:
 
     def __init__(self, workspace: Workspace, plans: Plans, metrics: Metrics) -> None:
         self._workspace, self._plans, self._metrics = workspace, plans, metrics
+        # How many partitions each stage had, and after which event.
+        self._sizes: dict[str, tuple[int, int]] = {}
 
     def read(
         self, around: Surroundings | None = None, due_work: DueWork | None = None
@@ -100,12 +102,19 @@ class StageGraphs:
             name=stage.name,
             kind=str(stage.kind),
             reads=sorted(dependencies(stage)),
-            partitions=len(head.partitions) if head is not None else 0,
+            partitions=self._size(stage.name, head) if head is not None else 0,
             due=None if due is None else due.get(stage.name, 0),
             failed=failed.get(stage.name, ""),
             stale="; ".join(verdict.messages) if verdict is not None else "",
             published=self._published(stage.name, head, metrics) if head is not None else None,
         )
+
+    def _size(self, stage: str, head: Head) -> int:
+        """How many partitions a stage has, which are counted once after each change."""
+        known = self._sizes.get(stage)
+        if known is None or known[0] != head.last_event:
+            known = self._sizes[stage] = head.last_event, len(head.partitions)
+        return known[1]
 
     def _published(self, stage: str, head: Head, metrics: LedgerMetrics) -> float | None:
         """When a stage was published last; metrics don't know it of what a branch has from its parent."""

@@ -22,10 +22,10 @@ from tidemill.operations.problems import find_problems
 from tidemill.operations.stage_families import estimate_families, stage_families
 from tidemill.operations.stage_figures import (
     EndpointFigures,
+    FiguresByStage,
     StageFigures,
     endpoint_figures,
     figures_by_day,
-    figures_by_stage,
     figures_of,
     tally_attempts,
 )
@@ -85,6 +85,7 @@ class Metrics:
             prices=self._book,
         )
         self._costs = open_costs(ledger, settings, workflow=workflow)
+        self._by_stage = FiguresByStage()
 
     def read(self) -> LedgerMetrics:
         """The metrics as of now; the caller must not change them."""
@@ -94,7 +95,7 @@ class Metrics:
         """The figures of each stage and endpoint over the last days, which begin that many seconds ago."""
         first, now = self._first_day(since_s)
         metrics = self._metrics(first, now)
-        stages = figures_by_stage(metrics, first, self._price)
+        stages = self._by_stage.read(metrics, first, self._price)
         return self._report(first, now, stages, endpoint_figures(metrics, first, self._price))
 
     def by_day(self, stage: str, since_s: float = SINCE_S) -> MetricsReport:

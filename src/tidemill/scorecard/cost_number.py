@@ -16,6 +16,7 @@ from tidemill.scorecard.inference_report import (
 from tidemill.scorecard.number import NumberUnit, ScoreNumber, weekly_points
 from tidemill.scorecard.window import ScoreWindow, ScoreWindows
 from tidemill.scorecard.wording import share_text
+from tidemill.scorecard.work_sums import WorkSums
 
 _TITLE = "Cost of 1,000 predictions"
 # What a part of the cost is called, and what looks into it; `{}` is the model or the stage.
@@ -63,8 +64,10 @@ def cost_number(
 ) -> tuple[ScoreNumber, InferenceReport]:
     """The cost of 1,000 predictions over the window, and all that it consists of."""
 
+    work = WorkSums(costs.work)
+
     def report(window: ScoreWindow) -> InferenceReport:
-        return inference_report(costs, window.since, window.until, windows.now)
+        return inference_report(costs, window.since, window.until, windows.now, work)
 
     def per_1000(week: ScoreWindow) -> tuple[float | None, int]:
         found = report(week)

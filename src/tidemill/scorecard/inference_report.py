@@ -14,6 +14,7 @@ from dataclasses import field
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.local_day import local_day
 from tidemill.scorecard.inference_costs import NANO, InferenceCosts, TrainingSpending
+from tidemill.scorecard.work_sums import WorkSums
 
 # With fewer predictions a cost per prediction says nothing.
 LEAST_PREDICTIONS = 1_000
@@ -116,17 +117,23 @@ class InferenceReport:
 
 
 def inference_report(
-    costs: InferenceCosts, since: float, until: float, now: float
+    costs: InferenceCosts, since: float, until: float, now: float, work: WorkSums | None = None
 ) -> InferenceReport:
-    """What predictions cost between two Unix times, which are the beginnings of days, or now."""
-    return _Allocation(costs, since, until, now).report()
+    """What predictions cost between two Unix times, which are the beginnings of days, or now.
+
+    Who asks for many windows gives the sums of all `work`.
+    """
+    return _Allocation(costs, since, until, now, work or WorkSums(costs.work)).report()
 
 
 class _Allocation:
     """The costs of a window, by what they are charged to."""
 
-    def __init__(self, costs: InferenceCosts, since: float, until: float, now: float) -> None:
+    def __init__(
+        self, costs: InferenceCosts, since: float, until: float, now: float, work: WorkSums
+    ) -> None:
         self._costs, self._window, self._now = costs, (since, until), max(now, until)
+        self._work = work
         self._first, self._last = (
             local_day(since, costs.zone),
             local_day(max(since, until - 1e-3), costs.zone),
@@ -198,10 +205,8 @@ class _Allocation:
 
     def _charge_work(self) -> None:
         users = _users_of(self._costs)
-        for stage, days in self._costs.work.items():
-            inside = [each for day, each in days.items() if self._is_inside(day)]
-            spent, rows = sum(each.spent for each in inside), sum(each.rows for each in inside)
-            stored = sum(each.stored for each in inside)
+        for stage in self._costs.work:
+            spent, rows, stored = self._work.between(stage, self._first, self._last)
             self._spent += spent + stored
             if stage in self._costs.scoring:
                 model = self._costs.scoring[stage]

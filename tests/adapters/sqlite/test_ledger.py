@@ -45,7 +45,7 @@ def test_the_file_header_identifies_a_ledger(path: Path, ledger: SqliteLedger) -
             for name in ("user_version", "application_id", "journal_mode")
         }
         made = connection.execute("SELECT * FROM migrations").fetchall()
-    assert found == {"user_version": 15, "application_id": 0x54444D4C, "journal_mode": "wal"}
+    assert found == {"user_version": 16, "application_id": 0x54444D4C, "journal_mode": "wal"}
     assert made == [
         (1, "0.1.0"),
         (2, "0.1.0"),
@@ -62,6 +62,7 @@ def test_the_file_header_identifies_a_ledger(path: Path, ledger: SqliteLedger) -
         (13, "0.1.0"),
         (14, "0.1.0"),
         (15, "0.1.0"),
+        (16, "0.1.0"),
     ]
 
 
@@ -317,14 +318,14 @@ def test_of_two_concurrent_creators_the_second_finds_it_migrated(
 
 
 def test_a_newer_ledger_is_refused(path: Path, ledger: SqliteLedger) -> None:
-    execute(path, "PRAGMA user_version = 16")
+    execute(path, "PRAGMA user_version = 17")
     with pytest.raises(
-        StorageError, match=r"version 16, written by a newer Tidemill; .* up to 15: pip"
+        StorageError, match=r"version 17, written by a newer Tidemill; .* up to 16: pip"
     ):
         SqliteLedger(path)
-    execute(path, "INSERT INTO migrations VALUES (16, '3.2.1')")
+    execute(path, "INSERT INTO migrations VALUES (17, '3.2.1')")
     with pytest.raises(
-        StorageError, match=r"16, written by Tidemill 3\.2\.1; .*pip install -U tidemill"
+        StorageError, match=r"17, written by Tidemill 3\.2\.1; .*pip install -U tidemill"
     ):
         SqliteLedger(path)
 

@@ -97,8 +97,10 @@ def _query_of(where: EventFilter) -> str:
 
 def _query_of_kind(kind: str, stage: str, where: EventFilter) -> str:
     """The statement that reads the fewest events of a kind."""
-    if not stage or kind == Attempted.__name__:
+    if not stage:
         return "events_page_of_kind"
+    if kind == Attempted.__name__:
+        return "events_page_of_attempts"
     if where.partition is not None and kind == Published.__name__:
         return "events_page_of_partition"
     return "events_page_of_stage"

@@ -197,11 +197,17 @@ WHERE event.seq > :after AND event.seq < :before AND event.kind = :kind
 ORDER BY event.seq LIMIT :limit;
 
 -- name: events_page_of_stage
--- Of all kinds but attempts, which the index doesn't have.
+-- Of all kinds but attempts, which have an index of their own.
 SELECT event.seq, event.at, event.body FROM events AS event INDEXED BY events_by_stage
 WHERE event.seq > :after AND event.seq < :before AND event.stage = :stage AND event.kind = :kind
   AND event.kind != 'Attempted'
   AND (:partition IS NULL OR event.partition = :partition)
+ORDER BY event.seq LIMIT :limit;
+
+-- name: events_page_of_attempts
+SELECT event.seq, event.at, event.body FROM events AS event INDEXED BY attempts_by_stage
+WHERE event.seq > :after AND event.seq < :before AND event.kind = 'Attempted'
+  AND event.stage = :stage AND (:partition IS NULL OR event.partition = :partition)
 ORDER BY event.seq LIMIT :limit;
 
 -- name: events_page_of_partition
