@@ -9,6 +9,7 @@ import pytest
 from tests.support.commands import in_labels, process
 from tidemill.console.views.stage import show_stage
 from tidemill.core.errors import UsageError
+from tidemill.ledger.event import Event
 from tidemill.project.project import open_project
 from tidemill.testing.records import attempted_event, run_started_event
 
@@ -44,7 +45,7 @@ def test_a_stage_with_many_partitions_and_attempts(
     monkeypatch.setattr("tidemill.console.views.stage._ATTEMPTS", 20)
     with open_project(built) as project:
         one = show_stage(project, "features")
-        events = [run_started_event("r2"), attempted_event("features", run="r2")]
+        events: list[Event] = [run_started_event("r2"), attempted_event("features", run="r2")]
         project.tools.ledger.append(events, now=project.tools.clock())
         two = show_stage(project, "features")
     assert one.traced == 3

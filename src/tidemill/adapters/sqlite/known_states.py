@@ -15,7 +15,7 @@ _MOST = 4
 
 
 class KnownStates:
-    """The states that were read last, while nobody changes the file; `path` is that of the file, for errors."""
+    """The states that were read last, while nobody changes the file, which `path` names in errors."""
 
     def __init__(self, open_head: OpenHead, path: str) -> None:
         self._open_head, self._path = open_head, path

@@ -76,8 +76,8 @@ class StageView:
     """A stage as a whole: `row` is its line in the list of stages.
 
     `key_range` are its partitions. `inputs` tells what the last `traced` of them were computed from.
-    `stale` says what changed since they were computed, `unproven` why its results are never reused. A delivery
-    delivers what its `model` predicts.
+    `stale` says what changed since they were computed, `unproven` why its results are never reused. A
+    delivery delivers what its `model` predicts.
     """
 
     row: StageRow

@@ -139,8 +139,8 @@ def explain(
 ) -> Explanation:
     """Show the provenance of a stage, one of its partitions, or one of its columns.
 
-    Without `partition` it covers all published partitions; its origins those of the last `most` ones. Raises UsageError for a partition or a column
-    that doesn't exist.
+    Without `partition` it covers all published partitions; its origins those of the last `most` ones. Raises
+    UsageError for a partition or a column that doesn't exist.
     """
     bound = facts.bindings(stage.name)
     chosen = _chosen(stage, bound, partition)
