@@ -16,7 +16,7 @@ def number_chart(document: Mapping[str, Any] | None) -> SeriesChart | None:
         return None
     plot = NumberPlot(**document)
     texts = tuple(hint.partition(": ")[2] for hint in plot.hints)
-    lines = [SeriesLine(name="by week", values=tuple(plot.values), texts=texts)]
+    lines = [SeriesLine(name="each week", values=tuple(plot.values), texts=texts)]
     if plot.target is not None:
         goal = (plot.target,) * len(plot.days)
         lines.append(SeriesLine(name="target", values=goal, hue=Hue.AMBER, is_reference=True))

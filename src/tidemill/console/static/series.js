@@ -1,15 +1,10 @@
 // @ts-check
-import { localText } from "./times.js";
+import { edgesOf, drawPlot, sizeOf, timeText } from "./series_plot.js";
 
-/** @typedef {{ name: string, values: (number | null)[], texts: string[], hue: string, is_reference: boolean }} Line */
-/**
- * @typedef {{ label: string, times: number[], lines: Line[], totals: string[], are_days: boolean,
- *             is_share: boolean, from_zero: boolean, are_stacked: boolean }} Series
- */
-/** @typedef {typeof import("./vendor/uplot.min.js")} Plots */
+/** @typedef {import("./series_plot.js").Line} Line */
+/** @typedef {import("./series_plot.js").Series} Series */
+/** @typedef {import("./series_plot.js").Plots} Plots */
 
-const DAY = 86_400;
-const DAYS = [1, 2, 4, 7, 14, 30, 60, 90, 180, 365, 730, 1825].map((days) => days * DAY);
 const HELP = "Arrow keys read the values, + and - zoom, Escape shows all. Drag to zoom, double click to show all.";
 /** @type {Set<SeriesView>} */
 const views = new Set();
@@ -92,7 +87,7 @@ class SeriesView {
     this.show();
     this.changes = new MutationObserver(() => this.show());
     this.changes.observe(box, { attributeFilter: ["data-series"] });
-    this.sizes = new ResizeObserver(() => this.plot?.setSize(this.size()));
+    this.sizes = new ResizeObserver(() => this.plot?.setSize(sizeOf(this.area)));
     this.sizes.observe(this.area);
   }
 
@@ -101,10 +96,6 @@ class SeriesView {
     this.sizes.disconnect();
     this.plot?.destroy();
     views.delete(this);
-  }
-
-  size() {
-    return { width: this.area.clientWidth, height: this.area.clientHeight };
   }
 
   /** @returns {Series} */
@@ -123,69 +114,11 @@ class SeriesView {
 
   /** Draw the lines that aren't hidden, zoomed as they were. */
   draw() {
-    const { times, are_stacked } = this.series;
     const { min, max } = this.isZoomed() ? this.plot?.scales.x ?? {} : {};
     const lines = this.series.lines.filter((line) => !this.hidden.has(line.name));
-    /** @type {(number | null)[][]} */
-    const values = [];
-    for (const line of lines) {
-      const below = values[values.length - 1];
-      values.push(are_stacked && below ? line.values.map((value, at) => (value ?? 0) + (below[at] ?? 0)) : line.values);
-    }
-    // A bar covers those behind it, so that of each only the part above the next one is seen.
-    if (are_stacked) [lines, values].forEach((each) => each.reverse());
     this.plot?.destroy();
-    this.plot = new this.plots(this.options(lines), [times, ...values], this.area);
+    this.plot = drawPlot(this.plots, { ...this.series, lines }, this.area, (index) => this.say(index));
     if (min != null && max != null) this.zoom(min, max);
-  }
-
-  /** @param {Line[]} lines @returns {import("./vendor/uplot.min.js").Options} */
-  options(lines) {
-    const { is_share, from_zero, are_days, are_stacked, times } = this.series;
-    const color = (/** @type {string} */ name) => () => getComputedStyle(this.box).getPropertyValue(`--${name}`);
-    const axis = { stroke: color("soft"), grid: { stroke: color("frame"), width: 1 }, ticks: { show: false } };
-    const write = (/** @type {number} */ value) => is_share ? `${+(value * 100).toFixed(4)} %` : value.toLocaleString("en");
-    const edge = are_stacked ? DAY / 2 : 0;
-    return {
-      ...this.size(),
-      padding: [8, 12, 0, 0],
-      tzDate: (at) => are_days ? this.plots.tzDate(new Date(at * 1000), "Etc/UTC") : new Date(at * 1000),
-      legend: { show: false },
-      cursor: { y: false, points: { show: !are_stacked, size: 8 } },
-      scales: {
-        x: are_stacked ? { range: () => [times[0] - edge, times[times.length - 1] + edge] } : {},
-        y: { range: { min: from_zero ? { pad: 0.1, soft: 0, mode: 1 } : { pad: 0.1 }, max: { pad: 0.1 } } },
-      },
-      axes: [
-        { ...axis, size: 24, space: 70, values: (_, splits, __, ___, step) => this.timeLabels(splits, step),
-          ...(are_days ? { incrs: DAYS } : {}) },
-        { ...axis, size: 50, space: 28, values: (_, splits) => splits.map(write) },
-      ],
-      series: [{}, ...lines.map(({ name, hue, is_reference }) => ({
-        label: name, stroke: color(hue), width: is_reference ? 1.5 : 2, points: { show: !is_reference, size: 5, fill: color(hue) },
-        ...(is_reference ? { dash: [3, 4] } : {}),
-        ...(are_stacked ? { width: 0, fill: color(hue), paths: this.plots.paths.bars?.({ size: [0.7, 40] }), points: { show: false } } : {}),
-      }))],
-      hooks: { setCursor: [(plot) => plot.cursor.idx != null && this.say(plot.cursor.idx)] },
-    };
-  }
-
-  /** @param {number[]} splits @param {number} step */
-  timeLabels(splits, step) {
-    let before = "";
-    return splits.map((at) => {
-      const [day, hour] = this.timeText(at).split(" ");
-      const isSame = day.slice(0, 4) === before.slice(0, 4);
-      const text = step < DAY && day === before ? hour : isSame ? day.slice(5) : day;
-      before = day;
-      return text;
-    });
-  }
-
-  /** A day as it is called, or a time in the zone of who looks. @param {number} at */
-  timeText(at) {
-    const date = new Date(at * 1000);
-    return this.series.are_days ? date.toISOString().slice(0, 10) : localText(date);
   }
 
   /** @param {Line} line */
@@ -210,7 +143,7 @@ class SeriesView {
     const texts = read.filter((line) => line.texts[index] && !this.hidden.has(line.name))
       .map((line) => read.length > 1 ? `${line.name} ${line.texts[index]}` : line.texts[index]);
     if (totals[index] && read.length > 1) texts.unshift(`together ${totals[index]}`);
-    this.readOut.textContent = `${this.timeText(times[index])}: ${texts.join(", ") || "nothing"}`;
+    this.readOut.textContent = `${timeText(this.series, times[index])}: ${texts.join(", ") || "nothing"}`;
   }
 
   isZoomed() {
@@ -221,9 +154,7 @@ class SeriesView {
 
   /** @param {number} min @param {number} max */
   zoom(min, max) {
-    const { times, are_stacked } = this.series;
-    const edge = are_stacked ? DAY / 2 : 0;
-    const [first, last] = [times[0] - edge, times[times.length - 1] + edge];
+    const [first, last] = edgesOf(this.series);
     this.plot?.setScale("x", { min: Math.max(min, first), max: Math.min(max, last) });
   }
 
