@@ -173,14 +173,13 @@ def test_lines_are_hidden_and_values_zoomed(guest: Guests) -> None:
     assert box.get_by_role("button", name="endpoint busy").get_attribute("aria-pressed") == "false"
     assert "endpoint busy" in whole
     assert "endpoint busy" not in read_out(box)
-    for button in box.get_by_role("button", pressed=True).all():
-        button.click()
-    for button in box.get_by_role("button", pressed=False).all():
-        button.click()
+    for is_shown in (True, False):
+        while box.get_by_role("button", pressed=is_shown).count():
+            box.get_by_role("button", pressed=is_shown).first.click()
     assert read_out(box) == whole
     last = press(box, "End")
     # Closer to the last day, the first one can't be seen.
-    assert press(box, "+", "+", "Home") not in (whole, last)
+    assert press(box, "+", "Home") not in (whole, last)
     assert press(box, "Escape", "Home") == whole
     area = box.locator(".u-over").bounding_box()
     assert area is not None

@@ -8,6 +8,8 @@ import { edgesOf, drawPlot, sizeOf, timeText } from "./series_plot.js";
 const HELP = "Arrow keys read the values, + and - zoom, Escape shows all. Drag to zoom, double click to show all.";
 /** @type {Set<SeriesView>} */
 const views = new Set();
+/** @type {ReturnType<typeof fetchParts> | undefined} */
+let parts;
 
 const inView = new IntersectionObserver((entries) => {
   for (const { isIntersecting, target } of entries) {
@@ -27,19 +29,22 @@ const redrawAll = () => views.forEach((view) => view.plot?.redraw());
 new MutationObserver(redrawAll).observe(document.documentElement, { attributeFilter: ["data-theme"] });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
 
+/** What charts need, fetched once. If it can't be fetched, the drawings stay. */
+function fetchParts() {
+  return Promise.all([import("./vendor/uplot.min.js"), ...["vendor/uplot.min.css", "series.css"].map(fetchStyles)]);
+}
+
+/** @param {string} name */
+async function fetchStyles(name) {
+  const answer = await fetch(new URL(name, import.meta.url));
+  if (!answer.ok) throw new Error(`${name}: ${answer.status}`);
+  return new CSSStyleSheet().replace(await answer.text());
+}
+
 /** @param {HTMLElement} box */
 async function openView(box) {
-  const { default: plots } = await import("./vendor/uplot.min.js");
-  // What is in a shadow root stays as it is when the page changes. The drawing keeps its place until the styles
-  // are there, and for good if they can't be fetched.
-  const root = box.attachShadow({ mode: "open" });
-  root.append(make("slot", {}));
-  await Promise.all(["vendor/uplot.min.css", "series.css"].map((name) => {
-    const link = make("link", { rel: "stylesheet", href: new URL(name, import.meta.url).href });
-    root.append(link);
-    return new Promise((done, fail) => Object.assign(link, { onload: done, onerror: fail }));
-  }));
-  views.add(new SeriesView(box, root, plots));
+  const [{ default: plots }, ...sheets] = await (parts ??= fetchParts());
+  if (!box.shadowRoot) views.add(new SeriesView(box, plots, sheets));
 }
 
 /**
@@ -63,8 +68,8 @@ class SeriesView {
   /** @type {Set<string>} */
   hidden = new Set();
 
-  /** @param {HTMLElement} box @param {ShadowRoot} root @param {Plots} plots */
-  constructor(box, root, plots) {
+  /** @param {HTMLElement} box @param {Plots} plots @param {CSSStyleSheet[]} sheets */
+  constructor(box, plots, sheets) {
     this.box = box;
     this.plots = plots;
     this.series = this.read();
@@ -81,7 +86,10 @@ class SeriesView {
       make("div", { class: "head" }, make("strong", {}, this.title), this.unit), this.readOut,
       this.legend, this.area, make("p", { class: "visually-hidden", id: "description" }, text("desc")));
     whole.style.height = `${box.getBoundingClientRect().height}px`;
-    root.querySelector("slot")?.replaceWith(whole);
+    // What is in a shadow root stays as it is when the page changes.
+    const root = box.attachShadow({ mode: "open" });
+    root.adoptedStyleSheets = sheets;
+    root.append(whole);
     this.area.addEventListener("keydown", (event) => this.press(event));
     this.area.addEventListener("blur", () => this.plot?.setCursor({ left: -10, top: -10 }));
     this.show();
@@ -165,16 +173,15 @@ class SeriesView {
     const [first, last] = plot.series[0].idxs ?? [0, times.length - 1];
     const next = { ArrowLeft: this.index - 1, ArrowRight: this.index + 1, Home: first, End: last }[event.key];
     const { min, max } = plot.scales.x;
-    if (next !== undefined) {
-      const index = Math.min(Math.max(next, first), last);
-      plot.setCursor({ left: plot.valToPos(times[index], "x"), top: plot.over.clientHeight / 2 });
-      this.say(index);
-    } else if (event.key === "Escape") {
-      this.zoom(-Infinity, Infinity);
+    const index = Math.min(Math.max(next ?? this.index, first), last);
+    if (event.key === "Escape") {
+      plot.batch(() => this.zoom(-Infinity, Infinity));
     } else if ((event.key === "+" || event.key === "-") && min != null && max != null) {
       const half = (max - min) * (event.key === "+" ? 0.25 : 1);
-      this.zoom(times[this.index] - half, times[this.index] + half);
-    } else return;
+      plot.batch(() => this.zoom(times[index] - half, times[index] + half));
+    } else if (next === undefined) return;
     event.preventDefault();
+    plot.setCursor({ left: plot.valToPos(times[index], "x"), top: plot.over.clientHeight / 2 });
+    this.say(index);
   }
 }

@@ -71,8 +71,12 @@ function colorOf(area, name) {
 /** @param {Series} series @returns {import("./vendor/uplot.min.js").Scales} */
 function scalesOf(series) {
   const [first, last] = edgesOf(series);
+  const { times } = series;
   const low = series.from_zero ? { pad: 0.1, soft: 0, mode: /** @type {const} */ (1) } : { pad: 0.1 };
-  return { x: series.are_stacked ? { range: () => [first, last] } : {}, y: { range: { min: low, max: { pad: 0.1 } } } };
+  return {
+    x: { range: (_, min, max) => [min <= times[0] ? first : min, max >= times[times.length - 1] ? last : max] },
+    y: { range: { min: low, max: { pad: 0.1 } } },
+  };
 }
 
 /** @param {Series} series @param {HTMLElement} area @returns {import("./vendor/uplot.min.js").Axis[]} */
