@@ -117,7 +117,9 @@ def test_the_values_of_the_api_are_read_by_keyboard(guest: Guests) -> None:
     found = ana.api(COSTS)
     box = opened(ana.page)
     read = press(box, "Home")
-    assert read.startswith(f"{found['dates'][0]}: together {found['by_day'][0]['parts'][0]['text']}, ")
+    assert read.startswith(
+        f"{found['dates'][0]}: together {found['by_day'][0]['parts'][0]['text']}, "
+    )
     assert "endpoint demand " in read
 
     ana.go(VERSION)

@@ -31,7 +31,7 @@ class UprightBars:
 
     @property
     def swatch(self) -> Swatch:
-        return Swatch.AREA
+        return Swatch.BAR
 
     def horizontal(self) -> Sequence[float]:
         # The first and the last bar are wider than their middle.

@@ -91,7 +91,7 @@ class Costs:
             estimates=errors_in(costs, environment),
         )
 
-    def by_day(
+    def daily(
         self, by: GroupBy, *, since: str | float = SINCE, everywhere: bool = False
     ) -> dict[str, dict[str, CostLine]]:
         """What each row of a report costs on each day on which it used something."""

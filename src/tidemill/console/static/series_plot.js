@@ -9,6 +9,7 @@ import { localText } from "./times.js";
 /** @typedef {typeof import("./vendor/uplot.min.js")} Plots */
 
 const DAY = 86_400;
+const HOURS = [1, 5, 15, 60, 180, 360, 720].map((minutes) => minutes * 60);
 const DAYS = [1, 2, 4, 7, 14, 30, 60, 90, 180, 365, 730, 1825].map((days) => days * DAY);
 
 /** A day as it is called, or a time in the zone of who looks. @param {Series} series @param {number} at */
@@ -85,7 +86,7 @@ function axesOf(series, area) {
   const axis = { stroke: colorOf(area, "soft"), grid: { stroke: colorOf(area, "frame"), width: 1 }, ticks: { show: false } };
   const write = (/** @type {number} */ value) => is_share ? `${+(value * 100).toFixed(4)} %` : value.toLocaleString("en");
   return [
-    { ...axis, size: 26, gap: 8, space: 70, ...(are_days ? { incrs: DAYS } : {}),
+    { ...axis, size: 26, gap: 8, space: 70, incrs: are_days ? DAYS : [...HOURS, ...DAYS],
       values: (_, splits, __, ___, step) => timeLabels(series, splits, step) },
     { ...axis, size: 50, space: 28, values: (_, splits) => splits.map(write) },
   ];

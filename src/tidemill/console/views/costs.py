@@ -161,7 +161,7 @@ def show_costs(
     is_dated = group in (GroupBy.DAY, GroupBy.MONTH)
     shown = rows[-_MOST:] if group is GroupBy.DAY else rows[:_MOST]
     dates = _dates([row.key for row in daily.rows])
-    groups = {} if is_dated else service.by_day(group, since=since, everywhere=everywhere)
+    groups = {} if is_dated else service.daily(group, since=since, everywhere=everywhere)
     return CostsView(
         by=group,
         since=since,
