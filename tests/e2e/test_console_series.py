@@ -17,7 +17,6 @@ from tests.support.users import USER
 from tidemill.ledger.event import Served
 from tidemill.ledger.usage import ServedUsage
 from tidemill.project.clock import VARIABLE, set_clock
-from tidemill.project.project import open_project
 from tidemill.project.recorded_project import open_recorded
 
 if TYPE_CHECKING:
@@ -61,9 +60,8 @@ def running(
     clock = root / "clock"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(VARIABLE, str(clock))
-        patch.chdir(folder)
         set_clock(clock, time.time() - 9 * DAY)
-        with open_project(folder) as project:
+        with closing(open_recorded(folder)) as project:
             for number, ago in enumerate((23, 16, 9, 2), 1):
                 at = time.time() - ago * DAY
                 set_clock(clock, at)
