@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from math import nan
 
 from tidemill.core.json_values import to_json_values
@@ -67,13 +66,7 @@ def draw_series(
 ) -> SeriesChart:
     """Draw a series in a panel, as lines or as bars that stand on each other."""
     drawing = draw_panel(
-        [
-            *(
-                _bars(series)
-                if series.are_stacked
-                else map(partial(_line, series.times), series.lines)
-            )
-        ],
+        [*(_bars(series) if series.are_stacked else _lines(series))],
         x=Axis(measure=Measure.DAY if series.are_days else Measure.TIME, padding=0.02),
         y=Axis(
             label=series.label,
@@ -86,9 +79,10 @@ def draw_series(
     return SeriesChart(chart=chart, series=series)
 
 
-def _line(times: Sequence[float], line: SeriesLine) -> PanelLayer:
-    known = [nan if value is None else value for value in line.values]
-    return Line(x=times, y=known, name=line.name, hue=line.hue, hints=line.texts)
+def _lines(series: PageSeries) -> Iterator[PanelLayer]:
+    for line in series.lines:
+        known = [nan if value is None else value for value in line.values]
+        yield Line(x=series.times, y=known, name=line.name, hue=line.hue, hints=line.texts)
 
 
 def _bars(series: PageSeries) -> Iterator[PanelLayer]:
