@@ -8,10 +8,11 @@ from typing import Any
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import parse_seconds
+from tidemill.governance.roles import Role, parse_role
 from tidemill.serving.host_names import parse_name
 
 _TIMES = ("session", "idle")
-_KEYS = ("host", "port", "hosts", "up", *_TIMES)
+_KEYS = ("host", "port", "hosts", "up", "personal", *_TIMES)
 _LAST_PORT = 65_535
 
 
@@ -21,7 +22,8 @@ class ConsoleSettings:
 
     Port 0 is any that is free; without a choice it is 8484, or the next that is free. Browsers may reach it
     by the names `hosts` as well as by its address. People log in again after `session`. A process that has
-    the workflow imported ends after `idle` without requests. `tidemill up` opens the console if `up`.
+    the workflow imported ends after `idle` without requests. `tidemill up` opens the console if `up`. The
+    values of columns with personal data are for people with the role `personal` or a higher one.
     """
 
     host: str = "127.0.0.1"
@@ -30,6 +32,7 @@ class ConsoleSettings:
     session: float = 12 * 3_600.0
     idle: float = 120.0
     up: bool = True
+    personal: Role = Role.OPERATOR
 
 
 def parse_console_settings(table: Mapping[str, Any], place: str) -> ConsoleSettings:
@@ -50,6 +53,7 @@ def parse_console_settings(table: Mapping[str, Any], place: str) -> ConsoleSetti
         session=_seconds(table, "session", known.session, place),
         idle=_seconds(table, "idle", known.idle, place),
         up=_flag(table.get("up", known.up), place),
+        personal=_role(table["personal"], place) if "personal" in table else known.personal,
     )
 
 
@@ -58,6 +62,13 @@ def _host(value: object, name: str, place: str) -> str:
     if found is None or found.port is not None:
         raise UsageError(f"{place} {name} = {value!r} is not a host, such as 127.0.0.1")
     return found.host
+
+
+def _role(value: object, place: str) -> Role:
+    try:
+        return parse_role(value)
+    except ValueError as error:
+        raise UsageError(f"{place} personal = {error}") from error
 
 
 def _port(value: object, place: str) -> int:
