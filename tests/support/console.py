@@ -93,7 +93,7 @@ class _Words(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         self.parts.append(
-            " " if tag in ("td", "th", "li", "p", "div", "h1", "h2", "option") else ""
+            " " if tag in ("td", "th", "li", "p", "div", "h1", "h2", "option", "dt", "dd") else ""
         )
 
 
@@ -151,12 +151,15 @@ class Visitor:
         assert answer.status_code == status, answer.text
         return answer.json()
 
-    def send(self, page: SeenPage, path: str, fields: Mapping[str, str]) -> SeenPage:
-        """Send a form of a page, and follow where it leads."""
+    def send(
+        self, page: SeenPage, path: str, fields: Mapping[str, str], *, says_where: bool = False
+    ) -> SeenPage:
+        """Send a form of a page, and follow where it leads; browsers say which page that was."""
         hidden = {"form_key": page.field("form_key")}
         if 'name="seen_tag"' in page.text:
             hidden["seen_tag"] = page.field("seen_tag")
-        answer = self.client.post(path, content=urlencode({**hidden, **fields}))
+        headers = {"Referer": page.url} if says_where else {}
+        answer = self.client.post(path, content=urlencode({**hidden, **fields}), headers=headers)
         if answer.status_code == 303:
             answer = self.client.get(answer.headers["location"])
         return SeenPage(answer.status_code, answer.text, str(answer.url))

@@ -225,6 +225,35 @@ def test_what_breaks_is_told_without_what_it_was(
             assert answer.headers["content-security-policy"] == POLICY
 
 
+@pytest.mark.parametrize(
+    ("referer", "shown"),
+    [
+        (
+            "http://127.0.0.1:8484/reviews?which=all",
+            "This request can't be answered",
+        ),  # no such form
+        ("http://127.0.0.1:8484/reviews/r0", "there is no review"),
+        ("http://127.0.0.1:8484//example.org/x", ""),
+        ("http://example.org/silences", ""),
+        ("", ""),
+    ],
+)
+def test_a_refused_form_leads_to_no_other_place(visitor: Visitor, referer: str, shown: str) -> None:
+    page = visitor.page("/silences")
+    fields = {"form_key": page.field("form_key"), "ttl": "soon", "reason": "why <not>"}
+    answer = visitor.client.post(
+        "/silences", content=urlencode(fields), headers={"Referer": referer}
+    )
+    if shown:
+        assert answer.status_code == 303
+        place = answer.headers["location"]
+        assert place == f"{referer.removeprefix('http://127.0.0.1:8484')}#refused"
+        answer = visitor.client.get(place)
+    assert answer.status_code >= 400
+    assert "why &lt;not&gt;" in answer.text
+    assert shown in answer.text.replace("&#39;", "'")
+
+
 def test_a_form_of_another_session_does_nothing(visitor: Visitor) -> None:
     for key in ("", "another", "größe"):
         answer = visitor.client.post("/plan/run", content=urlencode({"form_key": key}))
