@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from starlette.testclient import TestClient
 
@@ -100,7 +100,9 @@ class _Words(HTMLParser):
 class Visitor:
     """Somebody who looks at the console of a project; logged in as this process's user, or with a token."""
 
-    def __init__(self, root: Path, *, token: str = "", is_logged_in: bool = True) -> None:
+    def __init__(
+        self, root: Path, *, token: str = "", is_logged_in: bool = True, url: str = ""
+    ) -> None:
         settings = find_settings(root.resolve())
         self.root = root
         self._ledger = open_shared_ledger(settings, Redactor(()))
@@ -111,9 +113,12 @@ class Visitor:
             watch=LedgerWatch(self._ledger, root / settings.home),
             sessions=Sessions(lambda: f"session-{next(numbers)}", 3_600.0),
             links=self.links,
+            cookie="__Host-tidemill" if url else "tidemill",
+            secure=bool(url),
         )
-        app = open_app(self.console, AllowedHosts(names=frozenset(), loopback=True))
-        self.client = TestClient(app, base_url=PLACE, follow_redirects=False)
+        names = frozenset({urlsplit(url).hostname or ""})
+        app = open_app(self.console, AllowedHosts(names=names, loopback=True, url=url))
+        self.client = TestClient(app, base_url=url or PLACE, follow_redirects=False)
         self._token, self._is_logged_in = token, is_logged_in
 
     def __enter__(self) -> Visitor:

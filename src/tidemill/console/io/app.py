@@ -133,7 +133,7 @@ class _OtherPages:
         if session is not None and given.get("form_key") == session.form_key:
             self._console.sessions.end(session.id)
         found = RedirectResponse("/login", 303)
-        found.delete_cookie(self._console.cookie)
+        found.delete_cookie(self._console.cookie, secure=self._console.secure)
         return found
 
     def _logged_in(self, token: str, then: str) -> Response:
@@ -144,6 +144,7 @@ class _OtherPages:
             session.id,
             httponly=True,
             samesite="lax",
+            secure=self._console.secure,
         )
         return found
 

@@ -55,7 +55,10 @@ class PageCaller:
 
 @dataclass(frozen=True, kw_only=True)
 class Console:
-    """The parts of a running console; `cookie` is the name of the one that tells who asks."""
+    """The parts of a running console; `cookie` is the name of the one that tells who asks.
+
+    It is `secure` if browsers reach the console by https only.
+    """
 
     projects: ViewCalls
     watch: LedgerWatch
@@ -63,6 +66,7 @@ class Console:
     links: LoginLinks
     limit: LoginLimit = field(default_factory=LoginLimit)
     cookie: str = "tidemill"
+    secure: bool = False
 
     def session_of(self, request: Request) -> Session | None:
         """The session of a request, if somebody is logged in."""

