@@ -188,7 +188,8 @@ ABOUT_NOTHING = {
 }  # fmt: skip
 WITH_FORMS = (
     "/models/demand", "/settings/tokens", "/incidents", "/silences", "/settings/rules", "/environments",
-    "/settings/retention", "/endpoints/demand", "/scorecard/week", "/settings/alerts",
+    "/settings/retention", "/settings/retention?preview=true", "/endpoints/demand", "/scorecard/week",
+    "/settings/alerts",
 )  # fmt: skip
 
 
