@@ -59,6 +59,13 @@ def test_a_refused_form_is_for_its_page_and_once() -> None:
     sessions.end("one")
     assert sessions.take_refused("one", "/x", "a=1") is None
     assert "secret" not in repr(form)
+    # It ends with its session.
+    ids = iter("23")
+    other = Sessions(lambda: next(ids), 10.0)
+    other.begin(0.0)
+    other.leave_refused("2", form)
+    other.begin(20.0)
+    assert other.take_refused("2", "/x", "a=1") is None
 
 
 def test_so_many_are_logged_in_and_who_came_first_leaves() -> None:

@@ -51,6 +51,7 @@ class Sessions:
         while len(self._known) >= _MOST:
             del self._known[next(iter(self._known))]
         self._known[session.id] = session
+        self._refused = {key: form for key, form in self._refused.items() if key in self._known}
         return session
 
     def find(self, id: str, now: float) -> Session | None:

@@ -40,7 +40,7 @@ from tidemill.core.lazy_dataclass import dataclass
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 JSON = "application/json"
-# What a form is about isn't there as it was, so that what was typed is only shown to be copied.
+# The statuses of what isn't there as it was: what was typed about it is only shown, to be copied.
 _GONE = frozenset({404, 412, 428})
 _NOT_TYPED = frozenset({FORM_KEY, SEEN_TAG})
 
