@@ -110,6 +110,12 @@ DATA = (
 _HELD = "/stages/{stage}/quarantine/partition?partition={partition}"
 DATA_ACTIONS = (
     PageAction(
+        name="forget-stage",
+        path="/stages/{stage}/forget",
+        view=f"{_VIEWS}.stage:forget_stage",
+        then="/stages",
+    ),
+    PageAction(
         name="release-rows",
         path="/stages/{stage}/quarantine/release",
         view=f"{_VIEWS}.row_rulings:release_rows",

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import in_labels, process
+from tests.support.console import Visitor
+from tests.support.users import USER
 from tidemill.console.views.stage import show_stage
 from tidemill.core.errors import UsageError
 from tidemill.ledger.event import Event
@@ -66,3 +68,22 @@ def test_a_stage_that_never_ran_and_one_that_fails(fresh: Path) -> None:
     assert "<b>no</b>" in labels.runs[0].message
     assert (demand.row.state, demand.row.partitions) == ("never run", 0)
     assert [(run.done, run.failed) for run in demand.runs] == [(0, 0)]
+
+
+def test_what_a_stage_published_that_is_gone_is_removed(built: Path) -> None:
+    flow = built / "bakery.py"
+    flow.write_text(flow.read_text().replace("forecast", "outlook"))
+    with Visitor(built) as visitor:
+        declared = visitor.page("/stages/sales")
+        assert "Remove what it published" not in declared.words
+        refused = visitor.send(declared, "/stages/sales/forget", {"confirm": "sales"})
+        assert (refused.status, "sales is declared in bakery" in refused.words) == (400, True)
+        page = visitor.page("/stages/forecast")
+        wrong = visitor.send(page, "/stages/forecast/forget", {"confirm": "sales"})
+        assert (wrong.status, "repeat its name" in wrong.words) == (400, True)
+        done = visitor.send(page, "/stages/forecast/forget", {"confirm": "forecast"})
+        assert "Removed forecast with 28 partitions from prod." in done.words
+        assert done.url.endswith("/stages")
+        (entry,) = visitor.api("/audit?kinds=Acted")["entries"]
+        assert (entry["entry"]["who"], entry["entry"]["subject"]) == (USER, "forecast")
+        visitor.page("/stages/forecast", 400)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from tidemill.console.contract_cards import ContractCard, contract_card
 from tidemill.console.partition_calendar import PartitionCalendar, partition_calendar
 from tidemill.console.stage_rows import StageRow, docstring, find_stage_row
+from tidemill.console.views.action_right import ActionRight, action_right
+from tidemill.core.counts import plural
+from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.governance.permissions import Permission
 from tidemill.ledger.run import Attempt, Outcome
 from tidemill.lineage.impact import Consumer
 from tidemill.lineage.io.origins import Origin
@@ -100,6 +104,16 @@ class StageView:
     calendar: PartitionCalendar
     runs: tuple[StageRun, ...]
     model: str
+    forgetting: ActionRight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgottenStage:
+    """A stage whose `partitions` were removed; `told` says so."""
+
+    stage: str
+    partitions: int
+    told: str
 
 
 def show_stage(project: Project, stage: str) -> StageView:
@@ -133,7 +147,21 @@ def show_stage(project: Project, stage: str) -> StageView:
         calendar=partition_calendar(known.partitioning, bound),
         runs=_last_runs(project, stage),
         model=known.model,
+        forgetting=action_right(project, Permission.FORGET_STAGES),
     )
+
+
+def forget_stage(project: Project, stage: str, confirm: str) -> ForgottenStage:
+    """Remove what a stage published that is no longer declared; `confirm` repeats its name.
+
+    Stored results stay, and can be reused if it is declared again.
+    """
+    project.workspace.require(Permission.FORGET_STAGES)
+    if confirm != stage:
+        raise UsageError(f"to remove {stage}, repeat its name; {confirm!r} is another one")
+    count = project.environments.forget([stage])[stage]
+    told = f"Removed {stage} with {plural(count, 'partition')} from {project.environment}."
+    return ForgottenStage(stage=stage, partitions=count, told=told)
 
 
 def _inputs(stage: Stage, found: Explanation) -> tuple[StageInput, ...]:
