@@ -29,6 +29,11 @@ def process_id(project: Project) -> int:
     return os.getpid()
 
 
+def rule_ids(project: Project) -> list[str]:
+    """The rules by which it is decided now."""
+    return [rule.id for rule in project.workspace.rules.rules]
+
+
 def end_process(project: Project) -> None:
     """End as a process that has no memory any more."""
     os.kill(os.getpid(), signal.SIGKILL)
@@ -101,6 +106,56 @@ def test_changed_code_is_imported_again_and_broken_code_is_told(fresh: Path) -> 
         assert "labels" in json.loads(broken.body)["detail"]
         edit(fresh / "bakery.py", "def other_labels(", "def labels(")
         assert await call(pool, stage_names) == before
+
+    use(fresh, play)
+
+
+RULE = """
+[[rule]]
+id = "{id}"
+on = ["release"]
+{when}
+effect = "deny"
+message = "nothing is released any more"
+"""
+
+
+def test_decisions_follow_rules_as_they_are_now(fresh: Path) -> None:
+    file = fresh / "tidemill.rules.toml"
+    file.unlink()
+
+    async def play(pool: ViewProcesses) -> None:
+        async def known() -> list[str]:
+            pool._looked = 0.0
+            answer = await call(pool, rule_ids)
+            assert answer.status == 200, answer.body
+            found: list[str] = json.loads(answer.body)
+            return found
+
+        assert await known() == []
+        file.write_text(RULE.format(id="no-release", when='when = "True"'))
+        assert await known() == ["no-release"]
+        file.write_text(RULE.format(id="nothing", when='when = "True"'))
+        os.utime(file, (1.0, 1.0))
+        assert await known() == ["nothing"]
+
+    use(fresh, play)
+
+
+def test_modules_that_only_rules_name_are_looked_at(fresh: Path) -> None:
+    (fresh / "tidemill.rules.toml").write_text(
+        RULE.format(id="own", when='function = "own_rules:refuse"')
+    )
+    module = fresh / "own_rules.py"
+    module.write_text("def refuse(facts):\n    return True\n")
+
+    async def play(pool: ViewProcesses) -> None:
+        assert json.loads((await call(pool, rule_ids)).body) == ["own"]
+        first = await call(pool, process_id)
+        module.write_text("def refuse(facts):\n    return False\n")
+        os.utime(module, (1.0, 1.0))
+        pool._looked = 0.0
+        assert await call(pool, process_id) != first
 
     use(fresh, play)
 

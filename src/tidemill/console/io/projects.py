@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from tidemill.console.io.view_channel import ViewOptions
-from tidemill.console.io.view_processes import ViewProcesses
+from tidemill.console.io.view_processes import ViewProcesses, file_times
 from tidemill.console.resource import Resource
 from tidemill.console.view_calls import ViewAnswer, ViewCall, ViewCaller
 from tidemill.project.recorded_project import open_recorded
+from tidemill.project.workspace import RULES_FILE
 
 # So many environments are open at once.
 _MOST = 8
@@ -24,7 +24,7 @@ class Projects:
 
     def __init__(self, root: Path, workflow: str | None, idle: float) -> None:
         self._root, self._workflow, self._idle = root, workflow, idle
-        self._callers: dict[str, tuple[float, ViewCaller]] = {}
+        self._callers: dict[str, tuple[Mapping[str, float | None], ViewCaller]] = {}
         self._pools: dict[str, ViewProcesses] = {}
         # Services remember what they read, and aren't made for several threads.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tidemill-views")
@@ -85,8 +85,6 @@ class Projects:
         self._pools[environment] = pool
         return pool
 
-    def _settings_written(self) -> float:
-        try:
-            return os.stat(self._root / "pyproject.toml").st_mtime_ns
-        except OSError:
-            return 0.0
+    def _settings_written(self) -> Mapping[str, float | None]:
+        """When the settings and the rules were written last."""
+        return file_times(str(self._root / name) for name in ("pyproject.toml", RULES_FILE))

@@ -8,11 +8,12 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from tidemill.console.io.view_channel import (
     ViewOptions,
     ViewProcessReady,
+    ViewProcessReply,
     decode_line,
     encode_line,
 )
@@ -49,7 +50,7 @@ class _ViewProcess:
             )
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self.files: Mapping[str, float | None] = {}
+        self.files: dict[str, float | None] = {}
         self.used = time.monotonic()
 
     async def open(self) -> None:
@@ -61,7 +62,7 @@ class _ViewProcess:
         ready = decode_line(line, ViewProcessReady)
         if ready.fault:
             raise WorkflowFault(ready.fault)
-        self.files = _times(ready.files)
+        self.files = file_times(ready.files)
 
     async def call(self, call: ViewCall) -> ViewAnswer:
         """Call a view; EOFError if the process ended meanwhile."""
@@ -73,7 +74,9 @@ class _ViewProcess:
         if not line:
             raise EOFError
         self.used = time.monotonic()
-        return decode_line(line, ViewAnswer)
+        reply = decode_line(line, ViewProcessReply)
+        self.files |= file_times(reply.files)
+        return reply.answer
 
     def close(self) -> None:
         """End the process."""
@@ -141,7 +144,7 @@ class ViewProcesses:
         if now - self._looked < _LOOK_S:
             return
         self._looked = now
-        outdated = [each for each in self._free if _times(each.files) != each.files]
+        outdated = [each for each in self._free if file_times(each.files) != each.files]
         self._drop(outdated)
 
     def _drop(self, workers: Iterable[_ViewProcess]) -> None:
@@ -159,7 +162,7 @@ class ViewProcesses:
         self._drop([*self._free])
 
 
-def _times(files: Iterable[str]) -> dict[str, float | None]:
+def file_times(files: Iterable[str]) -> dict[str, float | None]:
     """When files were written last; None for those that are gone."""
     found: dict[str, float | None] = {}
     for file in files:
