@@ -61,9 +61,12 @@ class ViewCaller:
         return ViewAnswer(status=status, body=_json(problem(status, masked)))
 
     def _project_of(self, token: str) -> Project:
-        """The project for the holder of a token, who is looked up each time: tokens are revoked."""
+        """The project for the holder of a token, or for this process's user.
+
+        Who that is is looked up each time: tokens are revoked, and people log out.
+        """
         if not token:
-            return self._project
+            return self._own_project()
         tools = self._project.tools
         actor = token_actor(tools.ledger, token, now=tools.clock(), place="the session")
         found = self._acting.pop(actor.token, None)
@@ -73,6 +76,12 @@ class ViewCaller:
             del self._acting[next(iter(self._acting))]
         self._acting[actor.token] = found
         return found
+
+    def _own_project(self) -> Project:
+        actor = self._project.workspace.find_actor()
+        if actor != self._project.workspace.actor:
+            self._project = self._project.acting_as(actor)
+        return self._project
 
     def close(self) -> None:
         """Close the project."""

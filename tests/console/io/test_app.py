@@ -9,9 +9,14 @@ import pytest
 
 from tests.support.commands import in_labels, process, tidemill
 from tests.support.console import Visitor
+from tests.support.console_guests import recorded
+from tests.support.users import USER
 from tidemill.console.resources import ACTIONS, NAVIGATION, RESOURCES
 from tidemill.console.response_headers import POLICY
+from tidemill.governance.permissions import Actor, ActorKind
+from tidemill.ledger.incident_events import IncidentOpened
 from tidemill.project.project import open_project
+from tidemill.project.workspace import Workspace
 
 
 def test_the_page_of_now_says_how_it_is(onlooker: Visitor) -> None:
@@ -99,6 +104,36 @@ def test_a_revoked_token_ends_its_session(built: Path) -> None:
             visitor.page("/now")
             project.tokens.revoke(made.issued.token.id, reason="left")
             assert "revoked" in visitor.page("/now", 403).words
+
+
+def test_the_token_of_the_console_ends_what_its_link_opened(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_project(built) as project:
+        made = project.tokens.create("ben", scopes=["read", "review"])
+        monkeypatch.setenv("TIDEMILL_TOKEN", made.text)
+        with Visitor(built) as visitor:
+            assert visitor.api("/shell")["actor"] == "ben"
+            stage = visitor.api("/stages/sales/quarantine")
+            assert stage
+            project.tokens.revoke(made.issued.token.id, reason="left")
+            for path in ("/shell", "/stages/sales/quarantine"):
+                assert "revoked" in visitor.api(path, 403)["detail"]
+
+
+def test_who_logs_in_as_somebody_else_acts_as_that_one(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Visitor(built) as visitor:
+        before = visitor.api("/shell")["actor"]
+        visitor.api("/stages")
+        other = Actor(name="ana", kind=ActorKind.LOGIN, origin="login")
+        monkeypatch.setattr(Workspace, "find_actor", lambda _: other)
+        assert (before, visitor.api("/shell")["actor"]) == (USER, "ana")
+        sent = {"title": "no flour", "reason": "seen"}
+        assert visitor.post("/incidents", sent)[0] == 200
+    [opened] = recorded(built, IncidentOpened)
+    assert opened.incident.actor == "ana"
 
 
 def test_a_token_opens_the_api(built: Path) -> None:
