@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
+from tidemill.console.entity_tag import document_text
 from tidemill.console.problems import problem, status_of
 from tidemill.console.resource import load_view
 from tidemill.console.shown_once import mask_others
@@ -22,11 +22,15 @@ _MOST_ACTORS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewCall:
-    """A view to call with arguments, for the holder of `token`, or without one for this process's user."""
+    """A view to call with arguments, for the holder of `token`, or without one for this process's user.
+
+    It `acts` if it changes anything.
+    """
 
     view: str
     arguments: Mapping[str, Any]
     token: str = field(default="", repr=False)
+    acts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,11 @@ class ViewAnswer:
 
     status: int
     body: str
+
+
+def refused_answer(status: int, detail: str) -> ViewAnswer:
+    """The answer to a call that failed, or that isn't made."""
+    return ViewAnswer(status=status, body=document_text(problem(status, detail)))
 
 
 class ViewCaller:
@@ -50,15 +59,14 @@ class ViewCaller:
             project = self._project_of(call.token)
             found = load_view(call.view)(project, **call.arguments)
             mask = mask_others(project.workspace.redactor.mask)
-            return ViewAnswer(status=200, body=_json(to_json_values(found, mask)))
+            return ViewAnswer(status=200, body=document_text(to_json_values(found, mask)))
         except TidemillError as error:
             return self._refusal(status_of(error), str(error))
         except Exception as error:  # noqa: BLE001 - whoever asks gets an answer
             return self._refusal(500, describe_error(error))
 
     def _refusal(self, status: int, detail: str) -> ViewAnswer:
-        masked = self._project.workspace.redactor.redact(detail)
-        return ViewAnswer(status=status, body=_json(problem(status, masked)))
+        return refused_answer(status, self._project.workspace.redactor.redact(detail))
 
     def _project_of(self, token: str) -> Project:
         """The project for the holder of a token, or for this process's user.
@@ -86,7 +94,3 @@ class ViewCaller:
     def close(self) -> None:
         """Close the project."""
         self._project.close(report=lambda _: None)
-
-
-def _json(document: object) -> str:
-    return json.dumps(document, ensure_ascii=False, allow_nan=False)

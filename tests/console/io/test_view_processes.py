@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.commands import edit
+from tidemill.console.io import view_processes
 from tidemill.console.io.view_channel import ViewOptions
 from tidemill.console.io.view_processes import ViewProcesses
 from tidemill.console.view_calls import ViewAnswer, ViewCall
@@ -32,6 +34,11 @@ def process_id(project: Project) -> int:
 def rule_ids(project: Project) -> list[str]:
     """The rules by which it is decided now."""
     return [rule.id for rule in project.workspace.rules.rules]
+
+
+def sleep(project: Project) -> None:
+    """Take longer than anybody waits."""
+    time.sleep(600)
 
 
 def end_process(project: Project) -> None:
@@ -65,10 +72,9 @@ def _found_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", path)
 
 
-async def call(pool: ViewProcesses, view: Callable[..., Any]) -> ViewAnswer:
-    return await pool.call(
-        ViewCall(view=f"tests.console.io.test_view_processes:{view.__name__}", arguments={})
-    )
+async def call(pool: ViewProcesses, view: Callable[..., Any], *, acts: bool = False) -> ViewAnswer:
+    name = f"tests.console.io.test_view_processes:{view.__name__}"
+    return await pool.call(ViewCall(view=name, arguments={}, acts=acts))
 
 
 def test_views_are_called_in_a_process_that_stays(fresh: Path) -> None:
@@ -91,6 +97,36 @@ def test_a_process_that_ends_is_told_and_replaced(fresh: Path) -> None:
     async def play(pool: ViewProcesses) -> None:
         assert (await call(pool, end_process)).status == 500
         assert (await call(pool, stage_names)).status == 200
+
+    use(fresh, play)
+
+
+def test_what_takes_too_long_is_ended_and_told(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play(pool: ViewProcesses) -> None:
+        assert (await call(pool, stage_names)).status == 200
+        monkeypatch.setattr(view_processes, "_CALL_S", 0.01)
+        read, action = await call(pool, sleep), await call(pool, sleep, acts=True)
+        assert (read.status, action.status) == (503, 503)
+        assert "reload" in read.body
+        assert "it may have been done, so look before you repeat it" in action.body
+        ended = await call(pool, end_process, acts=True)
+        assert "it may have been done" in ended.body
+        assert pool._free == []
+
+    use(fresh, play)
+
+
+def test_a_process_at_work_ends_once_it_has_answered_if_its_pool_was_closed(fresh: Path) -> None:
+    async def play(pool: ViewProcesses) -> None:
+        asked = asyncio.create_task(call(pool, process_id))
+        await asyncio.sleep(0)
+        pool.close()
+        process = json.loads((await asked).body)
+        assert pool._free == []
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
 
     use(fresh, play)
 

@@ -13,7 +13,9 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from tidemill.console.io.drawn_pages import etag_of, open_templates, page_url
+from tidemill.console.entity_tag import etag_of
+from tidemill.console.io.drawn_pages import open_templates, page_url
+from tidemill.console.io.guarded_actions import GuardedActions
 from tidemill.console.io.ledger_watch import LedgerWatch
 from tidemill.console.io.requests import (
     TooLarge,
@@ -28,10 +30,10 @@ from tidemill.console.io.requests import (
 from tidemill.console.io.shared_answers import ViewCalls
 from tidemill.console.problems import PROBLEM, problem, title_of
 from tidemill.console.resource import PageAction, Resource, checked_arguments
-from tidemill.console.resources import NAVIGATION, RESOURCES, SHELL
+from tidemill.console.resources import NAVIGATION, SHELL
 from tidemill.console.response_headers import PRIVATE
 from tidemill.console.sessions import LoginLimit, LoginLinks, Session, Sessions
-from tidemill.console.view_calls import ViewAnswer
+from tidemill.console.view_calls import ViewAnswer, refused_answer
 from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
 
@@ -79,7 +81,7 @@ class Pages:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._templates = open_templates()
-        self._by_name = {resource.name: resource for resource in RESOURCES}
+        self._actions = GuardedActions(console.projects)
 
     def page(self, resource: Resource) -> Handler:
         """The handler of a page."""
@@ -169,7 +171,7 @@ class Pages:
             arguments = checked_arguments(resource, arguments_of(request))
             environment = environment_of(request)
         except UsageError as error:
-            return _refused(400, str(error))
+            return refused_answer(400, str(error))
         return await self._console.projects.call(resource, arguments, environment, caller.token)
 
     async def _act(
@@ -181,23 +183,11 @@ class Pages:
         version: str,
     ) -> ViewAnswer:
         try:
-            arguments = checked_arguments(action, {**given, **arguments_of(request)})
+            arguments = checked_arguments(action, arguments_of(request, given))
             environment = environment_of(request)
         except UsageError as error:
-            return _refused(400, str(error))
-        if action.guards:
-            guarded = self._by_name[action.guards]
-            # Somebody else may just have decided; and what it is about is as the page named it.
-            self._console.projects.forget()
-            named = {name: arguments[name] for name in guarded.parameters if name in arguments}
-            seen = await self._console.projects.call(guarded, named, environment, caller.token)
-            if seen.status != 200:
-                return seen
-            if not version:
-                return _refused(428, "say which version you saw: If-Match with its entity tag")
-            if version != etag_of(seen.body.encode()):
-                return _refused(412, "look at it again, and decide then")
-        return await self._console.projects.call(action, arguments, environment, caller.token)
+            return refused_answer(400, str(error))
+        return await self._actions.call(action, arguments, environment, caller.token, version)
 
     def _after(
         self,
@@ -332,10 +322,6 @@ def _theme_of(request: Request) -> str:
 
 def _is_own(session: Session, sent: str) -> bool:
     return secrets.compare_digest(session.form_key.encode(), sent.encode("utf-8", "replace"))
-
-
-def _refused(status: int, detail: str) -> ViewAnswer:
-    return ViewAnswer(status=status, body=json.dumps(problem(status, detail)))
 
 
 def problem_response(status: int, detail: str) -> Response:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tidemill.console.io.view_channel import ViewOptions
 from tidemill.console.io.view_processes import ViewProcesses, file_times
-from tidemill.console.resource import Resource
+from tidemill.console.resource import PageAction, Resource
 from tidemill.console.view_calls import ViewAnswer, ViewCall, ViewCaller
 from tidemill.project.recorded_project import open_recorded
 from tidemill.project.workspace import RULES_FILE
@@ -33,7 +33,12 @@ class Projects:
         self, resource: Resource, arguments: Mapping[str, Any], environment: str, token: str
     ) -> ViewAnswer:
         """Call the view of a resource for the holder of a token, or this process's user without one."""
-        call = ViewCall(view=resource.view, arguments=arguments, token=token)
+        call = ViewCall(
+            view=resource.view,
+            arguments=arguments,
+            token=token,
+            acts=isinstance(resource, PageAction),
+        )
         if resource.needs_workflow:
             return await self._pool(environment).call(call)
         loop = asyncio.get_running_loop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
 import subprocess
@@ -17,8 +16,7 @@ from tidemill.console.io.view_channel import (
     decode_line,
     encode_line,
 )
-from tidemill.console.problems import problem
-from tidemill.console.view_calls import ViewAnswer, ViewCall
+from tidemill.console.view_calls import ViewAnswer, ViewCall, refused_answer
 from tidemill.core.errors import TidemillError
 from tidemill.operations.io.children import SupervisedProcess
 
@@ -56,7 +54,10 @@ class _ViewProcess:
     async def open(self) -> None:
         """Wait until it can be called; WorkflowFault if it can't import the workflow."""
         self._reader, self._writer = await asyncio.open_connection(sock=self.stream, limit=_LONGEST)
-        line = await asyncio.wait_for(self._reader.readline(), _IMPORT_S)
+        try:
+            line = await asyncio.wait_for(self._reader.readline(), _IMPORT_S)
+        except TimeoutError:
+            raise WorkflowFault(f"importing it took longer than {_IMPORT_S:.0f} s") from None
         if not line:
             raise WorkflowFault("the process that imports the workflow ended")
         ready = decode_line(line, ViewProcessReady)
@@ -99,6 +100,7 @@ class ViewProcesses:
         self._free: list[_ViewProcess] = []
         self._places = asyncio.Semaphore(_MOST)
         self._looked = 0.0
+        self._is_closed = False
 
     async def call(self, call: ViewCall) -> ViewAnswer:
         """Call a view in a process that is free, or in a new one; what goes wrong is an answer as well.
@@ -111,19 +113,23 @@ class ViewProcesses:
         async with self._places:
             try:
                 worker = await self._worker()
-            except (TidemillError, OSError, TimeoutError) as error:
-                return _answer(422, f"the workflow can't be opened: {error}")
+            except (TidemillError, OSError) as error:
+                return refused_answer(422, f"the workflow can't be opened: {error}")
             try:
                 answer = await worker.call(call)
-            except (EOFError, OSError, ValueError):
-                worker.close()
-                return _answer(
-                    500, "the process that looked this up ended: its memory may have run out"
-                )
             except TimeoutError:
                 worker.close()
-                return _answer(503, f"this took longer than {_CALL_S:.0f} s")
-            self._free.append(worker)
+                return refused_answer(
+                    503, f"this took longer than {_CALL_S:.0f} s: {_advice(call)}"
+                )
+            except (EOFError, OSError, ValueError):
+                worker.close()
+                ended = "the process that did this ended: its memory may have run out"
+                return refused_answer(500, f"{ended}; {_advice(call)}")
+            if self._is_closed:
+                worker.close()
+            else:
+                self._free.append(worker)
             return answer
 
     async def _worker(self) -> _ViewProcess:
@@ -158,8 +164,16 @@ class ViewProcesses:
         self._drop([each for each in self._free if now - each.used >= self._idle])
 
     def close(self) -> None:
-        """End all processes."""
+        """End all processes, each once it has answered."""
+        self._is_closed = True
         self._drop([*self._free])
+
+
+def _advice(call: ViewCall) -> str:
+    """What to do after a call that may have been made."""
+    if call.acts:
+        return "it may have been done, so look before you repeat it"
+    return "reload when this machine has less to do"
 
 
 def file_times(files: Iterable[str]) -> dict[str, float | None]:
@@ -171,7 +185,3 @@ def file_times(files: Iterable[str]) -> dict[str, float | None]:
         except OSError:
             found[file] = None
     return found
-
-
-def _answer(status: int, detail: str) -> ViewAnswer:
-    return ViewAnswer(status=status, body=json.dumps(problem(status, detail)))
