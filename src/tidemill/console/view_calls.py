@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
@@ -15,7 +17,9 @@ from tidemill.core.json_values import to_json_values
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.project.identity import token_actor
 from tidemill.project.project import Project
+from tidemill.workflow.environment import PRODUCTION
 
+_LOG = logging.getLogger("tidemill.console")
 # So many people's services stay open, which remember what they read.
 _MOST_ACTORS = 16
 
@@ -24,13 +28,14 @@ _MOST_ACTORS = 16
 class ViewCall:
     """A view to call with arguments, for the holder of `token`, or without one for this process's user.
 
-    It `acts` if it changes anything.
+    It `acts` if it changes anything, and may be made `in_dropped` environments.
     """
 
     view: str
     arguments: Mapping[str, Any]
     token: str = field(default="", repr=False)
     acts: bool = False
+    in_dropped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +62,24 @@ class ViewCaller:
         """Call a view; what it raises is an answer as well."""
         try:
             project = self._project_of(call.token)
+            _require_environment(project, project.environment, call)
             found = load_view(call.view)(project, **call.arguments)
             mask = mask_others(project.workspace.redactor.mask)
             return ViewAnswer(status=200, body=document_text(to_json_values(found, mask)))
         except TidemillError as error:
             return self._refusal(status_of(error), str(error))
         except Exception as error:  # noqa: BLE001 - whoever asks gets an answer
+            text = "".join(traceback.format_exception(error))
+            _LOG.error("%s broke\n%s", call.view, self._project.workspace.redactor.redact(text))
             return self._refusal(500, describe_error(error))
+
+    def find_refusal(self, call: ViewCall, environment: str) -> ViewAnswer | None:
+        """Why a call isn't made in an environment, which isn't opened; None if it may be."""
+        try:
+            _require_environment(self._project_of(call.token), environment, call)
+        except TidemillError as error:
+            return self._refusal(status_of(error), str(error))
+        return None
 
     def _refusal(self, status: int, detail: str) -> ViewAnswer:
         return refused_answer(status, self._project.workspace.redactor.redact(detail))
@@ -94,3 +110,8 @@ class ViewCaller:
     def close(self) -> None:
         """Close the project."""
         self._project.close(report=lambda _: None)
+
+
+def _require_environment(project: Project, environment: str, call: ViewCall) -> None:
+    if environment != PRODUCTION:
+        project.environments.require(environment, or_dropped=call.in_dropped)

@@ -77,7 +77,9 @@ async def call(pool: ViewProcesses, view: Callable[..., Any], *, acts: bool = Fa
     return await pool.call(ViewCall(view=name, arguments={}, acts=acts))
 
 
-def test_views_are_called_in_a_process_that_stays(fresh: Path) -> None:
+def test_views_are_called_in_a_process_that_stays(
+    fresh: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     async def play(pool: ViewProcesses) -> None:
         names = await call(pool, stage_names)
         assert (names.status, "sales" in json.loads(names.body)) == (200, True)
@@ -88,6 +90,10 @@ def test_views_are_called_in_a_process_that_stays(fresh: Path) -> None:
         assert failed.status == 500
         assert "ZeroDivisionError" in failed.body
         assert "abcdefghijklmnop" not in failed.body
+        log = capfd.readouterr().err
+        assert "Traceback" in log
+        assert ", in fail" in log
+        assert "abcdefghijklmnop" not in log
         assert await call(pool, process_id) == first
 
     use(fresh, play)

@@ -7,8 +7,8 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
-from typing import Any, TypeAlias
-from urllib.parse import parse_qsl, urlencode
+from typing import TypeAlias
+from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -209,6 +209,8 @@ class Pages:
             return await self.refusal(request, session, answer.status, _detail(answer))
         seq = self._console.watch.seq
         shell = await self._shell(request, session)
+        if shell.status != 200:
+            return await self.refusal(request, session, shell.status, _detail(shell))
         body = self._draw(
             resource.template,
             request,
@@ -245,7 +247,7 @@ class Pages:
         body = self._draw(
             "refusal.html", request, session, shell,
             status=status, headline=title_of(status), detail=detail, seq=self._console.watch.seq,
-            back=back, written=written,
+            back=back, written=written, again=_same_page(request) if status >= 500 else "",
         )  # fmt: skip
         return Response(body, status, {"Cache-Control": "no-store"}, "text/html")
 
@@ -255,23 +257,24 @@ class Pages:
         body = self._draw("login.html", request, None, None, fault=fault, then=then, seq=0)
         return Response(body, status, {"Cache-Control": "no-store"}, "text/html")
 
-    async def _shell(self, request: Request, session: Session) -> Mapping[str, Any] | None:
+    async def _shell(self, request: Request, session: Session) -> ViewAnswer:
         try:
             environment = environment_of(request)
-        except UsageError:
-            return None
-        answer = await self._console.projects.call(SHELL, {}, environment, session.token)
-        found: Mapping[str, Any] | None = json.loads(answer.body) if answer.status == 200 else None
-        return found
+        except UsageError as error:
+            return refused_answer(400, str(error))
+        return await self._console.projects.call(SHELL, {}, environment, session.token)
 
     def _draw(
         self,
         template: str,
         request: Request,
         session: Session | None,
-        shell: Mapping[str, Any] | None,
+        surroundings: ViewAnswer | None,
         **values: object,
     ) -> bytes:
+        shell = None
+        if surroundings is not None and surroundings.status == 200:
+            shell = json.loads(surroundings.body)
         environment = shell["environment"] if shell is not None else ""
         context = {
             "url": page_url(environment or "prod"),
@@ -312,6 +315,12 @@ def _next_page(action: PageAction, given: Mapping[str, str], request: Request) -
     parts = [_filled(part, given) for part in path.split("/")]
     wanted = {name: _filled(value, given) for name, value in parse_qsl(query)}
     return page_url(environment)(*filter(None, parts), **wanted)
+
+
+def _same_page(request: Request) -> str:
+    """The address of a page, to ask for it again; "" if that would do something again."""
+    path = quote(request.scope["path"])
+    return f"{path}?{request.url.query}".rstrip("?") if request.method == "GET" else ""
 
 
 def _theme_of(request: Request) -> str:

@@ -11,9 +11,12 @@ from typing import Any
 from tidemill.console.io.view_channel import ViewOptions
 from tidemill.console.io.view_processes import ViewProcesses, file_times
 from tidemill.console.resource import PageAction, Resource
-from tidemill.console.view_calls import ViewAnswer, ViewCall, ViewCaller
+from tidemill.console.view_calls import ViewAnswer, ViewCall, ViewCaller, refused_answer
+from tidemill.core.errors import StorageError, TidemillError
+from tidemill.core.redaction import redact
 from tidemill.project.recorded_project import open_recorded
 from tidemill.project.workspace import RULES_FILE
+from tidemill.workflow.environment import PRODUCTION
 
 # So many environments are open at once.
 _MOST = 8
@@ -38,11 +41,12 @@ class Projects:
             arguments=arguments,
             token=token,
             acts=isinstance(resource, PageAction),
+            in_dropped=resource.in_dropped,
         )
-        if resource.needs_workflow:
-            return await self._pool(environment).call(call)
+        use = self._find_refusal if resource.needs_workflow else self._call_recorded
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._call_recorded, call, environment)
+        answer = await loop.run_in_executor(self._thread, use, call, environment)
+        return await self._pool(environment).call(call) if answer is None else answer
 
     def forget(self) -> None:
         """Nothing is remembered here."""
@@ -60,8 +64,18 @@ class Projects:
         for _, caller in self._callers.values():
             caller.close()
 
+    def _find_refusal(self, call: ViewCall, environment: str) -> ViewAnswer | None:
+        """Why nothing is opened for a call: nobody known asks, or for an environment that isn't there."""
+        try:
+            return self._caller(PRODUCTION).find_refusal(call, environment)
+        except TidemillError as error:
+            # The settings have faults, or the ledger can't be read.
+            status = 503 if isinstance(error, StorageError) else 422
+            return refused_answer(status, redact(f"the project can't be opened: {error}"))
+
     def _call_recorded(self, call: ViewCall, environment: str) -> ViewAnswer:
-        return self._caller(environment).call(call)
+        refused = self._find_refusal(call, environment)
+        return refused or self._caller(environment).call(call)
 
     def _caller(self, environment: str) -> ViewCaller:
         """The recorded project, opened again if its settings were written since."""

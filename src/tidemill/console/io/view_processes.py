@@ -43,6 +43,7 @@ class _ViewProcess:
         text = encode_line(options).decode()
         with theirs:
             number = theirs.fileno()
+            # What breaks in it is in the log of the console.
             self._process = SupervisedProcess(
                 _WORKER, str(number), text, descriptors=(number,), stdout=subprocess.DEVNULL
             )
