@@ -55,7 +55,6 @@ from tidemill.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
     from tidemill.governance.policy import RuleSet
-    from tidemill.project.logins import Logins
 
 T = TypeVar("T")
 # The file of policy rules, beside the settings. A project without it loads nothing of them.
@@ -180,7 +179,7 @@ class Workspace:
         """Who acts now, as `actor` was found at its first use: tokens are revoked, and people log out."""
         oidc, token = self.settings.oidc, self._token
         if oidc is not None and not has_token(token):
-            login = self._logins.actor()
+            login = self._find_login()
             if login is not None:
                 return login
             if oidc.required:
@@ -190,9 +189,10 @@ class Workspace:
         return current_actor(lambda: self.tools, token)
 
     @cached_property
-    def _logins(self) -> Logins:
+    def _find_login(self) -> Callable[[], Actor | None]:
         # Only projects with a provider need an HTTP client.
-        found: Logins = import_module("tidemill.project.logins").open_logins(self)
+        logins = import_module("tidemill.project.logins").open_logins(self)
+        found: Callable[[], Actor | None] = logins.actor
         return found
 
     def use_token(self, text: str) -> None:

@@ -43,9 +43,10 @@ class Projects:
             acts=isinstance(resource, PageAction),
             in_dropped=resource.in_dropped,
         )
-        use = self._find_refusal if resource.needs_workflow else self._call_recorded
         loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self._thread, use, call, environment)
+        answer = await loop.run_in_executor(
+            self._thread, self._answer, call, environment, resource.needs_workflow
+        )
         return await self._pool(environment).call(call) if answer is None else answer
 
     def forget(self) -> None:
@@ -64,18 +65,20 @@ class Projects:
         for _, caller in self._callers.values():
             caller.close()
 
-    def _find_refusal(self, call: ViewCall, environment: str) -> ViewAnswer | None:
-        """Why nothing is opened for a call: nobody known asks, or for an environment that isn't there."""
+    def _answer(self, call: ViewCall, environment: str, needs_workflow: bool) -> ViewAnswer | None:
+        """The answer from what was recorded, or why there is none; None if the workflow has to be asked.
+
+        Nothing is opened for who isn't known, or for an environment that isn't there.
+        """
         try:
-            return self._caller(PRODUCTION).find_refusal(call, environment)
+            refused = self._caller(PRODUCTION).find_refusal(call, environment)
+            if refused is not None or needs_workflow:
+                return refused
+            return self._caller(environment).call(call)
         except TidemillError as error:
             # The settings have faults, or the ledger can't be read.
             status = 503 if isinstance(error, StorageError) else 422
             return refused_answer(status, redact(f"the project can't be opened: {error}"))
-
-    def _call_recorded(self, call: ViewCall, environment: str) -> ViewAnswer:
-        refused = self._find_refusal(call, environment)
-        return refused or self._caller(environment).call(call)
 
     def _caller(self, environment: str) -> ViewCaller:
         """The recorded project, opened again if its settings were written since."""
