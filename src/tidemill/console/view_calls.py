@@ -28,7 +28,7 @@ _MOST_ACTORS = 16
 class ViewCall:
     """A view to call with arguments, for the holder of `token`, or without one for this process's user.
 
-    It `acts` if it changes anything, and may be made `in_dropped` environments.
+    It `acts` if it changes anything; with `in_dropped` it is also made in an environment that was dropped.
     """
 
     view: str

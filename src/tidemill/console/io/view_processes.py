@@ -113,7 +113,7 @@ class ViewProcesses:
     async def _call(self, call: ViewCall) -> ViewAnswer:
         async with self._places:
             try:
-                worker = await self._worker()
+                worker = await self._worker(is_fresh=call.acts)
             except (TidemillError, OSError) as error:
                 return refused_answer(422, f"the workflow can't be opened: {error}")
             try:
@@ -133,9 +133,9 @@ class ViewProcesses:
                 self._free.append(worker)
             return answer
 
-    async def _worker(self) -> _ViewProcess:
-        """A process that can be called."""
-        self._drop_outdated()
+    async def _worker(self, *, is_fresh: bool) -> _ViewProcess:
+        """A process that can be called; one that `is_fresh` knows the files as they are at this moment."""
+        self._drop_outdated(at_once=is_fresh)
         if self._free:
             return self._free.pop()
         worker = _ViewProcess(self._options)
@@ -146,9 +146,9 @@ class ViewProcesses:
             raise
         return worker
 
-    def _drop_outdated(self) -> None:
+    def _drop_outdated(self, *, at_once: bool) -> None:
         now = time.monotonic()
-        if now - self._looked < _LOOK_S:
+        if now - self._looked < _LOOK_S and not at_once:
             return
         self._looked = now
         outdated = [each for each in self._free if file_times(each.files) != each.files]
