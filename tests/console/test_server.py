@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,13 @@ from tidemill.console import server
 
 def test_the_secret_is_only_for_this_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "console.json"
-    monkeypatch.setattr(server.secrets, "token_hex", lambda _: "guessed")
+    monkeypatch.setattr(secrets, "token_hex", lambda _: "guessed")
     planted = tmp_path / ".console.json.guessed"
-    for plant in (planted.touch, lambda: planted.symlink_to(tmp_path / "elsewhere")):
-        plant()
+    for target in ("elsewhere", ""):
+        if target:
+            planted.symlink_to(tmp_path / target)
+        else:
+            planted.touch()
         with pytest.raises(FileExistsError):
             server._write_private(file, {"secret": "s"})
         assert [*tmp_path.iterdir()] == [planted]
