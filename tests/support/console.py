@@ -47,7 +47,12 @@ class ProjectsHere:
             project = opened or open_recorded(self._root, environment=environment)
             self._callers[key] = ViewCaller(project)
         return self._callers[key].call(
-            ViewCall(view=resource.view, arguments=arguments, token=token)
+            ViewCall(
+                view=resource.view,
+                arguments=arguments,
+                token=token,
+                in_dropped=resource.in_dropped,
+            )
         )
 
     def forget(self) -> None:

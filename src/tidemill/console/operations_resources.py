@@ -65,7 +65,13 @@ INCIDENT_ACTIONS = (
     ),
 )
 COSTS = (
-    Resource(name="costs", path="/costs", view=f"{_VIEWS}.costs:show_costs", template="costs.html"),
+    Resource(
+        name="costs",
+        path="/costs",
+        view=f"{_VIEWS}.costs:show_costs",
+        template="costs.html",
+        in_dropped=True,
+    ),
 )
 SETTINGS = (
     Resource(

@@ -172,9 +172,14 @@ def _forget(file: Path, secret: bytes) -> None:
 
 def _write_private(file: Path, document: object) -> None:
     """Write a file that only this user can read, whole or not at all."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    with open(
-        os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-    ) as out:
-        json.dump(document, out)
-    os.replace(draft, file)
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    # Nobody else may have made it before, or may lead it elsewhere.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    descriptor = os.open(draft, flags, 0o600)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as out:
+            json.dump(document, out)
+        os.replace(draft, file)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise

@@ -173,10 +173,13 @@ class Workspace:
 
         AccessError for a token or a login that doesn't count.
         """
+        return self.find_actor()
+
+    def find_actor(self) -> Actor:
+        """Who acts now, as `actor` was found at its first use: tokens are revoked, and people log out."""
         oidc, token = self.settings.oidc, self._token
         if oidc is not None and not has_token(token):
-            # Only projects with a provider need an HTTP client.
-            login: Actor | None = import_module("tidemill.project.logins").open_logins(self).actor()
+            login = self._find_login()
             if login is not None:
                 return login
             if oidc.required:
@@ -184,6 +187,13 @@ class Workspace:
                     f"nobody is logged in: run `tidemill login`, which asks {oidc.issuer}"
                 )
         return current_actor(lambda: self.tools, token)
+
+    @cached_property
+    def _find_login(self) -> Callable[[], Actor | None]:
+        # Only projects with a provider need an HTTP client.
+        logins = import_module("tidemill.project.logins").open_logins(self)
+        found: Callable[[], Actor | None] = logins.actor
+        return found
 
     def use_token(self, text: str) -> None:
         """Act as the holder of a token, in place of that in TIDEMILL_TOKEN; before anything is opened."""

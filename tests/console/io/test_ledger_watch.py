@@ -137,7 +137,11 @@ def test_the_stream_ends_for_who_logged_out(ledger: SqliteLedger, tmp_path: Path
     async def play() -> None:
         with watched(ledger, tmp_path) as watch:
             sessions = ["ana"]
-            messages = watch.messages(0, lambda: bool(sessions))
+
+            async def is_wanted() -> bool:
+                return bool(sessions)
+
+            messages = watch.messages(0, is_wanted)
             assert await next_of(messages) == (watch.seq, ["environments"])
             sessions.clear()
             assert await anext(messages, b"over") == b"over"

@@ -50,7 +50,7 @@ def test_what_changed_since_it_was_seen_is_not_decided(visitor: Visitor) -> None
     visitor.send(page, "/stages/sales/quarantine/drop", sent)
     late = visitor.send(page, "/stages/sales/quarantine/drop", sent)
     assert late.status == 412
-    status, told = visitor.post("/stages/sales/quarantine/drop", {**sent, "stage": "sales"})
+    status, told = visitor.post("/stages/sales/quarantine/drop", sent)
     assert (status, told["detail"][:21]) == (428, "say which version you")
     elsewhere = visitor.page(HELD + "2026-01-12")
     wrong = visitor.send(elsewhere, "/stages/sales/quarantine/drop", sent)

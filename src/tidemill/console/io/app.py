@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from math import ceil
 
 from starlette.applications import Starlette
@@ -20,16 +21,20 @@ from starlette.types import ASGIApp
 from tidemill.console.io.assets import read_asset
 from tidemill.console.io.guard import RequestGuard
 from tidemill.console.io.pages import JSON, Console, Pages, problem_response
-from tidemill.console.io.requests import own_path, parse_form, read_body
+from tidemill.console.io.requests import TooLarge, own_path, parse_form, read_body
 from tidemill.console.openapi import openapi_document
 from tidemill.console.request_origin import AllowedHosts
 from tidemill.console.resource import API
-from tidemill.console.resources import ACTIONS, RESOURCES, SHELL
+from tidemill.console.resources import ACTIONS, CALLER, RESOURCES, SHELL
 from tidemill.console.response_headers import FOR_EVER
+from tidemill.core.errors import UsageError
+from tidemill.workflow.environment import PRODUCTION
 
 # How often processes without work are looked for.
 _TEND_S = 5.0
 _COMPRESSED = 500
+# Tabs of a browser share one stream.
+_MOST_STREAMS = 20
 
 
 def open_app(console: Console, hosts: AllowedHosts) -> ASGIApp:
@@ -73,6 +78,7 @@ class _OtherPages:
     def __init__(self, console: Console, pages: Pages) -> None:
         self._console, self._pages = console, pages
         self._openapi = b""
+        self._streams: Counter[str] = Counter()
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -115,9 +121,14 @@ class _OtherPages:
             found = self._pages.login(request, 429, f"too many attempts: wait {ceil(wait)} s")
             found.headers["Retry-After"] = f"{ceil(wait)}"
             return found
-        given = parse_form(await read_body(request))
+        try:
+            given = parse_form(await read_body(request))
+        except TooLarge:
+            return self._pages.login(request, 413, "what was sent is too large")
+        except UsageError as error:
+            return self._pages.login(request, 400, str(error))
         token = given.get("token", "").strip()
-        answer = await self._console.projects.call(SHELL, {}, "prod", token) if token else None
+        answer = await self._console.projects.call(SHELL, {}, PRODUCTION, token) if token else None
         if answer is None or answer.status != 200:
             detail = (
                 json.loads(answer.body)["detail"] if answer is not None else "there is no token"
@@ -129,7 +140,10 @@ class _OtherPages:
     async def log_out(self, request: Request) -> Response:
         """End a session."""
         session = self._console.session_of(request)
-        given = parse_form(await read_body(request))
+        try:
+            given = parse_form(await read_body(request))
+        except (TooLarge, UsageError):
+            given = {}
         if session is not None and given.get("form_key") == session.form_key:
             self._console.sessions.end(session.id)
         found = RedirectResponse("/login", 303)
@@ -149,18 +163,41 @@ class _OtherPages:
         return found
 
     async def events(self, request: Request) -> Response:
-        """The stream of what changes."""
-        if self._console.caller_of(request) is None:
+        """The stream of what changes, for as long as whoever asks may see it."""
+        caller = self._console.caller_of(request)
+        if caller is None:
             return Response(status_code=204)
+        known = await self._console.projects.call(CALLER, {}, PRODUCTION, caller.token)
+        if known.status != 200:
+            return Response(status_code=204 if known.status == 403 else known.status)
+        who = caller.session.id if caller.session is not None else caller.token
+        if self._streams[who] >= _MOST_STREAMS:
+            return problem_response(429, f"{_MOST_STREAMS} streams are open already")
         sent = request.headers.get("last-event-id") or request.query_params.get("after", "")
         after = int(sent) if sent.isdecimal() and len(sent) < 19 else self._console.watch.seq
         return StreamingResponse(
-            self._console.watch.messages(
-                after, lambda: self._console.caller_of(request) is not None
-            ),
+            self._messages(request, who, after),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
+
+    async def _messages(self, request: Request, who: str, after: int) -> AsyncGenerator[bytes]:
+        async def is_wanted() -> bool:
+            caller = self._console.caller_of(request)
+            if caller is None:
+                return False
+            # The stream goes on while the ledger can't be read.
+            answer = await self._console.projects.call(CALLER, {}, PRODUCTION, caller.token)
+            return answer.status != 403
+
+        self._streams[who] += 1
+        try:
+            async with aclosing(self._console.watch.messages(after, is_wanted)) as messages:
+                async for message in messages:
+                    yield message
+        finally:
+            self._streams[who] -= 1
+            self._streams += Counter()
 
     async def static(self, request: Request) -> Response:
         """A file of the console."""

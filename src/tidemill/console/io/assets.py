@@ -25,7 +25,11 @@ def read_asset(name: str) -> tuple[bytes, str] | None:
     if made is not None:
         content = made().encode()
     else:
-        path = (STATIC / name).resolve()
+        try:
+            path = (STATIC / name).resolve()
+        except ValueError:
+            # No file has a NUL in its name.
+            return None
         if STATIC not in path.parents or not path.is_file():
             return None
         content = path.read_bytes()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -17,6 +15,7 @@ from tidemill.console.column_figures import picture_of_shares
 from tidemill.console.command_pages import page_of_command
 from tidemill.console.cost_charts import cost_charts
 from tidemill.console.drawn_graphs import column_svg, workflow_svg
+from tidemill.console.entity_tag import document_text, etag_of
 from tidemill.console.io.assets import static_url
 from tidemill.console.number_charts import number_chart
 from tidemill.console.page_series import SeriesChart, series_json
@@ -76,7 +75,7 @@ def open_templates() -> Environment:
     found.globals |= {
         "static": static_url,
         "page_of_command": page_of_command,
-        "tag_of": lambda document: etag_of(json_body(document)),
+        "tag_of": lambda document: etag_of(document_text(document).encode()),
         "ANSWERS": ANSWERS,
         "score_charts": score_charts,
         "gain_chart": gain_chart,
@@ -165,13 +164,3 @@ def page_url(environment: str) -> Callable[..., str]:
         return f"/{path}?{urlencode(wanted)}" if wanted else f"/{path}"
 
     return url
-
-
-def json_body(document: object) -> bytes:
-    """A document as it is sent, for which the entity tag of what is read again is the same."""
-    return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
-
-
-def etag_of(body: bytes) -> str:
-    """The entity tag of what was sent."""
-    return f'"{sha256(body).hexdigest()[:32]}"'

@@ -7,7 +7,7 @@ import json
 import select
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,10 @@ _POLL_S, _TOGETHER_S = 0.25, 0.02
 # Whoever missed more than so many events looks at everything again.
 _MOST = 2_000
 _BEAT_S = 15.0
+
+
+async def _for_ever() -> bool:
+    return True
 
 
 class LedgerWatch:
@@ -52,7 +56,7 @@ class LedgerWatch:
             self._thread.join()
 
     async def messages(
-        self, after: int, is_wanted: Callable[[], bool] = lambda: True
+        self, after: int, is_wanted: Callable[[], Awaitable[bool]] = _for_ever
     ) -> AsyncGenerator[bytes]:
         """Server-sent events about what was recorded after the event number `after`, until `close`.
 
@@ -62,7 +66,7 @@ class LedgerWatch:
         changed = asyncio.Event()
         self._clients.add(changed)
         try:
-            while not self._stop.is_set() and is_wanted():
+            while not self._stop.is_set() and await is_wanted():
                 changed.clear()
                 if self.seq != after:
                     topics, after = self._since(after), self.seq

@@ -8,13 +8,15 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from tidemill.console.io.drawn_pages import etag_of, open_templates, page_url
+from tidemill.console.entity_tag import etag_of
+from tidemill.console.io.drawn_pages import open_templates, page_url
+from tidemill.console.io.guarded_actions import GuardedActions
 from tidemill.console.io.ledger_watch import LedgerWatch
 from tidemill.console.io.requests import (
     TooLarge,
@@ -31,10 +33,10 @@ from tidemill.console.io.shared_answers import ViewCalls
 from tidemill.console.problems import PROBLEM, problem, title_of
 from tidemill.console.refused_form import FORM_KEY, REFUSED, SEEN_TAG, RefusedForm, fill_form
 from tidemill.console.resource import PageAction, Resource, checked_arguments
-from tidemill.console.resources import NAVIGATION, RESOURCES, SHELL
+from tidemill.console.resources import NAVIGATION, SHELL
 from tidemill.console.response_headers import PRIVATE
 from tidemill.console.sessions import LoginLimit, LoginLinks, Session, Sessions
-from tidemill.console.view_calls import ViewAnswer
+from tidemill.console.view_calls import ViewAnswer, refused_answer
 from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
 
@@ -87,7 +89,7 @@ class Pages:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._templates = open_templates()
-        self._by_name = {resource.name: resource for resource in RESOURCES}
+        self._actions = GuardedActions(console.projects)
 
     def page(self, resource: Resource) -> Handler:
         """The handler of a page."""
@@ -175,7 +177,7 @@ class Pages:
             arguments = checked_arguments(resource, arguments_of(request))
             environment = environment_of(request)
         except UsageError as error:
-            return _refused(400, str(error))
+            return refused_answer(400, str(error))
         return await self._console.projects.call(resource, arguments, environment, caller.token)
 
     async def _act(
@@ -187,23 +189,11 @@ class Pages:
         version: str,
     ) -> ViewAnswer:
         try:
-            arguments = checked_arguments(action, {**given, **arguments_of(request)})
+            arguments = checked_arguments(action, arguments_of(request, given))
             environment = environment_of(request)
         except UsageError as error:
-            return _refused(400, str(error))
-        if action.guards:
-            guarded = self._by_name[action.guards]
-            # Somebody else may just have decided; and what it is about is as the page named it.
-            self._console.projects.forget()
-            named = {name: arguments[name] for name in guarded.parameters if name in arguments}
-            seen = await self._console.projects.call(guarded, named, environment, caller.token)
-            if seen.status != 200:
-                return seen
-            if not version:
-                return _refused(428, "say which version you saw: If-Match with its entity tag")
-            if version != etag_of(seen.body.encode()):
-                return _refused(412, "look at it again, and decide then")
-        return await self._console.projects.call(action, arguments, environment, caller.token)
+            return refused_answer(400, str(error))
+        return await self._actions.call(action, arguments, environment, caller.token, version)
 
     def _after(
         self,
@@ -254,6 +244,8 @@ class Pages:
             )  # fmt: skip
         seq = self._console.watch.seq
         shell = await self._shell(request, session)
+        if shell.status != 200:
+            return await self.refusal(request, session, shell.status, _detail(shell))
         body = self._draw(
             resource.template,
             request,
@@ -297,7 +289,8 @@ class Pages:
         body = self._draw(
             "refusal.html", request, session, shell,
             status=status, headline=title_of(status), detail=detail, seq=self._console.watch.seq,
-            back=back, sent={name: text for name, text in sent.items() if text and name not in _NOT_TYPED},
+            back=back, again=_same_page(request) if status >= 500 else "",
+            sent={name: text for name, text in sent.items() if text and name not in _NOT_TYPED},
         )  # fmt: skip
         return Response(body, status, {"Cache-Control": "no-store"}, "text/html")
 
@@ -307,23 +300,24 @@ class Pages:
         body = self._draw("login.html", request, None, None, fault=fault, then=then, seq=0)
         return Response(body, status, {"Cache-Control": "no-store"}, "text/html")
 
-    async def _shell(self, request: Request, session: Session) -> Mapping[str, Any] | None:
+    async def _shell(self, request: Request, session: Session) -> ViewAnswer:
         try:
             environment = environment_of(request)
-        except UsageError:
-            return None
-        answer = await self._console.projects.call(SHELL, {}, environment, session.token)
-        found: Mapping[str, Any] | None = json.loads(answer.body) if answer.status == 200 else None
-        return found
+        except UsageError as error:
+            return refused_answer(400, str(error))
+        return await self._console.projects.call(SHELL, {}, environment, session.token)
 
     def _draw(
         self,
         template: str,
         request: Request,
         session: Session | None,
-        shell: Mapping[str, Any] | None,
+        surroundings: ViewAnswer | None,
         **values: object,
     ) -> bytes:
+        shell = None
+        if surroundings is not None and surroundings.status == 200:
+            shell = json.loads(surroundings.body)
         environment = shell["environment"] if shell is not None else ""
         context = {
             "url": page_url(environment or "prod"),
@@ -374,6 +368,12 @@ def _next_page(action: PageAction, given: Mapping[str, str], request: Request) -
     return page_url(environment)(*filter(None, parts), **wanted)
 
 
+def _same_page(request: Request) -> str:
+    """The address of a page, to ask for it again; "" if that would do something again."""
+    path = quote(request.scope["path"])
+    return f"{path}?{request.url.query}".rstrip("?") if request.method == "GET" else ""
+
+
 def _theme_of(request: Request) -> str:
     """The theme that somebody chose; "" for that of the system."""
     chosen = request.cookies.get("tidemill-theme", "")
@@ -382,10 +382,6 @@ def _theme_of(request: Request) -> str:
 
 def _is_own(session: Session, sent: str) -> bool:
     return secrets.compare_digest(session.form_key.encode(), sent.encode("utf-8", "replace"))
-
-
-def _refused(status: int, detail: str) -> ViewAnswer:
-    return ViewAnswer(status=status, body=json.dumps(problem(status, detail)))
 
 
 def problem_response(status: int, detail: str) -> Response:

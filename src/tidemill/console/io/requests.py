@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -12,7 +13,8 @@ from starlette.requests import Request
 from tidemill.core.errors import UsageError
 from tidemill.workflow.environment import PRODUCTION, check_environment_name
 
-_LARGEST = 1 << 20
+# Of the body of a request, in bytes.
+LARGEST = 1 << 20
 ENVIRONMENT = "env"
 # Of a page: how it is looked at, which no view needs to know.
 _OF_PAGES = frozenset({ENVIRONMENT, "view"})
@@ -27,12 +29,13 @@ def environment_of(request: Request) -> str:
     return check_environment_name(request.query_params.get(ENVIRONMENT) or PRODUCTION)
 
 
-def arguments_of(request: Request) -> dict[str, object]:
-    """The arguments in the path and the query; UsageError for one that is there twice."""
+def arguments_of(
+    request: Request, fields: Mapping[str, object] = MappingProxyType({})
+) -> dict[str, object]:
+    """The arguments in the path, the `fields` and the query; UsageError for one that is there twice."""
     found: dict[str, object] = dict(request.path_params)
-    for name, value in request.query_params.multi_items():
-        if name in _OF_PAGES:
-            continue
+    query = [each for each in request.query_params.multi_items() if each[0] not in _OF_PAGES]
+    for name, value in [*fields.items(), *query]:
         if name in found:
             raise UsageError(f"there is more than one {name!r}")
         found[name] = value
@@ -63,7 +66,7 @@ async def read_body(request: Request) -> bytes:
     parts, length = [], 0
     async for part in request.stream():
         length += len(part)
-        if length > _LARGEST:
+        if length > LARGEST:
             raise TooLarge
         parts.append(part)
     return b"".join(parts)
