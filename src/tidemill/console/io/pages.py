@@ -88,8 +88,10 @@ class Pages:
             caller = self._console.caller_of(request)
             if caller is None or caller.session is None:
                 return self._to_login(request)
+            # What is recorded meanwhile isn't on the page, which then asks again.
+            seq = self._console.watch.seq
             answer = await self._read(resource, request, caller)
-            return await self._draw_answer(request, caller.session, resource, answer)
+            return await self._draw_answer(request, caller.session, resource, answer, seq)
 
         return handle
 
@@ -148,7 +150,7 @@ class Pages:
                 return await self.refusal(
                     request, session, 403, "this form is of an earlier session: open the page again"
                 )
-            version = given.pop(_SEEN, "")
+            version, seq = given.pop(_SEEN, ""), self._console.watch.seq
             answer = await self._act(
                 action, request, PageCaller(token=session.token, session=session), given, version
             )
@@ -159,7 +161,7 @@ class Pages:
                     back=_next_page(action, found, request), written=given.get("reason", ""),
                 )  # fmt: skip
             if action.template:
-                return await self._draw_once(request, session, action, answer)
+                return await self._draw_once(request, session, action, answer, seq)
             return self._after(action, request, session, given, answer)
 
         return handle
@@ -213,11 +215,10 @@ class Pages:
         return RedirectResponse(_next_page(action, found, request), 303)
 
     async def _draw_answer(
-        self, request: Request, session: Session, resource: Resource, answer: ViewAnswer
+        self, request: Request, session: Session, resource: Resource, answer: ViewAnswer, seq: int
     ) -> Response:
         if answer.status != 200:
             return await self.refusal(request, session, answer.status, _detail(answer))
-        seq = self._console.watch.seq
         shell = await self._shell(request, session)
         body = self._draw(
             resource.template,
@@ -231,10 +232,10 @@ class Pages:
         return _with_etag(request, body, "text/html; charset=utf-8")
 
     async def _draw_once(
-        self, request: Request, session: Session, action: PageAction, answer: ViewAnswer
+        self, request: Request, session: Session, action: PageAction, answer: ViewAnswer, seq: int
     ) -> Response:
         """A page about what was just done, which no browser keeps."""
-        seq, shell = self._console.watch.seq, await self._shell(request, session)
+        shell = await self._shell(request, session)
         body = self._draw(
             action.template, request, session, shell, doc=json.loads(answer.body), seq=seq
         )
