@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,27 @@ from tidemill.console.io.view_processes import ViewProcesses
 from tidemill.console.resource import Resource
 from tidemill.console.view_calls import ViewAnswer, ViewCall, ViewCaller
 from tidemill.project.recorded_project import open_recorded
+from tidemill.project.workflow_name import UnknownWorkflowName
 
 # So many environments are open at once.
 _MOST = 8
 
 
 class Projects:
-    """The environments of one project, each opened when it is first asked for."""
+    """The environments of one project, each opened when it is first asked for.
 
-    def __init__(self, root: Path, workflow: str | None, idle: float) -> None:
+    `basis` tells on what all that is open rests: when that changes, it is opened again.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        workflow: str | None,
+        idle: float,
+        basis: Callable[[], object] = lambda: None,
+    ) -> None:
         self._root, self._workflow, self._idle = root, workflow, idle
+        self._basis, self._opened_on = basis, basis()
         self._callers: dict[str, tuple[float, ViewCaller]] = {}
         self._pools: dict[str, ViewProcesses] = {}
         # Services remember what they read, and aren't made for several threads.
@@ -34,10 +45,30 @@ class Projects:
     ) -> ViewAnswer:
         """Call the view of a resource for the holder of a token, or this process's user without one."""
         call = ViewCall(view=resource.view, arguments=arguments, token=token)
+        self._reopen_changed()
         if resource.needs_workflow:
             return await self._pool(environment).call(call)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._call_recorded, call, environment)
+        try:
+            return await loop.run_in_executor(self._thread, self._call_recorded, call, environment)
+        except UnknownWorkflowName:
+            # This process never imports the workflow.
+            return await self._pool(environment).call(call)
+
+    def _reopen_changed(self) -> None:
+        basis = self._basis()
+        if basis == self._opened_on:
+            return
+        self._opened_on = basis
+        for pool in self._pools.values():
+            pool.close()
+        self._pools.clear()
+        self._thread.submit(self._close_callers)
+
+    def _close_callers(self) -> None:
+        for _, caller in self._callers.values():
+            caller.close()
+        self._callers.clear()
 
     def forget(self) -> None:
         """Nothing is remembered here."""
@@ -51,9 +82,8 @@ class Projects:
         """Close everything."""
         for pool in self._pools.values():
             pool.close()
+        self._thread.submit(self._close_callers)
         self._thread.shutdown()
-        for _, caller in self._callers.values():
-            caller.close()
 
     def _call_recorded(self, call: ViewCall, environment: str) -> ViewAnswer:
         return self._caller(environment).call(call)
