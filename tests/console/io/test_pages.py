@@ -49,3 +49,15 @@ def test_a_page_counts_nothing_as_shown_that_came_while_it_was_made(
         assert shown is not None
         assert ("before" in page.text, "meanwhile" in page.text) == (True, False)
         assert int(shown[1]) == before < visitor.console.watch.seq
+
+
+def test_the_counts_of_the_header_come_alone(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    report(tmp_path, "fire")
+    with Visitor(tmp_path) as visitor:
+        found = visitor.page("/counts")
+        assert (found.words, "<main" in found.text) == ("1 wrong", False)
+        assert 'data-url="/counts"' in found.text
+        assert found.text.strip() in visitor.page("/audit").text
+    with Visitor(tmp_path, is_logged_in=False) as stranger:
+        assert stranger.client.get("/counts").status_code == 204

@@ -95,6 +95,15 @@ class Pages:
 
         return handle
 
+    async def counts(self, request: Request) -> Response:
+        """How many things are wrong, wait and run, alone, as every page shows it."""
+        session = self._console.session_of(request)
+        shell = await self._shell(request, session) if session is not None else None
+        if shell is None:
+            return Response(status_code=204)
+        body = self._draw("counts.html", request, session, shell)
+        return Response(body, 200, {"Cache-Control": "no-store"}, "text/html")
+
     def document(self, resource: Resource) -> Handler:
         """The handler of a path of the API."""
 
