@@ -74,6 +74,10 @@ class ViewCaller:
         self._acting[actor.token] = found
         return found
 
+    def end_idle(self) -> None:
+        """Forget what nobody needs now."""
+        self._project.drop_old()
+
     def close(self) -> None:
         """Close the project."""
         self._project.close(report=lambda _: None)

@@ -59,12 +59,19 @@ _BEGINS_S = 900.0
 class StatusMemory:
     """What was read to say how an environment is doing, so that only what is new is read again."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, workflow: str, environment: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        workflow: str,
+        environment: str,
+        attempts: AttemptSums | None = None,
+    ) -> None:
         self.spending = open_spending(settings, ledger, workflow)
         self.waivers = RecordedWaivers(ledger, environment)
         self.runs = RecentRuns(ledger, _NEWEST)
         self.incidents = IncidentLog(ledger, environment)
-        self.attempts = AttemptSums(ledger)
+        self.attempts = attempts or AttemptSums(ledger)
 
 
 def read_status(

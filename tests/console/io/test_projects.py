@@ -18,6 +18,8 @@ from tidemill.console.io.projects import Projects
 from tidemill.console.resources import SHELL
 from tidemill.console.view_calls import ViewAnswer
 from tidemill.ledger.event import EnvironmentCreated
+from tidemill.project.project import Project
+from tidemill.project.recorded_project import open_recorded
 from tidemill.project.settings import find_settings
 from tidemill.project.workflow_name import written_times
 
@@ -90,3 +92,20 @@ def test_what_is_open_forgets_a_ledger_that_was_replaced(root: Path) -> None:
         assert after is not before
 
     play(root, call)
+
+
+def test_whoever_looks_shares_what_was_read_of_runs_which_is_dropped(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped: list[Project] = []
+    monkeypatch.setattr(Project, "drop_old", lambda project: dropped.append(project))
+
+    async def call(projects: Projects, _: list[int]) -> None:
+        await shell(projects)
+        projects.end_idle()
+        await shell(projects)
+        assert len(dropped) == 1
+
+    play(root, call)
+    with closing(open_recorded(root)) as project:
+        assert project.acting_as(project.workspace.actor).history is project.history

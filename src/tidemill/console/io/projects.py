@@ -65,6 +65,10 @@ class Projects:
         self._pools.clear()
         self._thread.submit(self._close_callers)
 
+    def _end_idle_callers(self) -> None:
+        for _, caller in self._callers.values():
+            caller.end_idle()
+
     def _close_callers(self) -> None:
         for _, caller in self._callers.values():
             caller.close()
@@ -74,9 +78,10 @@ class Projects:
         """Nothing is remembered here."""
 
     def end_idle(self) -> None:
-        """End the processes that nobody needs now."""
+        """End the processes that nobody needs now, and forget what nobody asks for."""
         for pool in self._pools.values():
             pool.end_idle()
+        self._thread.submit(self._end_idle_callers)
 
     def close(self) -> None:
         """Close everything."""

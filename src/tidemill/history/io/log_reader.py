@@ -48,26 +48,27 @@ class LogReader:
 
     def _of(self, file: Path, most: int) -> Iterator[LogLine]:
         begin = self.read.get(file.stem, 0)
+        end = begin
         try:
             with file.open("rb") as stream:
                 stream.seek(begin)
-                lines = stream.readlines(most)
+                # Line by line, so that a large log isn't in memory twice.
+                for line in stream:
+                    if not line.endswith(b"\n"):
+                        # It is still being written, or was never finished.
+                        break
+                    end += len(line)
+                    # A partial line, because the process died or the disk was full.
+                    with suppress(msgspec.DecodeError):
+                        yield _DECODE(line)
+                    if 0 < most <= end - begin:
+                        self.is_behind = True
+                        break
         except FileNotFoundError:
             return
         except OSError as error:
             raise StorageError(f"can't read {file}: {error.strerror}") from error
-        if lines and not lines[-1].endswith(b"\n"):
-            # It is still being written, or was never finished.
-            lines.pop()
-        size = sum(map(len, lines))
-        self.read[file.stem] = begin + size
-        self.is_behind |= 0 < most <= size
-        for line in lines:
-            try:
-                yield _DECODE(line)
-            except msgspec.DecodeError:
-                # A partial line, because the process died or the disk was full.
-                continue
+        self.read[file.stem] = end
 
 
 def read_log(folder: Path, stage: str = "", partition: str = "") -> list[LogLine]:

@@ -116,7 +116,7 @@ class RunLogs:
         lines = log.read_new()
         if goes_on:
             self._keep(info.id, log)
-        elif info.status is not Status.RUNNING and len(lines) <= _MOST_LINES:
+        elif len(lines) <= _MOST_LINES:
             self._ended = info.id, now, lines, log
         return lines, log
 

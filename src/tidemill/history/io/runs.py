@@ -52,6 +52,8 @@ class RunPage:
 class History:
     """The past runs of a project: their attempts, the output of steps, the performance of stages.
 
+    `sums` are the attempts of runs that were looked at last.
+
     A run is named by its id, by a prefix of it, or as "last"; UsageError for an unknown run lists
     similar ones.
     """
@@ -60,7 +62,7 @@ class History:
         self._ledger = ledger
         self._logs = logs
         self._run_logs = RunLogs(ledger, logs)
-        self._sums = AttemptSums(ledger)
+        self.sums = AttemptSums(ledger)
 
     def runs(self, limit: int | None = 20) -> list[RunInfo]:
         """The last runs, newest first."""
@@ -103,7 +105,7 @@ class History:
 
     def summed_attempts(self, run: str) -> RunAttempts:
         """The attempts at the steps of a run, summed up; only those that weren't read before are read."""
-        return self._sums.read(self.run(run).id)
+        return self.sums.read(self.run(run).id)
 
     def steps(self, run: str) -> int:
         """How many steps the plan of a run has."""
@@ -145,6 +147,10 @@ class History:
     ) -> LogPart:
         """The output of steps so far as `log` has it, or what followed that which ended at a cursor."""
         return self._run_logs.read(self.run(run), stage, partition, after)
+
+    def drop_old(self) -> None:
+        """Forget lines that nobody asked for in the last while."""
+        self._run_logs.drop_old()
 
     def follow(
         self, run: str = LAST, stage: str = "", partition: str = ""
