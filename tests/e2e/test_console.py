@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.browser import axe_violations, save_screenshot
 from tests.support.commands import process
+from tests.support.console import write_project
 from tests.support.running_console import RunningConsole
 from tests.support.users import USER
 from tidemill.console.resources import NAVIGATION
+from tidemill.project.recorded_project import open_recorded
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -142,6 +146,52 @@ def test_it_works_without_scripts(running: RunningConsole, page_at: Pages) -> No
         assert plain.locator("h1").inner_text().startswith("Run ")
     finally:
         context.close()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[RunningConsole]:
+    """The console of a project of one stage, in which an incident is open."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    write_project(folder)
+    report(folder, "first")
+    with RunningConsole(folder) as found:
+        yield found
+
+
+def report(folder: Path, title: str) -> None:
+    with closing(open_recorded(folder)) as project:
+        project.incidents.report(title, severity="page", reason="seen")
+
+
+def test_the_header_tells_what_is_wrong_whatever_a_page_is_about(
+    small: RunningConsole, page_at: Pages
+) -> None:
+    page = page_at()
+    page.goto(small.new_link())
+    page.goto(f"{small.url}/audit")
+    page.locator("#counts").get_by_text("1 wrong").wait_for()
+    page.wait_for_selector("body[data-connected=true]")
+    content = page.locator("#content").inner_html()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+    report(small.folder, "second")
+    page.locator("#counts").get_by_text("2 wrong").wait_for()
+    assert {*asked} - {"/events"} == {"/counts"}
+    assert page.locator("#content").inner_html() == content
+
+
+def test_a_page_without_its_console_says_so(small: RunningConsole, page_at: Pages) -> None:
+    page = page_at(expected=("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING"))
+    page.goto(small.new_link())
+    page.wait_for_selector("body[data-connected=true]")
+    line = page.locator("#connection")
+    assert not line.is_visible()
+    before = page.locator("#main").bounding_box()
+    small.process.send_signal(signal.SIGTERM)
+    small.process.wait(60)
+    line.filter(has_text=re.compile(r"^not connected: as of \d\d:\d\d$")).wait_for()
+    assert page.locator("#main").bounding_box() == before
 
 
 def test_it_ends_when_it_is_told_to(built: Path) -> None:

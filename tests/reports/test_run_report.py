@@ -127,7 +127,7 @@ def test_a_run_that_failed() -> None:
 def test_a_run_that_goes_on_or_was_lost() -> None:
     info = replace(INFO, status=Status.RUNNING, receipt=None, ended=None, actor="")
     going = run_report(replace(FULL, info=info))
-    assert going.state.startswith("4 of 9 steps done; 1 ran, 1 failed, 1 skipped")
+    assert going.state.startswith("1 of 9 steps done; 1 ran, 1 failed, 1 skipped")
     assert dict(going.facts)["CPU"] == "240 min 0 s"
     assert parts(going)["What failed, and why"].tables[0].rows[0][0] == "labels"
     lost = run_report(replace(FULL, info=info, is_lost=True))

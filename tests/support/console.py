@@ -29,6 +29,27 @@ from tidemill.project.settings import find_settings
 
 PLACE = "http://127.0.0.1:8484"
 SECRET = b"secret"
+_MODULE = """from __future__ import annotations
+import tidemill as tm
+
+class Row(tm.Contract):
+    id = tm.Int64()
+
+{}
+
+@flow.ingest
+def rows() -> tm.Source[Row]:
+    return tm.files("*.csv")
+
+{}
+"""
+
+
+def write_project(root: Path, flow: str = 'flow = tm.Workflow("shop")', end: str = "") -> None:
+    """Write a project with one stage, which has no data."""
+    settings = '[tool.tidemill]\nworkflow = "seen_flow:flow"\n'
+    (root / "pyproject.toml").write_text(settings, encoding="utf-8")
+    (root / "seen_flow.py").write_text(_MODULE.format(flow, end), encoding="utf-8")
 
 
 class ProjectsHere:

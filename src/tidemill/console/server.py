@@ -27,6 +27,7 @@ from tidemill.ledger.io.lease_holder import is_dead, this_process
 from tidemill.operations.console_settings import ConsoleSettings
 from tidemill.project.composition import open_shared_ledger
 from tidemill.project.settings import Settings, configured_secrets
+from tidemill.project.workflow_name import written_times
 from tidemill.serving.host_names import HostName, is_loopback, parse_origin
 
 # Who can read this file may log in as the user who started the console.
@@ -75,7 +76,13 @@ def run_console(
     watch = LedgerWatch(ledger, home)
     console = Console(
         projects=SharedAnswers(
-            Projects(settings.root, workflow, chosen.idle), seq=lambda: watch.seq
+            Projects(
+                settings.root,
+                workflow,
+                chosen.idle,
+                basis=lambda: (watch.generation, written_times(settings)),
+            ),
+            seq=lambda: watch.seq,
         ),
         watch=watch,
         sessions=Sessions(lambda: secrets.token_urlsafe(32), chosen.session),

@@ -107,6 +107,10 @@ class ViewCaller:
             self._project = self._project.acting_as(actor)
         return self._project
 
+    def end_idle(self) -> None:
+        """Forget what nobody needs now."""
+        self._project.drop_old()
+
     def close(self) -> None:
         """Close the project."""
         self._project.close(report=lambda _: None)

@@ -47,6 +47,7 @@ def open_app(console: Console, hosts: AllowedHosts) -> ASGIApp:
         Route("/login", others.log_in, methods=["POST"]),
         Route("/logout", others.log_out, methods=["POST"]),
         Route("/events", others.events),
+        Route("/counts", pages.counts),
         Route("/static/{digest}/{name:path}", others.static),
         Route(f"{API}/openapi.json", others.openapi),
         Route(f"{API}{SHELL.path}", pages.document(SHELL)),

@@ -98,10 +98,21 @@ class Pages:
             caller = self._console.caller_of(request)
             if caller is None or caller.session is None:
                 return self._to_login(request)
+            # What is recorded meanwhile isn't on the page, which then asks again.
+            seq = self._console.watch.seq
             answer = await self._read(resource, request, caller)
-            return await self._draw_answer(request, caller.session, resource, answer)
+            return await self._draw_answer(request, caller.session, resource, answer, seq)
 
         return handle
+
+    async def counts(self, request: Request) -> Response:
+        """How many things are wrong, wait and run, alone, as every page shows it."""
+        session = self._console.session_of(request)
+        shell = await self._shell(request, session) if session is not None else None
+        if shell is None:
+            return Response(status_code=204)
+        body = self._draw("counts.html", request, session, shell)
+        return Response(body, 200, {"Cache-Control": "no-store"}, "text/html")
 
     def document(self, resource: Resource) -> Handler:
         """The handler of a path of the API."""
@@ -159,7 +170,7 @@ class Pages:
                 return await self.refusal(
                     request, session, 403, "this form is of an earlier session: open the page again"
                 )
-            version = given.pop(SEEN_TAG, "")
+            version, seq = given.pop(SEEN_TAG, ""), self._console.watch.seq
             answer = await self._act(
                 action, request, PageCaller(token=session.token, session=session), given, version
             )
@@ -167,7 +178,7 @@ class Pages:
                 back = _next_page(action, {**given, **request.path_params}, request)
                 return await self._refuse(request, session, answer, sent, back)
             if action.template:
-                return await self._draw_once(request, session, action, answer)
+                return await self._draw_once(request, session, action, answer, seq)
             return self._after(action, request, session, given, answer)
 
         return handle
@@ -234,7 +245,7 @@ class Pages:
         return RedirectResponse(f"{page}#{REFUSED}", 303)
 
     async def _draw_answer(
-        self, request: Request, session: Session, resource: Resource, answer: ViewAnswer
+        self, request: Request, session: Session, resource: Resource, answer: ViewAnswer, seq: int
     ) -> Response:
         refused = self._refused_form(request, session)
         if answer.status != 200:
@@ -242,7 +253,6 @@ class Pages:
                 request, session, answer.status, _detail(answer),
                 sent=refused.fields if refused is not None else {},
             )  # fmt: skip
-        seq = self._console.watch.seq
         shell = await self._shell(request, session)
         if shell.status != 200:
             return await self.refusal(request, session, shell.status, _detail(shell))
@@ -265,10 +275,10 @@ class Pages:
         return _with_etag(request, body, "text/html; charset=utf-8")
 
     async def _draw_once(
-        self, request: Request, session: Session, action: PageAction, answer: ViewAnswer
+        self, request: Request, session: Session, action: PageAction, answer: ViewAnswer, seq: int
     ) -> Response:
         """A page about what was just done, which no browser keeps."""
-        seq, shell = self._console.watch.seq, await self._shell(request, session)
+        shell = await self._shell(request, session)
         body = self._draw(
             action.template, request, session, shell, doc=json.loads(answer.body), seq=seq
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from tidemill.console.view_calls import ViewAnswer, ViewCall, ViewCaller, refuse
 from tidemill.core.errors import StorageError, TidemillError
 from tidemill.core.redaction import redact
 from tidemill.project.recorded_project import open_recorded
+from tidemill.project.workflow_name import UnknownWorkflowName
 from tidemill.project.workspace import RULES_FILE
 from tidemill.workflow.environment import PRODUCTION
 
@@ -23,10 +24,20 @@ _MOST = 8
 
 
 class Projects:
-    """The environments of one project, each opened when it is first asked for."""
+    """The environments of one project, each opened when it is first asked for.
 
-    def __init__(self, root: Path, workflow: str | None, idle: float) -> None:
+    `basis` tells on what all that is open rests: when that changes, it is opened again.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        workflow: str | None,
+        idle: float,
+        basis: Callable[[], object] = lambda: None,
+    ) -> None:
         self._root, self._workflow, self._idle = root, workflow, idle
+        self._basis, self._opened_on = basis, basis()
         self._callers: dict[str, tuple[Mapping[str, float | None], ViewCaller]] = {}
         self._pools: dict[str, ViewProcesses] = {}
         # Services remember what they read, and aren't made for several threads.
@@ -43,27 +54,47 @@ class Projects:
             acts=isinstance(resource, PageAction),
             in_dropped=resource.in_dropped,
         )
+        self._reopen_changed()
         loop = asyncio.get_running_loop()
         answer = await loop.run_in_executor(
             self._thread, self._answer, call, environment, resource.needs_workflow
         )
         return await self._pool(environment).call(call) if answer is None else answer
 
+    def _reopen_changed(self) -> None:
+        basis = self._basis()
+        if basis == self._opened_on:
+            return
+        self._opened_on = basis
+        for pool in self._pools.values():
+            pool.close()
+        self._pools.clear()
+        self._thread.submit(self._close_callers)
+
+    def _end_idle_callers(self) -> None:
+        for _, caller in self._callers.values():
+            caller.end_idle()
+
+    def _close_callers(self) -> None:
+        for _, caller in self._callers.values():
+            caller.close()
+        self._callers.clear()
+
     def forget(self) -> None:
         """Nothing is remembered here."""
 
     def end_idle(self) -> None:
-        """End the processes that nobody needs now."""
+        """End the processes that nobody needs now, and forget what nobody asks for."""
         for pool in self._pools.values():
             pool.end_idle()
+        self._thread.submit(self._end_idle_callers)
 
     def close(self) -> None:
         """Close everything."""
         for pool in self._pools.values():
             pool.close()
+        self._thread.submit(self._close_callers)
         self._thread.shutdown()
-        for _, caller in self._callers.values():
-            caller.close()
 
     def _answer(self, call: ViewCall, environment: str, needs_workflow: bool) -> ViewAnswer | None:
         """The answer from what was recorded, or why there is none; None if the workflow has to be asked.
@@ -75,6 +106,9 @@ class Projects:
             if refused is not None or needs_workflow:
                 return refused
             return self._caller(environment).call(call)
+        except UnknownWorkflowName as error:
+            # This process never imports the workflow. Until its first run there is only production.
+            return None if environment == PRODUCTION else refused_answer(422, str(error))
         except TidemillError as error:
             # The settings have faults, or the ledger can't be read.
             status = 503 if isinstance(error, StorageError) else 422

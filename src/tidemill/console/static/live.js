@@ -1,4 +1,5 @@
 // @ts-check
+import { noteCounts, showConnection, showMissedCounts } from "./header.js";
 import { showTimes } from "./times.js";
 
 /** @typedef {{ ajax: (verb: string, path: string, options: object) => Promise<void> }} Htmx */
@@ -97,8 +98,10 @@ function concerns(topics) {
 
 /** @param {{ topics?: string[], connected?: boolean }} message */
 function note(message) {
-  if (message.connected !== undefined) document.body.dataset.connected = String(message.connected);
-  if (message.topics === undefined || !concerns(message.topics)) return;
+  if (message.connected !== undefined) showConnection(message.connected);
+  if (message.topics === undefined) return;
+  noteCounts(message.topics);
+  if (!concerns(message.topics)) return;
   isDirty = true;
   setTimeout(refresh, TOGETHER_MS);
 }
@@ -122,6 +125,7 @@ export function followChanges() {
   document.addEventListener("visibilitychange", () => {
     say({ hidden: document.hidden });
     if (!document.hidden) refresh();
+    showMissedCounts();
   });
   window.addEventListener("pagehide", () => say({ gone: true }));
   window.addEventListener("pageshow", (event) => {
@@ -148,6 +152,8 @@ function followAlone(seq) {
     source = null;
     if (hidden) return;
     source = new EventSource(`/events?after=${last}`);
+    source.onopen = () => note({ connected: true });
+    source.onerror = () => note({ connected: false });
     source.addEventListener("change", (event) => {
       last = Number(event.lastEventId);
       note({ topics: JSON.parse(event.data).topics });

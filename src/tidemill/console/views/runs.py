@@ -28,7 +28,7 @@ class StepBar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
-    """A run: how many of its `steps` are `done`, its stages, its last attempts, and those that failed.
+    """A run: its stages, its last attempts, and those that failed; of its `steps` so many ended well: `done`.
 
     A run `is_lost` if its process died. With `is_cut` there are more attempts than the timeline has.
     """
@@ -47,7 +47,11 @@ class RunView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLogView:
-    """Lines that the steps of a run printed and logged, from the line `first` on, of `total` ones."""
+    """Lines that the steps of a run printed and logged, from the line `first` on, of `total` ones.
+
+    While the run goes on, lines come between those before them. So what follows isn't found by its number:
+    send `next` as `after`, until it is empty; then `first` and `total` count what followed.
+    """
 
     run: str
     stage: str
@@ -56,6 +60,7 @@ class RunLogView:
     total: int
     is_running: bool
     lines: tuple[LogLine, ...]
+    next: str
 
 
 def list_runs(project: Project, before: int = 0, limit: int = 50) -> RunPage:
@@ -77,7 +82,7 @@ def show_run(project: Project, run: str) -> RunView:
     return RunView(
         run=info,
         steps=history.steps(info.id),
-        done=len(found.steps),
+        done=len(found.done),
         is_lost=info.status is Status.RUNNING and is_dead(info.holder),
         stages=tuple(found.stages.values()),
         timeline=tuple(
@@ -100,22 +105,33 @@ def show_run(project: Project, run: str) -> RunView:
 
 
 def show_log(
-    project: Project, run: str, stage: str = "", partition: str = "", first: int = -1
+    project: Project,
+    run: str,
+    stage: str = "",
+    partition: str = "",
+    first: int = -1,
+    after: str = "",
 ) -> RunLogView:
     """Show what the steps of a run printed and logged, from the line `first` on; the last lines without it.
 
-    Only of a `stage` and a `partition`, if these are named. There are at most 2,000 lines at once.
+    Only of a `stage` and a `partition`, if these are named. There are at most 2,000 lines at once, or all
+    of a part that followed `after`, the `next` of what was shown before.
     """
     history = project.history
     info = history.run(run)
-    lines = history.log(info.id, stage, partition)
-    start = max(len(lines) - _MOST_LINES, 0) if first < 0 else first
+    part = history.log_part(info.id, stage, partition, after)
+    found = part.lines
+    start = max(len(found) - _MOST_LINES, 0) if first < 0 else first
+    if after:
+        start = 0
     return RunLogView(
         run=info.id,
         stage=stage,
         partition=partition,
         first=start,
-        total=len(lines),
+        total=len(found),
         is_running=info.status is Status.RUNNING and not is_dead(info.holder),
-        lines=tuple(lines[start : start + _MOST_LINES]),
+        lines=tuple(found if after else found[start : start + _MOST_LINES]),
+        # Only the end of a log is followed.
+        next=part.next if after or start + _MOST_LINES >= len(found) else "",
     )

@@ -11,7 +11,7 @@ from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.governance.permissions import Permission
-from tidemill.ledger.run import Attempt, Outcome
+from tidemill.ledger.run import FAILURES, Attempt, Outcome
 from tidemill.lineage.impact import Consumer
 from tidemill.lineage.io.origins import Origin
 from tidemill.lineage.io.provenance import Explanation
@@ -230,7 +230,7 @@ def _last_runs(project: Project, stage: str) -> tuple[StageRun, ...]:
 def _stage_run(run: str, found: list[tuple[float, Attempt]], *, is_cut: bool) -> StageRun:
     """The attempts of a run, newest first, as one line."""
     attempts = [attempt for _, attempt in found]
-    failed = [each for each in attempts if each.outcome in (Outcome.FAILED, Outcome.REFUSED)]
+    failed = [each for each in attempts if each.outcome in FAILURES]
     retried = [each for each in attempts if each.outcome is Outcome.RETRIED]
     bad = (*failed, *retried)
     done = [each for each in attempts if each.outcome in (Outcome.OK, Outcome.BOUND)]
