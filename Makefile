@@ -28,7 +28,7 @@ test: check unit wheels ## everything that a change must pass
 test-full: $(VENV)/.torch docs ## what is slow by nature, or needs more than `make test` installs
 	@mkdir -p build/tests
 	@$(PY) tools/programs.py || :
-	@$(STEP) "pytest, slow" $(PY) tools/unit.py --full
+	@$(STEP) "pytest, slow" $(PY) -m tools.unit --full
 	@$(STEP) "pytest of the site" $(PY) -m pytest tests/docs/test_docs_site.py
 
 test-wheel: $(VENV)/.ready ## try the built wheel on every interpreter from 3.11 to 3.14 that is installed
@@ -71,14 +71,14 @@ unit: $(VENV)/.ready
 	@$(STEP) "npm packages" $(PY) tools/console_assets.py || :
 	@$(STEP) "chromium" $(PY) -m tools.browser || :
 	@rm -rf build/coverage && mkdir -p build/coverage build/tests
-	@$(STEP) "pytest" $(PY) tools/unit.py
+	@$(STEP) "pytest" $(PY) -m tools.unit
 	@$(PY) -m coverage combine --quiet
 	@$(PY) -m coverage json --quiet
 	@$(STEP) "coverage bar" $(PY) tools/coverage_bars.py --own build/coverage/coverage.json
 
 coverage: $(VENV)/.ready ## run the tests of `make unit`, and hold the coverage of all code to its bars
 	@rm -rf build/coverage && mkdir -p build/coverage build/tests
-	@$(STEP) "pytest with coverage" $(PY) tools/unit.py --coverage
+	@$(STEP) "pytest with coverage" $(PY) -m tools.unit --coverage
 	@$(PY) -m coverage combine --quiet
 	@$(PY) -m coverage json --quiet
 	@$(STEP) "coverage bars" $(PY) tools/coverage_bars.py build/coverage/coverage.json
