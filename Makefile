@@ -6,7 +6,9 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 STEP := $(PY) tools/step.py
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
-PINNED := install --quiet --require-hashes --only-binary :all:
+# Pip compiles on one CPU, which takes half of its time.
+PINNED := install --quiet --no-compile --require-hashes --only-binary :all:
+COMPILE := $(PY) -m compileall -qq -j 0 $(VENV)/lib || :
 # Folders that come later (examples, bench) are checked from the day that they exist.
 CODE := $(wildcard src tests tools bench examples)
 TYPED := $(wildcard src tests tools examples)
@@ -158,6 +160,7 @@ EDITABLE = $(PIP) install --quiet --no-index --no-deps --no-build-isolation --ed
 $(VENV)/.runtime: requirements/demo.txt $(VENV)/.tools
 	@[ -e $@ ] || echo "--- fetching what the demo needs (some 150 MB, half a minute or more)"
 	@$(FETCH) requirements/demo.txt
+	@$(COMPILE)
 	@$(PY) tools/native.py openmp
 	@touch $@
 
@@ -169,10 +172,12 @@ $(VENV)/.demo: pyproject.toml $(VENV)/.runtime
 $(VENV)/.pinned: requirements/dev.txt $(VENV)/.runtime
 	@[ -e $@ ] || echo "--- fetching the tools of contributors (some 700 MB, a minute or more)"
 	@$(FETCH) requirements/dev.txt
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.docs: requirements/docs.txt $(VENV)/.tools
 	@$(PIP) $(PINNED) -r requirements/docs.txt
+	@$(COMPILE)
 	@touch $@
 
 # PyTorch brings CUDA on Linux (5 GB), so only the slow tests need it. Pip is asked first for the build
@@ -183,6 +188,7 @@ $(VENV)/.torch: requirements/torch.txt requirements/torch-cpu.txt $(VENV)/.ready
 	@$(PIP) $(PINNED) -r $(VENV)/torch-cpu.txt 2>/dev/null || { \
 		[ -e $@ ] || echo "--- fetching PyTorch (some 2.5 GB, minutes)"; \
 		$(PIP) $(PINNED) -r requirements/torch.txt; }
+	@$(COMPILE)
 	@touch $@
 
 # The examples that the makers of a standard's package ship with its source; tests read them.
