@@ -370,7 +370,11 @@ class TestUnit:
     @pytest.mark.parametrize(
         ("folder", "text", "shown"),
         [
-            ("core", "def test_it():\n    assert False\n", "FAILED tests/core/test_core.py::test_it"),
+            (
+                "core",
+                "def test_it():\n    assert False\n",
+                "FAILED tests/core/test_core.py::test_it",
+            ),
             ("e2e", "import missing\n", "ERROR tests/e2e/test_e2e.py"),
         ],
     )
