@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from tidemill.contracts.finding import Finding
 from tidemill.core.partition import WHOLE
 from tidemill.drawing.status import DrawnStatus
@@ -148,6 +150,7 @@ def test_a_run_with_nothing_to_do() -> None:
     assert "cost" not in dict(done.facts)
 
 
+@pytest.mark.untraced
 def test_a_run_of_100_000_attempts_is_a_small_file() -> None:
     stages = [f"stage <{n:03}>" for n in range(200)]
     attempts = [
