@@ -248,14 +248,12 @@ class Pages:
         self, request: Request, session: Session, resource: Resource, answer: ViewAnswer, seq: int
     ) -> Response:
         refused = self._refused_form(request, session)
+        sent = refused.fields if refused is not None else {}
         if answer.status != 200:
-            return await self.refusal(
-                request, session, answer.status, _detail(answer),
-                sent=refused.fields if refused is not None else {},
-            )  # fmt: skip
+            return await self.refusal(request, session, answer.status, _detail(answer), sent=sent)
         shell = await self._shell(request, session)
         if shell.status != 200:
-            return await self.refusal(request, session, shell.status, _detail(shell))
+            return await self.refusal(request, session, shell.status, _detail(shell), sent=sent)
         body = self._draw(
             resource.template,
             request,
