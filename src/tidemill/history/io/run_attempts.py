@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import field
@@ -14,6 +15,8 @@ from tidemill.ports.ledger import Ledger
 # So many of the last attempts are kept, of the first that failed, and of the last failures of each stage;
 # and so many runs.
 _MOST_LAST, _MOST_FAILED, _MOST_FAILURES, _MOST_RUNS = 600, 50, 5, 4
+# How long (seconds) what nobody asks for is kept.
+_KEPT_S = 300.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,16 +83,21 @@ class AttemptSums:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._known: dict[str, RunAttempts] = {}
+        self._known: dict[str, tuple[float, RunAttempts]] = {}
 
     def read(self, run: str) -> RunAttempts:
         """The attempts of a run so far; the caller must not change them."""
-        found = self._known.pop(run, None) or RunAttempts()
+        _, found = self._known.pop(run, (0.0, RunAttempts()))
         found.add(ended_attempts(self._ledger, run, found.seq))
         while len(self._known) >= _MOST_RUNS:
             del self._known[next(iter(self._known))]
-        self._known[run] = found
+        self._known[run] = time.monotonic(), found
         return found
+
+    def drop_old(self) -> None:
+        """Forget the runs that nobody asked for in the last while."""
+        now = time.monotonic()
+        self._known = {run: each for run, each in self._known.items() if now - each[0] < _KEPT_S}
 
 
 def ended_attempts(

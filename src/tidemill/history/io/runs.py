@@ -149,8 +149,9 @@ class History:
         return self._run_logs.read(self.run(run), stage, partition, after)
 
     def drop_old(self) -> None:
-        """Forget lines that nobody asked for in the last while."""
+        """Forget lines and attempts that nobody asked for in the last while."""
         self._run_logs.drop_old()
+        self.sums.drop_old()
 
     def follow(
         self, run: str = LAST, stage: str = "", partition: str = ""
