@@ -9,19 +9,25 @@ from tidemill.project.project import Project
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionRight:
-    """Whether who looks may do what needs a permission; `holders` says who may, in words."""
+    """Whether who looks may do what needs a permission, else why not (`refusal`).
+
+    `holders` says whose role allows it, in words.
+    """
 
     permission: Permission
     is_allowed: bool
     holders: str
+    refusal: str = ""
 
 
 def action_right(project: Project, permission: Permission) -> ActionRight:
     """Look up whether who looks may do something."""
     space = project.workspace
     name = space.declared.name
+    refusal = find_refusal(permission, space.actor, name, space.grants)
     return ActionRight(
         permission=permission,
-        is_allowed=find_refusal(permission, space.actor, name, space.grants) is None,
+        is_allowed=refusal is None,
+        refusal=refusal or "",
         holders=holders_text(permission, name, space.grants),
     )
