@@ -84,14 +84,13 @@ class ModelsView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackTarget:
-    """A version that one can go back to: its state, when it was live last, and its newest figures.
+    """A version that one can go back to: its state, until when it was live, and its newest figures.
 
     The one that `is_preset` comes first: the newest approved version that nobody ever withdrew.
     """
 
     version: str
     state: VersionState
-    since: float
     until: float
     metrics: str
     is_preset: bool = False
@@ -350,7 +349,6 @@ def _rollback_to(
         found[version.id] = RollbackTarget(
             version=version.id,
             state=version.state,
-            since=period.since,
             until=period.since if period.until is None else period.until,
             metrics=version.metrics_text,
         )

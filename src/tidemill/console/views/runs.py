@@ -48,7 +48,7 @@ class RunList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FailedStage:
+class FailureCause:
     """Why some partitions of a stage failed, and what to do; `findings` are the rules that bad rows break.
 
     If it only waits for people, `review` is what they decide, which `is_waiting` until they did, and
@@ -77,7 +77,7 @@ class RunView:
 
     run: RunInfo
     word: str
-    causes: tuple[FailedStage, ...]
+    causes: tuple[FailureCause, ...]
     steps: int
     done: int
     is_lost: bool
@@ -163,13 +163,13 @@ def show_run(project: Project, run: str) -> RunView:
 
 def _causes(
     info: RunInfo, failed: Iterable[Attempt], open_ids: Collection[str]
-) -> tuple[FailedStage, ...]:
+) -> tuple[FailureCause, ...]:
     """Why stages failed: errors, then what gates refused, then what waits for people."""
     verdicts = {awaited_by_attempt(attempt): attempt.message for attempt in failed}
     found = []
     for failure in info.receipt.failures if info.receipt is not None else ():
         review = awaited_by_failure(failure)
-        one = FailedStage(
+        one = FailureCause(
             stage=failure.stage,
             partitions=summarize_keys({*failure.partitions} - {WHOLE}),
             why=failure.why,
