@@ -6,7 +6,9 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 STEP := $(PY) tools/step.py
 PIP := $(PY) -m pip --disable-pip-version-check --no-input
-PINNED := install --quiet --require-hashes --only-binary :all:
+# Pip compiles on one CPU, which takes half of its time.
+PINNED := install --quiet --no-compile --require-hashes --only-binary :all:
+COMPILE := $(PY) -m compileall -qq -j 0 $(VENV)/lib || :
 # Folders that come later (examples, bench) are checked from the day that they exist.
 CODE := $(wildcard src tests tools bench examples)
 TYPED := $(wildcard src tests tools examples)
@@ -28,7 +30,7 @@ test: check unit wheels ## everything that a change must pass
 test-full: $(VENV)/.torch docs ## what is slow by nature, or needs more than `make test` installs
 	@mkdir -p build/tests
 	@$(PY) tools/programs.py || :
-	@$(STEP) "pytest, slow" $(PY) tools/unit.py --full
+	@$(STEP) "pytest, slow" $(PY) -m tools.unit --full
 	@$(STEP) "pytest of the site" $(PY) -m pytest tests/docs/test_docs_site.py
 
 test-wheel: $(VENV)/.ready ## try the built wheel on every interpreter from 3.11 to 3.14 that is installed
@@ -71,14 +73,14 @@ unit: $(VENV)/.ready
 	@$(STEP) "npm packages" $(PY) tools/console_assets.py || :
 	@$(STEP) "chromium" $(PY) -m tools.browser || :
 	@rm -rf build/coverage && mkdir -p build/coverage build/tests
-	@$(STEP) "pytest" $(PY) tools/unit.py
+	@$(STEP) "pytest" $(PY) -m tools.unit
 	@$(PY) -m coverage combine --quiet
 	@$(PY) -m coverage json --quiet
 	@$(STEP) "coverage bar" $(PY) tools/coverage_bars.py --own build/coverage/coverage.json
 
 coverage: $(VENV)/.ready ## run the tests of `make unit`, and hold the coverage of all code to its bars
 	@rm -rf build/coverage && mkdir -p build/coverage build/tests
-	@$(STEP) "pytest with coverage" $(PY) tools/unit.py --coverage
+	@$(STEP) "pytest with coverage" $(PY) -m tools.unit --coverage
 	@$(PY) -m coverage combine --quiet
 	@$(PY) -m coverage json --quiet
 	@$(STEP) "coverage bars" $(PY) tools/coverage_bars.py build/coverage/coverage.json
@@ -158,6 +160,7 @@ EDITABLE = $(PIP) install --quiet --no-index --no-deps --no-build-isolation --ed
 $(VENV)/.runtime: requirements/demo.txt $(VENV)/.tools
 	@[ -e $@ ] || echo "--- fetching what the demo needs (some 150 MB, half a minute or more)"
 	@$(FETCH) requirements/demo.txt
+	@$(COMPILE)
 	@$(PY) tools/native.py openmp
 	@touch $@
 
@@ -169,10 +172,12 @@ $(VENV)/.demo: pyproject.toml $(VENV)/.runtime
 $(VENV)/.pinned: requirements/dev.txt $(VENV)/.runtime
 	@[ -e $@ ] || echo "--- fetching the tools of contributors (some 700 MB, a minute or more)"
 	@$(FETCH) requirements/dev.txt
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.docs: requirements/docs.txt $(VENV)/.tools
 	@$(PIP) $(PINNED) -r requirements/docs.txt
+	@$(COMPILE)
 	@touch $@
 
 # PyTorch brings CUDA on Linux (5 GB), so only the slow tests need it. Pip is asked first for the build
@@ -183,6 +188,7 @@ $(VENV)/.torch: requirements/torch.txt requirements/torch-cpu.txt $(VENV)/.ready
 	@$(PIP) $(PINNED) -r $(VENV)/torch-cpu.txt 2>/dev/null || { \
 		[ -e $@ ] || echo "--- fetching PyTorch (some 2.5 GB, minutes)"; \
 		$(PIP) $(PINNED) -r requirements/torch.txt; }
+	@$(COMPILE)
 	@touch $@
 
 # The examples that the makers of a standard's package ship with its source; tests read them.

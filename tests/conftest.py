@@ -131,6 +131,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """Let coverage follow the first examples of a property: following all takes three times as long."""
     trace, handle = sys.gettrace(), getattr(getattr(item, "obj", None), "hypothesis", None)
+    if trace is not None and TRACED_EXAMPLES and item.get_closest_marker("untraced"):
+        sys.settrace(None)
+        try:
+            return (yield)
+        finally:
+            sys.settrace(trace)
     if trace is None or handle is None or not TRACED_EXAMPLES:
         return (yield)
     count, inner_test = itertools.count(1), handle.inner_test

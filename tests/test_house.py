@@ -327,20 +327,9 @@ def missing_library(name: str) -> None:
 
 
 class TestUnit:
-    def test_both_halves_take_equally_long(self) -> None:
-        seconds = {"a": 9.0, "b": 5.0, "c": 4.0, "d": 2.0}
-        assert unit.in_halves(["d", "c", "b", "a"], seconds, 1.0) == [["a", "d"], ["b", "c"]]
-
-    def test_every_file_runs_once_whether_or_not_it_was_measured(self) -> None:
-        files = [str(number) for number in range(9)]
-        first, second = unit.in_halves(files, {"3": 3.0, "gone": 50.0}, 1.0)
-        assert sorted(first + second) == files
-        assert len(first) == 4
-
-    @pytest.mark.parametrize("part", unit.OTHERS)
-    def test_no_half_is_empty(self, part: str) -> None:
-        """Without a file, pytest would run all of them."""
-        assert all(unit.in_halves(["a", "b", "c"], {}, unit.OTHERS[part]))
+    def test_the_longest_files_come_first_and_each_once(self) -> None:
+        seconds = {"a": 5.0, "b": 0.1, "gone": 50.0}
+        assert unit.longest_first(["c", "b", "a"], seconds, 1.0) == ["a", "c", "b"]
 
     def test_marks_stand_in_the_files_of_their_tests(self) -> None:
         """`--full` runs the files that say so, not those which inherit a mark from elsewhere."""
@@ -357,51 +346,96 @@ class TestUnit:
         files = {file for seconds in recorded.values() for file in seconds}
         assert [file for file in files if not (ROOT / file).exists()] == []
 
-    @pytest.mark.parametrize(("failing", "code"), [((), 0), ((1,), 1), ((2,), 1)])
-    def test_any_failing_process_fails_and_both_show_their_output(
-        self,
-        tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch,
-        capfd: pytest.CaptureFixture[str],
-        failing: tuple[int, ...],
-        code: int,
-    ) -> None:
-        for name in ("core", "e2e"):
-            (tmp_path / "tests" / name).mkdir(parents=True)
-        for number, folder in enumerate(("tests/e2e", "tests/core"), 1):
-            text = f"def test_{number}():\n    assert {number not in failing}\n"
-            (tmp_path / folder / f"test_{number}.py").write_text(text)
+    @pytest.fixture
+    def suite(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A small suite, in which one of two files runs with coverage."""
+        for folder in ("core", "e2e"):
+            (tmp_path / "tests" / folder).mkdir(parents=True)
+            text = f"def test_{folder}():\n    pass\n"
+            (tmp_path / "tests" / folder / f"test_{folder}.py").write_text(text)
+        (tmp_path / "tools").mkdir()
+        shutil.copy(ROOT / "tools" / "claims.py", tmp_path / "tools")
         (tmp_path / "seconds.json").write_text('{"test": {}}')
         # Options of the outer run, which this small suite doesn't know.
         monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+        monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         monkeypatch.setattr(unit, "ROOT", tmp_path)
         monkeypatch.setattr(unit, "SECONDS", tmp_path / "seconds.json")
         monkeypatch.setattr(unit, "REPORTS", tmp_path)
         # What tests that failed leave goes with this test.
         monkeypatch.setattr(unit, "MEMORY", tmp_path)
-        monkeypatch.setitem(unit.SELECTED, "test", ["-p", "no:cacheprovider"])
-        assert unit.main("test") == code
-        shown = capfd.readouterr().out
-        assert len(re.findall(r"=+ 1 (?:passed|failed) in ", shown)) == 2
-        assert ("until the next run" in shown) == (code == 1 and unit.has_room(unit.MEMORY))
-        for number in failing:
-            assert re.search(rf"FAILED \S+/test_{number}.py::test_{number}", shown)
-        reports = {path.name for path in tmp_path.glob("*.xml")}
-        assert reports == {"test-1.xml", "test-2-untraced.xml"}
+        monkeypatch.setitem(unit.SELECTED, "test", ["-p", "no:cacheprovider", "-m", "not slow"])
+        return tmp_path
+
+    @pytest.mark.parametrize(
+        ("folder", "text", "shown"),
+        [
+            (
+                "core",
+                "def test_it():\n    assert False\n",
+                "FAILED tests/core/test_core.py::test_it",
+            ),
+            ("e2e", "import missing\n", "ERROR tests/e2e/test_e2e.py"),
+        ],
+    )
+    def test_any_failing_process_fails_and_both_show_their_output(
+        self, suite: Path, capfd: pytest.CaptureFixture[str], folder: str, text: str, shown: str
+    ) -> None:
+        (suite / "tests" / folder / f"test_{folder}.py").write_text(text)
+        assert unit.main("test") == 1
+        output = capfd.readouterr().out
+        assert len(re.findall(r"=+ 1 (?:passed|failed|error) in ", output)) == 2
+        assert len(re.findall(r"=+ no tests ran in ", output)) == 2
+        assert shown in output
+        assert ("until the next run" in output) == unit.has_room(unit.MEMORY)
+
+    def test_both_processes_share_all_files(self, suite: Path) -> None:
+        for name in ("x", "y"):
+            (suite / "tests" / "core" / f"test_{name}.py").write_text(
+                "import os\nimport time\nfrom pathlib import Path\n\nimport pytest\n\n\n"
+                # Whoever claims one of these files waits until somebody else has claimed the other.
+                f"def test_it():\n    Path('{suite}/{name}').touch(exist_ok=False)\n"
+                f"    while not (Path('{suite}/x').exists() and Path('{suite}/y').exists()):\n"
+                "        time.sleep(0.01)\n\n\n"
+                f"@pytest.mark.slow\ndef test_slow():\n    assert False\n"
+            )
+        assert unit.main("test") == 0
+        reports = {path.name for path in suite.glob("*.xml")}
+        assert reports == {
+            f"test-{number}{suffix}.xml" for number in (1, 2) for suffix in ("", "-untraced")
+        }
+
+    def test_a_process_that_dies_fails_and_the_other_runs_what_is_left(self, suite: Path) -> None:
+        (suite / "tests" / "core" / "test_a.py").write_text(
+            "import os\n\n\ndef test_it():\n    os._exit(3)\n"
+        )
+        for name in "bcd":
+            (suite / "tests" / "core" / f"test_{name}.py").write_text(
+                f"def test_it():\n    open('{suite}/{name}', 'x')\n"
+            )
+        assert unit.main("test") == 3
+        assert sorted(path.name for path in suite.glob("?")) == [*"bcd"]
+
+    def test_files_that_no_process_claimed_fail(
+        self, suite: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(unit, "run_in_turn", lambda *_: 0)
+        assert unit.main("test") == 1
+        assert "no process ran tests/core/test_core.py" in capfd.readouterr().out
 
     def test_own_tests_of_pure_code_run_with_coverage(self) -> None:
-        files = ["tests/core/test_a.py", "tests/runs/io/test_b.py"]
-        traced, untraced = unit.commands("test", 1, files)
-        assert "coverage" in traced
-        assert traced[-1:] == files[:1]
-        assert "coverage" not in untraced
-        assert untraced[-1:] == files[1:]
-        (every,) = unit.commands("coverage", 1, files)
-        assert "coverage" in every
-        assert every[-2:] == files
-        (slow,) = unit.commands("test-full", 1, files)
-        assert "coverage" not in slow
-        assert slow[-2:] == files
+        files = ["tests/runs/io/test_b.py", "tests/core/test_a.py"]
+        traced, untraced = unit.groups_of("test", files)
+        assert traced.files == files[1:]
+        assert "coverage" in traced.program
+        assert untraced.files == files[:1]
+        assert "coverage" not in untraced.program
+        (every,) = unit.groups_of("coverage", files)
+        assert (every.files, every.program) == (files, traced.program)
+        (slow,) = unit.groups_of("test-full", files)
+        assert (slow.files, slow.program) == (files, untraced.program)
+        for group in (traced, untraced, every, slow):
+            os.close(group.pipe)
 
     def test_files_are_written_into_memory_where_it_has_room(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

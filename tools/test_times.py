@@ -1,6 +1,6 @@
 """List the longest 50 tests of the last `make test` and `make test-full`.
 
-`--record` also writes tools/test_seconds.json, by which `tools/unit.py` divides the test files.
+`--record` also writes tools/test_seconds.json, by which `tools/unit.py` sorts the test files.
 """
 
 import json

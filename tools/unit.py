@@ -1,4 +1,4 @@
-"""Run the tests in two processes side by side, which take equally long by what was measured before.
+"""Run the tests in two processes side by side, which share a list of test files: the longest come first.
 
 `unit.py` runs all tests but the slow ones, with the coverage of pure code by its own tests; `unit.py
 --coverage` runs the same tests with the coverage of most; `unit.py --full` runs the slow ones. Only one of
@@ -16,10 +16,12 @@ import subprocess
 import sys
 import tempfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
+
+from tools.claims import claimable, claims
 
 ROOT = Path(__file__).parents[1]
 # The seconds of each test file that takes longer than others, by the part that runs it.
@@ -56,48 +58,69 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 << 30
 KEPT = ["-o", "tmp_path_retention_policy=failed"]
-
+# How many tests there will be isn't known before the end.
+PLAIN = ["-o", "console_output_style=classic"]
 
 # What pytest returns after Ctrl-C.
 INTERRUPTED = 2
 
 
-def in_halves(files: Sequence[str], seconds: Mapping[str, float], other: float) -> list[list[str]]:
-    """Files in two groups that take equally long: from the longest on, each goes to the shorter group."""
-    halves: list[list[str]] = [[], []]
-    lengths = [0.0, 0.0]
-    for file in sorted(files, key=lambda file: (-seconds.get(file, other), file)):
-        shorter = lengths.index(min(lengths))
-        halves[shorter].append(file)
-        lengths[shorter] += seconds.get(file, other)
-    return [sorted(half) for half in halves]
+class Group(NamedTuple):
+    """Files that processes share, and the program that runs them."""
+
+    suffix: str
+    program: Sequence[str]
+    files: Sequence[str]
+    pipe: int
 
 
-def commands(part: str, number: int, half: Sequence[str]) -> list[list[str]]:
-    """The processes that run the files of a half one after the other: those with coverage first."""
-    traced = [file for file in half if TRACED[part].match(file)]
-    untraced = [file for file in half if not TRACED[part].match(file)]
-    found = []
-    for suffix, program, files in (
-        ("", ["-m", "coverage", "run", "-m", "pytest"], traced),
-        ("-untraced", ["-m", "pytest"], untraced),
-    ):
-        report = REPORTS / f"{part}-{number}{suffix}.xml"
-        options = ["-o", "junit_family=xunit1", f"--junit-xml={report}"]
-        if files:
-            found.append([sys.executable, *program, *SELECTED[part], *KEPT, *options, *files])
-    return found
+def longest_first(files: Iterable[str], seconds: Mapping[str, float], other: float) -> list[str]:
+    """Files by their seconds, so that both processes end with short ones."""
+    return sorted(files, key=lambda file: (-seconds.get(file, other), file))
+
+
+def groups_of(part: str, files: Iterable[str]) -> list[Group]:
+    """The files with coverage, which run first, and those without."""
+    kinds: tuple[list[str], list[str]] = ([], [])
+    for file in files:
+        kinds[TRACED[part].match(file) is None].append(file)
+    traced, untraced = kinds
+    return [
+        Group(suffix, program, kind, claimable(len(kind)))
+        for suffix, program, kind in (
+            ("", ["-m", "coverage", "run", "-m", "pytest"], traced),
+            ("-untraced", ["-m", "pytest"], untraced),
+        )
+        if kind
+    ]
+
+
+def command(part: str, number: int, group: Group) -> list[str]:
+    """What runs those files of a group that no other process has claimed."""
+    report = REPORTS / f"{part}-{number}{group.suffix}.xml"
+    options = ["-o", "junit_family=xunit1", f"--junit-xml={report}", *PLAIN]
+    sharing = ["-p", "tools.claims", f"--claims={group.pipe}"]
+    program = [sys.executable, *group.program]
+    return [*program, *SELECTED[part], *KEPT, *options, *sharing, *group.files]
 
 
 def run_in_turn(
-    commands: Sequence[Sequence[str]], environment: Mapping[str, str], output: IO[bytes] | None
+    commands: Sequence[Sequence[str]],
+    environment: Mapping[str, str],
+    output: IO[bytes] | None,
+    pipes: Sequence[int] = (),
 ) -> int:
     """Run commands one after the other; return the exit code of the first that failed, or 0."""
     env = {**os.environ, **ONE_THREAD, **environment}
     failed = 0
     for command in commands:
         code = subprocess.call(
-            command, cwd=ROOT, env=env, stdout=output, stderr=output and subprocess.STDOUT
+            command,
+            cwd=ROOT,
+            env=env,
+            stdout=output,
+            stderr=output and subprocess.STDOUT,
+            pass_fds=pipes,
         )
         failed = failed or code
         if code == INTERRUPTED:
@@ -138,9 +161,15 @@ def main(part: str) -> int:
         if part not in MARKED or MARKED[part].search(path.read_text(encoding="utf-8"))
     ]
     recorded = json.loads(SECONDS.read_text(encoding="utf-8"))
-    halves = in_halves(files, recorded.get(part, recorded["test"]), OTHERS[part])
+    files = longest_first(files, recorded.get(part, recorded["test"]), OTHERS[part])
+    groups = groups_of(part, files)
     folder = folder_in_memory()
-    code = run_beside(part, halves, {"TMPDIR": str(folder)} if folder else {})
+    code = run_beside(part, groups, {"TMPDIR": str(folder)} if folder else {})
+    for group in groups:
+        if left := [group.files[number] for number in claims(group.pipe)]:
+            print("no process ran", *left, flush=True)
+            code = code or 1
+        os.close(group.pipe)
     if folder and code:
         print(f"{folder} has the files of tests that failed, until the next run", flush=True)
     elif folder:
@@ -148,15 +177,17 @@ def main(part: str) -> int:
     return code
 
 
-def run_beside(part: str, halves: Sequence[Sequence[str]], environment: Mapping[str, str]) -> int:
-    """Run the files of both halves side by side; the exit code of a process that failed, or 0."""
+def run_beside(part: str, groups: Sequence[Group], environment: Mapping[str, str]) -> int:
+    """Run the files of all groups in two processes; the exit code of a process that failed, or 0."""
     running = [REPORTS / f"{part}-{number}.running" for number in (1, 2)]
+    pipes = [group.pipe for group in groups]
     with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as pool:
         first, second = (
             {"TEST_RUNNING": str(file), **EXAMPLES.get(part, {}), **environment} for file in running
         )
-        beside = pool.submit(run_in_turn, commands(part, 2, halves[1]), second, output)
-        code = run_in_turn(commands(part, 1, halves[0]), first, None)
+        ours, others = ([command(part, number, group) for group in groups] for number in (1, 2))
+        beside = pool.submit(run_in_turn, others, second, output, pipes)
+        code = run_in_turn(ours, first, None, pipes)
         code = beside.result() or code
         output.seek(0)
         sys.stdout.flush()

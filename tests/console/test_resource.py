@@ -50,6 +50,9 @@ def test_arguments_are_those_of_the_view() -> None:
         ({"name": "x", "share": True}, "share = True is not a number"),
         ({"name": "x", "is_whole": "maybe"}, "is_whole = 'maybe' is not true or false"),
         ({"name": 7}, "name = 7 is not text"),
+        # Half of a character, and more than the ledger can count.
+        ({"name": "\ud800"}, "name = '\\ud800' is not text"),
+        ({"name": "x", "limit": 1 << 63}, "limit = 9223372036854775808 is not a whole number"),
     ],
 )
 def test_others_are_refused(given: dict[str, object], why: str) -> None:

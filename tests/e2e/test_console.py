@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.browser import axe_violations, save_screenshot
 from tests.support.commands import process
+from tests.support.console import write_project
 from tests.support.running_console import RunningConsole
+from tests.support.users import USER
 from tidemill.console.resources import NAVIGATION
+from tidemill.project.recorded_project import open_recorded
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -141,6 +148,52 @@ def test_it_works_without_scripts(running: RunningConsole, page_at: Pages) -> No
         context.close()
 
 
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[RunningConsole]:
+    """The console of a project of one stage, in which an incident is open."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    write_project(folder)
+    report(folder, "first")
+    with RunningConsole(folder) as found:
+        yield found
+
+
+def report(folder: Path, title: str) -> None:
+    with closing(open_recorded(folder)) as project:
+        project.incidents.report(title, severity="page", reason="seen")
+
+
+def test_the_header_tells_what_is_wrong_whatever_a_page_is_about(
+    small: RunningConsole, page_at: Pages
+) -> None:
+    page = page_at()
+    page.goto(small.new_link())
+    page.goto(f"{small.url}/audit")
+    page.locator("#counts").get_by_text("1 wrong").wait_for()
+    page.wait_for_selector("body[data-connected=true]")
+    content = page.locator("#content").inner_html()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+    report(small.folder, "second")
+    page.locator("#counts").get_by_text("2 wrong").wait_for()
+    assert {*asked} - {"/events"} == {"/counts"}
+    assert page.locator("#content").inner_html() == content
+
+
+def test_a_page_without_its_console_says_so(small: RunningConsole, page_at: Pages) -> None:
+    page = page_at(expected=("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING"))
+    page.goto(small.new_link())
+    page.wait_for_selector("body[data-connected=true]")
+    line = page.locator("#connection")
+    assert not line.is_visible()
+    before = page.locator("#main").bounding_box()
+    small.process.send_signal(signal.SIGTERM)
+    small.process.wait(60)
+    line.filter(has_text=re.compile(r"^not connected: as of \d\d:\d\d$")).wait_for()
+    assert page.locator("#main").bounding_box() == before
+
+
 def test_it_ends_when_it_is_told_to(built: Path) -> None:
     with RunningConsole(built) as running:
         running.process.send_signal(signal.SIGINT)
@@ -153,3 +206,23 @@ def test_it_refuses_to_be_open_to_everybody(built: Path) -> None:
     done = process("console", "--host", "0.0.0.0", "--port", "0", cwd=built)
     assert done.returncode == 2
     assert "declare [tool.tidemill.roles] first" in done.stderr
+
+
+def test_links_lead_to_the_public_address(built: Path) -> None:
+    settings = built / "pyproject.toml"
+    text = settings.read_text(encoding="utf-8")
+    text += '\n[tool.tidemill.console]\nurl = "https://console.example.org/"\n'
+    settings.write_text(text, encoding="utf-8")
+    refused = process("console", "--port", "0", cwd=built)
+    assert refused.returncode == 2
+    assert "at console.example.org other machines reach the console" in refused.stderr
+    settings.write_text(f'{text}\n[tool.tidemill.roles]\n{USER} = "admin"\n', encoding="utf-8")
+    with RunningConsole(built) as running:
+        place, _, code = running.new_link().partition("/?link=")
+        assert place == "https://console.example.org"
+        with closing(HTTPConnection(running.url.removeprefix("http://"))) as connection:
+            asked = {"Host": "console.example.org"}
+            connection.request("GET", f"/?link={code}", headers=asked)
+            cookie = connection.getresponse().headers["Set-Cookie"]
+        assert cookie.startswith("__Host-tidemill-")
+        assert "Secure" in cookie

@@ -129,7 +129,7 @@ def test_a_run_shows_how_far_it_is_by_itself(guest: Guests) -> None:
         assert page.evaluate("window.stays")
         log.bring_to_front()
         log.locator("#log p").filter(has_text="all counted").first.wait_for()
-        log.locator("#log:not([data-running])").wait_for()
+        log.locator("#log:not([data-more])").wait_for()
         assert log.evaluate("window.stays")
     finally:
         (folder / "bakery.py").write_text(flow, encoding="utf-8")

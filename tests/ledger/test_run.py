@@ -6,9 +6,15 @@ from dataclasses import fields, replace
 from datetime import datetime
 from functools import partial
 
+import pytest
+
 from tidemill.core.errors import GateError
 from tidemill.core.partition import WHOLE
+from tidemill.drawing.status import DrawnStatus
 from tidemill.ledger.run import (
+    FAILURES,
+    FAULTS,
+    Action,
     Attempt,
     Failure,
     Outcome,
@@ -17,7 +23,10 @@ from tidemill.ledger.run import (
     RunInfo,
     StageTotals,
     Status,
+    counted_as,
+    done_steps,
 )
+from tidemill.ledger.run_notebook import DRAWN_OUTCOMES
 
 
 def test_names_that_are_recorded() -> None:
@@ -117,3 +126,32 @@ def test_the_error_of_a_failed_run_has_its_receipt_and_names_causes() -> None:
     assert str(RunFailed(replace(FAILED, failures=()))).endswith(
         "\n  labels 1 raised\n  labels 2 raised"
     )
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_every_outcome_counts_and_is_drawn(outcome: Outcome) -> None:
+    figures = {each.name for each in fields(StageTotals)}
+    attempt = Attempt(stage="a", partition="p", action="run", outcome=outcome)
+    assert counted_as(attempt) in figures
+    bad = DRAWN_OUTCOMES[outcome] in (DrawnStatus.FAILED, DrawnStatus.STALE)
+    assert bad == (outcome in FAULTS or outcome is Outcome.GAVE_UP)
+    assert FAILURES < FAULTS
+
+
+def test_steps_that_ended_well() -> None:
+    def attempt(action: Action, outcome: Outcome, partition: str = "p") -> Attempt:
+        return Attempt(stage="a", partition=partition, action=action, outcome=outcome)
+
+    assert counted_as(attempt(Action.RECHECK, Outcome.OK)) == "rechecked"
+    assert counted_as(attempt(Action.RECHECK, Outcome.FAILED)) == "failed"
+    assert counted_as(attempt(Action.TRIAL, Outcome.STOPPED)) == ""
+    found = [
+        attempt(Action.TRAIN, Outcome.RETRIED),
+        attempt(Action.TRAIN, Outcome.OK),
+        attempt(Action.TRIAL, Outcome.OK),
+        # A model is trained and judged: two steps.
+        attempt(Action.GATE, Outcome.BOUND),
+        attempt(Action.RUN, Outcome.FAILED, "q"),
+        attempt(Action.RUN, Outcome.SKIPPED, "r"),
+    ]
+    assert done_steps(found) == {("train", "a", "p"), ("gate", "a", "p")}

@@ -170,6 +170,7 @@ def test_holm(given: list[float], adjusted: list[float]) -> None:
     assert holm(given) == pytest.approx(adjusted)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("days", [14, 30])
 def test_the_interval_of_a_difference_covers_as_often_as_it_says(days: int) -> None:
     """400 pairs of models with day effects and days of unequal size; the true difference is 0."""

@@ -14,6 +14,7 @@ from tests.support.identity_provider import MISSING, Person, identity_provider, 
 from tests.support.users import USER
 from tidemill.core.errors import AccessError, SourceError, UsageError
 from tidemill.governance.oidc_settings import OidcSettings
+from tidemill.ports.identity import IdentityProvider
 from tidemill.project import logins
 from tidemill.project.logins import Logins
 
@@ -94,6 +95,39 @@ def test_an_expired_login_is_renewed_or_refused(issuer: str, tmp_path: Path) -> 
     assert renewed is not None
     assert renewed.name == "ana@example.org"
     assert json.loads(file.read_text())["id_token"] != "damaged"
+
+
+@needs_provider
+def test_a_login_is_proved_again_without_asking_for_the_keys_again(
+    issuer: str, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    def open_provider(settings: OidcSettings) -> IdentityProvider:
+        asked.append(settings.issuer)
+        return logins.open_provider(settings)
+
+    opened(issuer, tmp_path).login(Person("ana").follow)
+    found = Logins(
+        OidcSettings(issuer=issuer, client_id="tidemill"),
+        folder=tmp_path,
+        open_provider=open_provider,
+    )
+    first = found.actor()
+    assert found.actor() == first
+    assert len(asked) == 1
+    (file,) = tmp_path.iterdir()
+    file.write_text(json.dumps({**json.loads(file.read_text()), "id_token": "damaged"}))
+    # It is renewed, by the keys that the provider has now.
+    assert found.actor() == first
+    assert len(asked) == 2
+    opened(issuer, tmp_path).login(Person("ben").follow)
+    other = found.actor()
+    assert other is not None
+    assert other.name == "ben@example.org"
+    found.logout()
+    assert found.actor() is None
+    assert len(asked) == 2
 
 
 @needs_provider

@@ -12,7 +12,12 @@ from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.ledger.event import EnvironmentCreated
 from tidemill.operations.up_report import UpReport, UpRole
 from tidemill.project.settings import Settings
-from tidemill.project.workflow_name import find_workflow_name
+from tidemill.project.workflow_name import (
+    UnknownWorkflowName,
+    find_workflow_name,
+    recorded_workflow_name,
+    written_times,
+)
 
 
 @pytest.fixture
@@ -91,3 +96,16 @@ def test_what_nothing_tells_is_imported(
     known = Settings(root=tmp_path, workflow="unnamed_flows:flow")
     assert find_workflow_name(known, ledger, ()) == "shop"
     monkeypatch.delitem(sys.modules, "unnamed_flows")
+
+
+def test_what_nothing_tells_is_unknown(tmp_path: Path, ledger: SqliteLedger) -> None:
+    known = settings(tmp_path, "flow = tm.Workflow(NAME)")
+    with pytest.raises(UnknownWorkflowName, match="isn't known before its first run"):
+        recorded_workflow_name(known, ledger, ())
+    assert "named_flows" not in sys.modules
+
+
+def test_when_the_module_was_written(tmp_path: Path) -> None:
+    known = settings(tmp_path, 'flow = tm.Workflow("shop")')
+    first, none = written_times(known)
+    assert (first, none) == ((tmp_path / "named_flows.py").stat().st_mtime_ns, None)

@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from tests.models.test_card import evaluated, scored, whole
 from tidemill.drawing.status import DrawnStatus
 from tidemill.history.model_comparison import compare_versions
@@ -123,6 +125,13 @@ def test_a_parent_is_named() -> None:
     assert dict(parts(report)["Provenance"].facts)["continues"] == "version older, generation 2"
 
 
+def test_charts_that_are_left_out_are_counted() -> None:
+    stages = [evaluated(scored(days=3, slices=1), f"s{n}") for n in range(12)]
+    found = record(named("abc", evaluations=tuple(stages)))
+    assert "26 more charts left out" in report_html(model_report(found))
+
+
+@pytest.mark.untraced
 def test_500_slices_and_many_versions_are_a_small_file() -> None:
     stages = [evaluated(scored(days=365, slices=500), f"s{n}") for n in range(12)]
     live, other = named("aaa", evaluations=tuple(stages)), named("b<b>", evaluations=tuple(stages))

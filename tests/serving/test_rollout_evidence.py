@@ -113,6 +113,7 @@ def test_a_slow_control_isnt_evidence() -> None:
     assert found.latency[SLOW] > 1000
 
 
+@pytest.mark.untraced
 def test_few_equal_versions_are_rolled_back_under_constant_peeking() -> None:
     """The bound is a theorem, which `test_e_process` checks batch by batch; this is the whole."""
     wrong = 0

@@ -53,12 +53,13 @@ class ColumnFigures:
     """The statistics of a column: `missing` are nulls and `nans` together, `least` and `most` are texts.
 
     `distinct` is exact unless `is_estimated`; `mean` and `deviation` are None without numbers. `top` are the
-    most frequent values, of all unless `others` have other ones.
+    most frequent values, of all unless `others` have other ones. Of one that `is_hidden` no value is told.
     """
 
     name: str
     type: str
     personal: str = ""
+    is_hidden: bool = False
     rows: int
     missing: int
     nans: int

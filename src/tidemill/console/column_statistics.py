@@ -18,8 +18,26 @@ _FIXED = {"Date": 86_400.0, "Time": 1e-9}
 _UNITS = {"ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
 
-def figures_of(column: ColumnProfile, personal: str = "") -> ColumnFigures:
-    """The statistics of a column."""
+def figures_of(
+    column: ColumnProfile, personal: str = "", *, is_hidden: bool = False
+) -> ColumnFigures:
+    """The statistics of a column; without its values if it `is_hidden`."""
+    if is_hidden:
+        return ColumnFigures(
+            name=column.name,
+            type=column.dtype,
+            personal=personal,
+            is_hidden=True,
+            rows=column.rows,
+            missing=column.missing_count,
+            nans=column.nans,
+            distinct=column.distinct,
+            is_estimated=not column.is_exact,
+            least=None,
+            most=None,
+            mean=None,
+            deviation=None,
+        )
     listed = column.categories or Categories(counts={})
     total = sum(listed.counts.values()) + listed.others
     is_number = bool(column.finite) and _seconds(column.dtype) == 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import polars as pl
 
@@ -43,18 +43,20 @@ def is_editable(found: pl.DataFrame, name: str) -> bool:
 
 
 def corrected_row(
-    found: pl.DataFrame, cells: str, nulls: str, mask: Callable[[str], str] = str
+    found: pl.DataFrame,
+    cells: str,
+    nulls: str,
+    mask: Callable[[str], str] = str,
+    hidden: Collection[str] = (),
 ) -> pl.DataFrame:
-    """The row with the cells that differ from what they were; UsageError if none does.
+    """The row with the cells that differ from what they were; UsageError if none does, or for `hidden` ones.
 
     `cells` is a JSON object with texts by column, `nulls` one whose members are the columns that have no
     value. What isn't named stays as it is, and what reads like the cell after `mask` removed secrets.
     """
     texts, empty = _members(cells, "cells"), {*_members(nulls, "nulls")}
     own = [name for name in found.columns if name not in (ROW, REASONS, DIGEST)]
-    for name in (*texts, *empty):
-        if name not in own:
-            raise UsageError(f"the row has no column {name!r} ({did_you_mean(name, own)})")
+    _refuse_unknown((*texts, *empty), own, hidden)
     named = found.select(name for name in own if name in texts or name in empty)
     before = row_texts(named, named.columns)
     changed = {}
@@ -73,6 +75,16 @@ def corrected_row(
     if refused := [name for name in changed if not is_editable(named, name)]:
         raise UsageError(f"{', '.join(refused)}: such values can only be corrected in a file")
     return found.with_columns(changed.values())
+
+
+def _refuse_unknown(names: Iterable[str], own: Sequence[str], hidden: Collection[str]) -> None:
+    for name in names:
+        if name not in own:
+            raise UsageError(f"the row has no column {name!r} ({did_you_mean(name, own)})")
+        if name in hidden:
+            raise UsageError(
+                f"{name} holds personal data, which you may not see: you can't correct it"
+            )
 
 
 def _text(given: str | None, dtype: pl.DataType) -> str | None:

@@ -65,7 +65,13 @@ INCIDENT_ACTIONS = (
     ),
 )
 COSTS = (
-    Resource(name="costs", path="/costs", view=f"{_VIEWS}.costs:show_costs", template="costs.html"),
+    Resource(
+        name="costs",
+        path="/costs",
+        view=f"{_VIEWS}.costs:show_costs",
+        template="costs.html",
+        in_dropped=True,
+    ),
 )
 SETTINGS = (
     Resource(
@@ -175,6 +181,12 @@ SETTING_ACTIONS = (
         then="/settings/schedules",
     ),
     PageAction(
+        name="run-schedule",
+        path="/settings/schedules/{schedule}/run",
+        view=f"{_VIEWS}.schedules:run_schedule",
+        then="/runs/{run}",
+    ),
+    PageAction(
         name="create-environment",
         path="/environments",
         view=f"{_VIEWS}.environments:create_environment",
@@ -205,6 +217,12 @@ SETTING_ACTIONS = (
         name="unpin-data",
         path="/settings/retention/pins/{pin}/remove",
         view=f"{_VIEWS}.retention:unpin_data",
+        then="/settings/retention",
+    ),
+    PageAction(
+        name="start-sweep",
+        path="/settings/retention/sweep",
+        view=f"{_VIEWS}.retention:start_sweep",
         then="/settings/retention",
     ),
     # It may take ten seconds, for which other pages don't wait.

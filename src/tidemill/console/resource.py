@@ -41,7 +41,8 @@ class Resource:
     """What can be read at `path`, whose placeholders are arguments of `view`, a "module:function".
 
     The page is drawn by `template`; without one there is only the API. A view that `needs_workflow` is called
-    in a process that imported it; the others also answer while it can't be imported.
+    in a process that imported it; the others also answer while it can't be imported. Those that `in_dropped`
+    environments are known too are answered there.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Resource:
     view: str
     template: str = ""
     needs_workflow: bool = True
+    in_dropped: bool = False
 
     @cached_property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -128,13 +130,18 @@ def _as_kind(parameter: Parameter, value: object) -> Any:
 def _as_text(value: object) -> str:
     if not isinstance(value, str) or len(value) > _LONGEST:
         raise ValueError
+    # Half of a character, which JSON can escape, can't be stored.
+    value.encode()
     return value
 
 
 def _as_int(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise TypeError
-    return int(value)
+    found = int(value)
+    if found.bit_length() > 63:
+        raise OverflowError
+    return found
 
 
 def _as_float(value: object) -> float:

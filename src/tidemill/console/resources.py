@@ -110,6 +110,12 @@ DATA = (
 _HELD = "/stages/{stage}/quarantine/partition?partition={partition}"
 DATA_ACTIONS = (
     PageAction(
+        name="forget-stage",
+        path="/stages/{stage}/forget",
+        view=f"{_VIEWS}.stage:forget_stage",
+        then="/stages",
+    ),
+    PageAction(
         name="release-rows",
         path="/stages/{stage}/quarantine/release",
         view=f"{_VIEWS}.row_rulings:release_rows",
@@ -346,7 +352,15 @@ ACTIONS: tuple[PageAction, ...] = (
 )
 # What every page shows around its own.
 SHELL = Resource(
-    name="shell", path="/shell", view=f"{_VIEWS}.shell:show_shell", needs_workflow=False
+    name="shell",
+    path="/shell",
+    view=f"{_VIEWS}.shell:show_shell",
+    needs_workflow=False,
+    in_dropped=True,
+)
+# Whoever may follow what changes.
+CALLER = Resource(
+    name="caller", path="/caller", view=f"{_VIEWS}.shell:show_caller", needs_workflow=False
 )
 # The pages in the order in which they are listed: name, parts of the path, and words to find them by.
 NAVIGATION: tuple[tuple[str, tuple[str, ...], str], ...] = (

@@ -9,17 +9,9 @@ from markupsafe import Markup
 
 from tidemill.core.partition import shown_key
 from tidemill.drawing.document import page_element
-from tidemill.drawing.status import DrawnStatus
 from tidemill.drawing.timeline import Timeline, TimelineBar, draw_timeline
-
-# What isn't here ended well.
-_STATUSES = {
-    "failed": DrawnStatus.FAILED,
-    "refused": DrawnStatus.FAILED,
-    "retried": DrawnStatus.STALE,
-    "skipped": DrawnStatus.NEVER,
-    "stopped": DrawnStatus.WAITING,
-}
+from tidemill.ledger.run import Outcome
+from tidemill.ledger.run_notebook import DRAWN_OUTCOMES
 
 
 def run_timeline(document: Mapping[str, Any], log_url: Callable[..., str]) -> Markup:
@@ -30,7 +22,7 @@ def run_timeline(document: Mapping[str, Any], log_url: Callable[..., str]) -> Ma
             label=shown_key(each["partition"]) or each["stage"],
             start=each["begun"],
             end=each["begun"] + each["wall_s"],
-            status=_STATUSES.get(each["outcome"], DrawnStatus.CURRENT),
+            status=DRAWN_OUTCOMES[Outcome(each["outcome"])],
             detail=each["outcome"],
             href=log_url(stage=each["stage"], partition=each["partition"]),
         )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from tidemill.console.personal_values import HIDDEN
 from tidemill.core.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -22,12 +23,13 @@ _UNSHOWN = "(a time beyond the calendar)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableColumn:
-    """A column: its type, and which personal data it holds by its contract."""
+    """A column: its type, which personal data it holds by its contract, and whether its values are hidden."""
 
     name: str
     type: str
     is_number: bool
     personal: str = ""
+    is_hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +64,12 @@ def table_window(
     first_column: int = 0,
     total_columns: int | None = None,
     personal: Mapping[str, str] | None = None,
+    hidden: Collection[str] = (),
 ) -> TableWindow:
-    """The rows of a small frame, which has the wanted columns only, under their `numbers`."""
+    """The rows of a small frame, which has the wanted columns only, under their `numbers`.
+
+    Of `hidden` columns it only tells where they are null.
+    """
     marks = personal or {}
     columns = tuple(
         TableColumn(
@@ -71,10 +77,14 @@ def table_window(
             type=_short_type(dtype),
             is_number=dtype.is_numeric(),
             personal=marks.get(name, ""),
+            is_hidden=name in hidden,
         )
         for name, dtype in frame.schema.items()
     )
-    texts = [column_texts(series) for series in frame.get_columns()]
+    texts = [
+        hidden_texts(series) if series.name in hidden else column_texts(series)
+        for series in frame.get_columns()
+    ]
     return TableWindow(
         columns=columns,
         rows=tuple(
@@ -84,6 +94,11 @@ def table_window(
         first_column=first_column,
         total_columns=len(columns) if total_columns is None else total_columns,
     )
+
+
+def hidden_texts(series: pl.Series) -> list[str | None]:
+    """What stands for the values of a column that aren't shown; null stays null."""
+    return [None if is_null else HIDDEN for is_null in series.is_null()]
 
 
 def column_texts(series: pl.Series) -> list[str | None]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import logging
+import traceback
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
+from tidemill.console.entity_tag import document_text
 from tidemill.console.problems import problem, status_of
 from tidemill.console.resource import load_view
 from tidemill.console.shown_once import mask_others
@@ -15,18 +17,25 @@ from tidemill.core.json_values import to_json_values
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.project.identity import token_actor
 from tidemill.project.project import Project
+from tidemill.workflow.environment import PRODUCTION
 
+_LOG = logging.getLogger("tidemill.console")
 # So many people's services stay open, which remember what they read.
 _MOST_ACTORS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewCall:
-    """A view to call with arguments, for the holder of `token`, or without one for this process's user."""
+    """A view to call with arguments, for the holder of `token`, or without one for this process's user.
+
+    It `acts` if it changes anything; with `in_dropped` it is also made in an environment that was dropped.
+    """
 
     view: str
     arguments: Mapping[str, Any]
     token: str = field(default="", repr=False)
+    acts: bool = False
+    in_dropped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +44,11 @@ class ViewAnswer:
 
     status: int
     body: str
+
+
+def refused_answer(status: int, detail: str) -> ViewAnswer:
+    """The answer to a call that failed, or that isn't made."""
+    return ViewAnswer(status=status, body=document_text(problem(status, detail)))
 
 
 class ViewCaller:
@@ -48,22 +62,35 @@ class ViewCaller:
         """Call a view; what it raises is an answer as well."""
         try:
             project = self._project_of(call.token)
+            _require_environment(project, project.environment, call)
             found = load_view(call.view)(project, **call.arguments)
             mask = mask_others(project.workspace.redactor.mask)
-            return ViewAnswer(status=200, body=_json(to_json_values(found, mask)))
+            return ViewAnswer(status=200, body=document_text(to_json_values(found, mask)))
         except TidemillError as error:
             return self._refusal(status_of(error), str(error))
         except Exception as error:  # noqa: BLE001 - whoever asks gets an answer
+            text = "".join(traceback.format_exception(error))
+            _LOG.error("%s broke\n%s", call.view, self._project.workspace.redactor.redact(text))
             return self._refusal(500, describe_error(error))
 
+    def find_refusal(self, call: ViewCall, environment: str) -> ViewAnswer | None:
+        """Why a call isn't made in an environment, which isn't opened; None if it may be."""
+        try:
+            _require_environment(self._project_of(call.token), environment, call)
+        except TidemillError as error:
+            return self._refusal(status_of(error), str(error))
+        return None
+
     def _refusal(self, status: int, detail: str) -> ViewAnswer:
-        masked = self._project.workspace.redactor.redact(detail)
-        return ViewAnswer(status=status, body=_json(problem(status, masked)))
+        return refused_answer(status, self._project.workspace.redactor.redact(detail))
 
     def _project_of(self, token: str) -> Project:
-        """The project for the holder of a token, who is looked up each time: tokens are revoked."""
+        """The project for the holder of a token, or for this process's user.
+
+        Who that is is looked up each time: tokens are revoked, and people log out.
+        """
         if not token:
-            return self._project
+            return self._own_project()
         tools = self._project.tools
         actor = token_actor(tools.ledger, token, now=tools.clock(), place="the session")
         found = self._acting.pop(actor.token, None)
@@ -74,10 +101,21 @@ class ViewCaller:
         self._acting[actor.token] = found
         return found
 
+    def _own_project(self) -> Project:
+        actor = self._project.workspace.find_actor()
+        if actor != self._project.workspace.actor:
+            self._project = self._project.acting_as(actor)
+        return self._project
+
+    def end_idle(self) -> None:
+        """Forget what nobody needs now."""
+        self._project.drop_old()
+
     def close(self) -> None:
         """Close the project."""
         self._project.close(report=lambda _: None)
 
 
-def _json(document: object) -> str:
-    return json.dumps(document, ensure_ascii=False, allow_nan=False)
+def _require_environment(project: Project, environment: str, call: ViewCall) -> None:
+    if environment != PRODUCTION:
+        project.environments.require(environment, or_dropped=call.in_dropped)

@@ -25,13 +25,12 @@ from tidemill.costs.quantities import (
 from tidemill.ledger.cost_events import StorageMetered
 from tidemill.ledger.event import Attempted, RecordedEvent, RunEnded, RunStarted, Served
 from tidemill.ledger.price import Price
-from tidemill.ledger.run import Action, Attempt, Outcome, Status
+from tidemill.ledger.run import FAULTS, Action, Attempt, Outcome, Status
 
 # Of a day, by kind and name; the name of a version at an endpoint is that of both.
 DayLines = dict[str, dict[str, CostLine]]
 BESIDE = "@"
 _ESTIMATES_KEPT = 50
-_FAILED = (Outcome.FAILED, Outcome.RETRIED, Outcome.REFUSED)
 _MODEL_ACTIONS = (Action.TRAIN, Action.TRIAL)
 
 
@@ -105,7 +104,7 @@ class LedgerCosts:
         price = run.price if run is not None else history.price(fact.seq, fact.at)
         line = self._line(event.environment, fact.at, LineKind.STAGE, attempt.stage)
         line.events += _has_begun(attempt)
-        line.charge(used, price, has_failed=attempt.outcome in _FAILED)
+        line.charge(used, price, has_failed=attempt.outcome in FAULTS)
 
     def _end_run(self, fact: RecordedEvent, _: PriceHistories) -> None:
         """Allocate what a run used beside its steps; that of a run whose process died isn't known."""

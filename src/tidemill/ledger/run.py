@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
@@ -40,6 +40,11 @@ class Outcome(StrEnum):
     PRUNED = "pruned"
     GAVE_UP = "gave up"
     STOPPED = "stopped"
+
+
+FAILURES = frozenset({Outcome.FAILED, Outcome.REFUSED})
+# Also what failed at first.
+FAULTS = FAILURES | {Outcome.RETRIED}
 
 
 class Status(StrEnum):
@@ -276,3 +281,36 @@ class Action(StrEnum):
     GATE = "gate"
     DELIVER = "deliver"
     REMOVE = "remove"
+
+
+_COUNTED_AS: Mapping[Outcome, str] = {
+    Outcome.OK: "ran",
+    Outcome.BOUND: "bound",
+    Outcome.CURRENT: "current",
+    Outcome.FAILED: "failed",
+    Outcome.RETRIED: "retried",
+    Outcome.REFUSED: "failed",
+    Outcome.SKIPPED: "skipped",
+    Outcome.PRUNED: "ran",
+    Outcome.GAVE_UP: "ran",
+    Outcome.STOPPED: "skipped",
+}
+
+
+def counted_as(attempt: Attempt) -> str:
+    """The figure of StageTotals in which an attempt counts; "" if in none: a trial that was stopped."""
+    if attempt.action == Action.RECHECK and attempt.outcome is Outcome.OK:
+        return "rechecked"
+    if attempt.action == Action.TRIAL and attempt.outcome is Outcome.STOPPED:
+        return ""
+    return _COUNTED_AS[attempt.outcome]
+
+
+def done_steps(attempts: Iterable[Attempt]) -> set[tuple[str, str, str]]:
+    """The steps of a plan that ended well: neither failed nor skipped. A trial is no step of a plan."""
+    return {
+        (each.action, each.stage, each.partition)
+        for each in attempts
+        if each.action != Action.TRIAL
+        and counted_as(each) in ("ran", "bound", "rechecked", "current")
+    }

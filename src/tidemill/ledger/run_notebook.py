@@ -10,7 +10,7 @@ from tidemill.core.printable import html_text, shorten
 from tidemill.drawing.notebook import notebook_html, notebook_table
 from tidemill.drawing.status import DrawnStatus
 from tidemill.drawing.status_label import status_label
-from tidemill.ledger.run import Receipt, RunInfo, Status
+from tidemill.ledger.run import Outcome, Receipt, RunInfo, Status
 
 DRAWN_STATUSES: Mapping[Status, DrawnStatus] = {
     Status.RUNNING: DrawnStatus.RUNNING,
@@ -18,6 +18,18 @@ DRAWN_STATUSES: Mapping[Status, DrawnStatus] = {
     Status.FAILED: DrawnStatus.FAILED,
     Status.INTERRUPTED: DrawnStatus.STALE,
     Status.LOST: DrawnStatus.FAILED,
+}
+DRAWN_OUTCOMES: Mapping[Outcome, DrawnStatus] = {
+    Outcome.OK: DrawnStatus.CURRENT,
+    Outcome.BOUND: DrawnStatus.CURRENT,
+    Outcome.CURRENT: DrawnStatus.CURRENT,
+    Outcome.FAILED: DrawnStatus.FAILED,
+    Outcome.RETRIED: DrawnStatus.STALE,
+    Outcome.REFUSED: DrawnStatus.FAILED,
+    Outcome.SKIPPED: DrawnStatus.NEVER,
+    Outcome.PRUNED: DrawnStatus.CURRENT,
+    Outcome.GAVE_UP: DrawnStatus.STALE,
+    Outcome.STOPPED: DrawnStatus.WAITING,
 }
 _LONGEST = 2_000
 _STAGES = ("stage", ">ran", ">reused", ">up to date", ">failed", ">skipped", ">rows in", ">rows out",

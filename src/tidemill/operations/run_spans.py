@@ -13,7 +13,7 @@ from typing import TypeAlias
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.printable import printable, shorten
 from tidemill.ledger.event import Attempted, RecordedEvent, RunEnded, RunStarted
-from tidemill.ledger.run import Attempt, Outcome, Status
+from tidemill.ledger.run import FAULTS, Attempt, Outcome, Status
 
 # What `run_spans` reads.
 SPAN_EVENTS = tuple(kind.__name__ for kind in (RunStarted, Attempted, RunEnded))
@@ -22,7 +22,6 @@ MOST_STEPS = 5_000
 _SHOWN = 300
 # They did nothing.
 _IDLE = (Outcome.BOUND, Outcome.CURRENT, Outcome.SKIPPED)
-_BAD = (Outcome.FAILED, Outcome.RETRIED, Outcome.REFUSED)
 
 SpanValue: TypeAlias = str | int | float
 
@@ -140,7 +139,7 @@ class _RunTrace:
             parent=self._id("stage", attempt.stage),
             start=at - max(attempt.wall_s, 0.0),
             end=at,
-            error=_message(attempt) if attempt.outcome in _BAD else "",
+            error=_message(attempt) if attempt.outcome in FAULTS else "",
             attributes={
                 **self._common,
                 "tidemill.stage": attempt.stage,

@@ -8,6 +8,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -86,6 +87,8 @@ class Logins:
         self._sleep = sleep
         name = sha256(f"{settings.issuer}\n{settings.client_id}".encode()).hexdigest()[:16]
         self._file = (folder or _folder()) / f"{name}.json"
+        # The one that was asked last: it has the keys of the provider.
+        self._asked: IdentityProvider | None = None
 
     def login(self, show: Callable[[str], None], *, browser: bool | None = None) -> Actor:
         """Log a person in, and keep the login; `show` gets the texts that say what to do.
@@ -118,7 +121,12 @@ class Logins:
         issued = self._read()
         if issued is None:
             return None
-        provider, now = self._open_provider(self._settings), self._clock()
+        now = self._clock()
+        if self._asked is not None:
+            # What it doesn't prove may be proved by newer keys.
+            with suppress(AccessError):
+                return self._actor(self._asked.verify(issued.id_token, now=now))
+        provider = self._asked = self._open_provider(self._settings)
         try:
             return self._actor(provider.verify(issued.id_token, now=now))
         except AccessError as error:

@@ -7,11 +7,13 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
+from tidemill.governance.permissions import Permission
 from tidemill.planning.request import Request
 from tidemill.project.workspace import Workspace
 
 if TYPE_CHECKING:
     from tidemill.governance.page_values import ReviewPage
+    from tidemill.history.io.runs import History
     from tidemill.ledger.run import Receipt
     from tidemill.planning.plan import Plan
     from tidemill.project.alerts import Alerts
@@ -38,6 +40,23 @@ class OperationServices:
     """A base of `Project` with the services that operate it, which are imported when they are first used."""
 
     workspace: Workspace
+
+    @property
+    def history(self) -> History:
+        """Past runs: their attempts and logs, and the performance of stages."""
+        self.workspace.require(Permission.READ)
+        return self._history
+
+    def drop_old(self) -> None:
+        """Forget what was read of logs that nobody asked for in the last while."""
+        if "_history" in self.__dict__:
+            self._history.drop_old()
+
+    @cached_property
+    def _history(self) -> History:
+        module, tools = import_module("tidemill.history.io.runs"), self.workspace.tools
+        found: History = module.History(tools.ledger, tools.logs)
+        return found
 
     @property
     def retention(self) -> Retention:
@@ -147,7 +166,7 @@ class OperationServices:
     @cached_property
     def statuses(self) -> Statuses:
         """How the environment is doing: what is wrong, what waits, what runs, what is due."""
-        return cast("Statuses", self._service("statuses", "Statuses"))
+        return cast("Statuses", self._service("statuses", "Statuses", self._history.sums))
 
     @cached_property
     def plans(self) -> Plans:

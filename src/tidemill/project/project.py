@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +14,7 @@ from warnings import warn
 
 from tidemill.core.partition import WHOLE
 from tidemill.governance.identity_summary import Identity, describe_identity
-from tidemill.governance.permissions import Actor, Permission
+from tidemill.governance.permissions import Actor
 from tidemill.ledger.price import Price
 from tidemill.ledger.run import Receipt, RunFailed, RunInfo
 from tidemill.planning.plan import Plan
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
     from tidemill.contracts.profiles.record import Profile
     from tidemill.environments.row_diff import RowDiff
-    from tidemill.history.io.runs import History
     from tidemill.operations.stage_states import StageGraph, Surroundings
     from tidemill.project.attestations import Attestations
     from tidemill.project.audit import Audit
@@ -122,6 +120,8 @@ class Project(OperationServices):
         other = copy(self)
         other.__dict__.clear()
         other.workspace = self.workspace.acting_as(actor, token)
+        # What was read of runs is the same for everybody who may read it.
+        other.__dict__["_history"] = self._history
         return other
 
     @property
@@ -450,14 +450,6 @@ class Project(OperationServices):
         and names the stages for another name.
         """
         return self.data.model(name, candidate=candidate)
-
-    @cached_property
-    def history(self) -> History:
-        """Past runs: their attempts and logs, and the performance of stages."""
-        self.workspace.require(Permission.READ)
-        module = import_module("tidemill.history.io.runs")
-        found: History = module.History(self.tools.ledger, self.tools.logs)
-        return found
 
     def graph(self, around: Surroundings | None = None) -> StageGraph:
         """The stages, who reads whom, and the state of each: of all, or around one."""

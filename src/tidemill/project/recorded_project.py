@@ -9,7 +9,7 @@ from tidemill.operations.io.up_files import read_reports
 from tidemill.project.composition import open_shared_ledger
 from tidemill.project.project import Project
 from tidemill.project.settings import Settings, configured_secrets, find_settings
-from tidemill.project.workflow_name import find_workflow_name
+from tidemill.project.workflow_name import recorded_workflow_name
 from tidemill.workflow.environment import PRODUCTION, check_environment_name
 from tidemill.workflow.stage import Flow
 
@@ -20,7 +20,7 @@ def open_recorded(
     """Open a project with a workflow that has its name and declares no stages.
 
     Its services tell what was recorded: runs, incidents, costs, the audit. Raises UsageError without a
-    project.
+    project, or if the name isn't known without the import (UnknownWorkflowName).
     """
     settings = find_settings(start.resolve(), workflow)
     flow = Flow(name=_name_of(settings, environment), owner="", stages=())
@@ -31,6 +31,6 @@ def _name_of(settings: Settings, environment: str) -> str:
     alive, dead = read_reports(settings.root / settings.home, environment)
     shared = open_shared_ledger(settings, Redactor(configured_secrets(settings)))
     try:
-        return find_workflow_name(settings, shared, (*alive, *dead))
+        return recorded_workflow_name(settings, shared, (*alive, *dead))
     finally:
         shared.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from tempfile import TemporaryFile
 from threading import Thread
 
@@ -21,6 +21,8 @@ from tidemill.runs.io.lease import take_lease
 
 # So long it is waited until the run is recorded: it imports the workflow and plans before.
 _LONGEST_S, _POLL_S = 10.0, 0.05
+# A command that can't do its work says so in this time.
+_AT_ONCE_S = 3.0
 # Of what a command that ended at once printed, so much is told.
 _TOLD = 2_000
 # The errors that a command's exit code stands for.
@@ -51,6 +53,26 @@ def start_run(
     # Who can't run is told at once.
     take_lease(space.tools, space.environment, this_process(command), None).close()
     seq = space.preview_state().seq
+    run = _start(space, words, _LONGEST_S, lambda pid: _recorded_run(space, pid, seq))
+    return StartedRun(run=run, command=command)
+
+
+def start_command(space: Workspace, words: Sequence[str], permission: Permission) -> str:
+    """Start `tidemill WORDS` as the actor of a workspace, and return the command.
+
+    AccessError if the actor may not do what needs the permission, and what the command says if it fails at
+    once.
+    """
+    space.require(permission)
+    words = [*words, *_place(space)]
+    _start(space, words, _AT_ONCE_S, lambda _: "")
+    return shlex.join(["tidemill", *words])
+
+
+def _start(
+    space: Workspace, words: Sequence[str], longest: float, find: Callable[[int], str]
+) -> str:
+    """Start a command, and wait until it is found by its process id, or has ended, but not too long."""
     with TemporaryFile() as printed:
         process = subprocess.Popen(
             python_module("tidemill", *words),
@@ -63,19 +85,20 @@ def start_run(
             start_new_session=True,
         )
         Thread(target=process.wait, daemon=True).start()
-        deadline = time.monotonic() + _LONGEST_S
+        deadline = time.monotonic() + longest
         while time.monotonic() < deadline:
             code = process.poll()
-            run = _recorded_run(space, process.pid, seq)
-            if run or code == 0:
-                return StartedRun(run=run, command=command)
+            found = find(process.pid)
+            if found or code == 0:
+                return found
             if code is not None:
                 printed.seek(0)
                 text = printed.read().decode("utf-8", "replace").strip()[-_TOLD:]
                 told = space.redactor.redact(text) or f"the command ended with exit code {code}"
+                command = shlex.join(["tidemill", *words])
                 raise _ERRORS.get(code, TidemillError)(f"`{command}`: {told}")
             time.sleep(_POLL_S)
-    return StartedRun(run="", command=command)
+    return ""
 
 
 def _place(space: Workspace) -> list[str]:

@@ -17,6 +17,7 @@ from tidemill.costs.io.sums_reader import SpendingReader
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.io.waivers import RecordedWaivers
 from tidemill.governance.review_outcomes import live_moved_on
+from tidemill.history.io.run_attempts import AttemptSums
 from tidemill.history.io.runs import RecentRuns
 from tidemill.ledger.event import RunStarted
 from tidemill.ledger.io.home_files import require_restored
@@ -59,11 +60,19 @@ _BEGINS_S = 900.0
 class StatusMemory:
     """What was read to say how an environment is doing, so that only what is new is read again."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, workflow: str, environment: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        workflow: str,
+        environment: str,
+        attempts: AttemptSums | None = None,
+    ) -> None:
         self.spending = open_spending(settings, ledger, workflow)
         self.waivers = RecordedWaivers(ledger, environment)
         self.runs = RecentRuns(ledger, _NEWEST)
         self.incidents = IncidentLog(ledger, environment)
+        self.attempts = attempts or AttemptSums(ledger)
 
 
 def read_status(
@@ -151,7 +160,7 @@ def report_status(
             # What an incident is about is told by it.
             *(fact for fact in failing if fact.stage not in told),
             *(fact for fact in stale_facts(state) if fact.stage not in told),
-            *(_open_run(ledger, run, now, lost=True) for run in lost),
+            *(_open_run(ledger, run, memory.attempts, now, lost=True) for run in lost),
             *disk_fault(disk.free, str(home)),
         ),
         waiting=(
@@ -160,7 +169,9 @@ def report_status(
             *waiting_facts(settings, ledger, state, memory, now),
         ),
         running=tuple(
-            _open_run(ledger, run, now, lost=False) for run in state.open_runs if run not in lost
+            _open_run(ledger, run, memory.attempts, now, lost=False)
+            for run in state.open_runs
+            if run not in lost
         ),
         due=tuple(duty for one in working for duty in one.duties)
         or tuple(_schedule_duties(settings, ledger, environment, now)),
@@ -174,11 +185,12 @@ def report_status(
     )  # fmt: skip
 
 
-def _open_run(ledger: Ledger, run: RunInfo, now: float, *, lost: bool) -> Fact:
+def _open_run(
+    ledger: Ledger, run: RunInfo, attempts: AttemptSums, now: float, *, lost: bool
+) -> Fact:
     started = [fact.event for fact in ledger.events(kinds=("RunStarted",), run=run.id)]
     steps = next((event.steps for event in started if isinstance(event, RunStarted)), 0)
-    done = sum(1 for _ in ledger.events(kinds=("Attempted",), run=run.id))
-    return describe_run(run, steps, done, now, lost=lost)
+    return describe_run(run, steps, len(attempts.read(run.id).done), now, lost=lost)
 
 
 def failing_facts(runs: RecentRuns, environment: str) -> tuple[Fact, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tidemill.governance.permissions import Permission
+from tidemill.history.io.run_attempts import AttemptSums
 from tidemill.operations.status_report import StatusReport
 from tidemill.project.status import StatusMemory, own_reports, report_status
 from tidemill.project.workspace import Workspace
@@ -14,13 +15,14 @@ _KNOWN_S = 2.0
 class Statuses:
     """Says how the environment of a workspace is doing, and remembers for a moment what it said."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, attempts: AttemptSums) -> None:
         self._workspace = workspace
         self._memory = StatusMemory(
             workspace.settings,
             workspace.tools.ledger,
             workspace.declared.name,
             workspace.environment,
+            attempts,
         )
         self._known: tuple[int, StatusReport] | None = None
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from urllib.parse import unquote
 
+from tidemill.core.errors import UsageError
 from tidemill.ledger.workflow_scope import split_name
 from tidemill.operations.up_report import UpReport, workflow_place
 from tidemill.ports.ledger import Ledger
@@ -13,10 +16,23 @@ from tidemill.project.settings import Settings, load_workflow
 from tidemill.workflow.environment import PRODUCTION
 
 
+class UnknownWorkflowName(UsageError):
+    """Nothing but the workflow itself tells its name."""
+
+
 def find_workflow_name(settings: Settings, shared: Ledger, reports: Iterable[UpReport]) -> str:
+    """The name of the workflow; it is imported where nothing else tells it."""
+    try:
+        return recorded_workflow_name(settings, shared, reports)
+    except UnknownWorkflowName:
+        return load_workflow(settings).name
+
+
+def recorded_workflow_name(settings: Settings, shared: Ledger, reports: Iterable[UpReport]) -> str:
     """The name of the workflow, as its supervisor, its module or the ledger tells it.
 
-    Where these don't tell, it is imported.
+    Raises UnknownWorkflowName if these don't, as before the first run of a workflow whose name isn't
+    written in one plain line.
     """
     place = workflow_place(str(settings.root), settings.workflow)
     told = (report.workflow for report in reports if report.place == place)
@@ -25,14 +41,33 @@ def find_workflow_name(settings: Settings, shared: Ledger, reports: Iterable[UpR
     known = {split_name(name)[0] for name in shared.state(PRODUCTION).environments} - {""}
     if len(known) == 1:
         return unquote(known.pop().rstrip("/"))
-    return load_workflow(settings).name
+    raise UnknownWorkflowName(
+        f"what {settings.workflow} is named isn't known before its first run: write the name where the "
+        'workflow is made, as in Workflow("shop")'
+    )
+
+
+def written_times(settings: Settings) -> tuple[int | None, ...]:
+    """When the files were written in which the module may be; None for one that isn't there."""
+    return tuple(map(_written_at, _module_files(settings)))
+
+
+def _written_at(file: Path) -> int | None:
+    try:
+        return os.stat(file).st_mtime_ns
+    except OSError:
+        return None
+
+
+def _module_files(settings: Settings) -> tuple[Path, ...]:
+    path = settings.root.joinpath(*settings.workflow.partition(":")[0].split("."))
+    return path.with_suffix(".py"), path / "__init__.py"
 
 
 def _written_name(settings: Settings) -> str:
     """The name that the module says where it makes the workflow; "" unless that is in one plain line."""
-    module, _, variable = settings.workflow.partition(":")
-    path = settings.root.joinpath(*module.split("."))
-    for file in (path.with_suffix(".py"), path / "__init__.py"):
+    variable = settings.workflow.partition(":")[2]
+    for file in _module_files(settings):
         try:
             tree = ast.parse(file.read_bytes())
         except (OSError, SyntaxError, ValueError):

@@ -173,10 +173,13 @@ class Workspace:
 
         AccessError for a token or a login that doesn't count.
         """
+        return self.find_actor()
+
+    def find_actor(self) -> Actor:
+        """Who acts now, as `actor` was found at its first use: tokens are revoked, and people log out."""
         oidc, token = self.settings.oidc, self._token
         if oidc is not None and not has_token(token):
-            # Only projects with a provider need an HTTP client.
-            login: Actor | None = import_module("tidemill.project.logins").open_logins(self).actor()
+            login = self._find_login()
             if login is not None:
                 return login
             if oidc.required:
@@ -185,17 +188,30 @@ class Workspace:
                 )
         return current_actor(lambda: self.tools, token)
 
+    @cached_property
+    def _find_login(self) -> Callable[[], Actor | None]:
+        # Only projects with a provider need an HTTP client.
+        logins = import_module("tidemill.project.logins").open_logins(self)
+        found: Callable[[], Actor | None] = logins.actor
+        return found
+
     def use_token(self, text: str) -> None:
         """Act as the holder of a token, in place of that in TIDEMILL_TOKEN; before anything is opened."""
         self.secrets, self._token = self.secrets | {text}, text
 
+    def may(self, permission: Permission) -> bool:
+        """Whether who acts may do something."""
+        return self._refusal(permission) is None
+
     def require(self, permission: Permission) -> Actor:
         """Return who acts, or raise AccessError with who may if this actor may not."""
-        workflow = self.declared.name
-        refusal = find_refusal(permission, self.actor, workflow, self.grants)
+        refusal = self._refusal(permission)
         if refusal is not None:
             raise AccessError(refusal)
         return self.actor
+
+    def _refusal(self, permission: Permission) -> str | None:
+        return find_refusal(permission, self.actor, self.declared.name, self.grants)
 
     def record_action(self, permission: Permission, subject: str, detail: str = "") -> None:
         """Record that who acts does something of which no other event tells; raise as `require` does."""

@@ -13,30 +13,30 @@ from tidemill.core.text_table import drop_empty_columns
 from tidemill.costs.quantities import total_quantities
 from tidemill.drawing.chart import Chart
 from tidemill.drawing.html_file import moment_text
-from tidemill.drawing.status import DrawnStatus
 from tidemill.drawing.timeline import Timeline, TimelineBar, draw_timeline
 from tidemill.governance.page_values import PageTable, page_table
 from tidemill.ledger.delivery import Decision
 from tidemill.ledger.price import Price
-from tidemill.ledger.run import Action, Attempt, Failure, Outcome, RunInfo, StageTotals, Status
-from tidemill.ledger.run_notebook import DRAWN_STATUSES
+from tidemill.ledger.run import (
+    FAULTS,
+    Action,
+    Attempt,
+    Failure,
+    Outcome,
+    RunInfo,
+    StageTotals,
+    Status,
+    done_steps,
+)
+from tidemill.ledger.run_notebook import DRAWN_OUTCOMES, DRAWN_STATUSES
 from tidemill.reports.report import Report, ReportPart, ReportText
 from tidemill.runs.failures import group_attempts, group_failures
 from tidemill.runs.totals import sum_stages
 from tidemill.workflow.environment import environment_option
 
-_BAD = (Outcome.FAILED, Outcome.REFUSED, Outcome.RETRIED)
 # A timeline of so many bars and lanes is some 100 kB large.
 _MOST_BARS, _MOST_LANES = 400, 40
 _MOST_TRACES, _NAMED = 5, 12
-_DRAWN: Mapping[Outcome, DrawnStatus] = {
-    Outcome.FAILED: DrawnStatus.FAILED,
-    Outcome.REFUSED: DrawnStatus.FAILED,
-    Outcome.RETRIED: DrawnStatus.STALE,
-    Outcome.STOPPED: DrawnStatus.STALE,
-    Outcome.GAVE_UP: DrawnStatus.STALE,
-    Outcome.SKIPPED: DrawnStatus.WAITING,
-}
 _STAGES = ("stage", ">ran", ">reused", ">up to date", ">failed", ">retried", ">skipped", ">rows in",
            ">rows out", ">quarantined", ">time", ">CPU", ">cost")  # fmt: skip
 
@@ -116,7 +116,7 @@ def _state(found: RunRecord, attempts: Sequence[Attempt], totals: Sequence[Stage
     more = f"; {plural(rows, 'row')} quarantined" if rows else ""
     ended = found.info.ended
     if ended is None:
-        done = len({(each.stage, each.partition) for each in attempts})
+        done = len(done_steps(attempts))
         return (
             f"{done:,} of {plural(found.steps, 'step')} done; {counts or 'nothing ran yet'}{more}"
         )
@@ -149,7 +149,7 @@ def _failures(found: RunRecord, attempts: Sequence[Attempt]) -> ReportPart:
     """The failures by cause with advice, and a trace of each of the first causes."""
     receipt = found.info.receipt
     failures = receipt.failures if receipt is not None else group_failures(attempts)
-    causes = group_attempts(attempts, _BAD)
+    causes = group_attempts(attempts, FAULTS)
     texts = [
         ReportText(caption=_caption(group), text=each.trace.rstrip() or each.message)
         for group in causes
@@ -244,7 +244,7 @@ def _timeline(found: RunRecord, by_stage: Mapping[str, Sequence[Attempt]]) -> Re
             label=each.stage if each.partition == WHOLE else shown_key(each.partition),
             start=at - each.wall_s,
             end=at,
-            status=_DRAWN.get(each.outcome, DrawnStatus.CURRENT),
+            status=DRAWN_OUTCOMES[each.outcome],
             detail=str(each.outcome),
         )
         for at, each in found.attempts
@@ -307,7 +307,9 @@ def _quarantine(found: RunRecord, totals: Sequence[StageTotals]) -> ReportPart:
 def _messages(found: RunRecord, attempts: Sequence[Attempt]) -> Iterator[str]:
     """What the run said that other parts don't say."""
     receipt = found.info.receipt
-    said = {each.message for each in attempts if each.outcome in _BAD or each.action == Action.GATE}
+    said = {
+        each.message for each in attempts if each.outcome in FAULTS or each.action == Action.GATE
+    }
     messages = [each for each in (receipt.messages if receipt else ()) if each not in said]
     messages += found.notes
     yield from messages[:_NAMED]

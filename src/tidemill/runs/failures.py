@@ -9,12 +9,11 @@ from dataclasses import replace
 from tidemill.core.errors import ContractError
 from tidemill.core.extras import install_command, missing_module
 from tidemill.core.partition import WHOLE
-from tidemill.ledger.run import Action, Attempt, Failure, Outcome
+from tidemill.ledger.run import FAILURES, Action, Attempt, Failure, Outcome
 from tidemill.planning.plan import Step
 from tidemill.workflow.retry_policy import TRANSIENT
 from tidemill.workflow.user_errors import IN_QUERY
 
-_FAILED = frozenset({Outcome.FAILED, Outcome.REFUSED})
 # About three lines of a table; `tidemill runs RUN` shows the whole message.
 _LONGEST = 240
 # Characters of a message that tell causes apart; some messages are very long.
@@ -53,7 +52,7 @@ def group_failures(attempts: Sequence[Attempt], steps: Iterable[Step] = ()) -> t
     Attempts that were retried don't count. Steps that were skipped are counted at the first failure that
     they wait for, if `steps` of the plan are given.
     """
-    groups = {_cause(group[0]): group for group in group_attempts(attempts, _FAILED)}
+    groups = {_cause(group[0]): group for group in group_attempts(attempts, FAILURES)}
     skipped = {
         _output_of(a.stage, a.partition, a.action) for a in attempts if a.outcome is Outcome.SKIPPED
     }

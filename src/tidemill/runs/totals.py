@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tidemill.costs.quantities import total_quantities
-from tidemill.ledger.run import Action, Attempt, Outcome, StageTotals
+from tidemill.ledger.run import Action, Attempt, Outcome, StageTotals, counted_as
 from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.memo import MemoUsage
 
@@ -21,21 +22,19 @@ def sum_stages(
     found = []
     for name in names:
         own = [attempt for attempt in attempts if attempt.stage == name]
-        rechecked = sum(a.action == Action.RECHECK and a.outcome is Outcome.OK for a in own)
         removed = sum(a.action == Action.REMOVE and a.outcome is Outcome.OK for a in own)
-        count = {o: sum(a.outcome is o for a in own) for o in Outcome}
-        stopped = sum(a.action != Action.TRIAL and a.outcome is Outcome.STOPPED for a in own)
+        count = Counter(map(counted_as, own))
         found.append(
             StageTotals(
                 stage=name,
-                ran=count[Outcome.OK] + count[Outcome.PRUNED] + count[Outcome.GAVE_UP] - rechecked,
-                bound=count[Outcome.BOUND],
-                rechecked=rechecked,
+                ran=count["ran"],
+                bound=count["bound"],
+                rechecked=count["rechecked"],
                 removed=removed,
-                current=current.get(name, 0) + count[Outcome.CURRENT],
-                failed=count[Outcome.FAILED] + count[Outcome.REFUSED],
-                retried=count[Outcome.RETRIED],
-                skipped=count[Outcome.SKIPPED] + stopped,
+                current=current.get(name, 0) + count["current"],
+                failed=count["failed"],
+                retried=count["retried"],
+                skipped=count["skipped"],
                 rows_in=sum(a.rows_in for a in own),
                 rows_out=sum(a.rows_out for a in own),
                 bytes_in=sum(a.bytes_in for a in own),

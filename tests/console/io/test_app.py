@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
 from tests.support.commands import in_labels, process, tidemill
 from tests.support.console import Visitor
-from tidemill.console.resources import ACTIONS, NAVIGATION, RESOURCES
+from tests.support.console_guests import recorded
+from tests.support.users import USER
+from tidemill.console.io import ledger_watch
+from tidemill.console.resource import Resource
+from tidemill.console.resources import ACTIONS, NAVIGATION, RESOURCES, SHELL
 from tidemill.console.response_headers import POLICY
+from tidemill.console.view_calls import ViewAnswer, refused_answer
+from tidemill.console.views import runs
+from tidemill.governance.permissions import Actor, ActorKind
+from tidemill.ledger.governance_events import TokenCreated
+from tidemill.ledger.incident_events import IncidentOpened
 from tidemill.project.project import open_project
+from tidemill.project.workspace import Workspace
 
 
 def test_the_page_of_now_says_how_it_is(onlooker: Visitor) -> None:
@@ -101,6 +113,36 @@ def test_a_revoked_token_ends_its_session(built: Path) -> None:
             assert "revoked" in visitor.page("/now", 403).words
 
 
+def test_the_token_of_the_console_ends_what_its_link_opened(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_project(built) as project:
+        made = project.tokens.create("ben", scopes=["read", "review"])
+        monkeypatch.setenv("TIDEMILL_TOKEN", made.text)
+        with Visitor(built) as visitor:
+            assert visitor.api("/shell")["actor"] == "ben"
+            stage = visitor.api("/stages/sales/quarantine")
+            assert stage
+            project.tokens.revoke(made.issued.token.id, reason="left")
+            for path in ("/shell", "/stages/sales/quarantine"):
+                assert "revoked" in visitor.api(path, 403)["detail"]
+
+
+def test_who_logs_in_as_somebody_else_acts_as_that_one(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Visitor(built) as visitor:
+        before = visitor.api("/shell")["actor"]
+        visitor.api("/stages")
+        other = Actor(name="ana", kind=ActorKind.LOGIN, origin="login")
+        monkeypatch.setattr(Workspace, "find_actor", lambda _: other)
+        assert (before, visitor.api("/shell")["actor"]) == (USER, "ana")
+        sent = {"title": "no flour", "reason": "seen"}
+        assert visitor.post("/incidents", sent)[0] == 200
+    [opened] = recorded(built, IncidentOpened)
+    assert opened.incident.actor == "ana"
+
+
 def test_a_token_opens_the_api(built: Path) -> None:
     with open_project(built) as project:
         made = project.tokens.create("ben", scopes=["read"])
@@ -118,6 +160,29 @@ def test_logging_out_needs_the_key_of_the_form(visitor: Visitor) -> None:
         visitor.client.cookies["tidemill"] = id
         visitor.client.post("/logout", content=urlencode({"form_key": key}))
         assert (visitor.console.sessions.find(id, 0.0) is not None) == is_there
+
+
+def test_cookies_are_sent_by_tls_only_where_a_proxy_answers_by_it(built: Path) -> None:
+    with Visitor(built, is_logged_in=False, url="https://console.example.org") as visitor:
+        client = visitor.client
+        code = visitor.links.make("one", 4e9)
+        answer = client.get(f"/?link={code}")
+        kept = answer.headers["set-cookie"].lower()
+        assert kept.startswith("__host-tidemill=session-0;")
+        assert {"secure", "httponly", "path=/"} < {each.strip() for each in kept.split(";")}
+        assert "domain" not in kept
+        key = visitor.page("/now").field("form_key")
+        fields, public = urlencode({"form_key": key}), {"Origin": "https://console.example.org"}
+        # The proxy may name the host as it reaches the console.
+        inside = {"Host": "127.0.0.1:8484", "Cookie": "__Host-tidemill=session-0"}
+        assert client.get("/now", headers=inside).status_code == 200
+        evil = {**inside, "Origin": "https://example.org"}
+        assert client.post("/logout", content=fields, headers=evil).status_code == 403
+        assert client.get("/now", headers={"Host": "example.org"}).status_code == 421
+        ended = client.post("/logout", content=fields, headers={**inside, **public})
+        assert ended.status_code == 303
+        assert "secure" in ended.headers["set-cookie"].lower()
+        assert client.get("/now").headers["location"].startswith("/login")
 
 
 def test_every_answer_has_the_headers_that_protect_it(onlooker: Visitor) -> None:
@@ -142,6 +207,17 @@ def test_large_requests_are_refused(onlooker: Visitor) -> None:
     assert answer.status_code == 413
 
 
+def test_odd_requests_are_refused(visitor: Visitor) -> None:
+    assert visitor.client.post("/login", content="token=a&token=b").status_code == 400
+    # Without a header that says how long it is.
+    chunks = (b"x" * (1 << 16) for _ in range(20))
+    assert visitor.client.post("/login", content=chunks).status_code == 413
+    assert visitor.client.get("/static/x/%00").status_code == 404
+    status, told = visitor.post("/incidents", {"title": "\ud800", "reason": "seen"})
+    assert (status, told["detail"]) == (400, "title = '\\ud800' is not text")
+    assert visitor.client.post("/logout", content="a=1&a=2").status_code == 303
+
+
 def test_what_was_seen_isnt_sent_again(onlooker: Visitor) -> None:
     first = onlooker.client.get("/api/v1/runs")
     tag = first.headers["etag"]
@@ -157,6 +233,71 @@ def test_unknown_pages_arguments_and_environments_are_told(onlooker: Visitor) ->
     assert "more than one 'limit'" in onlooker.api("/runs?limit=1&limit=2", 400)["detail"]
     assert "there is no run 'x'" in onlooker.page("/runs/x", 400).words
     assert "environment" in onlooker.api("/now?env=../x", 400)["detail"]
+
+
+def test_nothing_is_shown_or_done_in_an_environment_that_is_not_there(visitor: Visitor) -> None:
+    for resource in (SHELL, *RESOURCES):
+        path = resource.api_path
+        for name in resource.placeholders:
+            path = path.replace(f"{{{name}}}", "last" if name == "run" else "sales")
+        answer = visitor.client.get(f"{path}?env=nosuch")
+        assert answer.status_code == 400, path
+    for path, body in (
+        ("/incidents", {"title": "no flour", "reason": "seen"}),
+        ("/silences", {"ttl": "4h", "reason": "oven"}),
+        ("/settings/tokens", {"holder": "ana", "scopes": "read"}),
+        ("/settings/retention/pins", {"target": "sales", "reason": "kept"}),
+    ):
+        status, told = visitor.post(f"{path}?env=nosuch", body)
+        assert status == 400
+        assert "there is no environment 'nosuch'" in told["detail"]
+    assert recorded(visitor.root, IncidentOpened, TokenCreated) == []
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_changes_are_streamed_to_who_may_see_them_and_not_too_often(
+    built: Path, monkeypatch: pytest.MonkeyPatch, last: bool
+) -> None:
+    monkeypatch.setattr(ledger_watch, "_BEAT_S", 0.01)
+    with open_project(built) as project:
+        made = project.tokens.create("ben", scopes=["read"])
+        blind = project.tokens.create("pia", scopes=["predict"])
+
+    async def play() -> None:
+        app = Visitor(built, is_logged_in=False).client.app
+        gone, statuses = asyncio.Event(), list[int]()
+
+        async def follow(token: str) -> int:
+            async def receive() -> dict[str, Any]:
+                await gone.wait()
+                return {"type": "http.disconnect"}
+
+            async def send(message: dict[str, Any]) -> None:
+                if message["type"] == "http.response.start":
+                    statuses.append(message["status"])
+
+            headers = [(b"host", b"127.0.0.1"), (b"authorization", b"Bearer " + token.encode())]
+            scope = {
+                "type": "http", "method": "GET", "path": "/events", "raw_path": b"/events",
+                "query_string": b"", "headers": headers, "client": None, "scheme": "http",
+            }  # fmt: skip
+            await app(scope, receive, send)  # type: ignore[arg-type]
+            return statuses[-1]
+
+        assert await follow("nonsense") == 204
+        assert await follow(blind.text) == 204
+        streams = [asyncio.create_task(follow(made.text)) for _ in range(20)]
+        while statuses.count(200) < 20:
+            await asyncio.sleep(0.01)
+        assert await follow(made.text) == 429
+        if last:
+            gone.set()
+        else:
+            with open_project(built) as project:
+                project.tokens.revoke(made.issued.token.id, reason="left")
+        await asyncio.gather(*streams)
+
+    asyncio.run(play())
 
 
 def test_static_files_are_those_of_the_console_only(onlooker: Visitor) -> None:
@@ -223,6 +364,75 @@ def test_what_breaks_is_told_without_what_it_was(
             assert "ZeroDivisionError" in answer.text
             assert "a secret" not in answer.text
             assert answer.headers["content-security-policy"] == POLICY
+
+
+@pytest.mark.parametrize(
+    ("referer", "shown"),
+    [
+        (
+            "http://127.0.0.1:8484/reviews?which=all",
+            "This request can't be answered",
+        ),  # no such form
+        ("http://127.0.0.1:8484/reviews/r0", "there is no review"),
+        ("http://127.0.0.1:8484//example.org/x", ""),
+        ("javascript:alert(1)", ""),
+        ("", ""),
+    ],
+)
+def test_a_refused_form_leads_to_no_other_place(visitor: Visitor, referer: str, shown: str) -> None:
+    page = visitor.page("/silences")
+    fields = {"form_key": page.field("form_key"), "ttl": "soon", "reason": "why <not>"}
+    answer = visitor.client.post(
+        "/silences", content=urlencode(fields), headers={"Referer": referer}
+    )
+    if shown:
+        assert answer.status_code == 303
+        place = answer.headers["location"]
+        assert place == f"{referer.removeprefix('http://127.0.0.1:8484')}#refused"
+        answer = visitor.client.get(place)
+    assert answer.status_code >= 400
+    assert "why &lt;not&gt;" in answer.text
+    assert shown in answer.text.replace("&#39;", "'")
+
+
+def test_the_log_says_where_a_view_broke(
+    built: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def list_badly(project: object, before: int = 0, limit: int = 50) -> None:
+        raise KeyError("tm_0123456789_abcdefghijklmnopqrstuvwxyz")
+
+    with Visitor(built) as visitor:
+        monkeypatch.setattr(runs, "list_runs", list_badly)
+        assert visitor.api("/runs", 500)["detail"].startswith("KeyError")
+    assert "in list_badly" in caplog.text
+    assert "abcdefghijklmnop" not in caplog.text
+
+
+def test_a_page_without_its_surroundings_is_refused(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Visitor(built) as visitor:
+        plain = visitor.console.projects.call
+
+        async def call(resource: Resource, *others: Any) -> ViewAnswer:
+            if resource is SHELL:
+                return refused_answer(503, "the ledger is busy")
+            return await plain(resource, *others)
+
+        monkeypatch.setattr(visitor.console.projects, "call", call)
+        for path in ("/now", "/stages?env=prod", "/models/demand", "/reviews"):
+            page = visitor.page(path, 503)
+            assert "the ledger is busy" in page.words
+            for link in (path, "/now", "/runs"):
+                assert f'href="{link}"' in page.text
+        page = visitor.page("/nothing", 404)
+        assert "Try again" not in page.words
+        # What was done is shown all the same: a secret isn't shown again.
+        key = visitor.console.sessions.find(visitor.client.cookies["tidemill"], 0.0)
+        assert key is not None
+        sent = {"form_key": key.form_key, "holder": "ana", "scopes": "read"}
+        answer = visitor.client.post("/settings/tokens", content=urlencode(sent))
+        assert (answer.status_code, "tm_" in answer.text) == (200, True)
 
 
 def test_a_form_of_another_session_does_nothing(visitor: Visitor) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +139,11 @@ def test_the_stream_ends_for_who_logged_out(ledger: SqliteLedger, tmp_path: Path
     async def play() -> None:
         with watched(ledger, tmp_path) as watch:
             sessions = ["ana"]
-            messages = watch.messages(0, lambda: bool(sessions))
+
+            async def is_wanted() -> bool:
+                return bool(sessions)
+
+            messages = watch.messages(0, is_wanted)
             assert await next_of(messages) == (watch.seq, ["environments"])
             sessions.clear()
             assert await anext(messages, b"over") == b"over"
@@ -163,5 +169,51 @@ def test_a_ledger_that_cannot_be_reached_for_a_while_is_followed_again(
             seq = await asyncio.to_thread(add, ledger, "second")
             assert await next_of(watch.messages(before)) == (seq, ["environments"])
         assert not failures
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("is_in_place", [True, False])
+def test_a_ledger_that_was_replaced_is_followed_from_its_end(
+    ledger: SqliteLedger, tmp_path: Path, is_in_place: bool
+) -> None:
+    """A restored copy is another file, or is written over the one that was there."""
+    backup = tmp_path / "backup.db"
+    with (
+        closing(sqlite3.connect(tmp_path / "ledger.db")) as source,
+        closing(sqlite3.connect(backup)) as copy,
+    ):
+        source.backup(copy)
+    for number in range(5):
+        add(ledger, f"e{number}")
+
+    def restore() -> None:
+        if is_in_place:
+            with (
+                closing(sqlite3.connect(backup)) as source,
+                closing(sqlite3.connect(tmp_path / "ledger.db")) as copy,
+            ):
+                source.backup(copy)
+            return
+        ledger.close()
+        for file in tmp_path.glob("ledger.db*"):
+            file.unlink()
+        shutil.copy(backup, tmp_path / "ledger.db")
+
+    async def play() -> None:
+        with watched(ledger, tmp_path) as watch:
+            before = watch.seq
+            messages = watch.messages(before)
+            waiting = asyncio.create_task(next_of(messages))
+            await asyncio.sleep(0)
+            await asyncio.to_thread(restore)
+            assert await waiting == (1, ["*"])
+            assert (watch.generation, watch.seq) == (1, 1)
+            seq = await asyncio.to_thread(add, ledger, "second")
+            assert await next_of(messages) == (seq, ["environments"])
+            # Numbers of the ledger of before tell nothing.
+            for after in (0, before):
+                assert await next_of(watch.messages(after)) == (seq, ["*"])
+            await messages.aclose()
 
     asyncio.run(play())

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
-from tidemill.console.io.requests import gather_members
+import pytest
+from starlette.requests import Request
+
+from tidemill.console.io.requests import arguments_of, gather_members
+from tidemill.core.errors import UsageError
 
 
 def test_fields_with_members_are_objects() -> None:
@@ -12,3 +16,24 @@ def test_fields_with_members_are_objects() -> None:
     assert found["version"] == ""
     assert json.loads(found["row"]) == {"a": "1", "b.c": "2"}
     assert json.loads(found["other"]) == {"": "3"}
+
+
+def request_of(query: str) -> Request:
+    return Request(
+        {
+            "type": "http",
+            "query_string": query.encode(),
+            "path_params": {"stage": "sales"},
+            "headers": [],
+        }
+    )
+
+
+def test_arguments_are_in_one_place_each() -> None:
+    found = arguments_of(request_of("limit=3&env=dev&view=table"), {"reason": "torn"})
+    assert found == {"stage": "sales", "limit": "3", "reason": "torn"}
+    for query, name in (("reason=other", "reason"), ("stage=other", "stage"), ("a=1&a=2", "a")):
+        with pytest.raises(UsageError, match=f"more than one '{name}'"):
+            arguments_of(request_of(query), {"reason": "torn"})
+    with pytest.raises(UsageError, match="more than one 'stage'"):
+        arguments_of(request_of(""), {"stage": "other"})

@@ -96,11 +96,46 @@ def test_what_depends_on_the_time_is_read_again(monkeypatch: pytest.MonkeyPatch)
         for _ in range(300):
             await shared.call(RUNS, {}, "prod", "")
         assert calls.made == 300
-        for number in range(300):
-            await shared.call(RUNS, {"a": number}, "prod", "")
-        assert len(shared._known) == 200
+        assert len(shared._known) == 1
         shared.end_idle()
+        assert not shared._known
         shared.close()
         assert (calls.is_tended, calls.is_closed) == (True, True)
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(("most", "text", "kept"), [(200, 1 << 30, 200), (1_000, 30, 10)])
+def test_answers_that_are_kept_are_bounded(
+    monkeypatch: pytest.MonkeyPatch, most: int, text: int, kept: int
+) -> None:
+    monkeypatch.setattr(shared_answers, "_KNOWN_S", 1e9)
+    monkeypatch.setattr(shared_answers, "_MOST", most)
+    monkeypatch.setattr(shared_answers, "_MOST_TEXT", text)
+
+    async def play() -> None:
+        shared = SharedAnswers(Calls(), lambda: 1)
+        for number in range(400):
+            await shared.call(RUNS, {"a": number}, "prod", "")
+        shared.end_idle()
+        # Their bodies have three digits.
+        assert [key[3][0][1] for key in shared._known] == [*range(400 - kept, 400)]
+
+    asyncio.run(play())
+
+
+def test_an_answer_that_is_waited_for_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_answers, "_KNOWN_S", -1.0)
+
+    async def play() -> None:
+        calls = Calls()
+        shared = SharedAnswers(calls, lambda: 1)
+        calls.may_end.clear()
+        waiting = asyncio.create_task(shared.call(RUNS, {}, "prod", ""))
+        await asyncio.sleep(0)
+        shared.end_idle()
+        assert len(shared._known) == 1
+        calls.may_end.set()
+        assert (await waiting).body == "1"
 
     asyncio.run(play())

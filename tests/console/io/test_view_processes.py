@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.commands import edit
+from tidemill.console.io import view_processes
 from tidemill.console.io.view_channel import ViewOptions
 from tidemill.console.io.view_processes import ViewProcesses
 from tidemill.console.view_calls import ViewAnswer, ViewCall
@@ -27,6 +29,16 @@ def stage_names(project: Project) -> tuple[str, ...]:
 def process_id(project: Project) -> int:
     """The process that calls views."""
     return os.getpid()
+
+
+def rule_ids(project: Project) -> list[str]:
+    """The rules by which it is decided now."""
+    return [rule.id for rule in project.workspace.rules.rules]
+
+
+def sleep(project: Project) -> None:
+    """Take longer than anybody waits."""
+    time.sleep(600)
 
 
 def end_process(project: Project) -> None:
@@ -60,13 +72,14 @@ def _found_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", path)
 
 
-async def call(pool: ViewProcesses, view: Callable[..., Any]) -> ViewAnswer:
-    return await pool.call(
-        ViewCall(view=f"tests.console.io.test_view_processes:{view.__name__}", arguments={})
-    )
+async def call(pool: ViewProcesses, view: Callable[..., Any], *, acts: bool = False) -> ViewAnswer:
+    name = f"tests.console.io.test_view_processes:{view.__name__}"
+    return await pool.call(ViewCall(view=name, arguments={}, acts=acts))
 
 
-def test_views_are_called_in_a_process_that_stays(fresh: Path) -> None:
+def test_views_are_called_in_a_process_that_stays(
+    fresh: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     async def play(pool: ViewProcesses) -> None:
         names = await call(pool, stage_names)
         assert (names.status, "sales" in json.loads(names.body)) == (200, True)
@@ -77,6 +90,10 @@ def test_views_are_called_in_a_process_that_stays(fresh: Path) -> None:
         assert failed.status == 500
         assert "ZeroDivisionError" in failed.body
         assert "abcdefghijklmnop" not in failed.body
+        log = capfd.readouterr().err
+        assert "Traceback" in log
+        assert ", in fail" in log
+        assert "abcdefghijklmnop" not in log
         assert await call(pool, process_id) == first
 
     use(fresh, play)
@@ -86,6 +103,36 @@ def test_a_process_that_ends_is_told_and_replaced(fresh: Path) -> None:
     async def play(pool: ViewProcesses) -> None:
         assert (await call(pool, end_process)).status == 500
         assert (await call(pool, stage_names)).status == 200
+
+    use(fresh, play)
+
+
+def test_what_takes_too_long_is_ended_and_told(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play(pool: ViewProcesses) -> None:
+        assert (await call(pool, stage_names)).status == 200
+        monkeypatch.setattr(view_processes, "_CALL_S", 0.01)
+        read, action = await call(pool, sleep), await call(pool, sleep, acts=True)
+        assert (read.status, action.status) == (503, 503)
+        assert "reload" in read.body
+        assert "it may have been done, so look before you repeat it" in action.body
+        ended = await call(pool, end_process, acts=True)
+        assert "it may have been done" in ended.body
+        assert pool._free == []
+
+    use(fresh, play)
+
+
+def test_a_process_at_work_ends_once_it_has_answered_if_its_pool_was_closed(fresh: Path) -> None:
+    async def play(pool: ViewProcesses) -> None:
+        asked = asyncio.create_task(call(pool, process_id))
+        await asyncio.sleep(0)
+        pool.close()
+        process = json.loads((await asked).body)
+        assert pool._free == []
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
 
     use(fresh, play)
 
@@ -101,6 +148,54 @@ def test_changed_code_is_imported_again_and_broken_code_is_told(fresh: Path) -> 
         assert "labels" in json.loads(broken.body)["detail"]
         edit(fresh / "bakery.py", "def other_labels(", "def labels(")
         assert await call(pool, stage_names) == before
+
+    use(fresh, play)
+
+
+RULE = """
+[[rule]]
+id = "{id}"
+on = ["release"]
+{when}
+effect = "deny"
+message = "nothing is released any more"
+"""
+
+
+def test_decisions_follow_rules_as_they_are_now(fresh: Path) -> None:
+    file = fresh / "tidemill.rules.toml"
+    file.unlink()
+
+    async def play(pool: ViewProcesses) -> None:
+        async def known() -> list[str]:
+            answer = await call(pool, rule_ids, acts=True)
+            assert answer.status == 200, answer.body
+            found: list[str] = json.loads(answer.body)
+            return found
+
+        assert await known() == []
+        file.write_text(RULE.format(id="no-release", when='when = "True"'))
+        assert await known() == ["no-release"]
+        file.write_text(RULE.format(id="nothing", when='when = "True"'))
+        os.utime(file, (1.0, 1.0))
+        assert await known() == ["nothing"]
+
+    use(fresh, play)
+
+
+def test_modules_that_only_rules_name_are_looked_at(fresh: Path) -> None:
+    (fresh / "tidemill.rules.toml").write_text(
+        RULE.format(id="own", when='function = "own_rules:refuse"')
+    )
+    module = fresh / "own_rules.py"
+    module.write_text("def refuse(facts):\n    return True\n")
+
+    async def play(pool: ViewProcesses) -> None:
+        assert json.loads((await call(pool, rule_ids)).body) == ["own"]
+        first = await call(pool, process_id)
+        module.write_text("def refuse(facts):\n    return False\n")
+        os.utime(module, (1.0, 1.0))
+        assert await call(pool, process_id, acts=True) != first
 
     use(fresh, play)
 

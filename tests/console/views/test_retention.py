@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.console import Visitor
 from tests.support.console_shop import HOSTILE, console_shop, require_harmless
+from tests.support.users import USER
+from tests.support.waiting import until
 from tidemill.project.project import open_project
 
 
@@ -35,6 +37,15 @@ def test_a_preview_removes_nothing(guest: Visitor) -> None:
     assert "nothing to remove" in found["preview"]["lines"]
     page = guest.page("/settings/retention?preview=true")
     assert "What a sweep would remove now" in page.words
+
+
+def test_a_sweep_is_started_where_its_preview_was_seen(guest: Visitor) -> None:
+    assert "Sweep now" not in guest.page("/settings/retention").words
+    page = guest.page("/settings/retention?preview=true")
+    then = guest.send(page, "/settings/retention/sweep", {})
+    assert "Started `tidemill sweep run`" in then.words
+    until(lambda: guest.api("/settings/retention")["last"])
+    assert f"by {USER}" in guest.page("/settings/retention").words
 
 
 def test_pins_are_set_and_removed(guest: Visitor) -> None:

@@ -1,164 +1,116 @@
-"""Runs: what failed and why, what waits for people, and the log."""
+"""Runs that go on, and how they ended, as pages show them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.support.commands import tidemill
 from tests.support.console import Visitor
-from tidemill.console.views.now import show_now
-from tidemill.console.views.runs import list_runs, show_log, show_run
-from tidemill.core.partition import WHOLE
-from tidemill.ledger.awaited_review import review_command
-from tidemill.ledger.event import Attempted, RunEnded, RunStarted
-from tidemill.ledger.run import Attempt, Outcome, Receipt, Status
-from tidemill.operations.stage_states import StageNode, StageState
-from tidemill.project.project import Project, open_project
-from tidemill.runs.failures import group_failures
+from tidemill.ledger.event import Attempted, RunStarted
+from tidemill.ledger.io.lease_holder import this_process
+from tidemill.ledger.run import Action, Attempt, Outcome
+from tidemill.project.recorded_project import open_recorded
 
-ASKED = review_command("r1")
-HELD = f"model waits for review r1 by the reviewers\n{ASKED}"
+RUN = "20990101-000000-abcdef"
 
 
 @pytest.fixture
-def project(shops: Path) -> Iterator[Project]:
-    with open_project(shops) as found:
-        yield found
+def logs(visitor: Visitor) -> Path:
+    """The folder of the log of a run that goes on."""
+    with closing(open_recorded(visitor.root)) as project:
+        ledger = project.tools.ledger
+        started = next(fact.event for fact in ledger.events(kinds=(RunStarted.__name__,)))
+        assert isinstance(started, RunStarted)
+        run = replace(started, run=RUN, holder=this_process("tidemill run"), steps=2)
+        ledger.append([run], now=1.0)
+        folder = project.tools.logs / RUN
+    folder.mkdir(parents=True)
+    return folder
 
 
-@pytest.fixture
-def shop(shops: Path) -> Iterator[Visitor]:
-    with Visitor(shops) as found:
-        yield found
+def say(logs: Path, at: float, partition: str, text: str) -> None:
+    line = {"at": at, "stage": "sales", "partition": partition, "attempt": 1, "stream": "stdout"}
+    with (logs / f"{partition}.jsonl").open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps({**line, "text": text}) + "\n")
 
 
-def stage(project: Project, name: str) -> StageNode:
-    return next(node for node in project.stage_states.read().nodes if node.name == name)
+def test_a_page_that_follows_a_log_shows_each_line_once(visitor: Visitor, logs: Path) -> None:
+    say(logs, 1.0, "1", "A1")
+    say(logs, 2.0, "2", "B1")
+    seen = visitor.api(f"/runs/{RUN}/log")
+    shown = [line["text"] for line in seen["lines"]]
+    say(logs, 3.0, "1", "A2")
+    say(logs, 4.0, "1", "A3")
+    say(logs, 5.0, "2", "B2")
+    more = visitor.page(f"/runs/{RUN}/log?after={seen['next']}")
+    new = visitor.api(f"/runs/{RUN}/log?after={seen['next']}")
+    shown += [line["text"] for line in new["lines"]]
+    assert shown == ["A1", "B1", "A2", "A3", "B2"]
+    assert more.text.count("<p><span") == 3
+    assert f"/runs/{RUN}/log?after={new['next']}" in more.text.replace("%3A", ":")
+    # A part without lines still says where the next one begins.
+    assert "data-more" in visitor.page(f"/runs/{RUN}/log?after={new['next']}").text
+    assert visitor.api(f"/runs/{RUN}/log?after=elsewhere", status=400)["detail"]
 
 
-def test_what_waits_for_people_is_not_wrong(project: Project) -> None:
-    [state] = project.reviews.list()
-    id = state.review.id
-    now = show_now(project)
-    assert "demand" not in {fact.stage for fact in now.status.wrong}
-    assert [fact.command for fact in now.status.waiting] == [f"tidemill review show {id}"]
-    newest, first = now.runs
-    assert now.words == list_runs(project).words == {newest.id: "waiting"}
-    assert first.receipt is not None
-    found = stage(project, "demand")
-    assert (found.state, found.detail) == (StageState.WAITING, f"waits for review {id}")
-    # Gates refused this one: nobody is asked.
-    assert stage(project, "strict").state is StageState.FAILED
-
-
-def test_nothing_waits_or_is_wrong_once_people_have_decided(project: Project) -> None:
-    [state] = project.reviews.list()
-    project.reviews.approve(state.review.id, "better everywhere")
-    now = show_now(project)
-    assert "demand" not in {fact.stage for fact in now.status.wrong}
-    assert now.status.waiting == ()
-    assert now.words == {now.runs[0].id: "decided"}
-    assert stage(project, "demand").state not in (StageState.WAITING, StageState.FAILED)
-
-
-def test_pages_and_the_command_line_say_that_a_run_waits(shop: Visitor, shops: Path) -> None:
-    text = shop.page("/now").text
-    assert '<span class="status waiting">' in text
-    assert "waiting" in shop.page("/runs").words
-    assert "waiting" in tidemill("runs").out
-    assert "demand failed" not in tidemill("status").out
-
-
-@pytest.fixture
-def bakery(built: Path) -> Iterator[Visitor]:
-    """A project with a run in which a file broke the contract of `weather`."""
-    text = "date,temperature,rain\n" + "".join(f"2026-02-{n:02},late,0\n" for n in range(1, 9))
-    (built / "data" / "weather" / "2026-02-02.csv").write_text(text)
-    assert tidemill("run").code
-    with Visitor(built) as found:
-        yield found
-
-
-def test_a_broken_contract_shows_the_rules_and_the_first_values(bakery: Visitor) -> None:
-    run = bakery.api("/runs/last")
-    [cause] = run["causes"]
-    assert cause["stage"] == "weather"
-    assert cause["findings"][0]["rule"] == "temperature.type"
-    assert "late" in cause["findings"][0]["sample"]
-    page = bakery.page("/runs/last")
-    assert "temperature.type" in page.words
-    assert cause["findings"][0]["sample"] in page.words
-    # The sentence stands once.
-    assert page.words.count(cause["why"][:40]) == 1
-    stage = bakery.page("/stages/weather").text
-    assert f'href="/runs/{run["run"]["id"]}#what-failed"' in stage
-    assert f'href="/runs/{run["run"]["id"]}"' in bakery.page("/now").text
-
-
-def broken_run(project: Project) -> str:
-    """Record a run of which a gate waits, another refuses, and two partitions raised an error."""
-    attempts = [
-        Attempt(stage="model", partition=WHOLE, action="gate", outcome=Outcome.REFUSED, message=HELD),
-        Attempt(
-            stage="other", partition=WHOLE, action="gate", outcome=Outcome.REFUSED,
-            message="other: refused\nFAILED own: no",
-        ),
-        *(
-            Attempt(stage="sales", partition=f"2026-01-{n:02}", action="run", outcome=Outcome.OK)
-            for n in range(3, 9)
-        ),
-        *(
-            Attempt(
-                stage="sales", partition=key, action="run", outcome=Outcome.FAILED,
-                message=f"sales {key} raised ValueError: no", trace="at bakery.py:3",
-            )
-            for key in ("2026-01-01", "2026-01-02")
-        ),
-    ]  # fmt: skip
-    receipt = Receipt(
-        run="r1",
-        status=Status.FAILED,
-        failures=group_failures(attempts),
-        messages=tuple(each.message for each in attempts if each.outcome is not Outcome.OK),
-    )
-    project.tools.ledger.append(
-        [
-            RunStarted(run="r1", environment="prod", command="tidemill run", steps=10, holder={}),
-            *(Attempted(run="r1", environment="prod", attempt=each) for each in attempts),
-            RunEnded(run="r1", status=Status.FAILED, receipt=receipt),
-        ],
-        now=project.tools.clock(),
-    )
-    return "r1"
-
-
-def test_errors_come_before_what_waits_for_people(project: Project, shop: Visitor) -> None:
-    found = show_run(project, broken_run(project))
-    assert [each.stage for each in found.causes] == ["sales", "other", "model"]
-    first, _, last = found.causes
-    assert (first.partitions, first.review) == ("2026-01-01 .. 2026-01-02 (2)", "")
-    assert (last.review, last.is_waiting, last.verdict, last.advice) == ("r1", False, HELD, "")
-    assert [each.stage for each in found.failed] == ["sales", "sales", "other"]
-    assert (found.messages, found.word) == ((), "failed")
-    page = shop.page("/runs/r1").text
-    assert page.count("<details open>") == 2
-    assert 'href="/reviews/r1"' in page
-    assert "look at it with" not in shop.page("/runs/r1").words.replace(HELD.replace("\n", " "), "")
-
-
-def test_a_log_opens_at_the_first_failure_and_shows_only_failures(
-    project: Project, shop: Visitor
+def test_only_the_end_of_a_log_is_followed(
+    visitor: Visitor, logs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = show_log(project, broken_run(project))
-    assert (found.failed, found.failures) == (3, False)
-    assert found.lines[found.first_failure].stage == "other"
-    only = show_log(project, "r1", "sales", failures=True)
-    assert [each.partition for each in only.lines] == ["2026-01-01", "2026-01-02"]
-    assert (only.total, only.failed, only.first_failure) == (2, 2, 0)
-    page = shop.page("/runs/r1/log?stage=sales")
-    assert "Only failures (2)" in page.words
-    assert page.text.count('<p id="failed">') == 1
-    assert shop.page("/runs/r1/log?stage=sales&failures=1").status == 200
+    monkeypatch.setattr("tidemill.console.views.runs._MOST_LINES", 2)
+    for number in range(5):
+        say(logs, float(number), "1", f"line {number}")
+    assert visitor.api(f"/runs/{RUN}/log?first=0")["next"] == ""
+    last = visitor.api(f"/runs/{RUN}/log")
+    assert (last["first"], last["total"], bool(last["next"])) == (3, 5, True)
+
+
+def test_the_log_of_a_run_that_has_ended_has_no_more(onlooker: Visitor) -> None:
+    assert onlooker.api("/runs/last/log")["next"] == ""
+    assert "data-more" not in onlooker.page("/runs/last/log").text
+
+
+def record(root: Path, *attempts: Attempt) -> None:
+    events = [Attempted(run=RUN, environment="prod", attempt=each) for each in attempts]
+    with closing(open_recorded(root)) as project:
+        project.tools.ledger.append(events, now=2.0)
+
+
+def test_what_was_skipped_is_not_done(visitor: Visitor, logs: Path) -> None:
+    def attempt(action: Action, outcome: Outcome, stage: str = "demand") -> Attempt:
+        return Attempt(stage=stage, partition="all", action=action, outcome=outcome)
+
+    record(
+        visitor.root,
+        attempt(Action.TRAIN, Outcome.RETRIED),
+        attempt(Action.TRAIN, Outcome.OK),
+        attempt(Action.GATE, Outcome.SKIPPED),
+        attempt(Action.RUN, Outcome.BOUND, "sales"),
+        attempt(Action.RUN, Outcome.FAILED, "labels"),
+    )
+    found = visitor.api(f"/runs/{RUN}")
+    figures = {
+        each["stage"]: tuple(
+            each[kind] for kind in ("ran", "bound", "skipped", "failed", "retried")
+        )
+        for each in found["stages"]
+    }
+    assert figures == {
+        "demand": (1, 0, 1, 0, 1),
+        "sales": (0, 1, 0, 0, 0),
+        "labels": (0, 0, 0, 1, 0),
+    }
+    assert found["done"] == 2
+    page = visitor.page(f"/runs/{RUN}")
+    assert "2 of 2 steps done, 1 failed, 1 skipped" in page.words
+    # The status tells the same.
+    [running] = visitor.api("/now")["status"]["running"]
+    assert "2 of 2 steps" in running["text"]
+
+
+def test_a_model_that_was_trained_and_judged_is_two_steps(onlooker: Visitor) -> None:
+    found = onlooker.api("/runs/last")
+    assert found["done"] == found["steps"]

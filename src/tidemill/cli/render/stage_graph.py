@@ -11,23 +11,22 @@ from tidemill.core.counts import plural
 from tidemill.core.figures import age
 from tidemill.core.printable import printable
 from tidemill.drawing.document import document
-from tidemill.drawing.graph import Graph, Node, draw_graph
-from tidemill.drawing.graph_layout import Orientation
 from tidemill.drawing.mermaid import mermaid_text
 from tidemill.drawing.rails import draw_rails
-from tidemill.drawing.svg import Hue
+from tidemill.drawing.status import DrawnStatus
+from tidemill.drawing.status_graph import StatusGraph, StatusNode, draw_status_graph
 from tidemill.operations.stage_states import StageGraph, StageNode, StageState
 
-# Each state: its mark, the mark in ASCII, the colour of a terminal, and the hue of a drawing.
-_SHAPES: Mapping[StageState, tuple[str, str, str, Hue]] = {
-    StageState.FAILED: ("✗", "x", "red", Hue.RED),
-    StageState.RUNNING: ("▶", ">", "cyan", Hue.BLUE),
-    StageState.WAITING: ("⏸", "=", "cyan", Hue.BLUE),
-    StageState.STALE: ("◷", "~", "yellow", Hue.AMBER),
-    StageState.DUE: ("◐", "!", "yellow", Hue.AMBER),
-    StageState.NEVER: ("○", "o", "white", Hue.GREY),
-    StageState.CURRENT: ("●", "*", "green", Hue.GREEN),
-    StageState.UNKNOWN: ("◌", "?", "white", Hue.GREY),
+# Each state: its mark, the mark in ASCII, and the colour of a terminal.
+_SHAPES: Mapping[StageState, tuple[str, str, str]] = {
+    StageState.FAILED: ("✗", "x", "red"),
+    StageState.RUNNING: ("▶", ">", "cyan"),
+    StageState.WAITING: ("⏸", "=", "cyan"),
+    StageState.STALE: ("◷", "~", "yellow"),
+    StageState.DUE: ("◐", "!", "yellow"),
+    StageState.NEVER: ("○", "o", "white"),
+    StageState.CURRENT: ("●", "*", "green"),
+    StageState.UNKNOWN: ("◌", "?", "white"),
 }
 _LEAST_NAME, _WIDEST_NAME = 12, 40
 
@@ -90,38 +89,31 @@ def _footer(graph: StageGraph, *, has_rails: bool, was_cut: bool) -> Iterator[st
         yield plain_text(printable(graph.note))
 
 
-def drawn_graph(graph: StageGraph) -> Graph:
+def _status_graph(graph: StageGraph) -> StatusGraph:
     """The graph as boxes with edges, for drawings."""
-    return Graph(
-        nodes=[
-            Node(
-                name=node.name,
-                label=node.name,
-                kind=f"{node.kind}: {node.state}",
-                note=_note(node),
-                hue=_SHAPES[node.state][3],
-            )
-            for node in graph.nodes
-        ],
-        edges=graph.edges,
-        direction=Orientation.DOWN,
-    )
-
-
-def _note(node: StageNode) -> str:
-    return "" if node.age is None else f"{age(node.age)} ago"
+    nodes = [
+        StatusNode(
+            name=node.name,
+            status=DrawnStatus(node.state),
+            kind=node.kind,
+            detail=node.detail,
+            figures=[] if node.age is None else [f"{age(node.age)} ago"],
+        )
+        for node in graph.nodes
+    ]
+    return StatusGraph(nodes=nodes, edges=graph.edges)
 
 
 def graph_mermaid(graph: StageGraph) -> str:
     """The graph as a flowchart of Mermaid."""
-    return mermaid_text(drawn_graph(graph))
+    return mermaid_text(_status_graph(graph))
 
 
 def graph_svg(graph: StageGraph) -> str:
     """The graph as a whole SVG document, with a title, and the states in words for screen readers."""
     states = "; ".join(f"{node.name} is {node.state}" for node in graph.nodes)
     return document(
-        draw_graph(drawn_graph(graph)),
+        draw_status_graph(_status_graph(graph)),
         title=f"Stages of {graph.workflow} in {graph.environment}",
         description=f"{plural(len(graph.nodes), 'stage')}. {states}.",
     )

@@ -15,13 +15,12 @@ from tidemill.cli.render.plan_and_receipt import RECHECKED, render_memo, render_
 from tidemill.core.counts import money_text
 from tidemill.core.partition import WHOLE, shown_key, summarize_keys
 from tidemill.core.text_table import drop_empty_columns, text_table
-from tidemill.ledger.run import Attempt, Outcome, Receipt, RunInfo
+from tidemill.ledger.run import FAULTS, Attempt, Outcome, Receipt, RunInfo
 from tidemill.project.run_words import read_run_words
 from tidemill.runs.failures import group_attempts
 from tidemill.runs.totals import memo_usage
 
 _COST, _ACTOR = ">cost", "by"
-_BAD = (Outcome.FAILED, Outcome.REFUSED, Outcome.RETRIED)
 _LIST = (
     *("run", "status", "started", ">took", ">ran", ">reused", RECHECKED, ">failed", _COST),
     *("environment", _ACTOR, "command"),
@@ -99,7 +98,7 @@ def run_text(info: RunInfo, attempts: list[Attempt], currency: str) -> str:
         parts += [render_memo(used, currency)] if used is not None else []
     verdicts = [a for a in attempts if a.outcome is Outcome.OK and a.message]
     parts += [line for attempt in verdicts for line in ("", *_attempt_lines(attempt, 0))]
-    for group in group_attempts(attempts, _BAD):
+    for group in group_attempts(attempts, FAULTS):
         parts += ["", *_attempt_lines(group[0], len(group) - 1)]
     skipped = list(_skipped_lines(attempts))
     return "\n".join([*parts, *([""] if skipped else []), *skipped])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from math import ceil
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -21,16 +21,20 @@ from starlette.types import ASGIApp
 from tidemill.console.io.assets import read_asset
 from tidemill.console.io.guard import RequestGuard
 from tidemill.console.io.pages import JSON, Console, Pages, problem_response
-from tidemill.console.io.requests import parse_form, read_body
+from tidemill.console.io.requests import TooLarge, own_path, parse_form, read_body
 from tidemill.console.openapi import openapi_document
 from tidemill.console.request_origin import AllowedHosts
 from tidemill.console.resource import API
-from tidemill.console.resources import ACTIONS, RESOURCES, SHELL
+from tidemill.console.resources import ACTIONS, CALLER, RESOURCES, SHELL
 from tidemill.console.response_headers import FOR_EVER
+from tidemill.core.errors import UsageError
+from tidemill.workflow.environment import PRODUCTION
 
 # How often processes without work are looked for.
 _TEND_S = 5.0
 _COMPRESSED = 500
+# Tabs of a browser share one stream.
+_MOST_STREAMS = 20
 
 
 def open_app(console: Console, hosts: AllowedHosts) -> ASGIApp:
@@ -43,6 +47,7 @@ def open_app(console: Console, hosts: AllowedHosts) -> ASGIApp:
         Route("/login", others.log_in, methods=["POST"]),
         Route("/logout", others.log_out, methods=["POST"]),
         Route("/events", others.events),
+        Route("/counts", pages.counts),
         Route("/static/{digest}/{name:path}", others.static),
         Route(f"{API}/openapi.json", others.openapi),
         Route(f"{API}{SHELL.path}", pages.document(SHELL)),
@@ -74,6 +79,7 @@ class _OtherPages:
     def __init__(self, console: Console, pages: Pages) -> None:
         self._console, self._pages = console, pages
         self._openapi = b""
+        self._streams: Counter[str] = Counter()
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -116,25 +122,33 @@ class _OtherPages:
             found = self._pages.login(request, 429, f"too many attempts: wait {ceil(wait)} s")
             found.headers["Retry-After"] = f"{ceil(wait)}"
             return found
-        given = parse_form(await read_body(request))
+        try:
+            given = parse_form(await read_body(request))
+        except TooLarge:
+            return self._pages.login(request, 413, "what was sent is too large")
+        except UsageError as error:
+            return self._pages.login(request, 400, str(error))
         token = given.get("token", "").strip()
-        answer = await self._console.projects.call(SHELL, {}, "prod", token) if token else None
+        answer = await self._console.projects.call(SHELL, {}, PRODUCTION, token) if token else None
         if answer is None or answer.status != 200:
             detail = (
                 json.loads(answer.body)["detail"] if answer is not None else "there is no token"
             )
             return self._pages.login(request, 403, detail)
         self._console.limit.give_back(address)
-        return self._logged_in(token, _own_path(given.get("then", "/now")))
+        return self._logged_in(token, own_path(given.get("then", "")) or "/now")
 
     async def log_out(self, request: Request) -> Response:
         """End a session."""
         session = self._console.session_of(request)
-        given = parse_form(await read_body(request))
+        try:
+            given = parse_form(await read_body(request))
+        except (TooLarge, UsageError):
+            given = {}
         if session is not None and given.get("form_key") == session.form_key:
             self._console.sessions.end(session.id)
         found = RedirectResponse("/login", 303)
-        found.delete_cookie(self._console.cookie)
+        found.delete_cookie(self._console.cookie, secure=self._console.secure)
         return found
 
     def _logged_in(self, token: str, then: str) -> Response:
@@ -145,22 +159,46 @@ class _OtherPages:
             session.id,
             httponly=True,
             samesite="lax",
+            secure=self._console.secure,
         )
         return found
 
     async def events(self, request: Request) -> Response:
-        """The stream of what changes."""
-        if self._console.caller_of(request) is None:
+        """The stream of what changes, for as long as whoever asks may see it."""
+        caller = self._console.caller_of(request)
+        if caller is None:
             return Response(status_code=204)
+        known = await self._console.projects.call(CALLER, {}, PRODUCTION, caller.token)
+        if known.status != 200:
+            return Response(status_code=204 if known.status == 403 else known.status)
+        who = caller.session.id if caller.session is not None else caller.token
+        if self._streams[who] >= _MOST_STREAMS:
+            return problem_response(429, f"{_MOST_STREAMS} streams are open already")
         sent = request.headers.get("last-event-id") or request.query_params.get("after", "")
         after = int(sent) if sent.isdecimal() and len(sent) < 19 else self._console.watch.seq
         return StreamingResponse(
-            self._console.watch.messages(
-                after, lambda: self._console.caller_of(request) is not None
-            ),
+            self._messages(request, who, after),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
+
+    async def _messages(self, request: Request, who: str, after: int) -> AsyncGenerator[bytes]:
+        async def is_wanted() -> bool:
+            caller = self._console.caller_of(request)
+            if caller is None:
+                return False
+            # The stream goes on while the ledger can't be read.
+            answer = await self._console.projects.call(CALLER, {}, PRODUCTION, caller.token)
+            return answer.status != 403
+
+        self._streams[who] += 1
+        try:
+            async with aclosing(self._console.watch.messages(after, is_wanted)) as messages:
+                async for message in messages:
+                    yield message
+        finally:
+            self._streams[who] -= 1
+            self._streams += Counter()
 
     async def static(self, request: Request) -> Response:
         """A file of the console."""
@@ -190,10 +228,3 @@ class _OtherPages:
         if request.url.path.startswith(API):
             return problem_response(500, detail)
         return await self._pages.refusal(request, None, 500, detail)
-
-
-def _own_path(path: str) -> str:
-    """A path of this console; anything else leads to its first page."""
-    found = urlsplit(path)
-    own = path.startswith("/") and not path.startswith(("//", "/\\")) and not found.netloc
-    return path if own and path.isprintable() else "/now"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -15,12 +13,20 @@ from markupsafe import Markup, escape
 
 from tidemill.console.column_figures import picture_of_shares
 from tidemill.console.command_pages import page_of_command
+from tidemill.console.cost_charts import cost_charts
 from tidemill.console.drawn_graphs import column_svg, workflow_svg
+from tidemill.console.entity_tag import document_text, etag_of
 from tidemill.console.io.assets import static_url
 from tidemill.console.number_charts import number_chart
+from tidemill.console.page_series import SeriesChart, series_json
 from tidemill.console.partition_calendar import picture_of_days
 from tidemill.console.run_timeline import run_timeline
-from tidemill.console.score_drawings import gain_chart, moved_chart, score_charts
+from tidemill.console.score_drawings import (
+    gain_chart,
+    moved_chart,
+    score_charts,
+    version_charts,
+)
 from tidemill.core.counts import money_text, plural
 from tidemill.core.figures import age, approximate_seconds, count, seconds, size
 from tidemill.core.partition import shown_key
@@ -69,11 +75,13 @@ def open_templates() -> Environment:
     found.globals |= {
         "static": static_url,
         "page_of_command": page_of_command,
-        "tag_of": lambda document: etag_of(json_body(document)),
+        "tag_of": lambda document: etag_of(document_text(document).encode()),
         "ANSWERS": ANSWERS,
         "score_charts": score_charts,
         "gain_chart": gain_chart,
         "moved_chart": moved_chart,
+        "version_charts": version_charts,
+        "cost_charts": cost_charts,
         "workflow_svg": workflow_svg,
         "run_timeline": run_timeline,
         "column_svg": column_svg,
@@ -93,11 +101,20 @@ _DRAWINGS = {
 }
 
 
-def chart_figure(chart: Chart | None, prefix: str) -> Markup:
-    """A chart as a part of a page, where the ids that begin with `prefix` are its own; nothing for none."""
-    if chart is None:
+def chart_figure(drawn: Chart | SeriesChart | None, prefix: str) -> Markup:
+    """A chart as a part of a page, where the ids that begin with `prefix` are its own; nothing for none.
+
+    A script lets people look closer at one that has a series.
+    """
+    if drawn is None:
         return Markup("")
-    return Markup(f'<figure class="drawing">{chart.page_element(prefix)}</figure>')
+    if isinstance(drawn, Chart):
+        return Markup(f'<figure class="drawing">{drawn.page_element(prefix)}</figure>')
+    data = escape(series_json(drawn.series))
+    return Markup(
+        f'<figure class="drawing"><div class="series" id="{escape(prefix)}-series" data-series="{data}">'
+        f"{drawn.chart.page_element(prefix)}</div></figure>"
+    )
 
 
 def _page_section(document: Mapping[str, Any]) -> PageSection:
@@ -147,13 +164,3 @@ def page_url(environment: str) -> Callable[..., str]:
         return f"/{path}?{urlencode(wanted)}" if wanted else f"/{path}"
 
     return url
-
-
-def json_body(document: object) -> bytes:
-    """A document as it is sent, for which the entity tag of what is read again is the same."""
-    return json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
-
-
-def etag_of(body: bytes) -> str:
-    """The entity tag of what was sent."""
-    return f'"{sha256(body).hexdigest()[:32]}"'

@@ -6,10 +6,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tidemill.console.io.requests import LARGEST
 from tidemill.console.request_origin import AllowedHosts
 from tidemill.console.response_headers import HEADERS
 
-_LARGEST = 1 << 20
 _METHODS = ("GET", "HEAD", "POST")
 
 
@@ -45,6 +45,6 @@ class RequestGuard:
         if why:
             return 421 if "Host" in why else 403, why
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > _LARGEST:
-            return 413, f"a request has at most {_LARGEST:,} bytes"
+        if not length.isdecimal() or int(length) > LARGEST:
+            return 413, f"a request has at most {LARGEST:,} bytes"
         return 200, ""

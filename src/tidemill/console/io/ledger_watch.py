@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import select
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,10 @@ _MOST = 2_000
 _BEAT_S = 15.0
 
 
+async def _for_ever() -> bool:
+    return True
+
+
 class LedgerWatch:
     """Reads the events of a ledger as they are recorded; `messages` tells their topics."""
 
@@ -36,12 +41,15 @@ class LedgerWatch:
         self._recent: deque[tuple[int, frozenset[str]]] = deque(maxlen=_MOST)
         # What the thread has read, and what was told.
         self._read = self.seq = 0
+        self._file: tuple[int, int] | None = None
+        # How often the ledger was replaced, as by one that was restored, and its last event then.
+        self.generation = self._begun = 0
 
     def start(self) -> None:
         """Begin, from a running loop."""
         self._loop = asyncio.get_running_loop()
-        newest = next(iter(self._ledger.events(newest=True, limit=1)), None)
-        self._read = self.seq = newest.seq if newest is not None else 0
+        self._file = self._find_file()
+        self._read = self.seq = self._last_seq()
         self._thread.start()
 
     def close(self) -> None:
@@ -52,18 +60,22 @@ class LedgerWatch:
             self._thread.join()
 
     async def messages(
-        self, after: int, is_wanted: Callable[[], bool] = lambda: True
+        self, after: int, is_wanted: Callable[[], Awaitable[bool]] = _for_ever
     ) -> AsyncGenerator[bytes]:
         """Server-sent events about what was recorded after the event number `after`, until `close`.
 
         The id of each is the number of the last event that it tells of. They end once nobody may see them
         any more.
         """
-        changed = asyncio.Event()
+        changed, generation = asyncio.Event(), self.generation
         self._clients.add(changed)
         try:
-            while not self._stop.is_set() and is_wanted():
+            while not self._stop.is_set() and await is_wanted():
                 changed.clear()
+                if self.generation != generation:
+                    generation, after = self.generation, self.seq
+                    yield _message(after, (EVERYTHING,))
+                    continue
                 if self.seq != after:
                     topics, after = self._since(after), self.seq
                     yield _message(after, topics)
@@ -77,8 +89,8 @@ class LedgerWatch:
 
     def _since(self, after: int) -> Collection[str]:
         """The topics of what was recorded after a number, which may lie before this process began."""
-        if after > self.seq:
-            # The ledger was restored from a backup.
+        if not self._begun <= after <= self.seq:
+            # It is a number of a ledger that was replaced.
             return (EVERYTHING,)
         if self._recent and after >= self._recent[0][0] - 1:
             return frozenset[str]().union(*(topics for seq, topics in self._recent if seq > after))
@@ -113,11 +125,31 @@ class LedgerWatch:
                 pass
 
     def _look(self) -> None:
+        file, last = self._find_file(), self._last_seq()
+        if file != self._file or last < self._read:
+            self._file, self._read = file, last
+            self._in_loop(self._start_over, last)
+            return
         found = [*islice(self._ledger.events(after=self._read), _MOST)]
         if found:
             self._read = found[-1].seq
             topics = topics_of_all(each.event for each in found)
             self._in_loop(self._tell, self._read, topics)
+
+    def _last_seq(self) -> int:
+        newest = next(iter(self._ledger.events(newest=True, limit=1)), None)
+        return newest.seq if newest is not None else 0
+
+    def _find_file(self) -> tuple[int, int]:
+        """What distinguishes the ledger's file from one that replaces it."""
+        found = os.stat(self._home / "ledger.db")
+        return found.st_dev, found.st_ino
+
+    def _start_over(self, seq: int) -> None:
+        self.generation += 1
+        self._begun = seq
+        self._recent.clear()
+        self._tell(seq, frozenset({EVERYTHING}))
 
     def _tell(self, seq: int, topics: frozenset[str]) -> None:
         self._recent.append((seq, topics))

@@ -7,13 +7,16 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
-from typing import Any, TypeAlias
-from urllib.parse import parse_qsl, urlencode
+from types import MappingProxyType
+from typing import TypeAlias
+from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from tidemill.console.io.drawn_pages import etag_of, open_templates, page_url
+from tidemill.console.entity_tag import etag_of
+from tidemill.console.io.drawn_pages import open_templates, page_url
+from tidemill.console.io.guarded_actions import GuardedActions
 from tidemill.console.io.ledger_watch import LedgerWatch
 from tidemill.console.io.requests import (
     TooLarge,
@@ -21,24 +24,27 @@ from tidemill.console.io.requests import (
     bearer_of,
     environment_of,
     gather_members,
+    page_of_form,
     parse_document,
     parse_form,
     read_body,
 )
 from tidemill.console.io.shared_answers import ViewCalls
 from tidemill.console.problems import PROBLEM, problem, title_of
+from tidemill.console.refused_form import FORM_KEY, REFUSED, SEEN_TAG, RefusedForm, fill_form
 from tidemill.console.resource import PageAction, Resource, checked_arguments
-from tidemill.console.resources import NAVIGATION, RESOURCES, SHELL
+from tidemill.console.resources import NAVIGATION, SHELL
 from tidemill.console.response_headers import PRIVATE
 from tidemill.console.sessions import LoginLimit, LoginLinks, Session, Sessions
-from tidemill.console.view_calls import ViewAnswer
+from tidemill.console.view_calls import ViewAnswer, refused_answer
 from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 JSON = "application/json"
-# The fields of forms that are no arguments.
-_FORM_KEY, _SEEN = "form_key", "seen_tag"
+# The statuses of what isn't there as it was: what was typed about it is only shown, to be copied.
+_GONE = frozenset({404, 412, 428})
+_NOT_TYPED = frozenset({FORM_KEY, SEEN_TAG})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +57,10 @@ class PageCaller:
 
 @dataclass(frozen=True, kw_only=True)
 class Console:
-    """The parts of a running console; `cookie` is the name of the one that tells who asks."""
+    """The parts of a running console; `cookie` is the name of the one that tells who asks.
+
+    It is `secure` if browsers reach the console by https only.
+    """
 
     projects: ViewCalls
     watch: LedgerWatch
@@ -59,6 +68,7 @@ class Console:
     links: LoginLinks
     limit: LoginLimit = field(default_factory=LoginLimit)
     cookie: str = "tidemill"
+    secure: bool = False
 
     def session_of(self, request: Request) -> Session | None:
         """The session of a request, if somebody is logged in."""
@@ -79,7 +89,7 @@ class Pages:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._templates = open_templates()
-        self._by_name = {resource.name: resource for resource in RESOURCES}
+        self._actions = GuardedActions(console.projects)
 
     def page(self, resource: Resource) -> Handler:
         """The handler of a page."""
@@ -88,10 +98,21 @@ class Pages:
             caller = self._console.caller_of(request)
             if caller is None or caller.session is None:
                 return self._to_login(request)
+            # What is recorded meanwhile isn't on the page, which then asks again.
+            seq = self._console.watch.seq
             answer = await self._read(resource, request, caller)
-            return await self._draw_answer(request, caller.session, resource, answer)
+            return await self._draw_answer(request, caller.session, resource, answer, seq)
 
         return handle
+
+    async def counts(self, request: Request) -> Response:
+        """How many things are wrong, wait and run, alone, as every page shows it."""
+        session = self._console.session_of(request)
+        shell = await self._shell(request, session) if session is not None else None
+        if shell is None:
+            return Response(status_code=204)
+        body = self._draw("counts.html", request, session, shell)
+        return Response(body, 200, {"Cache-Control": "no-store"}, "text/html")
 
     def document(self, resource: Resource) -> Handler:
         """The handler of a path of the API."""
@@ -139,27 +160,25 @@ class Pages:
             if session is None:
                 return self._to_login(request)
             try:
-                given = gather_members(parse_form(await read_body(request)))
+                sent = parse_form(await read_body(request))
+                given = gather_members(sent)
             except TooLarge:
                 return await self.refusal(request, session, 413, "what was sent is too large")
             except UsageError as error:
                 return await self.refusal(request, session, 400, str(error))
-            if not _is_own(session, given.pop(_FORM_KEY, "")):
+            if not _is_own(session, given.pop(FORM_KEY, "")):
                 return await self.refusal(
                     request, session, 403, "this form is of an earlier session: open the page again"
                 )
-            version = given.pop(_SEEN, "")
+            version, seq = given.pop(SEEN_TAG, ""), self._console.watch.seq
             answer = await self._act(
                 action, request, PageCaller(token=session.token, session=session), given, version
             )
             if answer.status != 200:
-                found = {**given, **request.path_params}
-                return await self.refusal(
-                    request, session, answer.status, _detail(answer),
-                    back=_next_page(action, found, request), written=given.get("reason", ""),
-                )  # fmt: skip
+                back = _next_page(action, {**given, **request.path_params}, request)
+                return await self._refuse(request, session, answer, sent, back)
             if action.template:
-                return await self._draw_once(request, session, action, answer)
+                return await self._draw_once(request, session, action, answer, seq)
             return self._after(action, request, session, given, answer)
 
         return handle
@@ -169,7 +188,7 @@ class Pages:
             arguments = checked_arguments(resource, arguments_of(request))
             environment = environment_of(request)
         except UsageError as error:
-            return _refused(400, str(error))
+            return refused_answer(400, str(error))
         return await self._console.projects.call(resource, arguments, environment, caller.token)
 
     async def _act(
@@ -181,23 +200,11 @@ class Pages:
         version: str,
     ) -> ViewAnswer:
         try:
-            arguments = checked_arguments(action, {**given, **arguments_of(request)})
+            arguments = checked_arguments(action, arguments_of(request, given))
             environment = environment_of(request)
         except UsageError as error:
-            return _refused(400, str(error))
-        if action.guards:
-            guarded = self._by_name[action.guards]
-            # Somebody else may just have decided; and what it is about is as the page named it.
-            self._console.projects.forget()
-            named = {name: arguments[name] for name in guarded.parameters if name in arguments}
-            seen = await self._console.projects.call(guarded, named, environment, caller.token)
-            if seen.status != 200:
-                return seen
-            if not version:
-                return _refused(428, "say which version you saw: If-Match with its entity tag")
-            if version != etag_of(seen.body.encode()):
-                return _refused(412, "look at it again, and decide then")
-        return await self._console.projects.call(action, arguments, environment, caller.token)
+            return refused_answer(400, str(error))
+        return await self._actions.call(action, arguments, environment, caller.token, version)
 
     def _after(
         self,
@@ -212,13 +219,41 @@ class Pages:
         found = {**document, **given, **request.path_params}
         return RedirectResponse(_next_page(action, found, request), 303)
 
-    async def _draw_answer(
-        self, request: Request, session: Session, resource: Resource, answer: ViewAnswer
+    async def _refuse(
+        self,
+        request: Request,
+        session: Session,
+        answer: ViewAnswer,
+        sent: Mapping[str, str],
+        back: str,
     ) -> Response:
+        """Lead to the page of the form, which then has what was sent; or say why, with all that was sent."""
+        page = page_of_form(request)
+        if not page or answer.status in _GONE:
+            return await self.refusal(
+                request, session, answer.status, _detail(answer), back=back, sent=sent
+            )
+        form = RefusedForm(
+            page=page,
+            action=f"{quote(request.scope['path'])}?{request.url.query}",
+            fields=sent,
+            status=answer.status,
+            headline=title_of(answer.status),
+            detail=_detail(answer),
+        )
+        self._console.sessions.leave_refused(session.id, form)
+        return RedirectResponse(f"{page}#{REFUSED}", 303)
+
+    async def _draw_answer(
+        self, request: Request, session: Session, resource: Resource, answer: ViewAnswer, seq: int
+    ) -> Response:
+        refused = self._refused_form(request, session)
+        sent = refused.fields if refused is not None else {}
         if answer.status != 200:
-            return await self.refusal(request, session, answer.status, _detail(answer))
-        seq = self._console.watch.seq
+            return await self.refusal(request, session, answer.status, _detail(answer), sent=sent)
         shell = await self._shell(request, session)
+        if shell.status != 200:
+            return await self.refusal(request, session, shell.status, _detail(shell), sent=sent)
         body = self._draw(
             resource.template,
             request,
@@ -228,13 +263,20 @@ class Pages:
             version=etag_of(answer.body.encode()),
             seq=seq,
         )
+        if refused is not None:
+            filled = fill_form(body.decode(), refused)
+            if filled:
+                return Response(filled, 200, {"Cache-Control": "no-store"}, "text/html")
+            return await self.refusal(
+                request, session, refused.status, refused.detail, sent=refused.fields
+            )
         return _with_etag(request, body, "text/html; charset=utf-8")
 
     async def _draw_once(
-        self, request: Request, session: Session, action: PageAction, answer: ViewAnswer
+        self, request: Request, session: Session, action: PageAction, answer: ViewAnswer, seq: int
     ) -> Response:
         """A page about what was just done, which no browser keeps."""
-        seq, shell = self._console.watch.seq, await self._shell(request, session)
+        shell = await self._shell(request, session)
         body = self._draw(
             action.template, request, session, shell, doc=json.loads(answer.body), seq=seq
         )
@@ -248,14 +290,15 @@ class Pages:
         detail: str,
         *,
         back: str = "",
-        written: str = "",
+        sent: Mapping[str, str] = MappingProxyType({}),
     ) -> Response:
-        """Say why a request isn't answered, with a link `back`, and the reason that was `written`."""
+        """Say why a request isn't answered, with a link `back`, and what was `sent`, to copy."""
         shell = await self._shell(request, session) if session is not None else None
         body = self._draw(
             "refusal.html", request, session, shell,
             status=status, headline=title_of(status), detail=detail, seq=self._console.watch.seq,
-            back=back, written=written,
+            back=back, again=_same_page(request) if status >= 500 else "",
+            sent={name: text for name, text in sent.items() if text and name not in _NOT_TYPED},
         )  # fmt: skip
         return Response(body, status, {"Cache-Control": "no-store"}, "text/html")
 
@@ -265,23 +308,24 @@ class Pages:
         body = self._draw("login.html", request, None, None, fault=fault, then=then, seq=0)
         return Response(body, status, {"Cache-Control": "no-store"}, "text/html")
 
-    async def _shell(self, request: Request, session: Session) -> Mapping[str, Any] | None:
+    async def _shell(self, request: Request, session: Session) -> ViewAnswer:
         try:
             environment = environment_of(request)
-        except UsageError:
-            return None
-        answer = await self._console.projects.call(SHELL, {}, environment, session.token)
-        found: Mapping[str, Any] | None = json.loads(answer.body) if answer.status == 200 else None
-        return found
+        except UsageError as error:
+            return refused_answer(400, str(error))
+        return await self._console.projects.call(SHELL, {}, environment, session.token)
 
     def _draw(
         self,
         template: str,
         request: Request,
         session: Session | None,
-        shell: Mapping[str, Any] | None,
+        surroundings: ViewAnswer | None,
         **values: object,
     ) -> bytes:
+        shell = None
+        if surroundings is not None and surroundings.status == 200:
+            shell = json.loads(surroundings.body)
         environment = shell["environment"] if shell is not None else ""
         context = {
             "url": page_url(environment or "prod"),
@@ -295,6 +339,14 @@ class Pages:
             **values,
         }
         return self._templates.get_template(template).render(context).encode()
+
+    def _refused_form(self, request: Request, session: Session) -> RefusedForm | None:
+        """The form of this page that was just refused."""
+        if "hx-request" in request.headers:
+            return None
+        return self._console.sessions.take_refused(
+            session.id, request.scope["path"], request.url.query
+        )
 
     def _notice(self, request: Request, session: Session | None) -> str:
         """What was done before this page; a part that is only fetched again has no place for it."""
@@ -324,6 +376,12 @@ def _next_page(action: PageAction, given: Mapping[str, str], request: Request) -
     return page_url(environment)(*filter(None, parts), **wanted)
 
 
+def _same_page(request: Request) -> str:
+    """The address of a page, to ask for it again; "" if that would do something again."""
+    path = quote(request.scope["path"])
+    return f"{path}?{request.url.query}".rstrip("?") if request.method == "GET" else ""
+
+
 def _theme_of(request: Request) -> str:
     """The theme that somebody chose; "" for that of the system."""
     chosen = request.cookies.get("tidemill-theme", "")
@@ -332,10 +390,6 @@ def _theme_of(request: Request) -> str:
 
 def _is_own(session: Session, sent: str) -> bool:
     return secrets.compare_digest(session.form_key.encode(), sent.encode("utf-8", "replace"))
-
-
-def _refused(status: int, detail: str) -> ViewAnswer:
-    return ViewAnswer(status=status, body=json.dumps(problem(status, detail)))
 
 
 def problem_response(status: int, detail: str) -> Response:

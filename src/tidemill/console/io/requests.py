@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
 
 from tidemill.core.errors import UsageError
 from tidemill.workflow.environment import PRODUCTION, check_environment_name
 
-_LARGEST = 1 << 20
+# Of the body of a request, in bytes.
+LARGEST = 1 << 20
 ENVIRONMENT = "env"
 # Of a page: how it is looked at, which no view needs to know.
 _OF_PAGES = frozenset({ENVIRONMENT, "view"})
@@ -27,16 +29,30 @@ def environment_of(request: Request) -> str:
     return check_environment_name(request.query_params.get(ENVIRONMENT) or PRODUCTION)
 
 
-def arguments_of(request: Request) -> dict[str, object]:
-    """The arguments in the path and the query; UsageError for one that is there twice."""
+def arguments_of(
+    request: Request, fields: Mapping[str, object] = MappingProxyType({})
+) -> dict[str, object]:
+    """The arguments in the path, the `fields` and the query; UsageError for one that is there twice."""
     found: dict[str, object] = dict(request.path_params)
-    for name, value in request.query_params.multi_items():
-        if name in _OF_PAGES:
-            continue
+    query = [each for each in request.query_params.multi_items() if each[0] not in _OF_PAGES]
+    for name, value in [*fields.items(), *query]:
         if name in found:
             raise UsageError(f"there is more than one {name!r}")
         found[name] = value
     return found
+
+
+def own_path(path: str) -> str:
+    """A path of this console with its query; "" for anything else."""
+    found = urlsplit(path)
+    own = path.startswith("/") and not path.startswith(("//", "/\\")) and not found.netloc
+    return path if own and path.isprintable() else ""
+
+
+def page_of_form(request: Request) -> str:
+    """The path and query of the page, of this console, that sent a form; "" if a browser doesn't say."""
+    found = urlsplit(request.headers.get("referer", ""))
+    return own_path(found.path + (f"?{found.query}" if found.query else ""))
 
 
 def bearer_of(request: Request) -> str:
@@ -50,7 +66,7 @@ async def read_body(request: Request) -> bytes:
     parts, length = [], 0
     async for part in request.stream():
         length += len(part)
-        if length > _LARGEST:
+        if length > LARGEST:
             raise TooLarge
         parts.append(part)
     return b"".join(parts)

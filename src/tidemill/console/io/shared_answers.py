@@ -11,8 +11,9 @@ from tidemill.console.resource import PageAction, Resource
 from tidemill.console.view_calls import ViewAnswer
 
 _Key: TypeAlias = tuple[str, str, str, tuple[tuple[str, Any], ...]]
-# What depends on the time of day is this old at most (seconds); and so many answers are kept.
-_KNOWN_S, _MOST = 1.0, 200
+# What depends on the time of day is this old at most (seconds); and so many answers of so many characters
+# are kept.
+_KNOWN_S, _MOST, _MOST_TEXT = 1.0, 200, 4_000_000
 
 
 class ViewCalls(Protocol):
@@ -56,12 +57,22 @@ class SharedAnswers:
         seq, now = self._seq(), time.monotonic()
         known = self._known.get(key)
         if known is None or known[0] != seq or now - known[1] > _KNOWN_S:
-            while len(self._known) >= _MOST:
-                del self._known[next(iter(self._known))]
+            self._drop_old(now)
             call = self._calls.call(resource, arguments, environment, token)
             known = self._known[key] = seq, now, asyncio.ensure_future(call)
         # Whoever goes away doesn't end the call of the others.
         return await asyncio.shield(known[2])
+
+    def _drop_old(self, now: float) -> None:
+        """Drop the answers that are too old, and of the others those before the last ones."""
+        room = _MOST_TEXT
+        for number, (key, (_, at, answer)) in enumerate([*self._known.items()][::-1], 1):
+            # What is still asked for goes on.
+            if answer.done():
+                failed = answer.cancelled() or answer.exception() is not None
+                room -= 0 if failed else len(answer.result().body)
+                if now - at > _KNOWN_S or number > _MOST or room < 0:
+                    del self._known[key]
 
     def forget(self) -> None:
         """Look at everything again."""
@@ -69,6 +80,7 @@ class SharedAnswers:
 
     def end_idle(self) -> None:
         """End what nobody needs now."""
+        self._drop_old(time.monotonic())
         self._calls.end_idle()
 
     def close(self) -> None:

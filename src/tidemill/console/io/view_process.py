@@ -9,17 +9,17 @@ import os
 import signal
 import socket
 import sys
-from pathlib import Path
 
 from tidemill.console.io.view_channel import (
     ViewOptions,
     ViewProcessReady,
+    ViewProcessReply,
     decode_line,
     encode_line,
 )
 from tidemill.console.view_calls import ViewCall, ViewCaller
 from tidemill.core.openmp import spin_limit
-from tidemill.project.project import open_project
+from tidemill.project.project import Project, open_project
 from tidemill.project.up_worker import fault_text
 
 
@@ -37,9 +37,15 @@ def main(descriptor: int, text: str) -> None:
             return
         caller = ViewCaller(project)
         try:
-            stream.sendall(encode_line(ViewProcessReady(files=_own_files(project.root))))
+            known = _own_files(project)
+            stream.sendall(encode_line(ViewProcessReady(files=sorted(known))))
             for line in lines:
-                stream.sendall(encode_line(caller.call(decode_line(line, ViewCall))))
+                answer = caller.call(decode_line(line, ViewCall))
+                # Functions import, and rules name functions of modules that nothing else imports.
+                found = _own_files(project)
+                reply = ViewProcessReply(answer=answer, files=sorted(found - known))
+                known |= found
+                stream.sendall(encode_line(reply))
         except (BrokenPipeError, ConnectionResetError):
             # Whoever asked is gone.
             return
@@ -47,12 +53,12 @@ def main(descriptor: int, text: str) -> None:
             caller.close()
 
 
-def _own_files(root: Path) -> tuple[str, ...]:
-    """The files of the project's own modules that are imported, and of its settings."""
+def _own_files(project: Project) -> set[str]:
+    """The files of the project's own modules that are imported, of its settings and of its rules."""
     named = (getattr(module, "__file__", None) for module in [*sys.modules.values()])
-    inside = f"{root}{os.sep}"
+    inside = f"{project.root}{os.sep}"
     own = {file for file in named if file and file.startswith(inside) and "-packages" not in file}
-    return (*sorted(own), str(root / "pyproject.toml"))
+    return {*own, str(project.root / "pyproject.toml"), str(project.workspace.rules_path)}
 
 
 if __name__ == "__main__":

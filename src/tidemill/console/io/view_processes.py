@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from tidemill.console.io.view_channel import (
     ViewOptions,
     ViewProcessReady,
+    ViewProcessReply,
     decode_line,
     encode_line,
 )
-from tidemill.console.problems import problem
-from tidemill.console.view_calls import ViewAnswer, ViewCall
+from tidemill.console.view_calls import ViewAnswer, ViewCall, refused_answer
 from tidemill.core.errors import TidemillError
 from tidemill.operations.io.children import SupervisedProcess
 
@@ -44,24 +43,28 @@ class _ViewProcess:
         text = encode_line(options).decode()
         with theirs:
             number = theirs.fileno()
+            # What breaks in it is in the log of the console.
             self._process = SupervisedProcess(
                 _WORKER, str(number), text, descriptors=(number,), stdout=subprocess.DEVNULL
             )
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
-        self.files: Mapping[str, float | None] = {}
+        self.files: dict[str, float | None] = {}
         self.used = time.monotonic()
 
     async def open(self) -> None:
         """Wait until it can be called; WorkflowFault if it can't import the workflow."""
         self._reader, self._writer = await asyncio.open_connection(sock=self.stream, limit=_LONGEST)
-        line = await asyncio.wait_for(self._reader.readline(), _IMPORT_S)
+        try:
+            line = await asyncio.wait_for(self._reader.readline(), _IMPORT_S)
+        except TimeoutError:
+            raise WorkflowFault(f"importing it took longer than {_IMPORT_S:.0f} s") from None
         if not line:
             raise WorkflowFault("the process that imports the workflow ended")
         ready = decode_line(line, ViewProcessReady)
         if ready.fault:
             raise WorkflowFault(ready.fault)
-        self.files = _times(ready.files)
+        self.files = file_times(ready.files)
 
     async def call(self, call: ViewCall) -> ViewAnswer:
         """Call a view; EOFError if the process ended meanwhile."""
@@ -73,7 +76,9 @@ class _ViewProcess:
         if not line:
             raise EOFError
         self.used = time.monotonic()
-        return decode_line(line, ViewAnswer)
+        reply = decode_line(line, ViewProcessReply)
+        self.files |= file_times(reply.files)
+        return reply.answer
 
     def close(self) -> None:
         """End the process."""
@@ -96,6 +101,7 @@ class ViewProcesses:
         self._free: list[_ViewProcess] = []
         self._places = asyncio.Semaphore(_MOST)
         self._looked = 0.0
+        self._is_closed = False
 
     async def call(self, call: ViewCall) -> ViewAnswer:
         """Call a view in a process that is free, or in a new one; what goes wrong is an answer as well.
@@ -107,25 +113,29 @@ class ViewProcesses:
     async def _call(self, call: ViewCall) -> ViewAnswer:
         async with self._places:
             try:
-                worker = await self._worker()
-            except (TidemillError, OSError, TimeoutError) as error:
-                return _answer(422, f"the workflow can't be opened: {error}")
+                worker = await self._worker(is_fresh=call.acts)
+            except (TidemillError, OSError) as error:
+                return refused_answer(422, f"the workflow can't be opened: {error}")
             try:
                 answer = await worker.call(call)
-            except (EOFError, OSError, ValueError):
-                worker.close()
-                return _answer(
-                    500, "the process that looked this up ended: its memory may have run out"
-                )
             except TimeoutError:
                 worker.close()
-                return _answer(503, f"this took longer than {_CALL_S:.0f} s")
-            self._free.append(worker)
+                return refused_answer(
+                    503, f"this took longer than {_CALL_S:.0f} s: {_advice(call)}"
+                )
+            except (EOFError, OSError, ValueError):
+                worker.close()
+                ended = "the process that did this ended: its memory may have run out"
+                return refused_answer(500, f"{ended}; {_advice(call)}")
+            if self._is_closed:
+                worker.close()
+            else:
+                self._free.append(worker)
             return answer
 
-    async def _worker(self) -> _ViewProcess:
-        """A process that can be called."""
-        self._drop_outdated()
+    async def _worker(self, *, is_fresh: bool) -> _ViewProcess:
+        """A process that can be called; one that `is_fresh` knows the files as they are at this moment."""
+        self._drop_outdated(at_once=is_fresh)
         if self._free:
             return self._free.pop()
         worker = _ViewProcess(self._options)
@@ -136,12 +146,12 @@ class ViewProcesses:
             raise
         return worker
 
-    def _drop_outdated(self) -> None:
+    def _drop_outdated(self, *, at_once: bool) -> None:
         now = time.monotonic()
-        if now - self._looked < _LOOK_S:
+        if now - self._looked < _LOOK_S and not at_once:
             return
         self._looked = now
-        outdated = [each for each in self._free if _times(each.files) != each.files]
+        outdated = [each for each in self._free if file_times(each.files) != each.files]
         self._drop(outdated)
 
     def _drop(self, workers: Iterable[_ViewProcess]) -> None:
@@ -155,11 +165,19 @@ class ViewProcesses:
         self._drop([each for each in self._free if now - each.used >= self._idle])
 
     def close(self) -> None:
-        """End all processes."""
+        """End all processes, each once it has answered."""
+        self._is_closed = True
         self._drop([*self._free])
 
 
-def _times(files: Iterable[str]) -> dict[str, float | None]:
+def _advice(call: ViewCall) -> str:
+    """What to do after a call that may have been made."""
+    if call.acts:
+        return "it may have been done, so look before you repeat it"
+    return "reload when this machine has less to do"
+
+
+def file_times(files: Iterable[str]) -> dict[str, float | None]:
     """When files were written last; None for those that are gone."""
     found: dict[str, float | None] = {}
     for file in files:
@@ -168,7 +186,3 @@ def _times(files: Iterable[str]) -> dict[str, float | None]:
         except OSError:
             found[file] = None
     return found
-
-
-def _answer(status: int, detail: str) -> ViewAnswer:
-    return ViewAnswer(status=status, body=json.dumps(problem(status, detail)))

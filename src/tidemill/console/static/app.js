@@ -45,10 +45,18 @@ function sendOnce() {
   });
 }
 
+/** Load what is needed to look closer at numbers over time, if the page has any. */
+async function exploreSeries() {
+  if (document.querySelector("[data-series]") === null) return;
+  (await import("./series.js")).exploreSeries();
+}
+
 switchThemes();
 sendFilters();
 sendOnce();
 showTimes(document.body);
 followChanges();
 offerPalette();
+exploreSeries();
+document.addEventListener("tidemill:refreshed", exploreSeries);
 if (document.getElementById("log")) import("./log.js").then(({ followLog }) => followLog());

@@ -1,7 +1,21 @@
 // @ts-check
 import { showTimes } from "./times.js";
 
-const EVERY_MS = 1000;
+const EVERY_MS = 1000, AGAIN_MS = 5000;
+
+/**
+ * The log of a page of the server; null if it can't be reached now.
+ * @param {string} url
+ */
+async function fetchLog(url) {
+  try {
+    const answer = await fetch(url, { headers: { "HX-Request": "true" } });
+    if (!answer.ok) return null;
+    return new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("log");
+  } catch {
+    return null;
+  }
+}
 
 /** Add the new lines of a log while its run goes on and somebody looks. */
 export function followLog() {
@@ -12,26 +26,17 @@ export function followLog() {
   else log.scrollTop = log.scrollHeight;
 
   const more = async () => {
-    const { next, running } = log.dataset;
-    if (running === undefined) return;
-    if (document.hidden || next === undefined) {
-      setTimeout(more, EVERY_MS);
-      return;
+    if (log.dataset.more === undefined) return;
+    const found = document.hidden ? null : await fetchLog(log.dataset.more);
+    if (found) {
+      const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+      showTimes(found);
+      log.append(...found.children);
+      if (found.dataset.more === undefined) delete log.dataset.more;
+      else log.dataset.more = found.dataset.more;
+      if (isAtEnd) log.scrollTop = log.scrollHeight;
     }
-    const url = new URL(location.href);
-    url.searchParams.set("first", next);
-    const answer = await fetch(url, { headers: { "X-Requested-With": "tidemill" } });
-    if (!answer.ok) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const found = page.getElementById("log");
-    if (!found) return;
-    const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-    showTimes(found);
-    log.append(...found.children);
-    log.dataset.next = found.dataset.next;
-    if (found.dataset.running === undefined) delete log.dataset.running;
-    if (isAtEnd) log.scrollTop = log.scrollHeight;
-    setTimeout(more, EVERY_MS);
+    setTimeout(more, found || document.hidden ? EVERY_MS : AGAIN_MS);
   };
   setTimeout(more, EVERY_MS);
 }

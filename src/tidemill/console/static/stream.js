@@ -35,6 +35,11 @@ function tend() {
 /** @param {MessageEvent} event */
 function note(event) {
   const change = { id: Number(event.lastEventId), topics: JSON.parse(event.data).topics };
+  // The ledger was replaced by an older copy: what was told of the other one counts no more.
+  if (change.id < last) {
+    recent.length = 0;
+    first = change.id;
+  }
   last = change.id;
   recent.push(change);
   if (recent.length > MOST) first = recent.shift()?.id ?? first;

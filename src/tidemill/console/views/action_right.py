@@ -23,11 +23,10 @@ class ActionRight:
 def action_right(project: Project, permission: Permission) -> ActionRight:
     """Look up whether who looks may do something."""
     space = project.workspace
-    name = space.declared.name
-    refusal = find_refusal(permission, space.actor, name, space.grants)
+    refusal = find_refusal(permission, space.actor, space.declared.name, space.grants)
     return ActionRight(
         permission=permission,
         is_allowed=refusal is None,
         refusal=refusal or "",
-        holders=holders_text(permission, name, space.grants),
+        holders=holders_text(permission, space.declared.name, space.grants),
     )

@@ -11,7 +11,7 @@ from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.incident import ClosingReason, FollowingProblem
-from tidemill.ledger.run import Attempt, Outcome
+from tidemill.ledger.run import Attempt
 from tidemill.operations.alert_notice import look_command, runbook_address
 from tidemill.operations.alerts import AlertKind
 from tidemill.operations.incident import IncidentState, IncidentStatus
@@ -300,10 +300,5 @@ def _failures(project: Project, run: str, stage: str) -> tuple[Attempt, ...]:
     """The last attempts at a stage that failed in a run."""
     if not run or not stage:
         return ()
-    attempts = reversed([attempt for _, attempt in project.history.ended_attempts(run)])
-    bad = (
-        each
-        for each in attempts
-        if each.stage == stage and each.outcome in (Outcome.FAILED, Outcome.REFUSED)
-    )
-    return tuple(islice(bad, _MOST_ATTEMPTS))
+    found = project.history.summed_attempts(run).failures.get(stage, ())
+    return tuple(islice(reversed(found), _MOST_ATTEMPTS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from tidemill.console.personal_values import HIDDEN, hidden_columns
 from tidemill.contracts.docs.phrases import column_terms
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import UNPLACED, WHOLE
@@ -68,7 +69,7 @@ def show_quarantined_row(
     shown = sorted(own, key=lambda name: (name not in broken, name not in key))[:_MOST]
     # The types of a wide table aren't asked for cell by cell.
     part = found.select(shown)
-    texts = corrections.row_texts(part, shown)
+    texts, hidden = corrections.row_texts(part, shown), hidden_columns(project, known)
     return QuarantinedRowView(
         stage=stage,
         kind=known.kind,
@@ -81,10 +82,10 @@ def show_quarantined_row(
             RowCell(
                 name=name,
                 type=str(part.schema[name]),
-                text=texts[name],
+                text=HIDDEN if name in hidden and texts[name] is not None else texts[name],
                 terms=column_terms(contracted[name]) if name in contracted else "",
                 is_broken=name in broken,
-                is_editable=corrections.is_editable(part, name),
+                is_editable=name not in hidden and corrections.is_editable(part, name),
             )
             for name in shown
         ),

@@ -9,6 +9,7 @@ from tidemill.operations.retention import Pin
 from tidemill.operations.retention_wording import SWEEP_HEADERS, kept_lines, sweep_lines, sweep_rows
 from tidemill.operations.swept import LastSweep, SweepReport
 from tidemill.project.project import Project
+from tidemill.project.started_runs import start_command
 
 _MOST_PINS = 200
 
@@ -39,6 +40,15 @@ class RetentionView:
     preview: SweepPreview | None
     pinning: ActionRight
     unpinning: ActionRight
+    sweeping: ActionRight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedSweep:
+    """A sweep that was started by a command; `told` says so."""
+
+    command: str
+    told: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +77,18 @@ def show_retention(project: Project, preview: bool = False) -> RetentionView:
         preview=_preview(service.preview()) if preview else None,
         pinning=action_right(project, Permission.PIN_DATA),
         unpinning=action_right(project, Permission.UNPIN_DATA),
+        sweeping=action_right(project, Permission.SWEEP),
     )
+
+
+def start_sweep(project: Project) -> StartedSweep:
+    """Start `tidemill sweep run`, which removes what nothing needs any more, as a process of its own.
+
+    It goes on without the console, and acts as whoever asks for it.
+    """
+    command = start_command(project.workspace, ["sweep", "run"], Permission.SWEEP)
+    told = f"Started `{command}`. What it removed shows here when it has ended."
+    return StartedSweep(command=command, told=told)
 
 
 def pin_data(project: Project, target: str, reason: str) -> ChangedPin:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from tidemill.console.personal_values import hidden_columns
 from tidemill.contracts.row_ruling import Ruling
 from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
@@ -108,7 +109,9 @@ def correct_row(  # noqa: PLR0913 - the fields of a form
     quarantine = project.quarantine
     corrections = import_module("tidemill.console.corrected_row")
     found = corrections.find_row(quarantine.rows(stage, partition), row)
-    fixed = corrections.corrected_row(found, cells, nulls, project.workspace.redactor.mask)
+    hidden = hidden_columns(project, project.workspace.known_stage(stage))
+    mask = project.workspace.redactor.mask
+    fixed = corrections.corrected_row(found, cells, nulls, mask, hidden)
     return _recorded(
         stage,
         quarantine.release(

@@ -67,7 +67,7 @@ class FailureCause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
-    """A run: how many of its `steps` are `done`, its stages, its last attempts, and those that failed.
+    """A run: its stages, its last attempts, and those that failed; of its `steps` so many ended well: `done`.
 
     A run `is_lost` if its process died. With `is_cut` there are more attempts than the timeline has. `word`
     says how it ended, or that it waits for people. `causes` are why stages failed: errors, then refusals,
@@ -94,6 +94,9 @@ class RunView:
 class RunLogView:
     """Lines that the steps of a run printed and logged, from the line `first` on, of `total` ones.
 
+    While the run goes on, lines come between those before them. So what follows isn't found by its number:
+    send `next` as `after`, until it is empty; then `first` and `total` count what followed.
+
     With `failures` there are only those of attempts that failed, of which there are `failed`. The first of
     these ended at the line `first_failure`, -1 if there is none.
     """
@@ -108,6 +111,7 @@ class RunLogView:
     failures: bool
     failed: int
     first_failure: int
+    next: str
 
 
 def list_runs(project: Project, before: int = 0, limit: int = 50) -> RunList:
@@ -136,7 +140,7 @@ def show_run(project: Project, run: str) -> RunView:
         word=read_run_words(ledger, (info,)).get(info.id, str(info.status)),
         causes=_causes(info, found.failed, open_reviews(ledger, info.environment)),
         steps=history.steps(info.id),
-        done=len(found.steps),
+        done=len(found.done),
         is_lost=info.status is Status.RUNNING and is_dead(info.holder),
         stages=tuple(found.stages.values()),
         timeline=tuple(
@@ -197,17 +201,20 @@ def show_log(
     stage: str = "",
     partition: str = "",
     first: int = -1,
+    after: str = "",
     failures: bool = False,
 ) -> RunLogView:
     """Show what the steps of a run printed and logged, from the line `first` on.
 
     Without `first` these are the last lines, or those from the first failure on of a run that ended. Only of
     a `stage` and a `partition`, if these are named, and only of attempts that failed with `failures`. There
-    are at most 2,000 lines at once.
+    are at most 2,000 lines at once, or all of a part that followed `after`, the `next` of what was shown
+    before.
     """
     history = project.history
     info = history.run(run)
-    lines = history.log(info.id, stage, partition)
+    part = history.log_part(info.id, stage, partition, after)
+    lines = part.lines
     ends = [line for line in lines if is_failure(line)]
     if failures:
         lines = failed_lines(lines)
@@ -216,6 +223,8 @@ def show_log(
     start = max(len(lines) - _MOST_LINES, 0) if first < 0 else first
     if first < 0 <= first_failure:
         start = min(start, first_failure)
+    if after:
+        start = 0
     return RunLogView(
         run=info.id,
         stage=stage,
@@ -223,8 +232,10 @@ def show_log(
         first=start,
         total=len(lines),
         is_running=goes_on,
-        lines=tuple(lines[start : start + _MOST_LINES]),
+        lines=tuple(lines if after else lines[start : start + _MOST_LINES]),
         failures=failures,
         failed=len(ends),
         first_failure=first_failure,
+        # Only the end of a log is followed.
+        next=part.next if after or start + _MOST_LINES >= len(lines) else "",
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from tidemill.console.views.action_right import ActionRight, action_right
+from tidemill.console.views.plan import StartedCommand, describe_started
+from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.run import Status
 from tidemill.operations.schedule import CatchUp, LastTick, SchedulePause
 from tidemill.project.project import Project
 from tidemill.project.schedules import ScheduleStatus
+from tidemill.project.started_runs import start_run
 
 _TICKS = 5
 
@@ -48,6 +51,7 @@ class SchedulesView:
     schedules: tuple[ScheduleLine, ...]
     faults: tuple[str, ...]
     right: ActionRight
+    running: ActionRight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +70,21 @@ def list_schedules(project: Project) -> SchedulesView:
         schedules=tuple(_line(project, each, now) for each in service.statuses(now)),
         faults=tuple(map(str, service.faults)),
         right=action_right(project, Permission.PAUSE_SCHEDULE),
+        running=action_right(project, Permission.RUN),
     )
+
+
+def run_schedule(project: Project, schedule: str) -> StartedCommand:
+    """Start `tidemill schedules run` of a schedule that is due as a process of its own.
+
+    It goes on without the console, and acts as whoever asks for it.
+    """
+    project.workspace.require(Permission.RUN)
+    project.schedules.schedule(schedule)
+    found = project.schedules.statuses(project.tools.clock())
+    if not any(each.due for each in found if each.schedule.name == schedule):
+        raise UsageError(f"{schedule} isn't due now; its stages can be run on the page Plan")
+    return describe_started(start_run(project.workspace, ["schedules", "run", schedule]))
 
 
 def pause_schedule(

@@ -42,3 +42,15 @@ def show_shell(project: Project) -> ShellView:
         role=str(identity.role or ""),
         may=identity.may,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerView:
+    """Somebody who may see what is there."""
+
+    actor: str
+
+
+def show_caller(project: Project) -> CallerView:
+    """Show who asks, if that one may see anything."""
+    return CallerView(actor=project.workspace.require(Permission.READ).name)

@@ -8,11 +8,13 @@ from tidemill.console.contract_cards import ContractCard, contract_card
 from tidemill.console.partition_calendar import PartitionCalendar, partition_calendar
 from tidemill.console.stage_rows import StageRow, docstring, find_stage_row
 from tidemill.console.views.action_right import ActionRight, action_right
+from tidemill.core.counts import plural
+from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.delivery.effects import delivery_place
 from tidemill.governance.permissions import Permission
-from tidemill.ledger.run import Attempt, Outcome
+from tidemill.ledger.run import FAILURES, Attempt, Outcome
 from tidemill.lineage.impact import Consumer
 from tidemill.lineage.io.origins import Origin
 from tidemill.lineage.io.provenance import Explanation
@@ -24,7 +26,9 @@ from tidemill.workflow.sink import Sink
 from tidemill.workflow.stage import Stage
 
 # So many attempts of the last runs are looked at, and so many columns and runs are shown.
-_ATTEMPTS, _COLUMNS, _RUNS, _FILES = 500, 100, 8, 5
+_ATTEMPTS, _COLUMNS, _RUNS, _FILES = 300, 100, 8, 5
+# What the last partitions were computed from is looked up; of all that takes seconds if there are thousands.
+_TRACED = 50
 _ALL, _NONE = "all columns", "only how many rows there are"
 
 
@@ -59,7 +63,10 @@ class StageReader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRun:
-    """What a run did with a stage; `message` is of the last attempt that failed."""
+    """What a run did with a stage; `message` is of the last attempt that failed.
+
+    If it `is_cut`, only its last attempts are counted.
+    """
 
     run: str
     at: float
@@ -70,6 +77,7 @@ class StageRun:
     wall_s: float
     cpu_s: float
     message: str
+    is_cut: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +107,9 @@ class DeliveredTo:
 class StageView:
     """A stage as a whole: `row` is its line in the list of stages.
 
-    `key_range` are its partitions. `stale` says what changed since they were computed, `unproven` why
-    its results are never reused. A delivery delivers what its `model` predicts, to
-    where `delivered_to` says.
+    `key_range` are its partitions. `inputs` tells what the last `traced` of them were computed from.
+    `stale` says what changed since they were computed, `unproven` why its results are never reused. A
+    delivery delivers what its `model` predicts, to where `delivered_to` says.
     """
 
     row: StageRow
@@ -112,6 +120,7 @@ class StageView:
     partitioning: str
     key_range: str
     inputs: tuple[StageInput, ...]
+    traced: int
     readers: tuple[StageReader, ...]
     stale: tuple[str, ...]
     unproven: tuple[str, ...]
@@ -124,6 +133,16 @@ class StageView:
     runs: tuple[StageRun, ...]
     model: str
     delivered_to: DeliveredTo | None
+    forgetting: ActionRight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgottenStage:
+    """A stage whose `partitions` were removed; `told` says so."""
+
+    stage: str
+    partitions: int
+    told: str
 
 
 def show_stage(project: Project, stage: str) -> StageView:
@@ -133,7 +152,7 @@ def show_stage(project: Project, stage: str) -> StageView:
     """
     space = project.workspace
     known, bound = space.known_stage(stage), space.bindings(stage)
-    found = project.lineage.explain(stage)
+    found = project.lineage.explain(stage, most=_TRACED)
     consumers = project.lineage.consumers(stage) if known.is_declared else ()
     spec, runs = known.output, _last_runs(project, stage)
     return StageView(
@@ -145,6 +164,7 @@ def show_stage(project: Project, stage: str) -> StageView:
         partitioning=str(known.partitioning) if spec is not None else "",
         key_range=summarize_keys({*bound} - {WHOLE}),
         inputs=_inputs(known, found),
+        traced=min(len(bound), _TRACED),
         readers=tuple(map(_reader, consumers)),
         stale=found.stale,
         unproven=tuple(dict.fromkeys((*found.unproven, *found.touched))),
@@ -156,6 +176,7 @@ def show_stage(project: Project, stage: str) -> StageView:
         calendar=partition_calendar(known.partitioning, bound),
         runs=runs,
         model=known.model,
+        forgetting=action_right(project, Permission.FORGET_STAGES),
         delivered_to=None
         if known.sink is None
         else _delivered_to(project, known.sink, stage, runs),
@@ -181,6 +202,19 @@ def _delivered_to(
         ),
         right=action_right(project, Permission.RESTORE),
     )
+
+
+def forget_stage(project: Project, stage: str, confirm: str) -> ForgottenStage:
+    """Remove what a stage published that is no longer declared; `confirm` repeats its name.
+
+    Stored results stay, and can be reused if it is declared again.
+    """
+    project.workspace.require(Permission.FORGET_STAGES)
+    if confirm != stage:
+        raise UsageError(f"to remove {stage}, repeat its name; {confirm!r} is another one")
+    count = project.environments.forget([stage])[stage]
+    told = f"Removed {stage} with {plural(count, 'partition')} from {project.environment}."
+    return ForgottenStage(stage=stage, partitions=count, told=told)
 
 
 def _inputs(stage: Stage, found: Explanation) -> tuple[StageInput, ...]:
@@ -236,15 +270,20 @@ def _frozen(item: Frozen) -> str:
 def _last_runs(project: Project, stage: str) -> tuple[StageRun, ...]:
     """What the last runs did with a stage, newest first."""
     runs: dict[str, list[tuple[float, Attempt]]] = {}
-    for fact, run, attempt in project.history.last_attempts(stage, project.environment, _ATTEMPTS):
+    last = project.history.last_attempts(stage, project.environment, _ATTEMPTS)
+    for fact, run, attempt in last:
         runs.setdefault(run, []).append((fact.at, attempt))
-    return tuple(_stage_run(run, some) for run, some in [*runs.items()][:_RUNS])
+    # More attempts of the earliest of these runs may not have been read.
+    cut = [*runs][-1] if len(last) == _ATTEMPTS else ""
+    if len(runs) > 1:
+        runs.pop(cut, None)
+    return tuple(_stage_run(run, some, is_cut=run == cut) for run, some in [*runs.items()][:_RUNS])
 
 
-def _stage_run(run: str, found: list[tuple[float, Attempt]]) -> StageRun:
+def _stage_run(run: str, found: list[tuple[float, Attempt]], *, is_cut: bool) -> StageRun:
     """The attempts of a run, newest first, as one line."""
     attempts = [attempt for _, attempt in found]
-    failed = [each for each in attempts if each.outcome in (Outcome.FAILED, Outcome.REFUSED)]
+    failed = [each for each in attempts if each.outcome in FAILURES]
     retried = [each for each in attempts if each.outcome is Outcome.RETRIED]
     bad = (*failed, *retried)
     done = [each for each in attempts if each.outcome in (Outcome.OK, Outcome.BOUND)]
@@ -258,4 +297,5 @@ def _stage_run(run: str, found: list[tuple[float, Attempt]]) -> StageRun:
         wall_s=sum(each.wall_s for each in attempts),
         cpu_s=sum(each.cpu_s for each in attempts),
         message=bad[0].message if bad else "",
+        is_cut=is_cut,
     )

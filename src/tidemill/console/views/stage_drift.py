@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tidemill.console.column_figures import ValueShares
+from tidemill.console.personal_values import hidden_columns
 from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Permission
@@ -65,7 +67,8 @@ def show_drift(project: Project, stage: str, partition: str = "", rule: str = ""
     The 20 columns with the most evidence are shown.
     """
     project.workspace.require(Permission.READ)
-    kind = project.workspace.known_stage(stage).kind
+    known = project.workspace.known_stage(stage)
+    kind = known.kind
     try:
         report = project.drift(stage, partition, rule=rule)
     except UsageError as error:
@@ -73,10 +76,10 @@ def show_drift(project: Project, stage: str, partition: str = "", rule: str = ""
         if partition or rule:
             raise
         return DriftView(stage=stage, kind=kind, obstacle=str(error))
-    return _view(report, kind)
+    return _view(report, kind, hidden_columns(project, known))
 
 
-def _view(report: DriftReport, kind: Kind) -> DriftView:
+def _view(report: DriftReport, kind: Kind, hidden: Collection[str]) -> DriftView:
     reference = report.reference
     return DriftView(
         stage=report.stage,
@@ -91,12 +94,15 @@ def _view(report: DriftReport, kind: Kind) -> DriftView:
             DriftAlarm(partition=one.partition, columns=tuple(one.columns))
             for one in [*reversed(report.alarms)][:_MOST_ALARMS]
         ),
-        columns=tuple(_column(each, report) for each in report.columns[:_MOST_COLUMNS]),
+        columns=tuple(
+            _column(each, report, is_hidden=each.name in hidden)
+            for each in report.columns[:_MOST_COLUMNS]
+        ),
         total_columns=len(report.columns),
     )
 
 
-def _column(found: ColumnDrift, report: DriftReport) -> DriftedColumn:
+def _column(found: ColumnDrift, report: DriftReport, *, is_hidden: bool) -> DriftedColumn:
     shares_of = import_module("tidemill.console.column_statistics").shares_of
     then, now = found.missing or (None, None)
     return DriftedColumn(
@@ -107,5 +113,7 @@ def _column(found: ColumnDrift, report: DriftReport) -> DriftedColumn:
         missing_now=now,
         ks=found.ks,
         psi=found.psi,
-        shares=shares_of(found.shares, report.now[found.name]) if found.exists else ValueShares(),
+        shares=shares_of(found.shares, report.now[found.name])
+        if found.exists and not is_hidden
+        else ValueShares(),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from tidemill.console.column_figures import ColumnFigures
+from tidemill.console.personal_values import hidden_columns, personal_columns
 from tidemill.console.table_window import chosen_columns
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Permission
@@ -62,10 +63,13 @@ def show_profile(
         profile = project.profile(stage, key, until or None)
         names = [column.name for column in profile.columns]
         fit, start, fitting = chosen_columns(names, first_column, containing)
-        marks = {each.name: each.pii for each in known.output.columns} if known.output else {}
+        marks, hidden = personal_columns(known), hidden_columns(project, known)
         figures_of = import_module("tidemill.console.column_statistics").figures_of
         by_name = {column.name: column for column in profile.columns}
-        columns = [figures_of(by_name[n], marks.get(n, "")) for n in fit[:_MOST_COLUMNS]]
+        columns = [
+            figures_of(by_name[name], marks.get(name, ""), is_hidden=name in hidden)
+            for name in fit[:_MOST_COLUMNS]
+        ]
         rows = profile.rows
     return ProfileView(
         stage=stage,

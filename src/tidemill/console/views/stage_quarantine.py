@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tidemill.console.personal_values import hidden_columns, personal_columns
 from tidemill.console.table_window import TableWindow, chosen_columns, table_window
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
@@ -12,7 +13,7 @@ from tidemill.core.partition import WHOLE
 from tidemill.governance.permissions import Permission, holders_text
 from tidemill.project.enforcement import governs_releases
 from tidemill.project.project import Project
-from tidemill.workflow.stage import Kind
+from tidemill.workflow.stage import Kind, Stage
 
 if TYPE_CHECKING:
     import polars as pl
@@ -137,7 +138,7 @@ def show_quarantined(
     reasons: tuple[str, ...] = ()
     if found.rows:
         rows = project.quarantine.rows(stage, partition)
-        table, reasons = _window(rows.head(_FIRST_ROWS), 0)
+        table, reasons = _window(project, known, rows.head(_FIRST_ROWS), 0)
     return QuarantinedPartitionView(
         stage=stage,
         kind=known.kind,
@@ -176,10 +177,11 @@ def list_quarantined_rows(
     else:
         selected = rows
     start, most = max(first, 0), min(max(limit, 1), _MOST_ROWS)
-    table, reasons = _window(selected.slice(start, most), first_column)
+    known = project.workspace.known_stage(stage)
+    table, reasons = _window(project, known, selected.slice(start, most), first_column)
     return QuarantinedRowList(
         stage=stage,
-        kind=project.workspace.known_stage(stage).kind,
+        kind=known.kind,
         partition=partition,
         rule=rule,
         rules=tuple(rules),
@@ -220,12 +222,19 @@ def _quarantine_line(found: QuarantinedPartition, never: frozenset[str]) -> Quar
     )
 
 
-def _window(rows: pl.DataFrame, first_column: int) -> tuple[TableWindow, tuple[str, ...]]:
+def _window(
+    project: Project, stage: Stage, rows: pl.DataFrame, first_column: int
+) -> tuple[TableWindow, tuple[str, ...]]:
     """Some columns of some rows, and which rules each row broke."""
     own = [name for name in rows.columns if name not in (_ROW, _REASONS)]
     shown, start, _ = chosen_columns(own, first_column, "")
     numbers: Sequence[int] = rows.get_column(_ROW).to_list()
     table = table_window(
-        rows.select(shown), numbers=numbers, first_column=start, total_columns=len(own)
+        rows.select(shown),
+        numbers=numbers,
+        first_column=start,
+        total_columns=len(own),
+        personal=personal_columns(stage),
+        hidden=hidden_columns(project, stage),
     )
     return table, tuple(", ".join(why) for why in rows.get_column(_REASONS).to_list())

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 
+from tidemill.console.personal_values import hidden_columns, personal_columns
 from tidemill.console.table_window import TableWindow, chosen_columns, table_window
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Permission
@@ -57,7 +58,8 @@ def show_rows(
 ) -> StageRowsView:
     """Show the first rows of a partition, by default the last one; `rows` is at most 200.
 
-    At most 50 columns are shown, from `first_column` on, of those with `containing` in their names.
+    At most 50 columns are shown, from `first_column` on, of those with `containing` in their names. Personal
+    data are hidden from people below the role that the settings name.
     """
     space = project.workspace
     space.require(Permission.READ)
@@ -95,13 +97,13 @@ def _table(
     shown, start, fitting = chosen_columns(frame.collect_schema().names(), first, containing)
     # Of a wide table only these columns are read.
     head = frame.select(shown).head(min(max(rows, 0), _MOST_ROWS)).collect()
-    marks = {column.name: column.pii for column in stage.output.columns} if stage.output else {}
     return table_window(
         head,
         numbers=range(head.height),
         first_column=start,
         total_columns=fitting,
-        personal=marks,
+        personal=personal_columns(stage),
+        hidden=hidden_columns(project, stage),
     )
 
 

@@ -116,7 +116,8 @@ def show_stage_log(
     The lines are those from `first` on, or as the log of the run shows them; only of a `partition`, if one is
     named, and only of attempts that failed with `failures`.
     """
-    return show_log(project, _last_run(project, stage), stage, partition, first, failures)
+    run = _last_run(project, stage)
+    return show_log(project, run, stage, partition, first, failures=failures)
 
 
 def _last_run(project: Project, stage: str) -> str:

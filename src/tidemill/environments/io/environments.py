@@ -89,9 +89,15 @@ class Environments:
         production = known.get(PRODUCTION, Environment(name=PRODUCTION))
         return (production, *(found for found in others if found.name != PRODUCTION))
 
-    def require(self, name: str) -> None:
-        """Raise UsageError if there is no such environment."""
-        load_state(self._tools.ledger, name)
+    def require(self, name: str, *, or_dropped: bool = False) -> None:
+        """Raise UsageError if there is no such environment, or with `or_dropped` if there never was one."""
+        state = self._tools.ledger.state(name)
+        if not _exists(state, name) and not (or_dropped and self._was_dropped(name)):
+            raise _unknown_environment(name, state)
+
+    def _was_dropped(self, name: str) -> bool:
+        facts = self._tools.ledger.events(kinds=(EnvironmentDropped.__name__,))
+        return any(getattr(fact.event, "environment", "") == name for fact in facts)
 
     def create(
         self,

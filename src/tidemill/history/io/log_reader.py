@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,36 +25,50 @@ _DECODE = msgspec.json.Decoder(LogLine).decode
 
 
 class LogReader:
-    """Reads the lines in a folder, even while they are written."""
+    """Reads the lines in a folder, even while they are written.
 
-    def __init__(self, folder: Path) -> None:
+    `read` has how many bytes of each file were read, by its name. It `is_behind` if more could be read at
+    once.
+    """
+
+    def __init__(self, folder: Path, read: Mapping[str, int] | None = None) -> None:
         self._folder = folder
-        self._read: dict[Path, int] = {}
+        self.read = dict(read or {})
+        self.is_behind = False
 
-    def read_new(self) -> list[LogLine]:
-        """Read the lines since the last call, sorted by time; StorageError if a file can't be read."""
-        found = [line for file in sorted(self._folder.glob("*.jsonl")) for line in self._of(file)]
+    def read_new(self, most: int = -1) -> list[LogLine]:
+        """Read the lines since the last call, sorted by time; StorageError if a file can't be read.
+
+        Of each file about `most` bytes are read, if that is given.
+        """
+        self.is_behind = False
+        files = sorted(self._folder.glob("*.jsonl"))
+        found = [line for file in files for line in self._of(file, most)]
         return sorted(found, key=lambda line: line.at)
 
-    def _of(self, file: Path) -> Iterator[LogLine]:
-        begin = self._read.get(file, 0)
+    def _of(self, file: Path, most: int) -> Iterator[LogLine]:
+        begin = self.read.get(file.stem, 0)
+        end = begin
         try:
             with file.open("rb") as stream:
                 stream.seek(begin)
-                body = stream.read()
+                # Line by line, so that a large log isn't in memory twice.
+                for line in stream:
+                    if not line.endswith(b"\n"):
+                        # It is still being written, or was never finished.
+                        break
+                    end += len(line)
+                    # A partial line, because the process died or the disk was full.
+                    with suppress(msgspec.DecodeError):
+                        yield _DECODE(line)
+                    if 0 < most <= end - begin:
+                        self.is_behind = True
+                        break
         except FileNotFoundError:
             return
         except OSError as error:
             raise StorageError(f"can't read {file}: {error.strerror}") from error
-        # The text after the last line end is still being written, or was never finished.
-        end = body.rfind(b"\n") + 1
-        self._read[file] = begin + end
-        for line in body[:end].split(b"\n")[:-1]:
-            try:
-                yield _DECODE(line)
-            except msgspec.DecodeError:
-                # A partial line, because the process died or the disk was full.
-                continue
+        self.read[file.stem] = end
 
 
 def read_log(folder: Path, stage: str = "", partition: str = "") -> list[LogLine]:

@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import field
 
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.ledger.event import RecordedEvent
-from tidemill.ledger.run import Attempt, Outcome
+from tidemill.ledger.event import Attempted, RecordedEvent
+from tidemill.ledger.run import FAILURES, FAULTS, Attempt, counted_as, done_steps
+from tidemill.ports.ledger import Ledger
 
-# So many of the last attempts are kept, and of the first that failed.
-_MOST_LAST, _MOST_FAILED = 600, 50
-_FAILED = (Outcome.FAILED, Outcome.REFUSED)
-BAD = (*_FAILED, Outcome.RETRIED)
+# So many of the last attempts are kept, of the first that failed, and of the last failures of each stage;
+# and so many runs.
+_MOST_LAST, _MOST_FAILED, _MOST_FAILURES, _MOST_RUNS = 600, 50, 5, 4
 
 
 @dataclass(slots=True, kw_only=True)
 class StageAttempts:
-    """How many attempts at steps of a stage ended how, in a run."""
+    """How many attempts at steps of a stage ended how, in a run, as `StageTotals` counts them."""
 
     stage: str
-    done: int = 0
+    ran: int = 0
+    bound: int = 0
+    rechecked: int = 0
+    current: int = 0
     failed: int = 0
     retried: int = 0
+    skipped: int = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
     rows: int = 0
 
     def add(self, attempt: Attempt) -> None:
         """Count an attempt."""
-        self.done += attempt.outcome not in BAD
-        self.failed += attempt.outcome in _FAILED
-        self.retried += attempt.outcome is Outcome.RETRIED
+        if kind := counted_as(attempt):
+            setattr(self, kind, getattr(self, kind) + 1)
         self.wall_s += attempt.wall_s
         self.cpu_s += attempt.cpu_s
         self.rows += attempt.rows_out
@@ -43,25 +46,56 @@ class RunAttempts:
     """The attempts of a run up to event `seq`, by stage in the order in which stages began to end.
 
     Of the `total` ones it has the `last`, with the times at which they were recorded, and the first that
-    `failed`. `steps` are those that were tried.
+    `failed`; `failures` are the last ones of each stage that weren't tried again. `done` are the
+    steps that ended well.
     """
 
     seq: int = 0
     total: int = 0
     stages: dict[str, StageAttempts] = field(default_factory=dict)
-    steps: set[tuple[str, str]] = field(default_factory=set)
+    done: set[tuple[str, str, str]] = field(default_factory=set)
     last: deque[tuple[float, Attempt]] = field(default_factory=lambda: deque(maxlen=_MOST_LAST))
     failed: list[Attempt] = field(default_factory=list)
+    failures: dict[str, deque[Attempt]] = field(default_factory=dict)
 
     def add(self, found: Iterable[tuple[RecordedEvent, Attempt]]) -> None:
         """Add attempts with their events."""
         for fact, attempt in found:
             self.seq = fact.seq
             self.total += 1
-            self.steps.add((attempt.stage, attempt.partition))
+            self.done |= done_steps([attempt])
             if attempt.stage not in self.stages:
                 self.stages[attempt.stage] = StageAttempts(stage=attempt.stage)
             self.stages[attempt.stage].add(attempt)
             self.last.append((fact.at, attempt))
-            if attempt.outcome in BAD and len(self.failed) < _MOST_FAILED:
+            if attempt.outcome in FAULTS and len(self.failed) < _MOST_FAILED:
                 self.failed.append(attempt)
+            if attempt.outcome in FAILURES:
+                last = deque[Attempt](maxlen=_MOST_FAILURES)
+                self.failures.setdefault(attempt.stage, last).append(attempt)
+
+
+class AttemptSums:
+    """Sums up the attempts of the runs that were looked at last, and reads each once."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._known: dict[str, RunAttempts] = {}
+
+    def read(self, run: str) -> RunAttempts:
+        """The attempts of a run so far; the caller must not change them."""
+        found = self._known.pop(run, None) or RunAttempts()
+        found.add(ended_attempts(self._ledger, run, found.seq))
+        while len(self._known) >= _MOST_RUNS:
+            del self._known[next(iter(self._known))]
+        self._known[run] = found
+        return found
+
+
+def ended_attempts(
+    ledger: Ledger, run: str, after: int = 0
+) -> Iterator[tuple[RecordedEvent, Attempt]]:
+    """The attempts at the steps of a run with their events, of which those after a number only."""
+    for recorded in ledger.events(kinds=(Attempted.__name__,), run=run, after=after):
+        if isinstance(recorded.event, Attempted):
+            yield recorded, recorded.event.attempt

@@ -14,9 +14,8 @@ from pathlib import Path
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.history.attempt_log import add_outcomes
-from tidemill.history.io.log_reader import LogReader
-from tidemill.history.io.run_attempts import RunAttempts
+from tidemill.history.io.run_attempts import AttemptSums, RunAttempts, ended_attempts
+from tidemill.history.io.run_log import LogPart, RunLog, RunLogs, belongs_to
 from tidemill.history.stage_performance import is_computation, stage_performances
 from tidemill.ledger.event import (
     Attempted,
@@ -29,7 +28,7 @@ from tidemill.ledger.event import (
 from tidemill.ledger.event_filter import EventFilter, about
 from tidemill.ledger.event_subjects import run_subject
 from tidemill.ledger.io.lease_holder import is_dead
-from tidemill.ledger.log_line import AttemptKey, LogLine
+from tidemill.ledger.log_line import LogLine
 from tidemill.ledger.performance import Performance
 from tidemill.ledger.run import Attempt, RunInfo, Status
 from tidemill.ports.ledger import Ledger, State
@@ -39,8 +38,6 @@ LAST = "last"
 _POLL_S = 0.3
 # Of so many runs similar names are suggested.
 _MOST_NAMED = 200
-# So many runs are remembered, and so many lines of one.
-_MOST_SUMMED, _MOST_LINES = 4, 100_000
 _RUN_EVENTS = (RunStarted.__name__, RunEnded.__name__)
 
 
@@ -55,6 +52,8 @@ class RunPage:
 class History:
     """The past runs of a project: their attempts, the output of steps, the performance of stages.
 
+    `sums` are the attempts of runs that were looked at last.
+
     A run is named by its id, by a prefix of it, or as "last"; UsageError for an unknown run lists
     similar ones.
     """
@@ -62,9 +61,8 @@ class History:
     def __init__(self, ledger: Ledger, logs: Path) -> None:
         self._ledger = ledger
         self._logs = logs
-        # By run, those that were looked at last; and the lines and steps of one that has ended.
-        self._summed: dict[str, RunAttempts] = {}
-        self._logged: tuple[str, list[LogLine], set[tuple[str, str]]] | None = None
+        self._run_logs = RunLogs(ledger, logs)
+        self.sums = AttemptSums(ledger)
 
     def runs(self, limit: int | None = 20) -> list[RunInfo]:
         """The last runs, newest first."""
@@ -103,17 +101,11 @@ class History:
 
     def ended_attempts(self, run: str, after: int = 0) -> Iterator[tuple[RecordedEvent, Attempt]]:
         """The attempts at the steps of a run with their events, of which those after a number only."""
-        return _attempts(self._ledger, self.run(run).id, after)
+        return ended_attempts(self._ledger, self.run(run).id, after)
 
     def summed_attempts(self, run: str) -> RunAttempts:
         """The attempts at the steps of a run, summed up; only those that weren't read before are read."""
-        id = self.run(run).id
-        found = self._summed.pop(id, None) or RunAttempts()
-        found.add(_attempts(self._ledger, id, found.seq))
-        while len(self._summed) >= _MOST_SUMMED:
-            del self._summed[next(iter(self._summed))]
-        self._summed[id] = found
-        return found
+        return self.sums.read(self.run(run).id)
 
     def steps(self, run: str) -> int:
         """How many steps the plan of a run has."""
@@ -124,7 +116,7 @@ class History:
 
     def attempts(self, run: str) -> list[Attempt]:
         """All attempts at the steps of a run, in the order in which they were recorded."""
-        return [attempt for _, attempt in _attempts(self._ledger, self.run(run).id)]
+        return [attempt for _, attempt in ended_attempts(self._ledger, self.run(run).id)]
 
     def last_attempts(
         self, stage: str, environment: str, limit: int
@@ -148,32 +140,29 @@ class History:
 
         Raises UsageError if the run had no such step.
         """
-        info = self.run(run)
-        lines, steps = self._lines(info)
-        _refuse_unknown(info.id, stage, partition, steps)
-        return [line for line in lines if _belongs_to(line, stage, partition)]
+        return self.log_part(run, stage, partition).lines
 
-    def _lines(self, info: RunInfo) -> tuple[list[LogLine], set[tuple[str, str]]]:
-        """All lines of a run and its steps; those of one that has ended are remembered."""
-        if self._logged is not None and self._logged[0] == info.id:
-            return self._logged[1:]
-        log = _RunLog(self._ledger, self._logs, info.id)
-        lines = log.read_new()
-        if info.status is not Status.RUNNING and len(lines) <= _MOST_LINES:
-            self._logged = info.id, lines, log.steps
-        return lines, log.steps
+    def log_part(
+        self, run: str = LAST, stage: str = "", partition: str = "", after: str = ""
+    ) -> LogPart:
+        """The output of steps so far as `log` has it, or what followed that which ended at a cursor."""
+        return self._run_logs.read(self.run(run), stage, partition, after)
+
+    def drop_old(self) -> None:
+        """Forget lines that nobody asked for in the last while."""
+        self._run_logs.drop_old()
 
     def follow(
         self, run: str = LAST, stage: str = "", partition: str = ""
     ) -> Iterator[list[LogLine]]:
         """Yield the lines so far, then new ones, until the run ends; each batch is ordered by step."""
         info = self.run(run)
-        log = _RunLog(self._ledger, self._logs, info.id)
+        log = RunLog(self._ledger, self._logs / info.id, info.id)
         over = False
         while not over:
             # Check before reading, so that all lines from before the end are read after it.
             over = is_dead(info.holder) or _has_ended(self._ledger, info.id)
-            yield [line for line in log.read_new() if _belongs_to(line, stage, partition)]
+            yield [line for line in log.read_new() if belongs_to(line, stage, partition)]
             if not over:
                 time.sleep(_POLL_S)
 
@@ -187,7 +176,9 @@ class History:
         for info in iter_runs(self._ledger):
             if environment not in ("", info.environment):
                 continue
-            own = [(info.id, a) for _, a in _attempts(self._ledger, info.id) if is_computation(a)]
+            own = [
+                (info.id, a) for _, a in ended_attempts(self._ledger, info.id) if is_computation(a)
+            ]
             tried += own
             worked += bool(own)
             if worked == last:
@@ -195,53 +186,9 @@ class History:
         return stage_performances(tried)
 
 
-class _RunLog:
-    """Reads the log of a run incrementally, with the outcomes of attempts; `steps` are all steps so far."""
-
-    def __init__(self, ledger: Ledger, logs: Path, run: str) -> None:
-        self._ledger = ledger
-        self._run = run
-        self._reader = LogReader(logs / run)
-        self._spoke: set[AttemptKey] = set()
-        self._seen = 0
-        self.steps: set[tuple[str, str]] = set()
-
-    def read_new(self) -> list[LogLine]:
-        # An outcome is recorded after the last line of its attempt: in this order no line is missed.
-        ended = list(_attempts(self._ledger, self._run, self._seen))
-        lines = self._reader.read_new()
-        found = add_outcomes(lines, [(fact.at, attempt) for fact, attempt in ended], self._spoke)
-        if ended:
-            self._seen = ended[-1][0].seq
-        self._spoke.update(line.attempt_key for line in lines)
-        self.steps.update((attempt.stage, attempt.partition) for _, attempt in ended)
-        self.steps.update((line.stage, line.partition) for line in lines)
-        return found
-
-
-def _attempts(ledger: Ledger, run: str, after: int = 0) -> Iterator[tuple[RecordedEvent, Attempt]]:
-    for recorded in ledger.events(kinds=("Attempted",), run=run, after=after):
-        if isinstance(recorded.event, Attempted):
-            yield recorded, recorded.event.attempt
-
-
 def _has_ended(ledger: Ledger, run: str) -> bool:
     ends = ledger.events(kinds=(RunEnded.__name__,), where=about(run_subject(run)), limit=1)
     return any(True for _ in ends)
-
-
-def _belongs_to(line: LogLine, stage: str, partition: str) -> bool:
-    return stage in ("", line.stage) and partition in ("", line.partition)
-
-
-def _refuse_unknown(run: str, stage: str, partition: str, steps: set[tuple[str, str]]) -> None:
-    stages = {name for name, _ in steps if name}
-    if stage and stage not in stages:
-        raise UsageError(f"run {run} had no step of {stage!r} ({did_you_mean(stage, stages)})")
-    keys = {key for name, key in steps if key and stage in ("", name)}
-    if partition and partition not in keys:
-        advice = did_you_mean(partition, keys)
-        raise UsageError(f"run {run} had no step {stage} {partition!r} ({advice})")
 
 
 def list_runs(ledger: Ledger, limit: int | None) -> list[RunInfo]:

@@ -11,10 +11,9 @@ from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import UNPLACED, WHOLE, summarize_keys
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import Effect
-from tidemill.ledger.run import Attempt, Outcome
+from tidemill.ledger.run import FAILURES, Attempt, Outcome
 from tidemill.lineage.openlineage.contract_checks import BrokenRules
 
-_FAILURES = (Outcome.FAILED, Outcome.REFUSED)
 _DONE = (Outcome.OK, Outcome.BOUND)
 
 
@@ -61,7 +60,7 @@ class StageTally:
         if attempt.outcome in _DONE:
             self.rows_in += attempt.rows_in
             self.bytes_in += attempt.bytes_in
-        elif attempt.outcome in _FAILURES:
+        elif attempt.outcome in FAILURES:
             self.failure = self.failure or attempt
             self.broken.add(attempt.findings)
             self.broken.refused |= bool(attempt.findings)
@@ -87,7 +86,7 @@ class StageTally:
 
     @property
     def failures(self) -> int:
-        return sum(self.outcomes[str(outcome)] for outcome in _FAILURES)
+        return sum(self.outcomes[str(outcome)] for outcome in FAILURES)
 
     @property
     def skips(self) -> int:

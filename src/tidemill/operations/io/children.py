@@ -23,7 +23,8 @@ _END_S, _REAP_S = 5.0, 1.0
 class SupervisedProcess:
     """A process with a group of its own that ends, with all that it started, when this one does.
 
-    Starting raises OSError when the system can't start a process.
+    Starting raises OSError when the system can't start a process. What it prints goes where this one prints,
+    or to `stdout` and `stderr`.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class SupervisedProcess:
         *arguments: str,
         descriptors: tuple[int, ...] = (),
         stdout: int | None = None,
+        stderr: int | None = None,
     ) -> None:
         pipe, self._our_pipe = os.pipe()
         try:
@@ -39,7 +41,7 @@ class SupervisedProcess:
                 python_module(LAUNCHER, str(pipe), module, *arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
-                stderr=stdout,
+                stderr=stderr,
                 pass_fds=(pipe, *descriptors),
                 # Ctrl-C is for the supervisor, which decides when the others end.
                 process_group=0,
@@ -108,7 +110,12 @@ class JobProcess(SupervisedProcess):
                 number = theirs.fileno()
                 # What steps print is in the log of their run.
                 super().__init__(
-                    module, str(number), text, descriptors=(number,), stdout=subprocess.DEVNULL
+                    module,
+                    str(number),
+                    text,
+                    descriptors=(number,),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
                 )
         except OSError:
             self.stream.close()

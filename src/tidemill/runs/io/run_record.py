@@ -31,7 +31,7 @@ from tidemill.ledger.event import (
 from tidemill.ledger.io.process_usage import Stopwatch, cpu_with_children, peak_memory
 from tidemill.ledger.price import GB
 from tidemill.ledger.redacted import redacted_attempt, redacted_receipt
-from tidemill.ledger.run import Action, Attempt, Outcome, Receipt, Status
+from tidemill.ledger.run import FAILURES, Action, Attempt, Outcome, Receipt, Status
 from tidemill.planning.completion import completion_marks
 from tidemill.planning.freshness import check_freshness
 from tidemill.planning.missing_rows import MISSING_EXIT_CODE, missing_lines
@@ -193,7 +193,7 @@ def receipt_of(
 ) -> Receipt:
     """Sum up the attempts of a run that ended with `status`; stale tables, failures, lost rows count."""
     wall, cpu = watch.read()
-    bad = [a for a in attempts if a.outcome in (Outcome.FAILED, Outcome.REFUSED)]
+    bad = [a for a in attempts if a.outcome in FAILURES]
     code = max([a.exit_code for a in bad], default=0)
     if any(a.outcome is Outcome.FAILED and a.exit_code == 1 for a in bad):
         code = 1
@@ -232,7 +232,7 @@ def _messages(attempts: Sequence[Attempt]) -> Iterator[str]:
     # A delivery has a message only where rules warn about it.
     telling = (Action.GATE, Action.TRAIN, Action.EVALUATE, Action.DELIVER)
     for attempt in attempts:
-        failed = attempt.outcome in (Outcome.FAILED, Outcome.REFUSED)
+        failed = attempt.outcome in FAILURES
         warned = attempt.action in telling and attempt.outcome is Outcome.OK
         if attempt.message and (failed or warned):
             yield attempt.message
