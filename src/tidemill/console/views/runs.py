@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 
-from tidemill.contracts.finding import Finding
+from tidemill.console.views.run_causes import FailureCause, failure_causes, says_more
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.history.attempt_log import failed_lines, is_failure
 from tidemill.history.io.run_attempts import StageAttempts
-from tidemill.ledger.awaited_review import awaited_by_attempt, awaited_by_failure
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.ledger.log_line import LogLine
 from tidemill.ledger.run import Attempt, Outcome, RunInfo, Status
@@ -45,24 +43,6 @@ class RunList:
     runs: tuple[RunInfo, ...]
     next: int
     words: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailureCause:
-    """Why some partitions of a stage failed, and what to do; `findings` are the rules that bad rows break.
-
-    If it only waits for people, `review` is what they decide, which `is_waiting` until they did, and
-    `verdict` what the gates said of it.
-    """
-
-    stage: str
-    partitions: str
-    why: str
-    advice: str
-    findings: tuple[Finding, ...]
-    review: str
-    is_waiting: bool
-    verdict: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +118,7 @@ def show_run(project: Project, run: str) -> RunView:
     return RunView(
         run=info,
         word=read_run_words(ledger, (info,)).get(info.id, str(info.status)),
-        causes=_causes(info, found.failed, open_reviews(ledger, info.environment)),
+        causes=failure_causes(info, found.failed, open_reviews(ledger, info.environment)),
         steps=history.steps(info.id),
         done=len(found.done),
         is_lost=info.status is Status.RUNNING and is_dead(info.holder),
@@ -157,42 +137,12 @@ def show_run(project: Project, run: str) -> RunView:
         ),
         is_cut=found.total > len(found.last),
         failed=tuple(
-            sorted(filter(_says_more, found.failed), key=lambda each: _URGENCY[each.outcome])
+            sorted(filter(says_more, found.failed), key=lambda each: _URGENCY[each.outcome])
         ),
         messages=() if receipt is None else tuple(m for m in receipt.messages if m not in said),
         notes=tuple(history.notes(info.id)),
         currency=project.settings.currency,
     )
-
-
-def _causes(
-    info: RunInfo, failed: Iterable[Attempt], open_ids: Collection[str]
-) -> tuple[FailureCause, ...]:
-    """Why stages failed: errors, then what gates refused, then what waits for people."""
-    verdicts = {awaited_by_attempt(attempt): attempt.message for attempt in failed}
-    found = []
-    for failure in info.receipt.failures if info.receipt is not None else ():
-        review = awaited_by_failure(failure)
-        one = FailureCause(
-            stage=failure.stage,
-            partitions=summarize_keys({*failure.partitions} - {WHOLE}),
-            why=failure.why,
-            advice="" if review else failure.advice,
-            findings=failure.findings,
-            review=review,
-            is_waiting=review in open_ids,
-            verdict=verdicts.get(review, "") if review else "",
-        )
-        found.append((bool(review), not failure.messages, one))
-    return tuple(one for *_, one in sorted(found, key=lambda each: each[:2]))
-
-
-def _says_more(attempt: Attempt) -> bool:
-    """Whether an attempt says more than the cause that stands above it."""
-    if awaited_by_attempt(attempt):
-        return False
-    is_retried = attempt.outcome is Outcome.RETRIED
-    return bool(is_retried or attempt.trace or "\n" in attempt.message.strip())
 
 
 def show_log(
