@@ -21,6 +21,7 @@ from tidemill.operations.stage_states import StageGraph, StageNode, StageState
 _SHAPES: Mapping[StageState, tuple[str, str, str]] = {
     StageState.FAILED: ("✗", "x", "red"),
     StageState.RUNNING: ("▶", ">", "cyan"),
+    StageState.WAITING: ("⏸", "=", "cyan"),
     StageState.STALE: ("◷", "~", "yellow"),
     StageState.DUE: ("◐", "!", "yellow"),
     StageState.NEVER: ("○", "o", "white"),

@@ -21,7 +21,9 @@ async function fetchLog(url) {
 export function followLog() {
   const log = document.getElementById("log");
   if (!log) return;
-  log.scrollTop = log.scrollHeight;
+  const failed = log.querySelector("#failed");
+  if (failed) log.scrollTop += failed.getBoundingClientRect().top - log.getBoundingClientRect().top;
+  else log.scrollTop = log.scrollHeight;
 
   const more = async () => {
     if (log.dataset.more === undefined) return;

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from tidemill.console.views.run_causes import FailureCause, failure_causes, says_more
 from tidemill.core.lazy_dataclass import dataclass
+from tidemill.governance.io.recorded_reviews import open_reviews
+from tidemill.history.attempt_log import failed_lines, is_failure
 from tidemill.history.io.run_attempts import StageAttempts
-from tidemill.history.io.runs import RunPage
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.ledger.log_line import LogLine
 from tidemill.ledger.run import Attempt, Outcome, RunInfo, Status
 from tidemill.project.project import Project
+from tidemill.project.run_words import read_run_words
 
 _MOST_LINES = 2_000
+# In which order attempts are shown that didn't go well.
+_URGENCY = {Outcome.FAILED: 0, Outcome.REFUSED: 1, Outcome.RETRIED: 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +34,30 @@ class StepBar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunList:
+    """Some runs, and the `before` of the next page; 0 if there are no more.
+
+    `words` say how those ended of which people are asked about something.
+    """
+
+    runs: tuple[RunInfo, ...]
+    next: int
+    words: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
     """A run: its stages, its last attempts, and those that failed; of its `steps` so many ended well: `done`.
 
-    A run `is_lost` if its process died. With `is_cut` there are more attempts than the timeline has.
+    A run `is_lost` if its process died. With `is_cut` there are more attempts than the timeline has. `word`
+    says how it ended, or that it waits for people. `causes` are why stages failed: errors, then refusals,
+    then what people are asked. `failed` are attempts of which there is more to say, in the same order, and
+    `messages` what the run said of nothing else.
     """
 
     run: RunInfo
+    word: str
+    causes: tuple[FailureCause, ...]
     steps: int
     done: int
     is_lost: bool
@@ -41,6 +65,7 @@ class RunView:
     timeline: tuple[StepBar, ...]
     is_cut: bool
     failed: tuple[Attempt, ...]
+    messages: tuple[str, ...]
     notes: tuple[str, ...]
     currency: str
 
@@ -51,6 +76,9 @@ class RunLogView:
 
     While the run goes on, lines come between those before them. So what follows isn't found by its number:
     send `next` as `after`, until it is empty; then `first` and `total` count what followed.
+
+    With `failures` there are only those of attempts that failed, of which there are `failed`. The first of
+    these ended at the line `first_failure`, -1 if there is none.
     """
 
     run: str
@@ -60,15 +88,20 @@ class RunLogView:
     total: int
     is_running: bool
     lines: tuple[LogLine, ...]
+    failures: bool
+    failed: int
+    first_failure: int
     next: str
 
 
-def list_runs(project: Project, before: int = 0, limit: int = 50) -> RunPage:
+def list_runs(project: Project, before: int = 0, limit: int = 50) -> RunList:
     """List runs, newest first.
 
     `before` is the `next` of the page before; `limit` is at most 200.
     """
-    return project.history.page(max(before, 0), min(max(limit, 1), 200))
+    page = project.history.page(max(before, 0), min(max(limit, 1), 200))
+    words = read_run_words(project.workspace.tools.ledger, page.runs)
+    return RunList(runs=page.runs, next=page.next, words=words)
 
 
 def show_run(project: Project, run: str) -> RunView:
@@ -79,8 +112,13 @@ def show_run(project: Project, run: str) -> RunView:
     history = project.history
     info = history.run(run)
     found = history.summed_attempts(info.id)
+    ledger = project.workspace.tools.ledger
+    said = {attempt.message for attempt in found.failed}
+    receipt = info.receipt
     return RunView(
         run=info,
+        word=read_run_words(ledger, (info,)).get(info.id, str(info.status)),
+        causes=failure_causes(info, found.failed, open_reviews(ledger, info.environment)),
         steps=history.steps(info.id),
         done=len(found.done),
         is_lost=info.status is Status.RUNNING and is_dead(info.holder),
@@ -98,7 +136,10 @@ def show_run(project: Project, run: str) -> RunView:
             for at, each in found.last
         ),
         is_cut=found.total > len(found.last),
-        failed=tuple(found.failed),
+        failed=tuple(
+            sorted(filter(says_more, found.failed), key=lambda each: _URGENCY[each.outcome])
+        ),
+        messages=() if receipt is None else tuple(m for m in receipt.messages if m not in said),
         notes=tuple(history.notes(info.id)),
         currency=project.settings.currency,
     )
@@ -111,17 +152,27 @@ def show_log(
     partition: str = "",
     first: int = -1,
     after: str = "",
+    failures: bool = False,
 ) -> RunLogView:
-    """Show what the steps of a run printed and logged, from the line `first` on; the last lines without it.
+    """Show what the steps of a run printed and logged, from the line `first` on.
 
-    Only of a `stage` and a `partition`, if these are named. There are at most 2,000 lines at once, or all
-    of a part that followed `after`, the `next` of what was shown before.
+    Without `first` these are the last lines, or those from the first failure on of a run that ended. Only of
+    a `stage` and a `partition`, if these are named, and only of attempts that failed with `failures`. There
+    are at most 2,000 lines at once, or all of a part that followed `after`, the `next` of what was shown
+    before.
     """
     history = project.history
     info = history.run(run)
     part = history.log_part(info.id, stage, partition, after)
-    found = part.lines
-    start = max(len(found) - _MOST_LINES, 0) if first < 0 else first
+    lines = part.lines
+    ends = [line for line in lines if is_failure(line)]
+    if failures:
+        lines = failed_lines(lines)
+    goes_on = info.status is Status.RUNNING and not is_dead(info.holder)
+    first_failure = lines.index(ends[0]) if ends and not goes_on else -1
+    start = max(len(lines) - _MOST_LINES, 0) if first < 0 else first
+    if first < 0 <= first_failure:
+        start = min(start, first_failure)
     if after:
         start = 0
     return RunLogView(
@@ -129,9 +180,12 @@ def show_log(
         stage=stage,
         partition=partition,
         first=start,
-        total=len(found),
-        is_running=info.status is Status.RUNNING and not is_dead(info.holder),
-        lines=tuple(found if after else found[start : start + _MOST_LINES]),
+        total=len(lines),
+        is_running=goes_on,
+        lines=tuple(lines if after else lines[start : start + _MOST_LINES]),
+        failures=failures,
+        failed=len(ends),
+        first_failure=first_failure,
         # Only the end of a log is followed.
-        next=part.next if after or start + _MOST_LINES >= len(found) else "",
+        next=part.next if after or start + _MOST_LINES >= len(lines) else "",
     )
