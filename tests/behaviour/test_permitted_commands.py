@@ -26,7 +26,6 @@ from tidemill.testing import records as samples
 # that it needs, and a call that would do it. TOKEN and REVIEW stand for ids.
 COMMANDS: dict[str, tuple[Permission, str]] = {
     "check": (Permission.RUN, "check --twice"),
-    "plan": (Permission.PLAN, "plan"),
     "run": (Permission.RUN, "run"),
     "up": (Permission.SUPERVISE, "up --once"),
     "promote": (Permission.PROMOTE, "promote dev"),
@@ -85,7 +84,7 @@ COMMANDS: dict[str, tuple[Permission, str]] = {
 }
 # Commands that only read a project, write what they read elsewhere, or work without one.
 READERS = {
-    "": "completion init demo test status predict bench-endpoint whoami login logout show drift explain "
+    "": "completion init demo test plan status predict bench-endpoint whoami login logout show drift explain "
     "metrics costs slo scorecard doctor graph runbook report console",
     "contract ": "diff docs export history import infer sample show",
     "review ": "list show",

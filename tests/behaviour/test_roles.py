@@ -13,6 +13,7 @@ from tests.support.tides import LENIENT, Tides, day
 from tidemill.core.errors import AccessError, TidemillError
 from tidemill.governance.permissions import REQUIREMENTS, Permission
 from tidemill.governance.roles import Role
+from tidemill.planning.request import Request
 from tidemill.project.identity import token_actor
 from tidemill.project.project import Project
 
@@ -43,8 +44,10 @@ ACTIONS: list[tuple[Permission, Callable[[Project], object]]] = [
     (Permission.READ, lambda project: project.tokens.list()),
     (Permission.READ, lambda project: project.stored_state.verify()),
     (Permission.READ, lambda project: project.quarantine.list()),
-    (Permission.PLAN, lambda project: project.plan()),
+    (Permission.READ, lambda project: project.plan()),
     (Permission.RUN, lambda project: project.run()),
+    (Permission.RUN, lambda project: project.plan_urgent()),
+    (Permission.RUN, lambda project: project.change_reviews.review("HEAD", Request())),
     (Permission.RUN, lambda project: project.debug("raw", day(0))),
     (Permission.RUN, lambda project: project.repeat()),
     (Permission.PROMOTE, lambda project: project.promote("dev")),

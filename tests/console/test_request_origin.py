@@ -36,6 +36,28 @@ def test_a_request_names_one_host() -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "origin", "is_allowed"),
+    [
+        ("tidemill.example.org", "https://tidemill.example.org", True),
+        ("127.0.0.1:8484", "https://tidemill.example.org", True),  # a proxy names the host anew
+        ("127.0.0.1:8484", "http://127.0.0.1:8484", True),
+        ("127.0.0.1:8484", "http://tidemill.example.org", False),  # another scheme is another site
+        ("127.0.0.1:8484", "https://tidemill.example.org:8443", False),
+        ("127.0.0.1:8484", "https://example.org", False),
+        ("127.0.0.1:8484", "null", False),
+        ("example.org", "https://tidemill.example.org", False),
+    ],
+)
+def test_a_proxy_has_a_public_address(host: str, origin: str, is_allowed: bool) -> None:
+    hosts = AllowedHosts(
+        names=frozenset({"127.0.0.1", "tidemill.example.org"}),
+        loopback=True,
+        url="https://tidemill.example.org",
+    )
+    assert (hosts.fault("POST", [host], origin, "same-origin") == "") == is_allowed
+
+
+@pytest.mark.parametrize(
     ("origin", "site", "is_allowed"),
     [
         (None, "", True),  # a program

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemill.console.refused_form import RefusedForm
 from tidemill.console.sessions import LINK_S, LoginLimit, LoginLinks, Sessions
 
 
@@ -35,6 +36,29 @@ def test_a_notice_is_told_once() -> None:
     assert (known.take_notice(found.id), known.take_notice(found.id)) == ("approved", "")
     known.leave_notice("nobody", "approved")
     assert known.take_notice("nobody") == ""
+
+
+def test_a_refused_form_is_for_its_page_and_once() -> None:
+    sessions = Sessions(lambda: "one", 60.0)
+    form = RefusedForm(
+        page="/x?a=1",
+        action="/x",
+        fields={"cell": "secret"},
+        status=400,
+        headline="No",
+        detail="why",
+    )
+    sessions.leave_refused("one", form)
+    assert sessions.take_refused("one", "/x", "a=1") is None
+    sessions.begin(0.0)
+    sessions.leave_refused("one", form)
+    assert sessions.take_refused("one", "/x", "a=2") is None
+    assert sessions.take_refused("one", "/x", "a=1") == form
+    assert sessions.take_refused("one", "/x", "a=1") is None
+    sessions.leave_refused("one", form)
+    sessions.end("one")
+    assert sessions.take_refused("one", "/x", "a=1") is None
+    assert "secret" not in repr(form)
 
 
 def test_so_many_are_logged_in_and_who_came_first_leaves() -> None:

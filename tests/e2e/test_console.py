@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ import pytest
 from tests.support.browser import axe_violations, save_screenshot
 from tests.support.commands import process
 from tests.support.running_console import RunningConsole
+from tests.support.users import USER
 from tidemill.console.resources import NAVIGATION
 
 if TYPE_CHECKING:
@@ -153,3 +156,23 @@ def test_it_refuses_to_be_open_to_everybody(built: Path) -> None:
     done = process("console", "--host", "0.0.0.0", "--port", "0", cwd=built)
     assert done.returncode == 2
     assert "declare [tool.tidemill.roles] first" in done.stderr
+
+
+def test_links_lead_to_the_public_address(built: Path) -> None:
+    settings = built / "pyproject.toml"
+    text = settings.read_text(encoding="utf-8")
+    text += '\n[tool.tidemill.console]\nurl = "https://console.example.org/"\n'
+    settings.write_text(text, encoding="utf-8")
+    refused = process("console", "--port", "0", cwd=built)
+    assert refused.returncode == 2
+    assert "at console.example.org other machines reach the console" in refused.stderr
+    settings.write_text(f'{text}\n[tool.tidemill.roles]\n{USER} = "admin"\n', encoding="utf-8")
+    with RunningConsole(built) as running:
+        place, _, code = running.new_link().partition("/?link=")
+        assert place == "https://console.example.org"
+        with closing(HTTPConnection(running.url.removeprefix("http://"))) as connection:
+            asked = {"Host": "console.example.org"}
+            connection.request("GET", f"/?link={code}", headers=asked)
+            cookie = connection.getresponse().headers["Set-Cookie"]
+        assert cookie.startswith("__Host-tidemill-")
+        assert "Secure" in cookie

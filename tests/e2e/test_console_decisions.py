@@ -118,17 +118,60 @@ def test_who_decides_second_is_told_and_keeps_the_reason(guest: Guests) -> None:
     rita.page.get_by_role("status").wait_for()
     inbox.get_by_text("Nothing waits for a review.").wait_for()
     ruth.page.bring_to_front()
+    ruth.page.get_by_role("status").filter(has_text="has changed").wait_for()
     assert ruth.page.get_by_label("Reason").input_value() == "False because of the rye"
     ruth.page.get_by_role("button", name="Approve").click()
     ruth.page.get_by_role("alert").wait_for()
     assert "Somebody else changed or decided it meanwhile, so that nothing was done." in ruth.words
-    assert ruth.page.locator("pre").inner_text() == "False because of the rye"
+    assert "False because of the rye" in ruth.page.locator("dl").inner_text()
     votes = recorded(rita.running.folder, Voted)[before:]
     assert [each.vote.actor for each in votes] == ["rita"]
     assert rita.api("/models/demand/live") == live
     ruth.page.get_by_role("link", name="Look at it again").click()
     ruth.page.get_by_text("True because of the rye").first.wait_for()
     assert ruth.page.get_by_role("button", name="Approve").count() == 0
+
+
+def test_a_page_stays_live_around_what_somebody_types(guest: Guests) -> None:
+    rita, ruth = guest("rita", "run"), guest("ruth", "run")
+    page = rita.page
+    rita.go("/incidents")
+    page.get_by_text("Report an incident that you see yourself").click()
+    page.get_by_label("What is wrong").fill("the till is sil")
+    page.keyboard.press("Home")
+    assert ruth.post("/incidents", {"title": "no rye at all"})[0] == 200
+    page.get_by_text("no rye at all").first.wait_for()
+    page.keyboard.type("now ")
+    assert page.get_by_label("What is wrong").input_value() == "now the till is sil"
+    assert page.locator("#changed").is_hidden()
+
+
+def test_who_wants_to_see_what_changed_can(guest: Guests) -> None:
+    rita, ruth = guest("rita", "review"), guest("ruth", "review")
+    review = open_review(rita)
+    ruth.go(f"/reviews/{review}")
+    ruth.page.get_by_label("Reason").fill("not yet")
+    path = f"/reviews/{review}"
+    vote = {"choice": "reject", "reason": "too sweet"}
+    assert rita.post(f"{path}/votes", vote, rita.tag(path))[0] == 200
+    line = ruth.page.get_by_role("status").filter(has_text="has changed")
+    line.get_by_role("button").click()
+    ruth.page.get_by_text("too sweet").first.wait_for()
+    assert ruth.page.locator("#changed").is_hidden()
+    assert ruth.page.get_by_label("Reason").count() == 0
+
+
+def test_a_form_that_is_refused_comes_back_as_it_was(guest: Guests) -> None:
+    rita = guest("rita", "run")
+    page = rita.page
+    rita.go("/incidents")
+    page.get_by_text("Report an incident that you see yourself").click()
+    page.get_by_label("What is wrong").fill("the till")
+    page.get_by_label("Stage, if it is about one").fill("tills")
+    page.get_by_role("button", name="Open the incident").click()
+    page.get_by_role("alert").filter(has_text="there is no stage 'tills'").wait_for()
+    assert page.url.endswith("/incidents#refused")
+    assert page.get_by_label("What is wrong").input_value() == "the till"
 
 
 # What a viewer would send to do it, if it were allowed.

@@ -16,12 +16,19 @@ def test_what_is_left_out_has_a_default() -> None:
         "host": "::1",
         "port": 0,
         "hosts": ["Console.example.org."],
+        "url": "https://Tidemill.example.org:443/",
         "session": "8h",
         "idle": 5,
         "up": False,
     }
     assert parse_console_settings(given, PLACE) == ConsoleSettings(
-        host="::1", port=0, hosts=("console.example.org",), session=28_800.0, idle=5.0, up=False
+        host="::1",
+        port=0,
+        hosts=("console.example.org",),
+        url="https://tidemill.example.org",
+        session=28_800.0,
+        idle=5.0,
+        up=False,
     )
 
 
@@ -35,6 +42,13 @@ def test_what_is_left_out_has_a_default() -> None:
         ({"host": "a:1"}, "host = 'a:1' is not a host, such as 127.0.0.1"),
         ({"hosts": "a"}, "hosts = 'a' is not a list, such as [\"console.example.org\"]"),
         ({"hosts": [7]}, "hosts = 7 is not a host, such as 127.0.0.1"),
+        *(
+            (
+                {"url": url},
+                f"url = {url!r} is no address without a path, such as https://console.example.org",
+            )
+            for url in (7, "", "console.example.org", "ftp://a", "https://a/console", "https://b@a")
+        ),
         ({"up": 1}, "up = 1 is not true or false"),
     ],
 )

@@ -255,7 +255,7 @@ def test_the_effective_user_counts(tmp_path: Path) -> None:
     with open_as(sea) as project:
         os.seteuid(54_321)
         try:
-            with pytest.raises(AccessError, match=r"uid:54321 may not plan .* has no role"):
-                project.workspace.require(Permission.PLAN)
+            with pytest.raises(AccessError, match=r"uid:54321 may not read .* has no role"):
+                project.workspace.require(Permission.READ)
         finally:
             os.seteuid(0)

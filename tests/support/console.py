@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from starlette.testclient import TestClient
 
@@ -93,14 +93,16 @@ class _Words(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         self.parts.append(
-            " " if tag in ("td", "th", "li", "p", "div", "h1", "h2", "option") else ""
+            " " if tag in ("td", "th", "li", "p", "div", "h1", "h2", "option", "dt", "dd") else ""
         )
 
 
 class Visitor:
     """Somebody who looks at the console of a project; logged in as this process's user, or with a token."""
 
-    def __init__(self, root: Path, *, token: str = "", is_logged_in: bool = True) -> None:
+    def __init__(
+        self, root: Path, *, token: str = "", is_logged_in: bool = True, url: str = ""
+    ) -> None:
         settings = find_settings(root.resolve())
         self.root = root
         self._ledger = open_shared_ledger(settings, Redactor(()))
@@ -111,9 +113,12 @@ class Visitor:
             watch=LedgerWatch(self._ledger, root / settings.home),
             sessions=Sessions(lambda: f"session-{next(numbers)}", 3_600.0),
             links=self.links,
+            cookie="__Host-tidemill" if url else "tidemill",
+            secure=bool(url),
         )
-        app = open_app(self.console, AllowedHosts(names=frozenset(), loopback=True))
-        self.client = TestClient(app, base_url=PLACE, follow_redirects=False)
+        names = frozenset({urlsplit(url).hostname or ""})
+        app = open_app(self.console, AllowedHosts(names=names, loopback=True, url=url))
+        self.client = TestClient(app, base_url=url or PLACE, follow_redirects=False)
         self._token, self._is_logged_in = token, is_logged_in
 
     def __enter__(self) -> Visitor:
@@ -151,12 +156,15 @@ class Visitor:
         assert answer.status_code == status, answer.text
         return answer.json()
 
-    def send(self, page: SeenPage, path: str, fields: Mapping[str, str]) -> SeenPage:
-        """Send a form of a page, and follow where it leads."""
+    def send(
+        self, page: SeenPage, path: str, fields: Mapping[str, str], *, says_where: bool = False
+    ) -> SeenPage:
+        """Send a form of a page, and follow where it leads; browsers say which page that was."""
         hidden = {"form_key": page.field("form_key")}
         if 'name="seen_tag"' in page.text:
             hidden["seen_tag"] = page.field("seen_tag")
-        answer = self.client.post(path, content=urlencode({**hidden, **fields}))
+        headers = {"Referer": page.url} if says_where else {}
+        answer = self.client.post(path, content=urlencode({**hidden, **fields}), headers=headers)
         if answer.status_code == 303:
             answer = self.client.get(answer.headers["location"])
         return SeenPage(answer.status_code, answer.text, str(answer.url))

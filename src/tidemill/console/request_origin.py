@@ -14,11 +14,13 @@ _SAFE = frozenset({"GET", "HEAD"})
 class AllowedHosts:
     """The hosts that a console is reached by: `names`, and this machine's own if it listens on `loopback`.
 
-    Other names lead to this address only if somebody's name server says so, which is an attack.
+    Its pages may also be those of the public `url`, whatever a proxy makes of the host. Other names lead to
+    this address only if somebody's name server says so, which is an attack.
     """
 
     names: frozenset[str]
     loopback: bool
+    url: str = ""
 
     def fault(self, method: str, hosts: Collection[str], origin: str | None, site: str) -> str:
         """Why a request isn't answered: by its headers `Host`, `Origin` and `Sec-Fetch-Site`; "" if it is."""
@@ -35,7 +37,9 @@ class AllowedHosts:
         scheme, name = sent
         port = found.port if found.port != DEFAULT_PORTS[scheme] else None
         same = name.host == found.host and name.port == port
-        return "" if same else "the request was sent by another site"
+        return (
+            "" if same or sent == parse_origin(self.url) else "the request was sent by another site"
+        )
 
     def _has(self, host: str) -> bool:
         return host in self.names or (self.loopback and is_loopback(host))

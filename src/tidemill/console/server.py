@@ -27,7 +27,7 @@ from tidemill.ledger.io.lease_holder import is_dead, this_process
 from tidemill.operations.console_settings import ConsoleSettings
 from tidemill.project.composition import open_shared_ledger
 from tidemill.project.settings import Settings, configured_secrets
-from tidemill.serving.host_names import HostName, is_loopback
+from tidemill.serving.host_names import HostName, is_loopback, parse_origin
 
 # Who can read this file may log in as the user who started the console.
 _FILE = "console.json"
@@ -39,7 +39,7 @@ _PORT, _PORTS = 8484, 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningConsole:
-    """A console that answers at `url`; `link` logs the user who started it in, once."""
+    """A console that answers at `url`; `link`, by its public address, logs in who started it, once."""
 
     url: str
     link: str
@@ -53,16 +53,21 @@ def run_console(
 ) -> None:
     """Answer requests until SIGINT or SIGTERM; `started` is called when they are answered.
 
-    UsageError if the address is open to other machines and no roles are declared, or can't be used.
+    UsageError if an address is open to other machines and no roles are declared, or can't be used.
     """
-    if not is_loopback(chosen.host) and not settings.grants.are_declared:
+    public = parse_origin(chosen.url)
+    reached = [chosen.host, *([public[1].host] if public is not None else [])]
+    elsewhere = [host for host in reached if not is_loopback(host)]
+    if elsewhere and not settings.grants.are_declared:
         raise UsageError(
-            f"at {chosen.host} other machines reach the console, and nobody has to be authorized: declare "
-            "[tool.tidemill.roles] first, or listen on 127.0.0.1"
+            f"at {elsewhere[0]} other machines reach the console, and nobody has to be authorized: declare "
+            "[tool.tidemill.roles] first, or listen on 127.0.0.1 without a public url"
         )
     listener = _bind(chosen)
     port = listener.getsockname()[1]
     url = f"http://{HostName(chosen.host, port)}"
+    place = chosen.url or url
+    is_https = place.startswith("https:")
     secret = secrets.token_bytes(32)
     links = LoginLinks(secret)
     ledger = open_shared_ledger(settings, Redactor(configured_secrets(settings)))
@@ -75,18 +80,21 @@ def run_console(
         watch=watch,
         sessions=Sessions(lambda: secrets.token_urlsafe(32), chosen.session),
         links=links,
-        # Cookies of a host are sent to all its ports.
-        cookie=f"tidemill-{port}",
+        # Cookies of a host are sent to all its ports. Other hosts of a domain can't set one named like this.
+        cookie=f"{'__Host-' if is_https else ''}tidemill-{port}",
+        secure=is_https,
     )
     hosts = AllowedHosts(
-        names=frozenset({chosen.host, *chosen.hosts}), loopback=is_loopback(chosen.host)
+        names=frozenset({*reached, *chosen.hosts}),
+        loopback=is_loopback(chosen.host),
+        url=chosen.url,
     )
     file = home / _FILE
     _write_private(
-        file, {"url": url, "secret": secret.hex(), "holder": this_process("tidemill console")}
+        file, {"url": place, "secret": secret.hex(), "holder": this_process("tidemill console")}
     )
     try:
-        link = f"{url}/?link={links.make(secrets.token_urlsafe(9), time.time())}"
+        link = f"{place}/?link={links.make(secrets.token_urlsafe(9), time.time())}"
         server = _ConsoleServer(
             uvicorn.Config(
                 open_app(console, hosts),
@@ -100,7 +108,7 @@ def run_console(
         )
         server.run(sockets=[listener])
     finally:
-        _forget(file, url)
+        _forget(file, secret)
         listener.close()
         ledger.close()
 
@@ -155,10 +163,10 @@ def _bind_port(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _forget(file: Path, url: str) -> None:
+def _forget(file: Path, secret: bytes) -> None:
     """Remove the file, unless another console wrote it since."""
     with suppress(OSError, ValueError):
-        if json.loads(file.read_text(encoding="utf-8"))["url"] == url:
+        if json.loads(file.read_text(encoding="utf-8"))["secret"] == secret.hex():
             file.unlink()
 
 

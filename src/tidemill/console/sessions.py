@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import field
 from hashlib import sha256
 
+from tidemill.console.refused_form import RefusedForm
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.token_bucket import TokenBucket
 
@@ -39,6 +40,7 @@ class Sessions:
         self._new_id, self._lifetime = new_id, lifetime
         self._known: dict[str, Session] = {}
         self._notices: dict[str, str] = {}
+        self._refused: dict[str, RefusedForm] = {}
 
     def begin(self, now: float, token: str = "") -> Session:
         """Log somebody in."""
@@ -60,6 +62,7 @@ class Sessions:
         """Log somebody out."""
         self._known.pop(id, None)
         self._notices.pop(id, None)
+        self._refused.pop(id, None)
 
     def leave_notice(self, id: str, text: str) -> None:
         """Keep what the next page of a session tells."""
@@ -69,6 +72,16 @@ class Sessions:
     def take_notice(self, id: str) -> str:
         """What the page tells that is shown now; it isn't told again."""
         return self._notices.pop(id, "")
+
+    def leave_refused(self, id: str, form: RefusedForm) -> None:
+        """Keep a form of a session that was refused, for its page."""
+        if id in self._known:
+            self._refused[id] = form
+
+    def take_refused(self, id: str, path: str, query: str) -> RefusedForm | None:
+        """The form of the page at an address that was just refused; it isn't filled in again."""
+        found = self._refused.get(id)
+        return self._refused.pop(id) if found is not None and found.is_on(path, query) else None
 
 
 class LoginLinks:

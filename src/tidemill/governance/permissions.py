@@ -50,7 +50,6 @@ class Permission(StrEnum):
     READ = "read"
     EXPORT_ROWS = "export quarantined rows"
     EXPORT_AUDIT = "export the audit trail"
-    PLAN = "plan"
     RUN = "run"
     SUPERVISE = "supervise a project"
     PROMOTE = "promote"
@@ -106,7 +105,6 @@ REQUIREMENTS: Mapping[Permission, Requirement] = {
     **_requirements(
         Role.OPERATOR,
         TokenScope.RUN,
-        Permission.PLAN,
         Permission.RUN,
         Permission.SUPERVISE,
         Permission.PROMOTE,

@@ -8,10 +8,10 @@ from typing import Any
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import parse_seconds
-from tidemill.serving.host_names import parse_name
+from tidemill.serving.host_names import parse_name, parse_origin
 
 _TIMES = ("session", "idle")
-_KEYS = ("host", "port", "hosts", "up", *_TIMES)
+_KEYS = ("host", "port", "hosts", "url", "up", *_TIMES)
 _LAST_PORT = 65_535
 
 
@@ -20,13 +20,15 @@ class ConsoleSettings:
     """`host` and `port` are where the console listens; times are in seconds.
 
     Port 0 is any that is free; without a choice it is 8484, or the next that is free. Browsers may reach it
-    by the names `hosts` as well as by its address. People log in again after `session`. A process that has
-    the workflow imported ends after `idle` without requests. `tidemill up` opens the console if `up`.
+    by the names `hosts` as well as by its address, and by the public `url`, such as that of a proxy. People
+    log in again after `session`. A process that has the workflow imported ends after `idle` without
+    requests. `tidemill up` opens the console if `up`.
     """
 
     host: str = "127.0.0.1"
     port: int | None = None
     hosts: tuple[str, ...] = ()
+    url: str = ""
     session: float = 12 * 3_600.0
     idle: float = 120.0
     up: bool = True
@@ -47,6 +49,7 @@ def parse_console_settings(table: Mapping[str, Any], place: str) -> ConsoleSetti
         host=_host(table.get("host", known.host), "host", place),
         port=_port(table["port"], place) if "port" in table else None,
         hosts=tuple(_host(each, "hosts", place) for each in hosts),
+        url=_url(table["url"], place) if "url" in table else "",
         session=_seconds(table, "session", known.session, place),
         idle=_seconds(table, "idle", known.idle, place),
         up=_flag(table.get("up", known.up), place),
@@ -58,6 +61,16 @@ def _host(value: object, name: str, place: str) -> str:
     if found is None or found.port is not None:
         raise UsageError(f"{place} {name} = {value!r} is not a host, such as 127.0.0.1")
     return found.host
+
+
+def _url(value: object, place: str) -> str:
+    found = parse_origin(value.removesuffix("/")) if isinstance(value, str) else None
+    if found is None:
+        raise UsageError(
+            f"{place} url = {value!r} is no address without a path, such as https://console.example.org"
+        )
+    scheme, name = found
+    return f"{scheme}://{name}"
 
 
 def _port(value: object, place: str) -> int:

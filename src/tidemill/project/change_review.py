@@ -104,9 +104,10 @@ class ChangeReviews:
 
         `workflow` names the workflow at the ref if the settings there don't. The rows of the newest
         `partitions` of each changed stage (default: 2) are compared for at most so many `seconds`.
-        UsageError without git or such a ref, DeclarationError with the faults of the workflow as it is now.
+        UsageError without git or such a ref, DeclarationError with the faults of the workflow as it is now,
+        AccessError if the actor may not run: both versions compute a sample.
         """
-        self._workspace.require(Permission.PLAN)
+        self._workspace.require(Permission.RUN)
         with project_at(self._workspace.root, ref) as base, self._space() as space:
             has_state = space is self._workspace
             space.refuse_faults(space.flow.names)

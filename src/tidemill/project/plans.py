@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import ConflictError, DeclarationError
 from tidemill.environments.io.environments import require_unexpired
@@ -23,6 +23,7 @@ from tidemill.planning.planner import make_plan, request_scope
 from tidemill.planning.request import Request
 from tidemill.planning.stage_reasons import StageReasons
 from tidemill.ports.ledger import State
+from tidemill.ports.runtime import Runtime
 from tidemill.project.composition import count_rows, list_tables
 from tidemill.project.enforcement import is_governed
 from tidemill.project.sink_obstacles import obstacle_faults, own_source_faults
@@ -33,11 +34,16 @@ from tidemill.runs.io.unjudged_drift import drift_notes
 from tidemill.sources.io.file_listing import scan_source
 from tidemill.sources.scan import Scan
 from tidemill.workflow.param_overrides import describe_overrides
-from tidemill.workflow.stage import Kind
+from tidemill.workflow.source import Pull, Source, SourceFile
+from tidemill.workflow.stage import Kind, Stage
 from tidemill.workflow.trigger import Degraded, PredictionShift, leaf_triggers
 
 if TYPE_CHECKING:
     from tidemill.project.offpeak import OffPeak
+
+_NOT_PULLED = (
+    "only what was pulled before counts here: its function is called for those who may run"
+)
 
 
 class Plans:
@@ -57,11 +63,12 @@ class Plans:
     def make(self, request: Request) -> Plan:
         """Plan a request and change nothing.
 
-        Raises DeclarationError with all faults of the stages that the request covers, AccessError if the
-        actor may not plan.
+        Functions of `tm.pull`, whose rows are stored, are only called for an actor that may run; for others
+        what was pulled last counts. Raises DeclarationError with all faults of the stages that the request
+        covers, AccessError if the actor may not read.
         """
         space = self._workspace
-        space.require(Permission.PLAN)
+        space.require(Permission.READ)
         self.refuse_faults(request)
         try:
             return self.make_governed(space.preview_state(), request)
@@ -71,7 +78,11 @@ class Plans:
             space.tools.external_sources.close()
 
     def make_urgent(self, request: Request) -> Plan:
-        """Plan what can't wait for a cheaper time, and record what waits; otherwise as `make`."""
+        """Plan what can't wait for a cheaper time, and record what waits; otherwise as `make`.
+
+        AccessError if the actor may not run.
+        """
+        self._workspace.require(Permission.RUN)
         plan = self.make(request)
         if self.off_peak is None:
             return plan
@@ -194,18 +205,24 @@ class Plans:
         """List the sources of the ingest stages that the request covers."""
         space = self._workspace
         scope = request_scope(space.flow, request)
-        return {
+        may_pull, not_pulled = space.may(Permission.RUN), set[str]()
+
+        def look(
+            source: Source[Any], stage: Stage, tools: Runtime, known: Mapping[str, SourceFile]
+        ) -> Mapping[str, SourceFile]:
+            if may_pull or not isinstance(source, Pull):
+                return list_tables(source, stage, tools, known)
+            not_pulled.add(stage.name)
+            return known
+
+        scans = {
             stage.name: scan_source(
-                stage,
-                space.tools,
-                state.sources,
-                count_rows,
-                list_tables,
-                verify=request.verify_sources,
+                stage, space.tools, state.sources, count_rows, look, verify=request.verify_sources
             )
             for stage in space.flow.stages
             if stage.kind is Kind.INGEST and stage.name in scope
         }
+        return scans | {name: replace(scans[name], notes=(_NOT_PULLED,)) for name in not_pulled}
 
     def _refuse_missing_libraries(self, plan: Plan) -> None:
         """Raise DeclarationError for libraries that a planned training needs and that aren't installed."""

@@ -189,13 +189,19 @@ class Workspace:
         """Act as the holder of a token, in place of that in TIDEMILL_TOKEN; before anything is opened."""
         self.secrets, self._token = self.secrets | {text}, text
 
+    def may(self, permission: Permission) -> bool:
+        """Whether who acts may do something."""
+        return self._refusal(permission) is None
+
     def require(self, permission: Permission) -> Actor:
         """Return who acts, or raise AccessError with who may if this actor may not."""
-        workflow = self.declared.name
-        refusal = find_refusal(permission, self.actor, workflow, self.grants)
+        refusal = self._refusal(permission)
         if refusal is not None:
             raise AccessError(refusal)
         return self.actor
+
+    def _refusal(self, permission: Permission) -> str | None:
+        return find_refusal(permission, self.actor, self.declared.name, self.grants)
 
     def record_action(self, permission: Permission, subject: str, detail: str = "") -> None:
         """Record that who acts does something of which no other event tells; raise as `require` does."""

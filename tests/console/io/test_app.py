@@ -120,6 +120,29 @@ def test_logging_out_needs_the_key_of_the_form(visitor: Visitor) -> None:
         assert (visitor.console.sessions.find(id, 0.0) is not None) == is_there
 
 
+def test_cookies_are_sent_by_tls_only_where_a_proxy_answers_by_it(built: Path) -> None:
+    with Visitor(built, is_logged_in=False, url="https://console.example.org") as visitor:
+        client = visitor.client
+        code = visitor.links.make("one", 4e9)
+        answer = client.get(f"/?link={code}")
+        kept = answer.headers["set-cookie"].lower()
+        assert kept.startswith("__host-tidemill=session-0;")
+        assert {"secure", "httponly", "path=/"} < {each.strip() for each in kept.split(";")}
+        assert "domain" not in kept
+        key = visitor.page("/now").field("form_key")
+        fields, public = urlencode({"form_key": key}), {"Origin": "https://console.example.org"}
+        # The proxy may name the host as it reaches the console.
+        inside = {"Host": "127.0.0.1:8484", "Cookie": "__Host-tidemill=session-0"}
+        assert client.get("/now", headers=inside).status_code == 200
+        evil = {**inside, "Origin": "https://example.org"}
+        assert client.post("/logout", content=fields, headers=evil).status_code == 403
+        assert client.get("/now", headers={"Host": "example.org"}).status_code == 421
+        ended = client.post("/logout", content=fields, headers={**inside, **public})
+        assert ended.status_code == 303
+        assert "secure" in ended.headers["set-cookie"].lower()
+        assert client.get("/now").headers["location"].startswith("/login")
+
+
 def test_every_answer_has_the_headers_that_protect_it(onlooker: Visitor) -> None:
     for path in ("/now", "/login", "/static/x/none", "/api/v1/runs", "/nothing", "/api/v1/nothing"):
         headers = onlooker.client.get(path).headers
@@ -223,6 +246,35 @@ def test_what_breaks_is_told_without_what_it_was(
             assert "ZeroDivisionError" in answer.text
             assert "a secret" not in answer.text
             assert answer.headers["content-security-policy"] == POLICY
+
+
+@pytest.mark.parametrize(
+    ("referer", "shown"),
+    [
+        (
+            "http://127.0.0.1:8484/reviews?which=all",
+            "This request can't be answered",
+        ),  # no such form
+        ("http://127.0.0.1:8484/reviews/r0", "there is no review"),
+        ("http://127.0.0.1:8484//example.org/x", ""),
+        ("javascript:alert(1)", ""),
+        ("", ""),
+    ],
+)
+def test_a_refused_form_leads_to_no_other_place(visitor: Visitor, referer: str, shown: str) -> None:
+    page = visitor.page("/silences")
+    fields = {"form_key": page.field("form_key"), "ttl": "soon", "reason": "why <not>"}
+    answer = visitor.client.post(
+        "/silences", content=urlencode(fields), headers={"Referer": referer}
+    )
+    if shown:
+        assert answer.status_code == 303
+        place = answer.headers["location"]
+        assert place == f"{referer.removeprefix('http://127.0.0.1:8484')}#refused"
+        answer = visitor.client.get(place)
+    assert answer.status_code >= 400
+    assert "why &lt;not&gt;" in answer.text
+    assert shown in answer.text.replace("&#39;", "'")
 
 
 def test_a_form_of_another_session_does_nothing(visitor: Visitor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import polars as pl
@@ -63,6 +64,39 @@ def test_rows_that_cannot_be_released_say_so(visitor: Visitor) -> None:
     refused = visitor.send(page, "/stages/sales/quarantine/release", sent)
     assert refused.status == 400
     assert "can't be released as they are (row 0: key)" in refused.words
+
+
+def test_a_row_that_is_refused_comes_back_as_it_was_typed(visitor: Visitor) -> None:
+    page = visitor.page(f"{ROW}?partition=2026-01-05")
+    typed = {"partition": "2026-01-05", "cells.sold": "-2", "cells.hour": '1"6', "nulls.shop": "on"}
+    bad = visitor.send(page, ROW, {**typed, "reason": ""}, says_where=True)
+    assert (bad.status, bad.url) == (200, page.url)
+    assert "This request can't be answered: reason is missing" in bad.words
+    assert 'name="cells.sold" value="-2"' not in page.text
+    for field in (
+        'name="cells.sold" [^>]* value="-2"',
+        'name="cells.hour" [^>]* value="1&quot;6"',
+        'name="nulls.shop" checked',
+    ):
+        assert re.search(field, bad.text)
+    assert bad.field("seen_tag") == page.field("seen_tag")
+    assert "reason is missing" not in visitor.page(f"{ROW}?partition=2026-01-05").words
+    cells = {"partition": "2026-01-05", "cells.hour": "16", "cells.sold": "-2", "reason": "again"}
+    still = visitor.send(bad, ROW, cells, says_where=True)
+    assert "The workflow or the data has faults:" in still.words
+    assert "sold.min" in still.words
+    done = visitor.send(still, ROW, {**cells, "cells.sold": "12"}, says_where=True)
+    assert "1 quarantined row replaced by" in done.words
+
+
+def test_what_changed_meanwhile_is_not_filled_in_again(visitor: Visitor) -> None:
+    page = visitor.page(HELD + "2026-01-05")
+    sent = {"partition": "2026-01-05", "choice": "all", "reason": "7 < 8"}
+    visitor.send(page, "/stages/sales/quarantine/drop", sent, says_where=True)
+    late = visitor.send(page, "/stages/sales/quarantine/drop", sent, says_where=True)
+    assert late.status == 412
+    assert "What you sent, to copy: partition 2026-01-05 choice all reason 7 < 8" in late.words
+    assert "form_key" not in late.words
 
 
 def test_a_corrected_row_is_published(visitor: Visitor, built: Path) -> None:

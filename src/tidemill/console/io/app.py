@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from math import ceil
-from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -21,7 +20,7 @@ from starlette.types import ASGIApp
 from tidemill.console.io.assets import read_asset
 from tidemill.console.io.guard import RequestGuard
 from tidemill.console.io.pages import JSON, Console, Pages, problem_response
-from tidemill.console.io.requests import parse_form, read_body
+from tidemill.console.io.requests import own_path, parse_form, read_body
 from tidemill.console.openapi import openapi_document
 from tidemill.console.request_origin import AllowedHosts
 from tidemill.console.resource import API
@@ -125,7 +124,7 @@ class _OtherPages:
             )
             return self._pages.login(request, 403, detail)
         self._console.limit.give_back(address)
-        return self._logged_in(token, _own_path(given.get("then", "/now")))
+        return self._logged_in(token, own_path(given.get("then", "")) or "/now")
 
     async def log_out(self, request: Request) -> Response:
         """End a session."""
@@ -134,7 +133,7 @@ class _OtherPages:
         if session is not None and given.get("form_key") == session.form_key:
             self._console.sessions.end(session.id)
         found = RedirectResponse("/login", 303)
-        found.delete_cookie(self._console.cookie)
+        found.delete_cookie(self._console.cookie, secure=self._console.secure)
         return found
 
     def _logged_in(self, token: str, then: str) -> Response:
@@ -145,6 +144,7 @@ class _OtherPages:
             session.id,
             httponly=True,
             samesite="lax",
+            secure=self._console.secure,
         )
         return found
 
@@ -190,10 +190,3 @@ class _OtherPages:
         if request.url.path.startswith(API):
             return problem_response(500, detail)
         return await self._pages.refusal(request, None, 500, detail)
-
-
-def _own_path(path: str) -> str:
-    """A path of this console; anything else leads to its first page."""
-    found = urlsplit(path)
-    own = path.startswith("/") and not path.startswith(("//", "/\\")) and not found.netloc
-    return path if own and path.isprintable() else "/now"

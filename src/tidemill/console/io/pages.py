@@ -7,8 +7,9 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
+from types import MappingProxyType
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -21,12 +22,14 @@ from tidemill.console.io.requests import (
     bearer_of,
     environment_of,
     gather_members,
+    page_of_form,
     parse_document,
     parse_form,
     read_body,
 )
 from tidemill.console.io.shared_answers import ViewCalls
 from tidemill.console.problems import PROBLEM, problem, title_of
+from tidemill.console.refused_form import FORM_KEY, REFUSED, SEEN_TAG, RefusedForm, fill_form
 from tidemill.console.resource import PageAction, Resource, checked_arguments
 from tidemill.console.resources import NAVIGATION, RESOURCES, SHELL
 from tidemill.console.response_headers import PRIVATE
@@ -37,8 +40,9 @@ from tidemill.core.lazy_dataclass import dataclass
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 JSON = "application/json"
-# The fields of forms that are no arguments.
-_FORM_KEY, _SEEN = "form_key", "seen_tag"
+# What a form is about isn't there as it was, so that what was typed is only shown to be copied.
+_GONE = frozenset({404, 412, 428})
+_NOT_TYPED = frozenset({FORM_KEY, SEEN_TAG})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +55,10 @@ class PageCaller:
 
 @dataclass(frozen=True, kw_only=True)
 class Console:
-    """The parts of a running console; `cookie` is the name of the one that tells who asks."""
+    """The parts of a running console; `cookie` is the name of the one that tells who asks.
+
+    It is `secure` if browsers reach the console by https only.
+    """
 
     projects: ViewCalls
     watch: LedgerWatch
@@ -59,6 +66,7 @@ class Console:
     links: LoginLinks
     limit: LoginLimit = field(default_factory=LoginLimit)
     cookie: str = "tidemill"
+    secure: bool = False
 
     def session_of(self, request: Request) -> Session | None:
         """The session of a request, if somebody is logged in."""
@@ -139,25 +147,23 @@ class Pages:
             if session is None:
                 return self._to_login(request)
             try:
-                given = gather_members(parse_form(await read_body(request)))
+                sent = parse_form(await read_body(request))
+                given = gather_members(sent)
             except TooLarge:
                 return await self.refusal(request, session, 413, "what was sent is too large")
             except UsageError as error:
                 return await self.refusal(request, session, 400, str(error))
-            if not _is_own(session, given.pop(_FORM_KEY, "")):
+            if not _is_own(session, given.pop(FORM_KEY, "")):
                 return await self.refusal(
                     request, session, 403, "this form is of an earlier session: open the page again"
                 )
-            version = given.pop(_SEEN, "")
+            version = given.pop(SEEN_TAG, "")
             answer = await self._act(
                 action, request, PageCaller(token=session.token, session=session), given, version
             )
             if answer.status != 200:
-                found = {**given, **request.path_params}
-                return await self.refusal(
-                    request, session, answer.status, _detail(answer),
-                    back=_next_page(action, found, request), written=given.get("reason", ""),
-                )  # fmt: skip
+                back = _next_page(action, {**given, **request.path_params}, request)
+                return await self._refuse(request, session, answer, sent, back)
             if action.template:
                 return await self._draw_once(request, session, action, answer)
             return self._after(action, request, session, given, answer)
@@ -212,11 +218,40 @@ class Pages:
         found = {**document, **given, **request.path_params}
         return RedirectResponse(_next_page(action, found, request), 303)
 
+    async def _refuse(
+        self,
+        request: Request,
+        session: Session,
+        answer: ViewAnswer,
+        sent: Mapping[str, str],
+        back: str,
+    ) -> Response:
+        """Lead to the page of the form, which then has what was sent; or say why, with all that was sent."""
+        page = page_of_form(request)
+        if not page or answer.status in _GONE:
+            return await self.refusal(
+                request, session, answer.status, _detail(answer), back=back, sent=sent
+            )
+        form = RefusedForm(
+            page=page,
+            action=f"{quote(request.scope['path'])}?{request.url.query}",
+            fields=sent,
+            status=answer.status,
+            headline=title_of(answer.status),
+            detail=_detail(answer),
+        )
+        self._console.sessions.leave_refused(session.id, form)
+        return RedirectResponse(f"{page}#{REFUSED}", 303)
+
     async def _draw_answer(
         self, request: Request, session: Session, resource: Resource, answer: ViewAnswer
     ) -> Response:
+        refused = self._refused_form(request, session)
         if answer.status != 200:
-            return await self.refusal(request, session, answer.status, _detail(answer))
+            return await self.refusal(
+                request, session, answer.status, _detail(answer),
+                sent=refused.fields if refused is not None else {},
+            )  # fmt: skip
         seq = self._console.watch.seq
         shell = await self._shell(request, session)
         body = self._draw(
@@ -228,6 +263,13 @@ class Pages:
             version=etag_of(answer.body.encode()),
             seq=seq,
         )
+        if refused is not None:
+            filled = fill_form(body.decode(), refused)
+            if filled:
+                return Response(filled, 200, {"Cache-Control": "no-store"}, "text/html")
+            return await self.refusal(
+                request, session, refused.status, refused.detail, sent=refused.fields
+            )
         return _with_etag(request, body, "text/html; charset=utf-8")
 
     async def _draw_once(
@@ -248,14 +290,14 @@ class Pages:
         detail: str,
         *,
         back: str = "",
-        written: str = "",
+        sent: Mapping[str, str] = MappingProxyType({}),
     ) -> Response:
-        """Say why a request isn't answered, with a link `back`, and the reason that was `written`."""
+        """Say why a request isn't answered, with a link `back`, and what was `sent`, to copy."""
         shell = await self._shell(request, session) if session is not None else None
         body = self._draw(
             "refusal.html", request, session, shell,
             status=status, headline=title_of(status), detail=detail, seq=self._console.watch.seq,
-            back=back, written=written,
+            back=back, sent={name: text for name, text in sent.items() if text and name not in _NOT_TYPED},
         )  # fmt: skip
         return Response(body, status, {"Cache-Control": "no-store"}, "text/html")
 
@@ -295,6 +337,14 @@ class Pages:
             **values,
         }
         return self._templates.get_template(template).render(context).encode()
+
+    def _refused_form(self, request: Request, session: Session) -> RefusedForm | None:
+        """The form of this page that was just refused."""
+        if "hx-request" in request.headers:
+            return None
+        return self._console.sessions.take_refused(
+            session.id, request.scope["path"], request.url.query
+        )
 
     def _notice(self, request: Request, session: Session | None) -> str:
         """What was done before this page; a part that is only fetched again has no place for it."""

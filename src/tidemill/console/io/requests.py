@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
 
@@ -37,6 +37,19 @@ def arguments_of(request: Request) -> dict[str, object]:
             raise UsageError(f"there is more than one {name!r}")
         found[name] = value
     return found
+
+
+def own_path(path: str) -> str:
+    """A path of this console with its query; "" for anything else."""
+    found = urlsplit(path)
+    own = path.startswith("/") and not path.startswith(("//", "/\\")) and not found.netloc
+    return path if own and path.isprintable() else ""
+
+
+def page_of_form(request: Request) -> str:
+    """The path and query of the page, of this console, that sent a form; "" if a browser doesn't say."""
+    found = urlsplit(request.headers.get("referer", ""))
+    return own_path(found.path + (f"?{found.query}" if found.query else ""))
 
 
 def bearer_of(request: Request) -> str:

@@ -12,12 +12,47 @@ let isDirty = false;
 let isFetching = false;
 let shownAt = 0;
 
-/** Whether somebody types into the page, or has begun to fill in a form, which a change would disturb. */
+/** @returns {HTMLFormElement[]} The forms that somebody has begun to fill in, which changes leave alone. */
+const begunForms = () => [...document.querySelectorAll("form[data-begun]")].filter((form) => form instanceof HTMLFormElement);
+
+/** Whether somebody types into the page elsewhere than in such a form, which a change would disturb. */
 function isTyping() {
-  if (document.querySelector("#main form[data-begun]") !== null) return true;
   const active = document.activeElement;
   const typed = active instanceof HTMLInputElement || active instanceof HTMLTextAreaElement;
-  return typed && active.closest("#main") !== null && active.value !== active.defaultValue;
+  if (!typed || active.closest("#main") === null || active.closest("[data-begun]") !== null) return false;
+  return active.value !== active.defaultValue;
+}
+
+/** @param {HTMLFormElement} form What a form is about: where it is sent to, and which version it decides on. */
+function subject(form) {
+  const seen = form.elements.namedItem("seen_tag");
+  return `${form.getAttribute("action")} ${seen instanceof HTMLInputElement ? seen.value : ""}`;
+}
+
+/**
+ * Keep what is shown, and say so, if what a begun form is about has changed or is gone.
+ * @param {Event} event
+ */
+function keepBegun(event) {
+  const { ctx } = /** @type {CustomEvent<{ ctx: { text: string } }>} */ (event).detail;
+  const page = new DOMParser().parseFromString(ctx.text, "text/html");
+  const there = new Set([...page.querySelectorAll("form")].map(subject));
+  const line = document.getElementById("changed");
+  if (line === null || begunForms().every((form) => there.has(subject(form)))) return;
+  event.preventDefault();
+  line.hidden = false;
+}
+
+/** Show what changed, without what was typed. */
+function showChanged() {
+  for (const form of begunForms()) {
+    form.removeAttribute("data-begun");
+    form.reset();
+  }
+  const line = document.getElementById("changed");
+  if (line !== null) line.hidden = true;
+  isDirty = true;
+  refresh();
 }
 
 /** @param {Event} event */
@@ -27,7 +62,8 @@ function noteForm({ target }) {
 
 /** Fetch the page again, and change what differs. */
 async function refresh() {
-  if (isFetching || document.hidden || isTyping() || !isDirty) return;
+  const isAsked = document.getElementById("changed")?.hidden === false;
+  if (isFetching || document.hidden || isTyping() || isAsked || !isDirty) return;
   const least = Number(document.getElementById("main")?.dataset.least) || LEAST_MS;
   const wait = shownAt + least - performance.now();
   if (wait > 0) {
@@ -92,6 +128,8 @@ export function followChanges() {
     if (event.persisted) say({ seq, hidden: document.hidden });
   });
   document.addEventListener("input", noteForm);
+  document.addEventListener("htmx:before:swap", keepBegun);
+  document.querySelector("#changed button")?.addEventListener("click", showChanged);
   document.addEventListener("focusout", () => setTimeout(refresh, TOGETHER_MS));
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.governance.permissions import Permission, find_refusal, holders_text
+from tidemill.governance.permissions import Permission, holders_text
 from tidemill.project.project import Project
 
 
@@ -19,9 +19,8 @@ class ActionRight:
 def action_right(project: Project, permission: Permission) -> ActionRight:
     """Look up whether who looks may do something."""
     space = project.workspace
-    name = space.declared.name
     return ActionRight(
         permission=permission,
-        is_allowed=find_refusal(permission, space.actor, name, space.grants) is None,
-        holders=holders_text(permission, name, space.grants),
+        is_allowed=space.may(permission),
+        holders=holders_text(permission, space.declared.name, space.grants),
     )
