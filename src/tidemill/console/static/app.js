@@ -3,21 +3,22 @@ import { followChanges } from "./live.js";
 import { offerPalette } from "./palette.js";
 import { showTimes } from "./times.js";
 
-/** Let the button choose between light, dark, and what the system says; a cookie tells the server. */
+/** Let the buttons choose between light, dark, and what the system says; a cookie tells the server. */
 function switchThemes() {
   const order = ["system", "light", "dark"];
-  const button = document.getElementById("theme");
+  const buttons = document.querySelectorAll("[data-does=theme]");
   const root = document.documentElement;
   const show = () => {
-    if (button) button.textContent = `Theme: ${root.dataset.theme ?? "system"}`;
+    for (const button of buttons) button.textContent = `Theme: ${root.dataset.theme ?? "system"}`;
   };
-  button?.addEventListener("click", () => {
+  const change = () => {
     const next = order[(order.indexOf(root.dataset.theme ?? "system") + 1) % order.length];
     if (next === "system") delete root.dataset.theme;
     else root.dataset.theme = next;
     document.cookie = `tidemill-theme=${next}; path=/; max-age=31536000; samesite=lax`;
     show();
-  });
+  };
+  for (const button of buttons) button.addEventListener("click", change);
   show();
 }
 

@@ -98,6 +98,7 @@ function concerns(topics) {
 /** @param {{ topics?: string[], connected?: boolean }} message */
 function note(message) {
   if (message.connected !== undefined) document.body.dataset.connected = String(message.connected);
+  if (message.topics !== undefined) document.dispatchEvent(new CustomEvent("tidemill:changed"));
   if (message.topics === undefined || !concerns(message.topics)) return;
   isDirty = true;
   setTimeout(refresh, TOGETHER_MS);
