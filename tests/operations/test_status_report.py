@@ -43,14 +43,28 @@ def test_a_stage_fails_if_its_last_attempts_did() -> None:
         Fact(
             text="features failed: no column",
             stage="features",
-            command="tidemill runs logs r2 features",
+            command="tidemill runs show r2",
         ),
         Fact(
             text="tills failed: see its log",
             stage="tills",
-            command="tidemill runs logs r1 tills",
+            command="tidemill runs show r1",
         ),
     )
+
+
+def test_a_stage_that_waits_for_a_review_is_not_wrong() -> None:
+    asked = Failure(
+        stage="model", partitions=(), why="waits", advice="look at it with: tidemill review show r1"
+    )
+    broken = Failure(stage="model", partitions=(), why="no column", advice="", messages=("no",))
+    counted = StageTotals(stage="model", failed=1)
+    assert failing_stages([run("r2", counted, failures=(asked,))]) == ()
+    # What it did before doesn't count any more.
+    before = run("r1", counted, failures=(broken,))
+    assert failing_stages([run("r2", counted, failures=(asked,)), before]) == ()
+    [found] = failing_stages([run("r2", counted, failures=(asked, broken))])
+    assert found.text == "model failed: no column"
 
 
 @pytest.mark.parametrize(

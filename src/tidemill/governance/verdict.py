@@ -19,6 +19,7 @@ from tidemill.governance.review_state import (
     standing_review,
     superseding_events,
 )
+from tidemill.ledger.awaited_review import review_command
 from tidemill.ledger.event import Event
 from tidemill.ledger.governance_events import PolicyDecided, ReviewOpened, RulesLoaded
 from tidemill.ledger.policy import (
@@ -340,7 +341,7 @@ def _waiting(title: str, review: Review, verb: str) -> str:
         [
             f"{title}: {verb} review {review.id} by {people}{', '.join(review.asked)}",
             *review.reasons,
-            f"look at it with: tidemill review show {review.id}",
+            review_command(review.id),
         ]
     )
 

@@ -1,4 +1,4 @@
-"""The state of each stage of a workflow: up to date, due, failed, stale, running, or never run."""
+"""The state of each stage of a workflow: up to date, due, failed, waiting, stale, running, or never run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ class StageState(StrEnum):
 
     FAILED = "failed"
     RUNNING = "running"
+    WAITING = "waiting"
     STALE = "stale"
     DUE = "due"
     NEVER = "never run"
@@ -24,8 +25,8 @@ class StageState(StrEnum):
 class StageFacts:
     """What is known of a stage: partitions that are published and due, and when it was published last.
 
-    `failed` says why its last attempt failed, `stale` which freshness rules are broken. `due` is None if
-    that isn't known, because nothing can be planned.
+    `failed` says why its last attempt failed, `waiting` which review people haven't decided, `stale` which
+    freshness rules are broken. `due` is None if that isn't known, because nothing can be planned.
     """
 
     name: str
@@ -34,6 +35,7 @@ class StageFacts:
     partitions: int = 0
     due: int | None = 0
     failed: str = ""
+    waiting: str = ""
     stale: str = ""
     published: float | None = None
 
@@ -123,6 +125,8 @@ def _state(fact: StageFacts, *, is_running: bool) -> tuple[StageState, str]:
         return StageState.RUNNING, due
     if fact.failed:
         return StageState.FAILED, fact.failed
+    if fact.waiting:
+        return StageState.WAITING, fact.waiting
     if fact.stale:
         return StageState.STALE, fact.stale
     if not fact.partitions:

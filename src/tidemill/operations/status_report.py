@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from tidemill.core.counts import plural
 from tidemill.core.lazy_dataclass import dataclass
+from tidemill.ledger.awaited_review import awaited_by_failure
 from tidemill.ledger.run import RunInfo, StageTotals
 from tidemill.operations.duty import Duty
 from tidemill.operations.up_report import UpReport, UpRole
@@ -58,14 +59,16 @@ def failing_stages(runs: Iterable[RunInfo]) -> tuple[Fact, ...]:
     for run in runs:
         if run.receipt is None:
             continue
-        causes = {one.stage: one.why for one in run.receipt.failures}
+        # Whoever is asked to decide a review is told of it elsewhere; nothing is wrong.
+        causes = {one.stage: one.why for one in run.receipt.failures if not awaited_by_failure(one)}
+        asked = {one.stage for one in run.receipt.failures} - {*causes}
         for stage in run.receipt.stages:
             if stage.stage in seen or not _was_tried(stage):
                 continue
             seen.add(stage.stage)
-            if stage.failed:
+            if stage.failed and stage.stage not in asked:
                 why = causes.get(stage.stage, "see its log")
-                command = f"tidemill runs logs {run.id} {stage.stage}"
+                command = f"tidemill runs show {run.id}"
                 text = f"{stage.stage} failed: {why}"
                 found.append(Fact(text=text, stage=stage.stage, command=command))
     return tuple(found)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import islice
 
 from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.permissions import Permission
 from tidemill.history.io.runs import iter_runs
+from tidemill.ledger.awaited_review import awaited_by_attempt
 from tidemill.ledger.binding import Head
 from tidemill.ledger.event import Attempted
-from tidemill.ledger.run import Outcome, Status
+from tidemill.ledger.run import Attempt, Outcome, Status
 from tidemill.operations.ledger_metrics import LedgerMetrics
 from tidemill.operations.stage_states import (
     StageFacts,
@@ -56,9 +59,15 @@ class StageGraphs:
         state = space.preview_state()
         due = (due_work or DueWork(self._plans)).read(state, space.tools.clock())
         metrics = self._metrics.read()
-        failed = {**self._refusals(metrics), **_failures(metrics)}
+        refused, waiting = self._refusals(metrics)
+        failed = {**refused, **_failures(metrics)}
         facts = [
-            self._facts(stage, state, metrics, due.counts, failed) for stage in space.flow.stages
+            replace(
+                self._facts(stage, state, metrics, due.counts),
+                failed=failed.get(stage.name, ""),
+                waiting=waiting.get(stage.name, ""),
+            )
+            for stage in space.flow.stages
         ]
         found = stage_graph(
             facts,
@@ -70,24 +79,36 @@ class StageGraphs:
         )
         return found if around is None else select_around(found, around)
 
-    def _refusals(self, metrics: LedgerMetrics) -> Mapping[str, str]:
-        """Why gates refused the last attempt at each stage, where they did, in one of the last runs."""
+    def _refusals(self, metrics: LedgerMetrics) -> tuple[dict[str, str], dict[str, str]]:
+        """Why gates refused the last attempt at each stage, where they did, in one of the last runs.
+
+        Then which open review a stage waits for. Once that is decided, it says nothing about the stage.
+        """
         if not any(Outcome.REFUSED in outcomes for outcomes in metrics.outcomes.values()):
-            return {}
-        space, found = self._workspace, dict[str, str]()
+            return {}, {}
+        space, found = self._workspace, dict[str, Attempt | None]()
         ledger, name = space.tools.ledger, space.environment
         own = (run for run in iter_runs(ledger) if run.environment == name)
         for run in islice(own, _RUNS):
-            last: dict[str, str] = {}
+            last: dict[str, Attempt | None] = {}
             for fact in ledger.events(kinds=(Attempted.__name__,), run=run.id):
                 if isinstance(fact.event, Attempted):
                     attempt = fact.event.attempt
-                    why = _first_line(attempt.message) or str(attempt.outcome)
                     bad = attempt.outcome is Outcome.REFUSED
                     # A stage was refused in a run if any of its partitions was.
-                    last[attempt.stage] = why if bad else last.get(attempt.stage, "")
-            found |= {stage: why for stage, why in last.items() if stage not in found}
-        return {stage: why for stage, why in found.items() if why}
+                    last[attempt.stage] = attempt if bad else last.get(attempt.stage)
+            found = {**last, **found}
+        refused, waiting = dict[str, str](), dict[str, str]()
+        known = open_reviews(ledger, name)
+        for stage, attempt in found.items():
+            if attempt is None:
+                continue
+            review = awaited_by_attempt(attempt)
+            if not review:
+                refused[stage] = _first_line(attempt.message) or str(attempt.outcome)
+            elif review in known:
+                waiting[stage] = f"waits for review {review}"
+        return refused, waiting
 
     def _facts(
         self,
@@ -95,7 +116,6 @@ class StageGraphs:
         state: State,
         metrics: LedgerMetrics,
         due: Mapping[str, int] | None,
-        failed: Mapping[str, str],
     ) -> StageFacts:
         head, verdict = state.heads.get(stage.name), state.stale.get(stage.name)
         return StageFacts(
@@ -104,7 +124,6 @@ class StageGraphs:
             reads=sorted(dependencies(stage)),
             partitions=self._size(stage.name, head) if head is not None else 0,
             due=None if due is None else due.get(stage.name, 0),
-            failed=failed.get(stage.name, ""),
             stale="; ".join(verdict.messages) if verdict is not None else "",
             published=self._published(stage.name, head, metrics) if head is not None else None,
         )

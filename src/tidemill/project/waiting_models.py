@@ -7,6 +7,7 @@ import shlex
 from tidemill.core.errors import GateError
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.review_vote import asked_text, missing_text
+from tidemill.ledger.awaited_review import review_command
 from tidemill.ledger.policy import SubjectKind
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.environment import PRODUCTION
@@ -31,6 +32,6 @@ def refuse_waiting(space: Workspace, model: str, version: str = "") -> None:
             f"{model} {review.artifact} waits for review {review.id}\n"
             f"asked: {asked_text(state)}\n"
             f"so far: {missing_text(state)}\n"
-            f"look at it with: tidemill review show {review.id}{place}\n"
+            f"{review_command(review.id)}{place}\n"
             f'approve it with: tidemill review approve {review.id}{place} --reason "WHY"; {then}'
         )

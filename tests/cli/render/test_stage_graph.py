@@ -27,13 +27,13 @@ def graph_of(*names: str, edges: tuple[tuple[str, str], ...] = ()) -> StageGraph
 
 
 def test_every_state_is_told_by_a_mark_and_in_words() -> None:
-    text = graph_text(graph_of(*"abcdefg"), 100)
+    text = graph_text(graph_of(*"abcdefgh"), 100)
     for state in StageState:
         assert f" {state}" in text
-    marks = {line[0] for line in text.splitlines()[:7]}
-    assert len(marks) == 7
+    marks = {line[0] for line in text.splitlines()[:8]}
+    assert len(marks) == 8
     assert "2 due, 1 partition, published 60 s ago" in text
-    assert text.splitlines()[-1].startswith("shop in prod: 7 stages: 1 failed, 1 running")
+    assert text.splitlines()[-1].startswith("shop in prod: 8 stages: 1 failed, 1 running")
 
 
 def test_ascii_and_colours() -> None:

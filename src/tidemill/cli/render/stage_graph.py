@@ -22,6 +22,7 @@ from tidemill.operations.stage_states import StageGraph, StageNode, StageState
 _SHAPES: Mapping[StageState, tuple[str, str, str, Hue]] = {
     StageState.FAILED: ("✗", "x", "red", Hue.RED),
     StageState.RUNNING: ("▶", ">", "cyan", Hue.BLUE),
+    StageState.WAITING: ("⏸", "=", "cyan", Hue.BLUE),
     StageState.STALE: ("◷", "~", "yellow", Hue.AMBER),
     StageState.DUE: ("◐", "!", "yellow", Hue.AMBER),
     StageState.NEVER: ("○", "o", "white", Hue.GREY),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
 
@@ -16,6 +16,7 @@ from tidemill.core.counts import money_text
 from tidemill.core.partition import WHOLE, shown_key, summarize_keys
 from tidemill.core.text_table import drop_empty_columns, text_table
 from tidemill.ledger.run import Attempt, Outcome, Receipt, RunInfo
+from tidemill.project.run_words import read_run_words
 from tidemill.runs.failures import group_attempts
 from tidemill.runs.totals import memo_usage
 
@@ -41,7 +42,9 @@ def show(run: str, limit: int, as_json: bool) -> None:
     with project_session() as project:
         if not run:
             found = project.runs(limit)
-            print_result(run_list(found), as_json, "tidemill.runs/1", lambda: {"runs": found})
+            words = read_run_words(project.workspace.tools.ledger, found)
+            body: dict[str, object] = {"runs": found, "words": words}
+            print_result(run_list(found, words), as_json, "tidemill.runs/1", lambda: body)
             return
         info = project.history.run(run)
         attempts, currency = project.history.attempts(info.id), project.settings.currency
@@ -51,18 +54,19 @@ def show(run: str, limit: int, as_json: bool) -> None:
     print_result(text, as_json, "tidemill.run/1", lambda: body)
 
 
-def run_list(found: list[RunInfo]) -> str:
+def run_list(found: list[RunInfo], words: Mapping[str, str]) -> str:
     if not found:
         return "no runs yet; start one with `tidemill run`"
-    return text_table(*drop_empty_columns(_LIST, map(_row, found), RECHECKED, _COST, _ACTOR))
+    rows = [_row(info, words) for info in found]
+    return text_table(*drop_empty_columns(_LIST, rows, RECHECKED, _COST, _ACTOR))
 
 
-def _row(info: RunInfo) -> list[str]:
+def _row(info: RunInfo, words: Mapping[str, str]) -> list[str]:
     stages = info.receipt.stages if info.receipt else ()
     took = seconds(info.ended - info.started) if info.ended is not None else ""
     return [
         info.id,
-        str(info.status),
+        words.get(info.id, str(info.status)),
         local_time(info.started),
         took,
         count(sum(s.ran for s in stages)),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.history.io.run_attempts import StageAttempts
-from tidemill.history.io.runs import RunPage
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.ledger.log_line import LogLine
 from tidemill.ledger.run import Attempt, Outcome, RunInfo, Status
 from tidemill.project.project import Project
+from tidemill.project.run_words import read_run_words
 
 _MOST_LINES = 2_000
 
@@ -24,6 +26,18 @@ class StepBar:
     begun: float
     wall_s: float
     worker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunList:
+    """Some runs, and the `before` of the next page; 0 if there are no more.
+
+    `words` say how those ended of which people are asked about something.
+    """
+
+    runs: tuple[RunInfo, ...]
+    next: int
+    words: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +72,14 @@ class RunLogView:
     lines: tuple[LogLine, ...]
 
 
-def list_runs(project: Project, before: int = 0, limit: int = 50) -> RunPage:
+def list_runs(project: Project, before: int = 0, limit: int = 50) -> RunList:
     """List runs, newest first.
 
     `before` is the `next` of the page before; `limit` is at most 200.
     """
-    return project.history.page(max(before, 0), min(max(limit, 1), 200))
+    page = project.history.page(max(before, 0), min(max(limit, 1), 200))
+    words = read_run_words(project.workspace.tools.ledger, page.runs)
+    return RunList(runs=page.runs, next=page.next, words=words)
 
 
 def show_run(project: Project, run: str) -> RunView:
