@@ -60,7 +60,7 @@ def open_templates() -> Environment:
         # What a form sends back must be what it got.
         "raw_text": escape,
         "prose": lambda text: Markup(html_prose(text)),
-        "page_section": lambda part: Markup(html_section(_page_section(part))),
+        "page_section": lambda part: Markup(html_section(_page_section(part), cards=True)),
         "chart": chart_figure,
         "when": time_element,
         "day": lambda at: datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.history.io.run_attempts import StageAttempts
 from tidemill.ledger.io.lease_holder import is_dead
@@ -72,12 +73,15 @@ class RunLogView:
     lines: tuple[LogLine, ...]
 
 
-def list_runs(project: Project, before: int = 0, limit: int = 50) -> RunList:
-    """List runs, newest first.
+def list_runs(project: Project, before: int = 0, limit: int = 50, status: str = "") -> RunList:
+    """List runs, newest first, or those with a `status` only: ok, failed, running, interrupted or lost.
 
     `before` is the `next` of the page before; `limit` is at most 200.
     """
-    page = project.history.page(max(before, 0), min(max(limit, 1), 200))
+    if status and status not in [*Status]:
+        raise UsageError(f"status = {status!r} is none of {', '.join(Status)}")
+    wanted = Status(status) if status else None
+    page = project.history.page(max(before, 0), min(max(limit, 1), 200), wanted)
     words = read_run_words(project.workspace.tools.ledger, page.runs)
     return RunList(runs=page.runs, next=page.next, words=words)
 
