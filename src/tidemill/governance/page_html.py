@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
 from tidemill.core.printable import html_text
@@ -57,17 +57,19 @@ def _parts(sections: Iterable[PageSection]) -> Iterator[str]:
         yield "</div>"
 
 
-def html_section(part: PageSection, *, cards: bool = False) -> str:
+def html_section(
+    part: PageSection, *, line: Callable[[str], str] | None = None, cards: bool = False
+) -> str:
     """What stands under the title of a section: it needs the classes of tables, diffs and commands.
 
-    With `cards` narrow screens can show the rows of tables as cards.
+    With `cards` narrow screens can show the rows of tables as cards; `line` makes markup of sentences.
     """
-    return "\n".join(_section(part, cards))
+    return "\n".join(_section(part, line or html_prose, cards=cards))
 
 
-def _section(part: PageSection, cards: bool = False) -> Iterator[str]:
+def _section(part: PageSection, line: Callable[[str], str], *, cards: bool) -> Iterator[str]:
     if part.lines:
-        yield f"<ul>{''.join(f'<li>{html_prose(line)}</li>' for line in part.lines)}</ul>"
+        yield f"<ul>{''.join(f'<li>{line(each)}</li>' for each in part.lines)}</ul>"
     if part.table is not None and part.table.rows:
         yield html_table(part.table, cards=cards)
     if part.diff:

@@ -46,9 +46,18 @@ function sendOnce() {
   });
 }
 
+/** Begin to look at graphs that are wider than the screen at their first stage. */
+function centreGraphs() {
+  for (const graph of document.querySelectorAll(".drawing.graph")) {
+    const first = graph.querySelector("a")?.getBoundingClientRect();
+    if (first) graph.scrollLeft += first.left - graph.getBoundingClientRect().left - (graph.clientWidth - first.width) / 2;
+  }
+}
+
 switchThemes();
 sendFilters();
 sendOnce();
+centreGraphs();
 showTimes(document.body);
 followChanges();
 offerPalette();
