@@ -325,9 +325,7 @@ PLAN_ACTIONS = (
     ),
 )
 # What one can go to by name, beside pages.
-PLACES = (
-    Resource(name="places", path="/places", view=f"{_VIEWS}.places:list_places"),
-)
+PLACES = (Resource(name="places", path="/places", view=f"{_VIEWS}.places:list_places"),)
 RESOURCES: tuple[Resource, ...] = (
     *NOW,
     *WORKFLOW,

@@ -91,4 +91,10 @@ def price_lines(price: Price) -> Iterator[tuple[str, str]]:
 def _gb_hours(gb_s: float) -> str:
     if not gb_s:
         return NOTHING
-    return f"{gb_s / HOUR_S:,.1f} GB h" if gb_s >= HOUR_S else f"{gb_s:,.3g} GB s" if gb_s >= _LEAST_GB_S else "<0.001 GB s"
+    return (
+        f"{gb_s / HOUR_S:,.1f} GB h"
+        if gb_s >= HOUR_S
+        else f"{gb_s:,.3g} GB s"
+        if gb_s >= _LEAST_GB_S
+        else "<0.001 GB s"
+    )

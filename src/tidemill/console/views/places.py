@@ -49,9 +49,7 @@ def _places(project: Project) -> Iterator[Place]:
         words = f"roll back {name} rollback versions"
         yield Place(name=name, about="model", path=_path("models", name), words=words)
     for endpoint in project.flow.endpoints:
-        yield Place(
-            name=endpoint.name, about="endpoint", path=_path("endpoints", endpoint.name)
-        )
+        yield Place(name=endpoint.name, about="endpoint", path=_path("endpoints", endpoint.name))
     for name in (PRODUCTION, *(each.name for each in project.environments.list())):
         path = f"/now?env={quote(name)}"
         yield Place(name=name, about="environment", path=path, words="switch env")
@@ -66,7 +64,10 @@ def _reviews(project: Project) -> Iterator[Place]:
         review = state.review
         words = f"{review.id} approve reject decide vote"
         yield Place(
-            name=question(review), about="open review", path=_path("reviews", review.id), words=words
+            name=question(review),
+            about="open review",
+            path=_path("reviews", review.id),
+            words=words,
         )
 
 
