@@ -62,7 +62,8 @@ def html_section(
 ) -> str:
     """What stands under the title of a section: it needs the classes of tables, diffs and commands.
 
-    With `cards` narrow screens can show the rows of tables as cards; `line` makes markup of sentences.
+    `line` makes markup of sentences. With `cards` narrow screens can show the rows of tables as cards, and
+    keys scroll diffs.
     """
     return "\n".join(_section(part, line or html_prose, cards=cards))
 
@@ -73,7 +74,8 @@ def _section(part: PageSection, line: Callable[[str], str], *, cards: bool) -> I
     if part.table is not None and part.table.rows:
         yield html_table(part.table, cards=cards)
     if part.diff:
-        yield f'<pre class="diff"><code>{"".join(map(_diff_line, part.diff))}</code></pre>'
+        reached = ' tabindex="0"' if cards else ""
+        yield f'<pre class="diff"{reached}><code>{"".join(map(_diff_line, part.diff))}</code></pre>'
     for command in part.commands:
         yield f'<pre class="command">{html_text(command)}</pre>'
 

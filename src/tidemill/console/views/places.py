@@ -17,7 +17,7 @@ _RUNS, _COLUMNS, _MOST = 20, 5_000, 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class NamedPlace:
     """A page about something with a `name`: what it is `about`, other `words` for it, and its `path`."""
 
     name: str
@@ -30,7 +30,7 @@ class Place:
 class PlacesView:
     """What one can go to by name, beside the pages themselves."""
 
-    places: tuple[Place, ...]
+    places: tuple[NamedPlace, ...]
 
 
 def list_places(project: Project) -> PlacesView:
@@ -39,31 +39,35 @@ def list_places(project: Project) -> PlacesView:
     return PlacesView(places=tuple(islice(_places(project), _MOST)))
 
 
-def _places(project: Project) -> Iterator[Place]:
+def _places(project: Project) -> Iterator[NamedPlace]:
     yield from _reviews(project)
     yield from _runs(project)
-    yield Place(
+    yield NamedPlace(
         name="Costs of last month", about="costs", path="/costs?since=last-month", words="spent"
     )
     for name in project.models:
         words = f"roll back {name} rollback versions"
-        yield Place(name=name, about="model", path=_path("models", name), words=words)
+        yield NamedPlace(name=name, about="model", path=_path("models", name), words=words)
     for endpoint in project.flow.endpoints:
-        yield Place(name=endpoint.name, about="endpoint", path=_path("endpoints", endpoint.name))
+        yield NamedPlace(
+            name=endpoint.name, about="endpoint", path=_path("endpoints", endpoint.name)
+        )
     for name in (PRODUCTION, *(each.name for each in project.environments.list())):
         path = f"/now?env={quote(name)}"
-        yield Place(name=name, about="environment", path=path, words="switch env")
+        yield NamedPlace(name=name, about="environment", path=path, words="switch env")
     for stage in project.flow.stages:
         about = f"{stage.kind} stage"
-        yield Place(name=stage.name, about=about, path=_path("stages", stage.name), words="data")
+        yield NamedPlace(
+            name=stage.name, about=about, path=_path("stages", stage.name), words="data"
+        )
     yield from islice(_columns(project), _COLUMNS)
 
 
-def _reviews(project: Project) -> Iterator[Place]:
+def _reviews(project: Project) -> Iterator[NamedPlace]:
     for state in project.reviews.list():
         review = state.review
         words = f"{review.id} approve reject decide vote"
-        yield Place(
+        yield NamedPlace(
             name=question(review),
             about="open review",
             path=_path("reviews", review.id),
@@ -71,27 +75,31 @@ def _reviews(project: Project) -> Iterator[Place]:
         )
 
 
-def _runs(project: Project) -> Iterator[Place]:
+def _runs(project: Project) -> Iterator[NamedPlace]:
     runs = project.history.runs(_RUNS)
     here = (run for run in runs if run.environment == project.environment)
     failed = next((run for run in here if run.status is Status.FAILED), None)
     if failed is not None:
         path = _path("runs", failed.id)
-        yield Place(name="Last failed run", about=failed.id, path=path, words="why failed error")
+        yield NamedPlace(
+            name="Last failed run", about=failed.id, path=path, words="why failed error"
+        )
     for run in runs:
-        yield Place(name=run.id, about=_about(run), path=_path("runs", run.id), words=run.command)
+        yield NamedPlace(
+            name=run.id, about=_about(run), path=_path("runs", run.id), words=run.command
+        )
 
 
 def _about(run: RunInfo) -> str:
     return f"run in {run.environment}, {run.status}"
 
 
-def _columns(project: Project) -> Iterator[Place]:
+def _columns(project: Project) -> Iterator[NamedPlace]:
     for stage in project.flow.stages:
         for name in stage.output.names if stage.output is not None else ():
             path = _path("lineage", stage.name, name)
             about = f"column of {stage.name}, lineage"
-            yield Place(name=name, about=about, path=path, words="who reads")
+            yield NamedPlace(name=name, about=about, path=path, words="who reads")
 
 
 def _path(*parts: str) -> str:
