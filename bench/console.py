@@ -127,12 +127,20 @@ def live(work: Path) -> list[Row]:
     return rows
 
 
-# Notes when the page changes, in milliseconds of the system's clock.
+# Notes when the row of a run is there, in milliseconds of the system's clock.
 _OBSERVE = """() => {
   const root = document.documentElement;
   new MutationObserver(() => {
-    root.dataset.changed ??= String(performance.timeOrigin + performance.now());
-  }).observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
+    const run = root.dataset.awaited;
+    if (run && document.querySelector(`a[href*="${run}"]`)) {
+      root.dataset.shown ??= String(performance.timeOrigin + performance.now());
+    }
+  }).observe(document.body, { subtree: true, childList: true, attributes: true });
+}"""
+_AWAIT = """run => {
+  const root = document.documentElement;
+  delete root.dataset.shown;
+  root.dataset.awaited = run;
 }"""
 
 
@@ -146,21 +154,21 @@ def _following(found: Browser, running: RunningConsole) -> Page:
 
 
 def _latencies(folder: Path, pages: list[Page]) -> Iterator[float]:
-    """Milliseconds from an event until each page asked for it and changed."""
+    """Milliseconds from an event until each page shows it."""
     for number in range(UPDATES // max(1, len(pages) // 5)):
+        run = f"bench-{os.getpid()}-{number}-{time.time_ns()}"
         for page in pages:
-            page.evaluate("() => { delete document.documentElement.dataset.changed; }")
+            page.evaluate(_AWAIT, run)
         time.sleep(0.4)
         recorded = time.time() * 1e3
-        _record_run(folder, number)
+        _record_run(folder, run)
         for page in pages:
-            page.wait_for_selector("html[data-changed]")
-            yield float(page.evaluate("document.documentElement.dataset.changed")) - recorded
+            page.wait_for_selector("html[data-shown]")
+            yield float(page.evaluate("document.documentElement.dataset.shown")) - recorded
 
 
-def _record_run(folder: Path, number: int) -> None:
+def _record_run(folder: Path, run: str) -> None:
     ledger = SqliteLedger(folder / ".tidemill" / "ledger.db")
-    run = f"bench-{os.getpid()}-{number}-{time.time_ns()}"
     started = RunStarted(run=run, environment="bakery/prod", command="bench", holder={}, steps=0)
     ended = RunEnded(run=run, status=Status.OK, receipt=Receipt(run=run, status=Status.OK))
     ledger.append([started, ended], now=time.time())

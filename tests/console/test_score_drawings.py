@@ -5,8 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tidemill.console.score_drawings import gain_chart, moved_chart, score_charts
+from tidemill.console.page_series import SeriesChart
+from tidemill.console.score_drawings import (
+    gain_chart,
+    moved_chart,
+    score_charts,
+    version_charts,
+)
 from tidemill.core.json_values import to_json_values
+from tidemill.drawing.chart import Chart
 
 INTERVAL = {"value": 2.0, "low": 1.0, "high": None, "confidence": 0.95, "days": 3}
 
@@ -31,17 +38,38 @@ def card(**changed: Any) -> dict[str, Any]:
 
 def test_a_version_is_drawn_by_day_by_slice_and_by_curve() -> None:
     drawn = score_charts({"": card()})
-    assert [chart.title for chart in drawn] == ["mae by day", "mae by <script>", "Calibration"]
-    markup = "".join(chart.page_element("a") for chart in drawn)
+    by_day, *others = drawn
+    assert isinstance(by_day, SeriesChart)
+    assert [line.texts for line in by_day.series.lines] == [("1", ""), ()]
+    charts = [by_day.chart, *(chart for chart in others if isinstance(chart, Chart))]
+    assert [chart.title for chart in charts] == ["mae by day", "mae by <script>", "Calibration"]
+    markup = "".join(chart.page_element("a") for chart in charts)
     assert "<script>" not in markup
     assert "\u202e" not in markup
     assert "nan" not in markup.lower()
-    assert drawn[1].notes == ("The 2 slices with the most rows, of 50.",)
+    assert charts[1].notes == ("The 2 slices with the most rows, of 50.",)
 
 
 def test_two_versions_are_drawn_together_where_both_have_something() -> None:
     drawn = score_charts({"candidate": card(), "live": card(curves={}, slice_count=2)})
-    assert [chart.title for chart in drawn] == ["mae by <script>", "Calibration"]
+    titles = [chart.title for chart in drawn if isinstance(chart, Chart)]
+    assert titles == ["mae by <script>", "Calibration"]
+
+
+def test_what_is_no_date_has_no_series() -> None:
+    [first, *_] = score_charts({"": card(days=["1", "2"])})
+    assert isinstance(first, Chart)
+
+
+def test_figures_of_versions_are_drawn_over_the_times_of_training() -> None:
+    def version(at: float, **figures: float | None) -> dict[str, Any]:
+        return {"version": f"v{at:.0f}", "trained_at": at, "figures": figures}
+
+    found = version_charts([version(9.0, mae=2.0, new=1.0), version(5.0), version(3.0, mae=3.0)])
+    assert [drawn.chart.title for drawn in found] == ["mae by version"]
+    assert found[0].series.times == (3.0, 9.0)
+    assert found[0].series.lines[0].texts == ("3, version v3", "2, version v9")
+    assert version_charts([]) == []
 
 
 def test_scores_without_a_figure_have_no_charts() -> None:

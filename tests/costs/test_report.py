@@ -13,6 +13,7 @@ from tidemill.costs.quantities import Quantities
 from tidemill.costs.report import (
     GroupBy,
     ModelNames,
+    daily_groups,
     dated_lines,
     endpoint_of,
     group_lines,
@@ -108,6 +109,10 @@ def test_nothing_is_lost_by_grouping(history: History, by: GroupBy) -> None:
     rows, total = group_lines(found, by, since(""), None, NAMES)
     assert sum(row.line.events for row in rows) == total.events
     assert total.events == sum(each.events for each in lines(found).values())
+    by_day = daily_groups(found, by, since(""), None, NAMES)
+    assert {key: sum(line.events for line in days.values()) for key, days in by_day.items()} == {
+        row.key: row.line.events for row in rows
+    }
     assert len(list(dated_lines(found, since("")))) == len(lines(found))
     assert all(isinstance(each.kind, LineKind) for each in dated_lines(found, since("")))
 

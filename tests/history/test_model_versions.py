@@ -169,6 +169,7 @@ def test_figures_of_one_day_are_none_of_a_version() -> None:
     [version] = facts(trained("a", at=1.0), scored("a"), day).versions(None, None)
     assert version.latest_scores() == {EVALUATION: scores(1.0)}
     assert version.metrics_text == "mae 1"
+    assert version.figures == {"mae": 1.0}
 
 
 def test_what_a_training_cost_counts_its_retries() -> None:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import isfinite, nan
+from math import isfinite, isnan, nan
 from typing import Any, TypeAlias
 
+from tidemill.console.page_series import (
+    PageSeries,
+    SeriesChart,
+    SeriesLine,
+    day_times,
+    draw_series,
+)
 from tidemill.core.counts import plural
 from tidemill.drawing.axes import Axis
 from tidemill.drawing.chart import Chart
@@ -19,18 +26,19 @@ from tidemill.workflow.score_charts import HUES, curve_chart, daily_chart
 Card: TypeAlias = Mapping[str, Any]
 Compared: TypeAlias = Mapping[str, Any]
 _MOST_ROWS = 20
+_MOST_FIGURES = 4
 _MOST_LETTERS = 24
 
 
-def score_charts(cards: Mapping[str, Card]) -> list[Chart]:
+def score_charts(cards: Mapping[str, Card]) -> list[Chart | SeriesChart]:
     """Draw the scores of one version (its name is empty), or of several by name, of the same evaluation."""
     first = next(iter(cards.values()))
-    found = list[Chart]()
+    found = list[Chart | SeriesChart]()
     metric = next((each["name"] for each in first["metrics"] if each["value"] is not None), "")
     scores = {name: _scores(card) for name, card in cards.items()}
     daily = scores[next(iter(cards))].daily
     if len(cards) == 1 and metric and daily is not None and metric in daily.metrics:
-        found.append(daily_chart(next(iter(scores.values())), metric))
+        found.append(_daily_chart(next(iter(scores.values())), daily, metric))
     if metric and first["slices"]:
         found.append(_slice_chart(cards, metric))
     for name, columns in first["curves"].items():
@@ -38,6 +46,37 @@ def score_charts(cards: Mapping[str, Card]) -> list[Chart]:
         if any(columns.values()):
             found.append(curve_chart(shared, name))
     return found
+
+
+def version_charts(versions: Sequence[Mapping[str, Any]]) -> list[SeriesChart]:
+    """Draw each figure of versions, newest first, over the times of their training: those with two values."""
+    known = [each for each in reversed(versions) if each["figures"]]
+    names = dict.fromkeys(name for each in known for name in each["figures"])
+    found = list[SeriesChart]()
+    for name in names:
+        values = [each["figures"].get(name) for each in known]
+        if sum(value is not None for value in values) < 2:
+            continue
+        texts = tuple(
+            "" if value is None else f"{value:.4g}, version {each['version']}"
+            for each, value in zip(known, values, strict=True)
+        )
+        series = PageSeries(
+            label=name,
+            times=tuple(each["trained_at"] for each in known),
+            lines=(SeriesLine(name=name, values=tuple(values), texts=texts),),
+            are_days=False,
+        )
+        spoken = "; ".join(filter(None, texts))
+        found.append(
+            draw_series(
+                series,
+                title=f"{name} by version",
+                subtitle="when each was trained",
+                description=f"{name}, the oldest first: {spoken}",
+            )
+        )
+    return found[:_MOST_FIGURES]
 
 
 def gain_chart(compared: Iterable[Compared], metric: str, version: str) -> Chart | None:
@@ -100,6 +139,27 @@ def moved_chart(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Chart 
         description="Of each row the prediction of the live version and of the candidate: "
         + "; ".join(f"{row[live]} to {row[candidate]}" for row in rows[:_MOST_ROWS]),
     )
+
+
+def _daily_chart(scores: Scores, daily: Daily, metric: str) -> Chart | SeriesChart:
+    chart, times = daily_chart(scores, metric), day_times(daily.days)
+    if times is None:
+        return chart
+    values = daily.metrics[metric]
+    overall = (scores.metrics[metric],) * len(times)
+    series = PageSeries(
+        label=metric,
+        times=times,
+        lines=(
+            SeriesLine(
+                name="each day",
+                values=values,
+                texts=tuple("" if isnan(value) else f"{value:.4g}" for value in values),
+            ),
+            SeriesLine(name="all days", values=overall, hue=Hue.GREY, is_reference=True),
+        ),
+    )
+    return SeriesChart(chart=chart, series=series)
 
 
 def _slice_chart(cards: Mapping[str, Card], metric: str) -> Chart:

@@ -122,6 +122,21 @@ def group_lines(
     return tuple(rows), total
 
 
+def daily_groups(
+    costs: LedgerCosts,
+    by: GroupBy,
+    within: DayRange,
+    environment: str | None,
+    names: ModelNames,
+) -> dict[str, dict[str, CostLine]]:
+    """What each group of a report costs on each day on which it used something."""
+    key = _keys(by, costs, names)
+    found: dict[str, dict[str, CostLine]] = {}
+    for each in dated_lines(costs, within, environment):
+        found.setdefault(key(each), {}).setdefault(each.day, CostLine()).merge(each.line)
+    return found
+
+
 def endpoint_of(name: str) -> str:
     """The endpoint of a line; the version comes after the last sign."""
     return name.rpartition(BESIDE)[0]

@@ -22,6 +22,7 @@ class Swatch(Enum):
     DOT = "dot"
     RING = "ring"
     AREA = "area"
+    BAR = "bar"
 
 
 class PanelLayer(Protocol):

@@ -84,6 +84,7 @@ def _swatch(swatch: Swatch, x: float, y: float) -> str:
     if swatch in (Swatch.DOT, Swatch.RING):
         css = "dot" if swatch is Swatch.DOT else "hollow"
         return f'<circle class="{css}" cx="{number(x + _SWATCH / 2)}" cy="{number(y)}" r="4"/>'
-    if swatch is Swatch.AREA:
-        return f'<rect class="fill" x="{number(x)}" y="{number(y - 5)}" width="{_SWATCH}" height="10"/>'
+    if swatch in (Swatch.AREA, Swatch.BAR):
+        css = "fill" if swatch is Swatch.AREA else "solid"
+        return f'<rect class="{css}" x="{number(x)}" y="{number(y - 5)}" width="{_SWATCH}" height="10"/>'
     return f'<path class="{_LINES[swatch]}" d="M{number(x)} {number(y)}h{_SWATCH}"/>'

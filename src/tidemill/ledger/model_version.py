@@ -134,14 +134,19 @@ class ModelVersion:
         return {found.stage: found.scores for found in self.evaluations}
 
     @property
-    def metrics_text(self) -> str:
-        """The newest figures in one line: `mae 1.975`; of several evaluations, with their names."""
+    def figures(self) -> dict[str, float]:
+        """The newest figures by their names; of several evaluations, with the names of those."""
         scores = self.latest_scores()
-        return ", ".join(
-            f"{f'{stage}.' if len(scores) > 1 else ''}{name} {figure:.4g}"
+        return {
+            f"{stage}.{name}" if len(scores) > 1 else name: figure
             for stage, each in scores.items()
             for name, figure in each.metrics.items()
-        )
+        }
+
+    @property
+    def metrics_text(self) -> str:
+        """The newest figures in one line: `mae 1.975`; of several evaluations, with their names."""
+        return ", ".join(f"{name} {figure:.4g}" for name, figure in self.figures.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

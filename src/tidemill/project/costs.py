@@ -24,6 +24,7 @@ from tidemill.costs.report import (
 from tidemill.costs.report import (
     GroupBy,
     ModelNames,
+    daily_groups,
     dated_lines,
     group_lines,
 )
@@ -89,6 +90,15 @@ class Costs:
             unpriced=tuple(sorted({*total.used.units} - priced)),
             estimates=errors_in(costs, environment),
         )
+
+    def daily(
+        self, by: GroupBy, *, since: str | float = SINCE, everywhere: bool = False
+    ) -> dict[str, dict[str, CostLine]]:
+        """What each row of a report costs on each day on which it used something."""
+        space = self._workspace
+        environment = None if everywhere else space.environment
+        names = model_names(space.declared)
+        return daily_groups(self._reader.read(), by, self._days(since), environment, names)
 
     def rows(self, days: DayRange) -> tuple[CostRow, ...]:
         """The costs of some days by stage, of the environment."""

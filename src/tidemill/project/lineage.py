@@ -21,26 +21,34 @@ class Lineage:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
-    def explain(self, stage: str, partition: str = "", column: str = "") -> Explanation:
+    def explain(
+        self, stage: str, partition: str = "", column: str = "", most: int | None = None
+    ) -> Explanation:
         """Lineage and provenance of a stage, of one of its partitions, or of a column.
 
-        A `partition` that is no partition but names a column of the stage is taken as the column.
+        A `partition` that is no partition but names a column of the stage is taken as the column. The origins
+        are those of the last `most` partitions (default: of all).
         UsageError for a partition or a column that doesn't exist.
         """
         space = self._workspace
         return space.read_state(
-            lambda state: self._explain(space.facts(state), stage, partition, column)
+            lambda state: self._explain(space.facts(state), stage, partition, column, most)
         )
 
     def _explain(
-        self, facts: ProvenanceFacts, stage: str, partition: str, column: str
+        self,
+        facts: ProvenanceFacts,
+        stage: str,
+        partition: str,
+        column: str,
+        most: int | None,
     ) -> Explanation:
         subject = self._workspace.known_stage(stage, facts.state)
         if not subject.is_declared:
             return explain_undeclared(facts, subject, partition, column)
         if not column and _is_column(facts, subject, partition):
             partition, column = "", partition
-        return explain(facts, subject, partition, column)
+        return explain(facts, subject, partition, column, most)
 
     def consumers(self, stage: str) -> tuple[Consumer, ...]:
         """The stages that read a stage, each with the columns that it reads."""

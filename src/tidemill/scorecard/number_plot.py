@@ -88,8 +88,19 @@ def plot_chart(plot: NumberPlot) -> Chart:
 
 def _scale_of(number: ScoreNumber, values: list[float]) -> tuple[float, str]:
     if number.unit is NumberUnit.SECONDS:
-        top = max(values)
-        return next((factor, unit) for least, factor, unit in _LENGTHS if top >= least)
-    if number.unit is NumberUnit.MONEY and max(values) < _SMALL_MONEY:
-        return 1e-6, f"millionths of 1 {number.currency}".rstrip()
+        return scale_of_lengths(max(values))
+    if number.unit is NumberUnit.MONEY:
+        return scale_of_money(max(values), number.currency)
     return 1.0, number.currency
+
+
+def scale_of_lengths(most: float) -> tuple[float, str]:
+    """The unit in which lengths of up to so many seconds are drawn: its seconds, and its name."""
+    return next((factor, unit) for least, factor, unit in _LENGTHS if most >= least)
+
+
+def scale_of_money(most: float, currency: str) -> tuple[float, str]:
+    """The unit in which amounts of up to so much are drawn: its part of the currency, and its name."""
+    if most < _SMALL_MONEY:
+        return 1e-6, f"millionths of 1 {currency}".rstrip()
+    return 1.0, currency

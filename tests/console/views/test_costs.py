@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,12 @@ from tidemill.costs.cost_line import CostLine
 from tidemill.costs.quantities import Quantities
 from tidemill.costs.report import CostRow
 from tidemill.ledger.price import Price
+from tidemill.project.clock import VARIABLE, set_clock
 from tidemill.project.project import open_project
+
+DAY = 86_400.0
+# In Auckland it is midnight.
+NOON = datetime(2026, 5, 3, 12, tzinfo=UTC).timestamp()
 
 
 @pytest.fixture
@@ -62,6 +68,32 @@ def test_rows_add_up_to_the_total(guest: Visitor) -> None:
     page = guest.page("/costs")
     assert total["text"] in page.words
     assert "Budget of all environments this month" in page.words
+
+
+def test_days_are_drawn_with_what_costs_most(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = tmp_path / "clock"
+    monkeypatch.setenv(VARIABLE, str(clock))
+    for number, at in enumerate((NOON - 3 * DAY, NOON)):
+        set_clock(clock, at)
+        (shop / "orders.csv").write_text(f"id\n{number}\n")
+        with open_project(shop) as project:
+            project.run(inline=True)
+    with Visitor(shop) as found:
+        costs = found.api("/costs")
+        assert costs["dates"] == ["2026-05-01", "2026-05-02", "2026-05-03", "2026-05-04"]
+        [orders] = costs["daily"]
+        assert (orders["key"], orders["unit"], orders["amounts"][1:3]) == ("orders", "EUR", [0, 0])
+        assert [orders["amounts"][0], orders["amounts"][3]] == pytest.approx(
+            [row["parts"][0]["amount"] for row in costs["by_day"]]
+        )
+        assert found.api("/costs?by=day")["daily"] == []
+        for by in ("stage", "month"):
+            page = found.page(f"/costs?by={by}").text
+            assert "data-series=" in page
+            assert 'style="' not in page
+        assert "data-series=" not in found.page("/costs?since=today").text
 
 
 def test_last_month_is_two_clicks_from_now(guest: Visitor) -> None:

@@ -9,7 +9,9 @@ import pytest
 from tests.support.commands import in_labels, process
 from tidemill.console.views.stage import show_stage
 from tidemill.core.errors import UsageError
+from tidemill.ledger.event import Event
 from tidemill.project.project import open_project
+from tidemill.testing.records import attempted_event, run_started_event
 
 
 def test_what_it_reads_and_who_reads_it(built: Path) -> None:
@@ -34,6 +36,22 @@ def test_what_it_reads_and_who_reads_it(built: Path) -> None:
     assert [month.partitions for month in found.calendar.months] == [1, 27]
     assert model.contract is None
     assert [each.stage for each in model.inputs if each.is_direct] == ["features", "labels"]
+
+
+def test_a_stage_with_many_partitions_and_attempts(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidemill.console.views.stage._TRACED", 3)
+    monkeypatch.setattr("tidemill.console.views.stage._ATTEMPTS", 20)
+    with open_project(built) as project:
+        one = show_stage(project, "features")
+        events: list[Event] = [run_started_event("r2"), attempted_event("features", run="r2")]
+        project.tools.ledger.append(events, now=project.tools.clock())
+        two = show_stage(project, "features")
+    assert one.traced == 3
+    assert [each.partitions for each in one.inputs] == ["2026-01-30 .. 2026-02-01 (3)"] * 2
+    assert [(each.done, each.is_cut) for each in one.runs] == [(20, True)]
+    assert [(each.run, each.done, each.is_cut) for each in two.runs] == [("r2", 1, False)]
 
 
 def test_a_stage_that_never_ran_and_one_that_fails(fresh: Path) -> None:

@@ -16,6 +16,7 @@ from tidemill.adapters.sqlite.event_chain import EventWriter, event_place
 from tidemill.adapters.sqlite.event_reader import EventReader
 from tidemill.adapters.sqlite.garbage import SqliteGarbage
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer
+from tidemill.adapters.sqlite.known_states import KnownStates
 from tidemill.adapters.sqlite.people import KnownPeople, PeopleWriter
 from tidemill.adapters.sqlite.projections import Projector
 from tidemill.adapters.sqlite.stamps import can_be_stored
@@ -47,7 +48,7 @@ class SqliteLedger:
     ) -> None:
         self._connections = Connections(path, busy_timeout_s)
         self._people = KnownPeople()
-        self._costs = state_reader.KnownCosts()
+        self._states = KnownStates(self._open_head, self._connections.path)
         self._redact = (redactor or Redactor()).redact
 
     def append(self, events: Sequence[Event], *, now: float, guard: Guard | None = None) -> int:
@@ -93,23 +94,16 @@ class SqliteLedger:
             leases.release(connection, lease)
 
     def state(self, environment: str, *, whole: bool = False) -> State:
-        def open_head(
-            layers: tuple[Layer, ...], stage: str, version: int, moved: int
-        ) -> HeadPartitions:
-            return HeadPartitions(self._connections, layers, stage, version, moved)
-
         # A name that can't be stored has the state of one that doesn't exist.
         stored = environment if can_be_stored(environment) else ""
         with self._connections.read_transaction() as connection:
-            state = state_reader.read_state(
-                connection,
-                stored,
-                open_head,
-                costs=self._costs,
-                whole=whole,
-                path=self._connections.path,
-            )
+            state = self._states.read(connection, stored, whole=whole)
         return state if stored == environment else replace(state, environment=environment)
+
+    def _open_head(
+        self, layers: tuple[Layer, ...], stage: str, version: int, moved: int
+    ) -> HeadPartitions:
+        return HeadPartitions(self._connections, layers, stage, version, moved)
 
     def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:
         with self._connections.read_transaction() as connection:

@@ -38,16 +38,19 @@ def static_url(name: str) -> str:
     written = max((file.stat().st_mtime_ns for file in files), default=0)
     known = _digests.get(name)
     if known is None or known[0] != written:
-        known = _digests[name] = written, _digest([name, *(file.name for file in files)])
+        known = _digests[name] = (
+            written,
+            _digest([name, *(file.relative_to(STATIC).as_posix() for file in files)]),
+        )
     return f"/static/{known[1]}/{name}"
 
 
 def _files_of(name: str) -> list[Path]:
-    """The files that an address depends on: a module imports others by their place beside it."""
+    """The files that an address depends on: a module loads others by their place beside it."""
     if name == STYLE:
         return [STATIC / _RULES]
     if name.endswith(".js") and "/" not in name:
-        return sorted(STATIC.glob("*.js"))
+        return sorted(path for path in STATIC.rglob("*") if path.suffix in (".js", ".css"))
     return [path] if (path := STATIC / name).is_file() else []
 
 

@@ -15,12 +15,19 @@ from markupsafe import Markup, escape
 
 from tidemill.console.column_figures import picture_of_shares
 from tidemill.console.command_pages import page_of_command, words_of_page
+from tidemill.console.cost_charts import cost_charts
 from tidemill.console.drawn_graphs import column_svg, workflow_svg
 from tidemill.console.io.assets import static_url
 from tidemill.console.number_charts import number_chart
+from tidemill.console.page_series import SeriesChart, series_json
 from tidemill.console.partition_calendar import picture_of_days
 from tidemill.console.run_timeline import run_timeline
-from tidemill.console.score_drawings import gain_chart, moved_chart, score_charts
+from tidemill.console.score_drawings import (
+    gain_chart,
+    moved_chart,
+    score_charts,
+    version_charts,
+)
 from tidemill.console.sentence_times import mark_times
 from tidemill.core.counts import money_text, plural
 from tidemill.core.figures import age, approximate_seconds, count, seconds, size
@@ -80,6 +87,8 @@ def open_templates() -> Environment:
         "score_charts": score_charts,
         "gain_chart": gain_chart,
         "moved_chart": moved_chart,
+        "version_charts": version_charts,
+        "cost_charts": cost_charts,
         "workflow_svg": workflow_svg,
         "run_timeline": run_timeline,
         "column_svg": column_svg,
@@ -99,11 +108,20 @@ _DRAWINGS = {
 }
 
 
-def chart_figure(chart: Chart | None, prefix: str) -> Markup:
-    """A chart as a part of a page, where the ids that begin with `prefix` are its own; nothing for none."""
-    if chart is None:
+def chart_figure(drawn: Chart | SeriesChart | None, prefix: str) -> Markup:
+    """A chart as a part of a page, where the ids that begin with `prefix` are its own; nothing for none.
+
+    A script lets people look closer at one that has a series.
+    """
+    if drawn is None:
         return Markup("")
-    return Markup(f'<figure class="drawing">{chart.page_element(prefix)}</figure>')
+    if isinstance(drawn, Chart):
+        return Markup(f'<figure class="drawing">{drawn.page_element(prefix)}</figure>')
+    data = escape(series_json(drawn.series))
+    return Markup(
+        f'<figure class="drawing"><div class="series" id="{escape(prefix)}-series" data-series="{data}">'
+        f"{drawn.chart.page_element(prefix)}</div></figure>"
+    )
 
 
 def _prose(text: str) -> Markup:

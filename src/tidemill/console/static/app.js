@@ -54,6 +54,12 @@ function centreGraphs() {
   }
 }
 
+/** Load what is needed to look closer at numbers over time, if the page has any. */
+async function exploreSeries() {
+  if (document.querySelector("[data-series]") === null) return;
+  (await import("./series.js")).exploreSeries();
+}
+
 switchThemes();
 sendFilters();
 sendOnce();
@@ -61,4 +67,6 @@ centreGraphs();
 showTimes(document.body);
 followChanges();
 offerPalette();
+exploreSeries();
+document.addEventListener("tidemill:refreshed", exploreSeries);
 if (document.getElementById("log")) import("./log.js").then(({ followLog }) => followLog());

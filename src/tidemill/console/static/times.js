@@ -5,7 +5,7 @@ const format = new Intl.DateTimeFormat(undefined, {
 });
 
 /** @param {Date} date */
-function localText(date) {
+export function localText(date) {
   /** @type {Record<string, string>} */
   const part = {};
   for (const each of format.formatToParts(date)) part[each.type] = each.value;

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
 
 from tidemill.core.counts import money_text
 from tidemill.core.errors import UsageError, did_you_mean
@@ -30,6 +31,8 @@ from tidemill.workflow.environment import Environment
 
 # A page shows so many rows; the others are added up.
 _MOST = 200
+# The page draws so many of them by day.
+_MOST_DRAWN = 5
 _CPU = "CPU time"
 # The days that are offered, with their names.
 PERIODS = (
@@ -62,6 +65,15 @@ class CostItem:
     key: str
     parts: tuple[CostShare, ...]
     figures: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyCosts:
+    """What one of the rows costs, in a `unit` as its parts have it, on each of the `dates` of the view."""
+
+    key: str
+    unit: str
+    amounts: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +111,8 @@ class CostsView:
     """The costs of some `days` of the time zone `zone`, and what belongs beside them.
 
     `period` says which days in words. `figures` are the names of what rows may have. `by_day` has a row for
-    each day on which something was used. What `waits` does so for a cheaper time or another budget.
+    each day on which something was used, and `daily` the costs of the first rows on all `dates` from the
+    first to the last of these days. What `waits` does so for a cheaper time or another budget.
     """
 
     by: GroupBy
@@ -116,6 +129,8 @@ class CostsView:
     left_out: int
     total: CostItem
     by_day: tuple[CostItem, ...]
+    dates: tuple[str, ...]
+    daily: tuple[DailyCosts, ...]
     notes: tuple[str, ...]
     estimates: EstimateErrors
     budgets: tuple[BudgetLine, ...]
@@ -143,7 +158,10 @@ def show_costs(
     daily = service.report(GroupBy.DAY, since=since, everywhere=everywhere)
     rows = _items(found.rows, found.total)
     used = {header for row in rows for header, text in row.figures.items() if text != "-"}
+    is_dated = group in (GroupBy.DAY, GroupBy.MONTH)
     shown = rows[-_MOST:] if group is GroupBy.DAY else rows[:_MOST]
+    dates = _dates([row.key for row in daily.rows])
+    groups = {} if is_dated else service.daily(group, since=since, everywhere=everywhere)
     return CostsView(
         by=group,
         since=since,
@@ -159,6 +177,8 @@ def show_costs(
         left_out=len(rows) - len(shown),
         total=_items([CostRow(key="total", line=found.total)], found.total)[0],
         by_day=_items(daily.rows, daily.total),
+        dates=dates,
+        daily=tuple(_daily(groups, [row.key for row in rows[:_MOST_DRAWN]], dates, found.total)),
         notes=tuple(cost_notes(found)),
         estimates=found.estimates,
         budgets=tuple(_budgets(project)),
@@ -202,6 +222,29 @@ def _amounts(line: CostLine, total: CostLine) -> dict[str, float]:
     if any(total.amounts.values()):
         return {name: amount for name, amount in line.amounts.items() if amount > 0}
     return {_CPU: line.used.cpu_s} if line.used.cpu_s else {}
+
+
+def _dates(days: Sequence[str]) -> tuple[str, ...]:
+    """All days from the first to the last of some."""
+    if not days:
+        return ()
+    first = date.fromisoformat(days[0])
+    length = DayRange(first=days[0], last=days[-1]).days
+    return tuple((first + timedelta(days=number)).isoformat() for number in range(length))
+
+
+def _daily(
+    groups: Mapping[str, Mapping[str, CostLine]],
+    keys: Sequence[str],
+    dates: Sequence[str],
+    total: CostLine,
+) -> Iterator[DailyCosts]:
+    for key in keys if groups else ():
+        amounts = [_amounts(groups.get(key, {}).get(day, CostLine()), total) for day in dates]
+        for unit in sorted({unit for each in amounts for unit in each}):
+            yield DailyCosts(
+                key=key, unit=unit, amounts=tuple(each.get(unit, 0.0) for each in amounts)
+            )
 
 
 def _budgets(project: Project) -> Iterator[BudgetLine]:

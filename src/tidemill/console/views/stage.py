@@ -17,7 +17,9 @@ from tidemill.workflow.seal import dependencies
 from tidemill.workflow.stage import Stage
 
 # So many attempts of the last runs are looked at, and so many columns and runs are shown.
-_ATTEMPTS, _COLUMNS, _RUNS, _FILES = 500, 100, 8, 5
+_ATTEMPTS, _COLUMNS, _RUNS, _FILES = 300, 100, 8, 5
+# What the last partitions were computed from is looked up; of all that takes seconds if there are thousands.
+_TRACED = 50
 _ALL, _NONE = "all columns", "only how many rows there are"
 
 
@@ -52,7 +54,10 @@ class StageReader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRun:
-    """What a run did with a stage; `message` is of the last attempt that failed."""
+    """What a run did with a stage; `message` is of the last attempt that failed.
+
+    If it `is_cut`, only its last attempts are counted.
+    """
 
     run: str
     at: float
@@ -63,14 +68,16 @@ class StageRun:
     wall_s: float
     cpu_s: float
     message: str
+    is_cut: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageView:
     """A stage as a whole: `row` is its line in the list of stages.
 
-    `key_range` are its partitions. `stale` says what changed since they were computed, `unproven` why
-    its results are never reused. A delivery delivers what its `model` predicts.
+    `key_range` are its partitions. `inputs` tells what the last `traced` of them were computed from.
+    `stale` says what changed since they were computed, `unproven` why its results are never reused. A
+    delivery delivers what its `model` predicts.
     """
 
     row: StageRow
@@ -81,6 +88,7 @@ class StageView:
     partitioning: str
     key_range: str
     inputs: tuple[StageInput, ...]
+    traced: int
     readers: tuple[StageReader, ...]
     stale: tuple[str, ...]
     unproven: tuple[str, ...]
@@ -101,7 +109,7 @@ def show_stage(project: Project, stage: str) -> StageView:
     """
     space = project.workspace
     known, bound = space.known_stage(stage), space.bindings(stage)
-    found = project.lineage.explain(stage)
+    found = project.lineage.explain(stage, most=_TRACED)
     consumers = project.lineage.consumers(stage) if known.is_declared else ()
     spec = known.output
     return StageView(
@@ -113,6 +121,7 @@ def show_stage(project: Project, stage: str) -> StageView:
         partitioning=str(known.partitioning) if spec is not None else "",
         key_range=summarize_keys({*bound} - {WHOLE}),
         inputs=_inputs(known, found),
+        traced=min(len(bound), _TRACED),
         readers=tuple(map(_reader, consumers)),
         stale=found.stale,
         unproven=tuple(dict.fromkeys((*found.unproven, *found.touched))),
@@ -180,12 +189,17 @@ def _frozen(item: Frozen) -> str:
 def _last_runs(project: Project, stage: str) -> tuple[StageRun, ...]:
     """What the last runs did with a stage, newest first."""
     runs: dict[str, list[tuple[float, Attempt]]] = {}
-    for fact, run, attempt in project.history.last_attempts(stage, project.environment, _ATTEMPTS):
+    last = project.history.last_attempts(stage, project.environment, _ATTEMPTS)
+    for fact, run, attempt in last:
         runs.setdefault(run, []).append((fact.at, attempt))
-    return tuple(_stage_run(run, some) for run, some in [*runs.items()][:_RUNS])
+    # More attempts of the earliest of these runs may not have been read.
+    cut = [*runs][-1] if len(last) == _ATTEMPTS else ""
+    if len(runs) > 1:
+        runs.pop(cut, None)
+    return tuple(_stage_run(run, some, is_cut=run == cut) for run, some in [*runs.items()][:_RUNS])
 
 
-def _stage_run(run: str, found: list[tuple[float, Attempt]]) -> StageRun:
+def _stage_run(run: str, found: list[tuple[float, Attempt]], *, is_cut: bool) -> StageRun:
     """The attempts of a run, newest first, as one line."""
     attempts = [attempt for _, attempt in found]
     failed = [each for each in attempts if each.outcome in (Outcome.FAILED, Outcome.REFUSED)]
@@ -202,4 +216,5 @@ def _stage_run(run: str, found: list[tuple[float, Attempt]]) -> StageRun:
         wall_s=sum(each.wall_s for each in attempts),
         cpu_s=sum(each.cpu_s for each in attempts),
         message=bad[0].message if bad else "",
+        is_cut=is_cut,
     )

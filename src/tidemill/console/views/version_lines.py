@@ -28,8 +28,8 @@ class GateLine:
 class VersionLine:
     """A version of a model: its state, when and on how much it was trained, its newest figures, and its cost.
 
-    `gates` says how many gates passed, "" where none judged it. `removed` is when a sweep removed it, if one
-    did.
+    `metrics` has the `figures` in one line. `gates` says how many gates passed, "" where none judged it.
+    `removed` is when a sweep removed it, if one did.
     """
 
     version: str
@@ -39,6 +39,7 @@ class VersionLine:
     run: str
     rows: int
     metrics: str
+    figures: Mapping[str, float]
     gates: str
     bytes: int
     cpu_s: float | None
@@ -60,6 +61,7 @@ def version_line(version: ModelVersion, price: Price, review: Review | None = No
         run=version.run,
         rows=version.artifact.rows,
         metrics=version.metrics_text,
+        figures=version.figures,
         gates=f"{passed} of {len(results)} passed" if results else "",
         bytes=version.bytes,
         cpu_s=cost.cpu_s if cost is not None else None,

@@ -131,18 +131,23 @@ class Explanation:
 
 
 def explain(
-    facts: ProvenanceFacts, stage: Stage, partition: str = "", column: str = ""
+    facts: ProvenanceFacts,
+    stage: Stage,
+    partition: str = "",
+    column: str = "",
+    most: int | None = None,
 ) -> Explanation:
     """Show the provenance of a stage, one of its partitions, or one of its columns.
 
-    Without `partition` it covers all published partitions. Raises UsageError for a partition or a column
-    that doesn't exist.
+    Without `partition` it covers all published partitions; its origins those of the last `most` ones. Raises
+    UsageError for a partition or a column that doesn't exist.
     """
     bound = facts.bindings(stage.name)
     chosen = _chosen(stage, bound, partition)
     one = bound[chosen[0]] if len(chosen) == 1 else None
     about = _column(facts, stage, chosen, column) if column else None
-    origins = trace_origins(facts, stage, chosen, about.lineage if about else ())
+    traced = chosen if most is None else chosen[-most:]
+    origins = trace_origins(facts, stage, traced, about.lineage if about else ())
     artifact = one.product.artifact if one else None
     live = facts.state.live.get(stage.name)
     made = {bound[key].run for key in chosen} | {run for origin in origins for run in origin.runs}
