@@ -54,6 +54,7 @@ def test_what_was_used_stands_beside_what_it_cost() -> None:
     }  # fmt: skip
     assert set(cost_cells(CostLine())) == {"-"}
     assert cost_cells(line_of(Quantities(memory_gb_s=1.5)))[2] == "1.5 GB s"
+    assert cost_cells(line_of(Quantities(memory_gb_s=5e-5)))[2] == "<0.001 GB s"
 
 
 def test_currencies_are_never_added_up() -> None:
