@@ -28,6 +28,7 @@ def in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     [
         ("trained 1970-01-02 00:00 UTC on 3 rows", "trained <86400> on 3 rows"),
         ("at 1970-01-02 00:00:05 UTC.", "at <86405>."),
+        ("by ben on 1970-01-02 00:00 UTC: why", "by ben on <86400>: why"),
         # A partition, or something else without a zone.
         ("1970-01-02 00:00 is late", "1970-01-02 00:00 is late"),
         ("1970-01-02 00:00 XYZ", "1970-01-02 00:00 XYZ"),

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 # As sentences have them: to the minute or the second, with the zone of this machine or UTC.
 _TIME = re.compile(
-    r"\b(\d{4}-\d\d-\d\d \d\d:\d\d)(:\d\d)? (UTC|[A-Z]{3,5}|[+-]\d\d(?:\d\d)?)(?![\w:])"
+    r"\b(\d{4}-\d\d-\d\d \d\d:\d\d)(:\d\d)? (UTC|[A-Z]{3,5}|[+-]\d\d(?:\d\d)?)(?!\w)"
 )
 
 
