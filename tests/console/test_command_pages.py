@@ -38,7 +38,7 @@ def test_pages(command: str, page: object) -> None:
         ("tidemill runs logs r1 sales", "Log"),
         ("tidemill runs show r1", "Open the run"),
         ("tidemill review show r1", "Open the review"),
-        ("tidemill quarantine sales", "Rows in quarantine"),
+        ("tidemill quarantine show sales", "Rows in quarantine"),
         ("tidemill plan", "What would run"),
         ("tidemill costs", "Costs"),
         ("tidemill endpoints eta", "Endpoints"),
