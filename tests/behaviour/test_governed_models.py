@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from tidemill.ledger.governance_events import (
 )
 from tidemill.ledger.model_version import VersionState
 from tidemill.ledger.policy import PolicyDecision, PolicyOutcome
-from tidemill.ledger.review import Review, ReviewOutcome
+from tidemill.ledger.review import Choice, Review, ReviewOutcome
 from tidemill.ledger.run import Receipt
 from tidemill.project.live_models import LiveModels
 from tidemill.project.project import Project, open_project
@@ -401,3 +402,54 @@ def test_gates_that_pass_a_refused_candidate_since_refuse_it_no_more(sea: Govern
     sea.edit('tm.Workflow("tides")', 'tm.Workflow("tides", owner="ops")')
     assert "ok gate model" in sea.ok()
     assert sea.live == version
+
+
+def test_a_version_that_nothing_evaluated_is_no_other_candidate(sea: Governed) -> None:
+    sea.ok()
+    sea.rules(rule("prediction_shift > 0.1"))
+    scored, broken = "scored = model.predict(features)", "scored = model.predict(feature)"
+
+    def train_unscored() -> None:
+        sea.predict(9.25)
+        sea.edit(scored, broken)
+        assert sea.run(train=["model"]).exit_code == 1
+        sea.edit(broken, scored)
+
+    train_unscored()
+    sea.predict(9.5)
+    assert sea.run(train=["model"]).exit_code == 4
+    [opened] = [e.review for e in sea.events() if isinstance(e, ReviewOpened)]
+    train_unscored()
+    sea.predict(9.5)
+    with sea.open() as project:
+        artifact = project.models.artifact("model").product.artifact
+        assert artifact is not None
+        # The result from before was reused, and is the newest.
+        assert artifact.id != opened.artifact
+        [state] = project.reviews.list()
+        assert project.reviews.overtaken(state) == ""
+        assert project.reviews.obstacles(state) == {}
+        assert project.reviews.approve(opened.id, "looks right").went_live == opened.artifact
+    assert sea.live == opened.artifact
+
+
+def test_a_review_says_that_its_candidate_was_overtaken(sea: Governed) -> None:
+    sea.ok()
+    first = sea.live
+    sea.rules(rule("prediction_shift > 0.1"))
+    sea.predict(9.5)
+    assert sea.run(train=["model"]).exit_code == 4
+    [opened] = [e.review for e in sea.events() if isinstance(e, ReviewOpened)]
+    # The rules let another version go live by themselves, and people are asked about this one again.
+    sea.rules(rule("prediction_shift > 99"))
+    sea.predict(9.75)
+    assert sea.run(train=["model"]).exit_code == 0
+    again = ReviewOpened(environment="prod", review=replace(opened, id="again"))
+    with sea.open() as project:
+        project.tools.ledger.append([again], now=project.tools.clock())
+        [state] = project.reviews.list()
+        why = f"version {first} of model was live when people were asked, and gates made version"
+        assert project.reviews.overtaken(state).startswith(why)
+        [(choice, said_why)] = project.reviews.obstacles(state).items()
+        assert choice is Choice.APPROVE
+        assert said_why.startswith(f"it can't be approved any more: {why}")

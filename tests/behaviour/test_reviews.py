@@ -318,7 +318,7 @@ def test_a_candidate_that_was_trained_since_is_another_one(board: Board) -> None
     board.edit('params={"value": 8.0}', 'params={"value": 7.5}')
     assert board.run(train=["model"]).exit_code == 4
     board.open_review(asked)
-    with board.acting("ben") as reviews, pytest.raises(ConflictError, match="was trained since"):
+    with board.acting("ben") as reviews, pytest.raises(ConflictError, match="was evaluated since"):
         reviews.approve("r1", "right")
     assert [type(e) for e in board.events("ReviewClosed")] == [ReviewClosed]
 

@@ -104,8 +104,9 @@ def test_a_model_is_rolled_back(guest: Guests) -> None:
     before = ruth.api("/models/demand")
     ruth.go("/models/demand")
     page = ruth.page
+    page.get_by_label("Version to go back to").select_option(before["rollback_to"][0]["version"])
     target = page.get_by_label("Version to go back to").input_value()
-    assert target == before["rollback_to"][0]
+    assert target == before["rollback_to"][0]["version"]
     page.get_by_label("Reason").fill("it forecasts too much")
     page.get_by_role("button", name="Roll back").click()
     page.get_by_role("status").filter(has_text=target).wait_for()

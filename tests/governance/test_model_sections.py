@@ -249,10 +249,12 @@ def test_gates_rules_data_contracts_code_and_cost() -> None:
     assert (parts["Code"].lines, parts["Code"].commands) == (("m: params changed",), ("git log",))
     assert parts["Code"].diff == found.diff
     assert parts["How to go back"].lines == (
-        "now old is live since 2013-01-01 10:00 UTC, by gates; it stays so if this is rejected",
+        "old was live when people were asked, since 2013-01-01 10:00 UTC, by gates; it stays live if this is "
+        "rejected",
         "if new is approved and turns out to be wrong, the command below makes old live again at once",
         "table out keeps what the new version scored until then",
-        "who may run it: ben (the role reviewer or a higher one in flights)",
+        "who may run it: ben (the role reviewer or a higher one in flights); a token needs the scope "
+        "deliver",
     )
     assert parts["Cost"].lines == (
         "training the candidate took 3.5 CPU seconds, 0.01 USD; it is stored in 1,234 bytes",

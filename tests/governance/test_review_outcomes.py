@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from tidemill.core.partition import WHOLE
 from tidemill.governance.review_outcomes import (
     approval_events,
+    is_evaluation_of,
     moved_on,
     refusal_events,
     review_decision,
@@ -18,6 +20,7 @@ from tidemill.ledger.delivery import EXPIRY, Delivery
 from tidemill.ledger.event import Decided, Delivered, RecordedEvent
 from tidemill.ledger.governance_events import ReviewOpened
 from tidemill.ledger.review import Review
+from tidemill.reuse.input_contents import input_digest
 from tidemill.testing import records as samples
 from tidemill.testing.records import PROD
 from tidemill.workflow.model import Artifact
@@ -87,9 +90,9 @@ def test_an_approval_makes_the_model_live() -> None:
             "old",
             samples.model_artifact("newer"),
             {"scores": SCORED},
-            "newer was trained since",
+            "version newer of delay_model was evaluated since people were asked about new",
         ),
-        ("old", "old", None, {"scores": SCORED}, "its candidate is gone"),
+        ("old", "old", None, {"scores": SCORED}, "new was removed"),
         ("old", "old", NEW, {"scores": None}, "new has no scores of scores any more"),
         ("old", "old", NEW, {}, "new has no scores of any evaluation any more"),
     ],
@@ -105,3 +108,11 @@ def test_what_happened_since_people_were_asked(
     found = moved_on(asked, live(now) if now else None, trained, evaluated)
     assert says in found
     assert bool(found) == bool(says)
+
+
+def test_an_evaluation_is_of_the_version_that_it_read() -> None:
+    digest = input_digest({WHOLE: NEW.content}, None)
+    own = replace(SCORED, inputs={NEW.stage: digest})
+    assert is_evaluation_of(own, NEW)
+    assert not is_evaluation_of(own, samples.model_artifact("another"))
+    assert not is_evaluation_of(SCORED, NEW)

@@ -82,6 +82,7 @@ def test_a_review_that_ended_offers_no_command() -> None:
     )
     page = review_page(state_of(closed), STORED, now=200.0)
     assert page.state.startswith("Review r1 was rejected by ben on ")
+    assert page.title == "delay_model artifact: rejected"
     assert "tidemill review approve" not in text_page(page)
 
 

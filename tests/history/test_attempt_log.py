@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.history.attempt_log import add_outcomes
+from tidemill.history.attempt_log import add_outcomes, failed_lines, is_failure
+from tidemill.ledger.awaited_review import review_command
 from tidemill.ledger.log_line import END, LogLine
 from tidemill.ledger.run import Attempt, Outcome
 
@@ -186,3 +187,17 @@ def test_all_is_there_in_order_and_each_try_ends_after_what_it_said(
         ]
         following = [x.at for x in lines if x.attempt == end.attempt + 1]
         assert not following or end.at <= following[0]
+
+
+def test_the_lines_of_attempts_that_failed_are_told_from_the_others() -> None:
+    lines = [line(1.0, "before it broke"), line(2.0, "fine", "b")]
+    failed = attempt(outcome=Outcome.FAILED, message="no column")
+    asked = attempt("c", Outcome.REFUSED, message=f"waits\n{review_command('r1')}")
+    refused = attempt("d", Outcome.REFUSED, message="FAILED own: no")
+    found = add_outcomes(lines, [(9.0, each) for each in (failed, attempt("b"), asked, refused)])
+    assert [each.stage for each in found if is_failure(each)] == ["a", "d"]
+    assert [each.text for each in failed_lines(found)] == [
+        "before it broke",
+        "no column",
+        "FAILED own: no",
+    ]

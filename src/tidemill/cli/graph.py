@@ -58,7 +58,7 @@ def graph(
     mermaid: bool,
     as_json: bool,
 ) -> None:
-    """Draw the stages with their states: up to date, due, failed, stale, running, or never run.
+    """Draw the stages with their states: up to date, due, failed, waiting, stale, running, never run.
 
     Each stage stands below all that it reads. With --stage and only one of --upstream and --downstream, the
     other direction is left out.

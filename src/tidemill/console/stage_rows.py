@@ -35,12 +35,13 @@ _UNKNOWN = str(StageState.UNKNOWN)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageProblem:
-    """Something that is wrong with a stage; `incident` is its id if there is one."""
+    """Something that is wrong with a stage; `incident` is its id, and `run` where it showed, if any."""
 
     title: str
     kind: str
     since: float
     incident: str = ""
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,12 +140,18 @@ def stage_problems(project: Project) -> Mapping[str, tuple[StageProblem, ...]]:
             kind=state.cause.kind,
             since=state.bad_since,
             incident=state.id,
+            run=state.cause.evidence.get("run", ""),
         )
         for stage in state.stages:
             found.setdefault(stage, []).append(one)
     for problem in project.metrics.problems():
         if problem.stage and problem.key not in told:
-            one = StageProblem(title=problem.title, kind=str(problem.kind), since=problem.since)
+            one = StageProblem(
+                title=problem.title,
+                kind=str(problem.kind),
+                since=problem.since,
+                run=problem.evidence.get("run", ""),
+            )
             found.setdefault(problem.stage, []).append(one)
     return {stage: tuple(each) for stage, each in found.items()}
 

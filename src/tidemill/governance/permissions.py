@@ -151,9 +151,7 @@ def find_refusal(permission: Permission, actor: Actor, workflow: str, grants: Gr
     what = f"{actor.name} may not {permission} in the workflow {workflow}"
     if not allows(actor.scopes, needed.scope):
         scopes = _listed(sorted(actor.scopes or ()))
-        return (
-            f"{what}: that needs the scope {needed.scope}, and the token {actor.token} has {scopes}"
-        )
+        return f"{what}: the token {actor.token} has only the scope {scopes} (needs {needed.scope})"
     if not matches_any(workflow, actor.workflows):
         return f"{what}: the token {actor.token} is for {_listed(actor.workflows)}"
     if grants.may(needed.role, actor.name, workflow):

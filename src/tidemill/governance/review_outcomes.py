@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from tidemill.core.partition import WHOLE
 from tidemill.governance.review_state import ReviewState
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import EXPIRY, Decision, Delivery
@@ -13,6 +14,7 @@ from tidemill.ledger.event import Decided, Event
 from tidemill.ledger.review import Review
 from tidemill.models.gates import last_decision
 from tidemill.models.live_events import live_events
+from tidemill.reuse.input_contents import input_digest
 from tidemill.workflow.model import Artifact
 
 
@@ -73,16 +75,8 @@ def approval_events(
     )
 
 
-def moved_on(
-    review: Review,
-    live: Delivery | None,
-    trained: Artifact | None,
-    evaluated: Mapping[str, Binding | None],
-) -> str:
-    """Say what happened to the model of a review since it was opened; "" if it may go live.
-
-    `trained` is the version that was trained last, `evaluated` its evaluations by stage.
-    """
+def live_moved_on(review: Review, live: Delivery | None) -> str:
+    """Say what happened to the live version that a candidate was compared with; "" if it is still live."""
     if live is None and review.replaces:
         return f"no version of {review.name} is live any more, with which {review.artifact} was compared"
     if live is not None and live.artifact.id != review.replaces:
@@ -91,9 +85,33 @@ def moved_on(
             f"{before} of {review.name} was live when people were asked, and {live.actor} made version "
             f"{live.artifact.id} live since, with which nobody compared {review.artifact}"
         )
-    if trained is None or trained.id != review.artifact:
-        newer = f"version {trained.id} was trained since" if trained else "its candidate is gone"
-        return f"{review.name}: {newer}, so that {review.artifact} isn't the candidate any more"
+    return ""
+
+
+def is_evaluation_of(evaluated: Binding, artifact: Artifact) -> bool:
+    """Whether an evaluation scored exactly this version of a model."""
+    return evaluated.inputs.get(artifact.stage) == input_digest({WHOLE: artifact.content}, None)
+
+
+def moved_on(
+    review: Review,
+    live: Delivery | None,
+    candidate: Artifact | None,
+    evaluated: Mapping[str, Binding | None],
+) -> str:
+    """Say what happened to the model of a review since it was opened; "" if it may go live.
+
+    `candidate` is the version that was evaluated last, `evaluated` its evaluations by stage.
+    """
+    if what := live_moved_on(review, live):
+        return what
+    if candidate is None:
+        return f"{review.name} has no candidate any more: {review.artifact} was removed"
+    if candidate.id != review.artifact:
+        return (
+            f"version {candidate.id} of {review.name} was evaluated since people were asked about "
+            f"{review.artifact}, and is the candidate now"
+        )
     missing = [name for name, held in evaluated.items() if not (held and held.product.scores)]
     if missing or not evaluated:
         lost = ", ".join(missing) or "any evaluation"

@@ -20,6 +20,14 @@ _QUESTIONS = {
     SubjectKind.PROMOTION: "Should another environment be promoted to {name}?",
     SubjectKind.RELEASE: "Should the quarantined rows of {label} be released?",
 }
+# What it was about, once it ended.
+_SUBJECTS = {
+    SubjectKind.DELIVERY: "{name} {artifact}",
+    SubjectKind.TABLE: "New rows of {name}",
+    SubjectKind.CONTRACT: "Changed contract of {name}",
+    SubjectKind.PROMOTION: "Promotion to {name}",
+    SubjectKind.RELEASE: "Quarantined rows of {label}",
+}
 _TIMEOUTS = {
     TimeoutAction.REJECT: "the change is rejected",
     TimeoutAction.REMIND: "its people are asked again",
@@ -36,6 +44,17 @@ def question(review: Review) -> str:
     return _QUESTIONS[review.kind].format(
         name=review.name, label=review.label, artifact=review.artifact
     )
+
+
+def outcome_title(state: ReviewState) -> str:
+    """What a review asks while it is open, then what it was about and how it ended."""
+    review = state.review
+    if state.outcome is None:
+        return question(review)
+    subject = _SUBJECTS[review.kind].format(
+        name=review.name, label=review.label, artifact=review.artifact
+    )
+    return f"{subject}: {state.outcome}"
 
 
 def review_page(
@@ -62,7 +81,7 @@ def review_page(
     ]
     shown = [*kept[:place], *(part for part in decide if not part.is_empty), *kept[place:]]
     return ReviewPage(
-        title=question(state.review), state=standing_text(state, now), sections=tuple(shown)
+        title=outcome_title(state), state=standing_text(state, now), sections=tuple(shown)
     )
 
 

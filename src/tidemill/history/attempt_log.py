@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from tidemill.core.counts import plural
+from tidemill.ledger.awaited_review import named_review
 from tidemill.ledger.log_line import END, AttemptKey, LogLine
 from tidemill.ledger.run import Attempt, Outcome
 
@@ -72,3 +73,16 @@ def _outcome_text(attempt: Attempt) -> str:
         text = f"{attempt.wall_s:.2f} s, {plural(attempt.rows_out, 'row')}"
         return f"{attempt.message}\n{text}" if attempt.message else text
     return "\n".join(part for part in (attempt.message, attempt.trace.rstrip()) if part)
+
+
+def is_failure(line: LogLine) -> bool:
+    """Whether a line is the end of an attempt that failed, or that gates refused without asking people."""
+    is_end = line.stream == END and line.level in (Outcome.FAILED, Outcome.REFUSED)
+    return is_end and not named_review(line.text)
+
+
+def failed_lines(lines: Iterable[LogLine]) -> list[LogLine]:
+    """The lines of attempts that failed, with what these printed before."""
+    known = [*lines]
+    failed = {line.attempt_key for line in known if is_failure(line)}
+    return [line for line in known if line.attempt_key in failed]

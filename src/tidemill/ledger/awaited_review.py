@@ -19,15 +19,16 @@ def review_command(review: str) -> str:
 
 def awaited_by_attempt(attempt: Attempt) -> str:
     """The review that an attempt waits for; "" if it doesn't wait for any."""
-    return _named(attempt.message) if attempt.outcome is Outcome.REFUSED else ""
+    return named_review(attempt.message) if attempt.outcome is Outcome.REFUSED else ""
 
 
 def awaited_by_failure(failure: Failure) -> str:
     """The review that a stage waits for in a run; "" if it failed, or if gates refused it."""
-    return "" if failure.messages else _named(failure.advice)
+    return "" if failure.messages else named_review(failure.advice)
 
 
-def _named(text: str) -> str:
+def named_review(text: str) -> str:
+    """The review that the message of a refusal says it waits for; "" if it names none."""
     found = _SHOWN.search(text)
     return found[1] if found else ""
 

@@ -100,12 +100,12 @@ class StageGraphs:
             found = {**last, **found}
         refused, waiting = dict[str, str](), dict[str, str]()
         known = open_reviews(ledger, name)
-        for stage, attempt in found.items():
-            if attempt is None:
+        for stage, refusal in found.items():
+            if refusal is None:
                 continue
-            review = awaited_by_attempt(attempt)
+            review = awaited_by_attempt(refusal)
             if not review:
-                refused[stage] = _first_line(attempt.message) or str(attempt.outcome)
+                refused[stage] = _first_line(refusal.message) or str(refusal.outcome)
             elif review in known:
                 waiting[stage] = f"waits for review {review}"
         return refused, waiting

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Literal, TypeAlias
 
@@ -16,7 +16,6 @@ from tidemill.core.errors import (
     describe_error,
 )
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.core.partition import WHOLE
 from tidemill.core.recorded_reason import checked_note, checked_reason
 from tidemill.core.short_id import ids_meant
 from tidemill.governance.io.recorded_reviews import (
@@ -29,6 +28,7 @@ from tidemill.governance.page_values import PageSection, ReviewPage
 from tidemill.governance.permissions import Permission
 from tidemill.governance.review_outcomes import (
     approval_events,
+    live_moved_on,
     moved_on,
     refusal_events,
     review_decision,
@@ -42,7 +42,6 @@ from tidemill.governance.review_state import (
 )
 from tidemill.governance.review_vote import Electorate, asked_text, require_vote, voting_events
 from tidemill.governance.verdict import Proposal
-from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Event
 from tidemill.ledger.event_filter import about
 from tidemill.ledger.event_subjects import changed_subject
@@ -54,13 +53,14 @@ from tidemill.ledger.governance_events import (
 )
 from tidemill.ledger.policy import FactValue
 from tidemill.ledger.review import REFUSALS, Choice, Review, ReviewOutcome, Vote
-from tidemill.models.gates import CANDIDATE, subject_of
-from tidemill.planning.live_days import day_of
+from tidemill.models.gates import subject_of
 from tidemill.ports.ledger import Guard, State
 from tidemill.project.attest_hooks import attest_live
 from tidemill.project.enforcement import enforcement_of, is_governed
 from tidemill.project.live_models import LiveModels
+from tidemill.project.model_registry import RegisteredModel
 from tidemill.project.review_notices import send_notices
+from tidemill.project.reviewed_candidate import ReviewedCandidate, read_candidate
 from tidemill.project.workspace import Workspace
 from tidemill.steps.io.gate_runner import gate_content
 from tidemill.workflow.model import Artifact
@@ -140,7 +140,42 @@ class Reviews:
                 self._permitted_vote(state, choice, now)
             except (AccessError, GateError) as error:
                 found[choice] = str(error)
+        if what := self.overtaken(state):
+            found[Choice.APPROVE] = f"it can't be approved any more: {what}"
         return found
+
+    def overtaken(self, state: ReviewState) -> str:
+        """What happened since people were asked about a model, so that it can't be approved any more.
+
+        "" if it can, or if that isn't known because the workflow isn't.
+        """
+        review, now = state.review, self._workspace.preview_state()
+        if not state.is_open or review.verdict is None or review.source:
+            return ""
+        live = now.live.get(review.name)
+        what = live_moved_on(review, live)
+        if what or review.name not in self._workspace.flow.names:
+            return what
+        try:
+            found = self._candidate(now, review)
+        except ConflictError:
+            # A run is publishing another one right now.
+            return ""
+        return moved_on(review, live, found.artifact, found.evaluated)
+
+    def _candidate(self, state: State, review: Review) -> ReviewedCandidate:
+        """The candidate of a model, and its evaluations.
+
+        It is the one that people are asked about while no other is evaluated, whatever was trained since.
+        """
+        space = self._workspace
+        evaluations = [stage.name for stage in evaluations_of(space.flow, review.name)]
+        found = read_candidate(state, review.name, evaluations)
+        if found.artifact is None or found.artifact.id == review.artifact:
+            return found
+        known = RegisteredModel(space, space.flow[review.name]).versions
+        asked = next((each.artifact for each in known if each.id == review.artifact), None)
+        return found if asked is None else found.with_evaluated(asked)
 
     def find(self, id: str) -> ReviewState:
         """The review that a unique prefix of an id names; UsageError for none or several."""
@@ -323,7 +358,10 @@ class Reviews:
         """The events by which the model of a review goes live, if nothing has happened to it since."""
         space, review = self._workspace, state.review
         model = LiveModels(space).approved_model(review.name)
-        found = _candidate(seen.state, evaluations_of(space.flow, model.name), model.name)
+        try:
+            found = self._candidate(seen.state, review)
+        except ConflictError as error:
+            raise _OvertakenVote(str(error)) from error
         live = seen.state.live.get(model.name)
         if what := moved_on(review, live, found.artifact, found.evaluated):
             self._supersede(seen, state, what, now)
@@ -440,31 +478,3 @@ def _find(reviews: Mapping[str, ReviewState], id: str) -> ReviewState:
     if found:
         raise UsageError(f"{id!r} names several reviews: {', '.join(found)}")
     raise UsageError(f"there is no review {id!r}; `tidemill review list --all` lists them")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidate:
-    """A model that was trained last, its evaluations, and the figures of days of the live one."""
-
-    artifact: Artifact | None
-    evaluated: Mapping[str, Binding | None]
-    days: tuple[tuple[str, str], ...]
-    heads: Mapping[str, int]
-
-
-def _candidate(state: State, evaluations: Iterable[Stage], model: str) -> _Candidate:
-    names = (model, *(stage.name for stage in evaluations))
-    heads = {name: state.heads[name] for name in names if name in state.heads}
-    keys = {name: WHOLE if name == model else CANDIDATE for name in heads}
-    try:
-        bound = {name: head.partitions.get(keys[name]) for name, head in heads.items()}
-        days = tuple((name, key) for name in heads for key in heads[name].partitions if day_of(key))
-    except ConflictError as error:
-        raise _OvertakenVote(str(error)) from error
-    trained = bound.pop(model, None)
-    return _Candidate(
-        artifact=trained.product.artifact if trained is not None else None,
-        evaluated=bound,
-        days=days,
-        heads={name: head.version for name, head in heads.items()},
-    )

@@ -16,6 +16,7 @@ from tidemill.costs.budget import BudgetPeriod, month_end
 from tidemill.costs.io.sums_reader import SpendingReader
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.io.waivers import RecordedWaivers
+from tidemill.governance.review_outcomes import live_moved_on
 from tidemill.history.io.runs import RecentRuns
 from tidemill.ledger.event import RunStarted
 from tidemill.ledger.io.home_files import require_restored
@@ -155,7 +156,7 @@ def report_status(
         ),
         waiting=(
             *_held_code(working),
-            *_reviews(ledger, environment),
+            *_reviews(ledger, state),
             *waiting_facts(settings, ledger, state, memory, now),
         ),
         running=tuple(
@@ -220,13 +221,15 @@ def _schedule_duties(
             yield Duty(task=DutyTask.RUN, because=because, at=found.due)
 
 
-def _reviews(ledger: Ledger, environment: str) -> Iterator[Fact]:
-    for state in open_reviews(ledger, environment).values():
-        yield Fact(
-            text=f"review {state.review.id} of {state.review.kind} {state.review.name}",
-            owner=", ".join(state.asked),
-            command=f"tidemill review show {state.review.id}{environment_option(environment)}",
-        )
+def _reviews(ledger: Ledger, now: State) -> Iterator[Fact]:
+    for state in open_reviews(ledger, now.environment).values():
+        review = state.review
+        text = f"review {review.id} of {review.kind} {review.name}"
+        is_candidate = review.verdict is not None and not review.source
+        if is_candidate and live_moved_on(review, now.live.get(review.name)):
+            text += ", which can't be approved any more"
+        command = f"tidemill review show {review.id}{environment_option(now.environment)}"
+        yield Fact(text=text, owner=", ".join(state.asked), command=command)
 
 
 def other_faults(

@@ -169,3 +169,26 @@ def test_an_amount_of_a_row_is_beside_the_largest_of_its_currency() -> None:
     assert [(part.text, part.of_largest) for part in other.parts] == [
         ("1.00 EUR", pytest.approx(1 / 3)), ("8.00 USD", 1.0),
     ]  # fmt: skip
+
+
+def test_the_total_says_of_what_and_what_all_environments_cost(guest: Visitor, shop: Path) -> None:
+    assert "all environments: " not in guest.page("/costs").words
+    project = open_project(shop, env="dev")
+    project.environments.create("dev")
+    project.close()
+    (shop / "orders.csv").write_text("id\n1\n2\n")
+    project = open_project(shop, env="dev")
+    project.run(inline=True)
+    project.close()
+    with Visitor(shop) as other:
+        found = other.api("/costs")
+        everywhere = other.api("/costs?everywhere=true")
+        page = other.page("/costs")
+        whole = other.page("/costs?everywhere=1").words
+    [own], [every] = found["total"]["parts"], found["all_total"]["parts"]
+    assert every["amount"] > own["amount"]
+    assert found["all_total"] == everywhere["total"] == everywhere["all_total"]
+    assert "Total of prod since" in page.words
+    assert f"all environments: {every['text']}" in page.words
+    assert "everywhere=1" in page.text
+    assert "Total of all environments since" in whole

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import tidemill
 from tests.support.console import Visitor
 from tests.support.console_shop import HOSTILE, console_shop, require_harmless
 from tests.support.users import USER
@@ -35,6 +36,7 @@ def test_without_incidents_the_page_says_what_opens_them(guest: Visitor) -> None
     assert "There are no incidents." in guest.page("/incidents").words
     found = guest.api("/incidents")
     assert (found["incidents"], found["open"], found["next"]) == ([], 0, "")
+    assert found["untold"] == 0
     assert "No alerts are held" in guest.page("/silences").words
 
 
@@ -150,3 +152,19 @@ def test_hostile_text_stays_text(guest: Visitor, project: Project) -> None:
 def test_an_environment_that_does_not_exist_has_none(guest: Visitor, path: str) -> None:
     page = guest.page(f"{path}?env=nope", status=400)
     assert "there is no" in page.words
+
+
+def test_what_is_wrong_without_an_incident_is_not_hidden(shops: Path) -> None:
+    flow = shops / "shop_models_flow.py"
+    flow.write_text(
+        flow.read_text().replace("table = sales.collect()", "raise ValueError('no')", 1)
+    )
+    assert tidemill("run", "--train", "demand").code
+    with Visitor(shops) as guest:
+        assert guest.api("/incidents")["untold"] == 1
+        page = guest.page("/incidents")
+    assert "1 thing is wrong that no incident tells of: see Now" in page.words
+    assert (
+        '<span class="status ok">'
+        not in page.text.partition("<main")[2].partition("</h1>")[2][:400]
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.console import Visitor
+from tests.support.shop_models import retrain
 from tidemill.console.views.model_versions import show_bom, show_version
 from tidemill.console.views.models import (
     compare_models,
@@ -16,9 +17,11 @@ from tidemill.console.views.models import (
     show_live,
     show_model,
 )
-from tidemill.console.views.reviews import list_reviews, vote_on_review
+from tidemill.console.views.reviews import list_reviews, show_review, vote_on_review
 from tidemill.core.errors import GateError, UsageError
+from tidemill.governance.permissions import Actor, ActorKind
 from tidemill.history.comparison_verdict import Better
+from tidemill.ledger.access_token import TokenScope
 from tidemill.ledger.event import Published
 from tidemill.ledger.garbage import MarkedEvents
 from tidemill.ledger.model_version import VersionState
@@ -111,7 +114,7 @@ def test_a_version_says_why_it_can_not_be_made_live(
 
 def test_a_version_that_a_sweep_removed_is_still_shown(project: Project) -> None:
     approve(project)
-    old = show_model(project, "demand").rollback_to[0]
+    old = show_model(project, "demand").rollback_to[0].version
     version = project.models["demand"].version(old)
     facts = project.tools.ledger.events(kinds=("Published",), stage="demand")
     events = [
@@ -156,7 +159,7 @@ def test_what_is_live_moves_by_what_was_seen(shop: Visitor, project: Project) ->
     approve(project)
     page = shop.page("/models/demand")
     live = shop.api("/models/demand/live")["version"]
-    before = shop.api("/models/demand")["rollback_to"][0]
+    before = shop.api("/models/demand")["rollback_to"][0]["version"]
     back = shop.send(page, "/models/demand/rollback", {"to": before, "reason": HOSTILE})
     assert f"demand {before} is live in place of {live}" in back.words
     assert "<script>alert" not in back.text
@@ -207,3 +210,41 @@ def test_who_may_not_move_what_is_live_sees_why(shop: Visitor, project: Project)
     page = shop.page("/models/demand")
     assert "vic may not move what is live" in page.words
     assert 'action="/models/demand/rollback"' not in page.text
+
+
+def test_the_version_to_go_back_to_was_never_withdrawn(
+    shop: Visitor, project: Project, shops: Path
+) -> None:
+    first = show_live(project, "demand").version
+    approve(project)
+    second = show_live(project, "demand").version
+    [target] = show_model(project, "demand").rollback_to
+    assert (target.version, target.state, target.is_preset) == (first, VersionState.APPROVED, True)
+    assert target.metrics.startswith("mae ")
+    # Who goes back withdraws the version that was live; it is there still, but not chosen.
+    roll_back(project, "demand", "it forecasts too much")
+    [target] = show_model(project, "demand").rollback_to
+    assert (target.version, target.state) == (second, VersionState.WITHDRAWN)
+    assert not target.is_preset
+    page = shop.page("/models/demand").text
+    assert '<option value="">Choose one</option>' in page
+    assert f"{second}: withdrawn, live until " in page
+    # Of several, the newest that nobody withdrew is chosen.
+    retrain(shops, 12)
+    approve(project)
+    found = show_model(project, "demand").rollback_to
+    assert [(each.version, each.is_preset) for each in found] == [(first, True), (second, False)]
+
+
+def test_who_has_a_token_for_reviews_only_learns_what_it_lacks(project: Project) -> None:
+    ben = Actor(name="ben", kind=ActorKind.TOKEN, token="t1", scopes=frozenset({TokenScope.REVIEW}))
+    seen = project.acting_as(ben)
+    right = show_model(seen, "demand").right
+    assert not right.is_allowed
+    assert right.refusal.endswith("the token t1 has only the scope review (needs deliver)")
+    id = project.reviews.list()[0].review.id
+    way_back = show_review(seen, id).way_back
+    assert way_back is not None
+    assert way_back.right == right
+    back = next(part for part in show_review(seen, id).sections if part.title == "How to go back")
+    assert back.lines[-1].endswith("a token needs the scope deliver")

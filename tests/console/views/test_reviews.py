@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import tidemill
 from tests.support.console import Visitor
 from tests.support.shop_models import retrain
 from tidemill.console.views.reviews import list_reviews, show_review, vote_on_review
@@ -92,6 +93,10 @@ def test_an_approval_makes_the_candidate_live_and_says_so(project: Project) -> N
     later = show_review(project, id)
     assert (later.people, later.obstacles) == ((), {})
     assert [vote.reason for vote in later.votes] == ["better everywhere"]
+    # It asks nothing any more, and leads to where one goes back.
+    assert later.review.title == f"demand {done.went_live}: approved"
+    assert later.way_back is not None
+    assert later.way_back.live.version == done.went_live
 
 
 def test_whoever_is_not_asked_learns_why(project: Project) -> None:
@@ -162,3 +167,35 @@ def test_the_api_wants_the_entity_tag_of_what_was_seen(shop: Visitor) -> None:
     assert (status, found["review"]["outcome"]) == (200, "rejected")
     assert shop.post(f"{path}/votes", body, **{"If-Match": tag})[0] == 412
     assert shop.post(f"{path}/votes", {"choice": "reject"}, **{"If-Match": tag})[0] == 400
+
+
+def test_a_review_that_was_overtaken_says_so_before_anybody_votes(
+    shop: Visitor, project: Project
+) -> None:
+    [state] = project.reviews.list()
+    vote_on_review(project, state.review.id, "approve", "better")
+    again = ReviewOpened(environment="prod", review=replace(state.review, id="r9again"))
+    project.tools.ledger.append([again], now=project.tools.clock())
+    why = f"version {state.review.replaces} of demand was live when people were asked"
+    assert list_reviews(project).open[0].overtaken.startswith(why)
+    seen = show_review(project, "r9again")
+    assert seen.review.overtaken.startswith(why)
+    assert [*seen.obstacles] == [Choice.APPROVE]
+    page = shop.page("/reviews/r9again")
+    assert "This can't be approved any more: " in page.words
+    assert "superseded" in page.words
+    assert 'value="approve"' not in page.text
+    assert "superseded" in shop.page("/reviews").words
+    listed = tidemill("review", "list").out
+    assert "superseded" in listed
+    assert f"r9again can't be approved any more: {why}" in listed
+    assert "which can't be approved any more" in tidemill("status", "--json").out
+
+
+def test_an_approved_review_leads_to_where_one_goes_back(shop: Visitor, project: Project) -> None:
+    id = open_id(project)
+    vote_on_review(project, id, "approve", "better everywhere")
+    page = shop.page(f"/reviews/{id}")
+    assert "Should" not in page.words
+    assert "tidemill rollback" not in page.words
+    assert 'href="/models/demand#go-back"' in page.text

@@ -10,9 +10,17 @@ import pytest
 from tests.support.commands import tidemill
 from tests.support.console import Visitor
 from tidemill.console.views.now import show_now
-from tidemill.console.views.runs import list_runs
+from tidemill.console.views.runs import list_runs, show_log, show_run
+from tidemill.core.partition import WHOLE
+from tidemill.ledger.awaited_review import review_command
+from tidemill.ledger.event import Attempted, RunEnded, RunStarted
+from tidemill.ledger.run import Attempt, Outcome, Receipt, Status
 from tidemill.operations.stage_states import StageNode, StageState
 from tidemill.project.project import Project, open_project
+from tidemill.runs.failures import group_failures
+
+ASKED = review_command("r1")
+HELD = f"model waits for review r1 by the reviewers\n{ASKED}"
 
 
 @pytest.fixture
@@ -82,3 +90,95 @@ def test_runs_say_where_and_why_they_failed(shop: Visitor) -> None:
     for run in failed:
         [cause, *_] = run["receipt"]["failures"]
         assert f"{cause['stage']}: {cause['why']}" in page
+
+
+@pytest.fixture
+def bakery(built: Path) -> Iterator[Visitor]:
+    """A project with a run in which a file broke the contract of `weather`."""
+    text = "date,temperature,rain\n" + "".join(f"2026-02-{n:02},late,0\n" for n in range(1, 9))
+    (built / "data" / "weather" / "2026-02-02.csv").write_text(text)
+    assert tidemill("run").code
+    with Visitor(built) as found:
+        yield found
+
+
+def test_a_broken_contract_shows_the_rules_and_the_first_values(bakery: Visitor) -> None:
+    run = bakery.api("/runs/last")
+    [cause] = run["causes"]
+    assert cause["stage"] == "weather"
+    assert cause["findings"][0]["rule"] == "temperature.type"
+    assert "late" in cause["findings"][0]["sample"]
+    page = bakery.page("/runs/last")
+    assert "temperature.type" in page.words
+    assert cause["findings"][0]["sample"] in page.words
+    # The sentence stands once.
+    assert page.words.count(cause["why"][:40]) == 1
+    stage = bakery.page("/stages/weather").text
+    assert f'href="/runs/{run["run"]["id"]}#what-failed"' in stage
+    assert f'href="/runs/{run["run"]["id"]}"' in bakery.page("/now").text
+
+
+def broken_run(project: Project) -> str:
+    """Record a run of which a gate waits, another refuses, and two partitions raised an error."""
+    attempts = [
+        Attempt(stage="model", partition=WHOLE, action="gate", outcome=Outcome.REFUSED, message=HELD),
+        Attempt(
+            stage="other", partition=WHOLE, action="gate", outcome=Outcome.REFUSED,
+            message="other: refused\nFAILED own: no",
+        ),
+        *(
+            Attempt(stage="sales", partition=f"2026-01-{n:02}", action="run", outcome=Outcome.OK)
+            for n in range(3, 9)
+        ),
+        *(
+            Attempt(
+                stage="sales", partition=key, action="run", outcome=Outcome.FAILED,
+                message=f"sales {key} raised ValueError: no", trace="at bakery.py:3",
+            )
+            for key in ("2026-01-01", "2026-01-02")
+        ),
+    ]  # fmt: skip
+    receipt = Receipt(
+        run="r1",
+        status=Status.FAILED,
+        failures=group_failures(attempts),
+        messages=tuple(each.message for each in attempts if each.outcome is not Outcome.OK),
+    )
+    project.tools.ledger.append(
+        [
+            RunStarted(run="r1", environment="prod", command="tidemill run", steps=10, holder={}),
+            *(Attempted(run="r1", environment="prod", attempt=each) for each in attempts),
+            RunEnded(run="r1", status=Status.FAILED, receipt=receipt),
+        ],
+        now=project.tools.clock(),
+    )
+    return "r1"
+
+
+def test_errors_come_before_what_waits_for_people(project: Project, shop: Visitor) -> None:
+    found = show_run(project, broken_run(project))
+    assert [each.stage for each in found.causes] == ["sales", "other", "model"]
+    first, _, last = found.causes
+    assert (first.partitions, first.review) == ("2026-01-01 .. 2026-01-02 (2)", "")
+    assert (last.review, last.is_waiting, last.verdict, last.advice) == ("r1", False, HELD, "")
+    assert [each.stage for each in found.failed] == ["sales", "sales", "other"]
+    assert (found.messages, found.word) == ((), "failed")
+    page = shop.page("/runs/r1").text
+    assert page.count("<details open>") == 2
+    assert 'href="/reviews/r1"' in page
+    assert "look at it with" not in shop.page("/runs/r1").words.replace(HELD.replace("\n", " "), "")
+
+
+def test_a_log_opens_at_the_first_failure_and_shows_only_failures(
+    project: Project, shop: Visitor
+) -> None:
+    found = show_log(project, broken_run(project))
+    assert (found.failed, found.failures) == (3, False)
+    assert found.lines[found.first_failure].stage == "other"
+    only = show_log(project, "r1", "sales", failures=True)
+    assert [each.partition for each in only.lines] == ["2026-01-01", "2026-01-02"]
+    assert (only.total, only.failed, only.first_failure) == (2, 2, 0)
+    page = shop.page("/runs/r1/log?stage=sales")
+    assert "Only failures (2)" in page.words
+    assert page.text.count('<p id="failed">') == 1
+    assert shop.page("/runs/r1/log?stage=sales&failures=1").status == 200

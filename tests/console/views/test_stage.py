@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import in_labels, process
+from tests.support.commands import in_labels, process, tidemill
+from tests.support.console import Visitor
 from tidemill.console.views.stage import show_stage
 from tidemill.core.errors import UsageError
 from tidemill.ledger.event import Event
@@ -66,3 +67,23 @@ def test_a_stage_that_never_ran_and_one_that_fails(fresh: Path) -> None:
     assert "<b>no</b>" in labels.runs[0].message
     assert (demand.row.state, demand.row.partitions) == ("never run", 0)
     assert [(run.done, run.failed) for run in demand.runs] == [(0, 0)]
+
+
+def test_a_delivery_says_where_to_and_how_to_go_back(built: Path) -> None:
+    first = tidemill("runs", "--json").document["runs"][0]["id"]
+    assert tidemill("run", "forecast", "--again").code == 0
+    with open_project(built) as project:
+        found = show_stage(project, "forecast").delivered_to
+        assert show_stage(project, "features").delivered_to is None
+    assert found is not None
+    assert (found.format, found.place, found.table) == ("parquet", "out/forecast", "")
+    assert [each.run for each in found.earlier] == [first]
+    [earlier] = found.earlier
+    assert earlier.command == f"tidemill restore forecast {first}"
+    assert found.right.is_allowed
+    # It does what the page says.
+    assert tidemill(*earlier.command.split()[1:]).code == 0
+    with Visitor(built) as guest:
+        page = guest.page("/stages/forecast")
+    assert "Delivered to parquet out/forecast" in page.words
+    assert earlier.command in page.words

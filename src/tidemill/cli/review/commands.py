@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -41,15 +41,24 @@ def list_(everything: bool, limit: int, as_json: bool) -> None:
             found, has_more = _last(project.reviews.list("all", limit + 1), limit)
         else:
             found, has_more = project.reviews.list(), False
+        overtaken = {
+            state.review.id: what for state in found if (what := project.reviews.overtaken(state))
+        }
         _print_problems(project.reviews.notify())
-    text = _table(found, everything=everything)
+    text = _table(found, overtaken, everything=everything)
+    for id, what in overtaken.items():
+        text += f"\n\n{id} can't be approved any more: {what}"
     if has_more:
         text += f"\n\nearlier ones aren't listed: see them with --limit {10 * limit}"
     print_result(
         text,
         as_json,
         "tidemill.reviews/1",
-        lambda: {"reviews": [entry(state) for state in found], "more": has_more},
+        lambda: {
+            "reviews": [entry(state) for state in found],
+            "overtaken": overtaken,
+            "more": has_more,
+        },
     )
 
 
@@ -61,7 +70,7 @@ def _last(found: Sequence[ReviewState], limit: int) -> tuple[Sequence[ReviewStat
     return [state for state in found if state is not ended[0]], True
 
 
-def _table(found: Sequence[ReviewState], *, everything: bool) -> str:
+def _table(found: Sequence[ReviewState], overtaken: Collection[str], *, everything: bool) -> str:
     if not found:
         return "nothing waits for a review" if not everything else "there are no reviews"
     headers = ("review", "waits", "since", "until", "asked", "approvals", "outcome")
@@ -73,12 +82,18 @@ def _table(found: Sequence[ReviewState], *, everything: bool) -> str:
             local_time(state.expires) if state.expires is not None and state.is_open else "-",
             asked_text(state) if state.is_open else "-",
             missing_text(state) if state.is_open else "-",
-            "-" if state.outcome is None else str(state.outcome),
+            _outcome(state, overtaken),
         ]
         for state in found
     ]
     rare = ("until", "asked", "approvals", "outcome")
     return text_table(*drop_empty_columns(headers, rows, *rare))
+
+
+def _outcome(state: ReviewState, overtaken: Collection[str]) -> str:
+    if state.outcome is not None:
+        return str(state.outcome)
+    return "superseded" if state.review.id in overtaken else "-"
 
 
 def entry(state: ReviewState) -> Mapping[str, Any]:

@@ -7,7 +7,9 @@ const EVERY_MS = 1000;
 export function followLog() {
   const log = document.getElementById("log");
   if (!log) return;
-  log.scrollTop = log.scrollHeight;
+  const failed = log.querySelector("#failed");
+  if (failed) log.scrollTop += failed.getBoundingClientRect().top - log.getBoundingClientRect().top;
+  else log.scrollTop = log.scrollHeight;
 
   const more = async () => {
     const { next, running } = log.dataset;

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.governance.permissions import Permission, holders_text
+from tidemill.governance.permissions import Permission, find_refusal, holders_text
 from tidemill.project.project import Project
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionRight:
-    """Whether who looks may do what needs a permission; `holders` says who may, in words."""
+    """Whether who looks may do what needs a permission, else why not (`refusal`).
+
+    `holders` says whose role allows it, in words.
+    """
 
     permission: Permission
     is_allowed: bool
     holders: str
+    refusal: str = ""
 
 
 def action_right(project: Project, permission: Permission) -> ActionRight:
     """Look up whether who looks may do something."""
     space = project.workspace
+    name = space.declared.name
+    refusal = find_refusal(permission, space.actor, name, space.grants)
     return ActionRight(
         permission=permission,
         is_allowed=space.may(permission),
-        holders=holders_text(permission, space.declared.name, space.grants),
+        refusal=refusal or "",
+        holders=holders_text(permission, name, space.grants),
     )

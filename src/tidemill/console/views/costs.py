@@ -110,9 +110,10 @@ class PriceInForce:
 class CostsView:
     """The costs of some `days` of the time zone `zone`, and what belongs beside them.
 
-    `period` says which days in words. `figures` are the names of what rows may have. `by_day` has a row for
-    each day on which something was used, and `daily` the costs of the first rows on all `dates` from the
-    first to the last of these days. What `waits` does so for a cheaper time or another budget.
+    `all_total` is what all environments cost. `period` says which days in words. `figures` are the names of
+    what rows may have. `by_day` has a row for each day on which something was used, and `daily` the costs of
+    the first rows on all `dates` from the first to the last of these days. What `waits` does so for a cheaper
+    time or another budget.
     """
 
     by: GroupBy
@@ -128,6 +129,7 @@ class CostsView:
     rows: tuple[CostItem, ...]
     left_out: int
     total: CostItem
+    all_total: CostItem
     by_day: tuple[CostItem, ...]
     dates: tuple[str, ...]
     daily: tuple[DailyCosts, ...]
@@ -155,6 +157,9 @@ def show_costs(
     if not (found.rows or everywhere):
         # What a dropped environment did cost is known.
         project.environments.require(project.environment)
+    of_all = found
+    if not everywhere:
+        of_all = service.report(GroupBy.ENVIRONMENT, since=since, everywhere=True)
     daily = service.report(GroupBy.DAY, since=since, everywhere=everywhere)
     rows = _items(found.rows, found.total)
     used = {header for row in rows for header, text in row.figures.items() if text != "-"}
@@ -175,7 +180,8 @@ def show_costs(
         figures=tuple(name for name in _HEADERS if name in used),
         rows=shown,
         left_out=len(rows) - len(shown),
-        total=_items([CostRow(key="total", line=found.total)], found.total)[0],
+        total=_total(found),
+        all_total=_total(of_all),
         by_day=_items(daily.rows, daily.total),
         dates=dates,
         daily=tuple(_daily(groups, [row.key for row in rows[:_MOST_DRAWN]], dates, found.total)),
@@ -188,6 +194,10 @@ def show_costs(
 
 
 _HEADERS = tuple(header.removeprefix(">") for header in COST_HEADERS[:-1])
+
+
+def _total(found: CostReport) -> CostItem:
+    return _items([CostRow(key="total", line=found.total)], found.total)[0]
 
 
 def _items(rows: Iterable[CostRow], total: CostLine) -> tuple[CostItem, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from tidemill.console.views.action_right import ActionRight, action_right
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.signature import signature
@@ -106,6 +107,7 @@ class ServedEndpointView:
 
     endpoint: EndpointLine
     rollout: RolloutNow
+    right: ActionRight
     features: str
     is_rolled_out: bool
     steps: tuple[StepLine, ...]
@@ -157,6 +159,7 @@ def show_endpoint(
     return ServedEndpointView(
         endpoint=line,
         rollout=show_rollout(project, endpoint),
+        right=action_right(project, Permission.STEER_ROLLOUT),
         features=declared.features,
         is_rolled_out=declared.rollout is not None,
         steps=tuple(map(_step_line, reversed(steps[start:end]))),

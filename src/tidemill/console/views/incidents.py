@@ -75,13 +75,15 @@ class IncidentsView:
     """Some incidents, the open ones first, the most severe of these before others, then the last ones.
 
     `next` is where the next page begins; "" if there are no more. `open` counts all that are open, and
-    `found` those that fit the filters. `silences` are those in force.
+    `found` those that fit the filters. `untold` counts what is wrong that no incident tells of. `silences`
+    are those in force.
     """
 
     incidents: tuple[IncidentLine, ...]
     next: str
     open: int
     found: int
+    untold: int
     stages: tuple[str, ...]
     severities: tuple[str, ...]
     silences: tuple[SilenceLine, ...]
@@ -160,6 +162,7 @@ def list_incidents(
         and (not stage or stage in each.stages)
         and (not state or each.is_open == (state == "open"))
     ]
+    opened = sum(each.is_open for each in every)
     begin = _parse_place(after)
     left = sorted((each for each in fitting if _place(each) > begin), key=_place)
     shown = left[: min(max(limit, 1), _MOST)]
@@ -167,8 +170,9 @@ def list_incidents(
     return IncidentsView(
         incidents=tuple(_line(project, each, silences) for each in shown),
         next="-".join(map(str, _place(shown[-1]))) if len(left) > len(shown) else "",
-        open=sum(each.is_open for each in every),
+        open=opened,
         found=len(fitting),
+        untold=max(len(project.statuses.read().wrong) - opened, 0),
         stages=tuple(sorted({name for each in every for name in each.stages})),
         severities=_SEVERITIES,
         silences=tuple(_silence(each, in_force=True) for each in reversed(silences)),

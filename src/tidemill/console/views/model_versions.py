@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from tidemill.console.views.action_right import ActionRight, action_right
 from tidemill.console.views.models import LiveNow, show_live
 from tidemill.console.views.score_cards import ScoreCard, score_cards
 from tidemill.console.views.version_lines import (
@@ -52,7 +53,7 @@ class ModelVersionView:
 
     `obstacle` says why it can't be made live now, "" if it can; `periods` are those in which it was live.
     `card` is its model card in Markdown, `review` the open one
-    about it. Moves are guarded by what is `live`.
+    about it. Moves are guarded by what is `live`; `right` says who may make them.
     """
 
     model: str
@@ -80,6 +81,7 @@ class ModelVersionView:
     obstacle: str
     card: str
     live: LiveNow
+    right: ActionRight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +129,7 @@ def show_version(project: Project, model: str, version: str) -> ModelVersionView
         obstacle=_obstacle(project, found),
         card=registered.card(found.id).markdown,
         live=show_live(project, model),
+        right=action_right(project, Permission.DELIVER),
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
+from tidemill.console.views.action_right import ActionRight, action_right
 from tidemill.console.views.version_lines import (
     GateLine,
     VersionLine,
@@ -22,6 +24,7 @@ from tidemill.ledger.model_version import (
     MetricComparison,
     ModelVersion,
     Moved,
+    VersionState,
 )
 from tidemill.ledger.review import Review
 from tidemill.project.attest_hooks import attest_live
@@ -80,11 +83,26 @@ class ModelsView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackTarget:
+    """A version that one can go back to: its state, until when it was live, and its newest figures.
+
+    The one that `is_preset` comes first: the newest approved version that nobody ever withdrew.
+    """
+
+    version: str
+    state: VersionState
+    until: float
+    metrics: str
+    is_preset: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelView:
     """A model: what is live, its versions, newest first, and the `history` of what was live, newest first.
 
     `next` is the `before` of the next page of versions; "" if there are no more. `rollback_to` are the
-    versions that were live here before and are still stored, the last one first.
+    versions that were live here before and are still stored: first the one to choose, unless all of them were
+    withdrawn, then the others, the last one first. `right` says who may move what is live.
     """
 
     model: str
@@ -96,7 +114,8 @@ class ModelView:
     total: int
     history: tuple[LivePeriod, ...]
     is_history_cut: bool
-    rollback_to: tuple[str, ...]
+    rollback_to: tuple[RollbackTarget, ...]
+    right: ActionRight
     review: str
     traffic: tuple[EndpointTraffic, ...]
     tables: tuple[str, ...]
@@ -188,6 +207,7 @@ def show_model(project: Project, model: str, before: str = "", limit: int = 20) 
         history=tuple(reversed(history[-_PERIODS:])),
         is_history_cut=len(history) > _PERIODS,
         rollback_to=_rollback_to(history, versions, live.version, project.environment),
+        right=action_right(project, Permission.DELIVER),
         review=review.id if review is not None else "",
         traffic=tuple(_traffic_of(project, model, _traffic(project))),
         tables=tuple(
@@ -319,9 +339,28 @@ def _traffic_of(
 
 def _rollback_to(
     history: Sequence[LivePeriod], versions: Iterable[ModelVersion], live: str, environment: str
-) -> tuple[str, ...]:
-    stored = {version.id for version in versions if version.removed is None}
-    here = (period.version for period in reversed(history) if period.environment == environment)
-    return tuple(
-        dict.fromkeys(version for version in here if version != live and version in stored)
-    )
+) -> tuple[RollbackTarget, ...]:
+    known = {each.id: each for each in versions if each.removed is None and each.id != live}
+    found: dict[str, RollbackTarget] = {}
+    for period in reversed(history):
+        version = known.get(period.version)
+        if version is None or period.environment != environment or version.id in found:
+            continue
+        found[version.id] = RollbackTarget(
+            version=version.id,
+            state=version.state,
+            until=period.since if period.until is None else period.until,
+            metrics=version.metrics_text,
+        )
+    # The versions are the newest ones first.
+    sound = (name for name, each in known.items() if name in found and _was_never_withdrawn(each))
+    preset = next(sound, None)
+    if preset is None:
+        return (*found.values(),)
+    return (replace(found.pop(preset), is_preset=True), *found.values())
+
+
+def _was_never_withdrawn(version: ModelVersion) -> bool:
+    if version.state is not VersionState.APPROVED:
+        return False
+    return all(decision.verdict != "withdrawn" for decision in version.decisions)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
+from tidemill.console.views.action_right import ActionRight, action_right
+from tidemill.console.views.models import LiveNow, show_live
 from tidemill.console.views.score_cards import ScoreCard, score_cards
 from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.page_values import PageSection
-from tidemill.governance.review_page import people_lines, question, timeout_text
+from tidemill.governance.permissions import Permission
+from tidemill.governance.review_page import outcome_title, people_lines, question, timeout_text
 from tidemill.governance.review_state import ReviewState
 from tidemill.governance.review_vote import asked_text, ending_text, missing_text
 from tidemill.governance.vote_text import voted_text
@@ -27,7 +30,8 @@ WHICH = ("open", "all")
 class ReviewLine:
     """A review: the `question`, who is `asked`, the approvals so far, and until when it is open.
 
-    `ending` says how it ended, "" while it is open.
+    `title` is the question while it is open, then the outcome. `ending` says how it ended, "" while it is
+    open. `overtaken` says why an open one about a model can't be approved any more.
     """
 
     id: str
@@ -35,6 +39,7 @@ class ReviewLine:
     name: str
     label: str
     artifact: str
+    title: str
     question: str
     author: str
     opened: float
@@ -45,6 +50,7 @@ class ReviewLine:
     outcome: ReviewOutcome | None
     closed: float | None
     ending: str
+    overtaken: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +76,21 @@ class ScoredVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WayBack:
+    """What is live now of the model of a review, since when, and who may go back to another version."""
+
+    live: LiveNow
+    right: ActionRight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewView:
     """All that a person needs to decide.
 
     `sections` are what people were told when they were asked, `people` who may decide, `timeout` what happens
     if nobody does in time. `obstacles` say which choices whoever asks doesn't have, and why. Of a model there
-    are the `versions` with their scores as they are recorded now, and `comparisons` by metric and slice.
+    are the `versions` with their scores as they are recorded now, `comparisons` by metric and slice, and the
+    `way_back` from what is live.
     """
 
     review: ReviewLine
@@ -88,6 +103,7 @@ class ReviewView:
     run: str
     versions: tuple[ScoredVersion, ...] = ()
     comparisons: tuple[MetricComparison, ...] = ()
+    way_back: WayBack | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +136,7 @@ def list_reviews(
         ended = tuple(state for state in earlier if not state.is_open)
     return ReviewsView(
         which=which,
-        open=tuple(map(_line, found)),
+        open=tuple(_line(state, reviews.overtaken(state)) for state in found),
         ended=tuple(map(_line, ended)),
         next=following,
     )
@@ -137,7 +153,7 @@ def show_review(project: Project, review: str) -> ReviewView:
     asked = state.review
     versions, comparisons = _evidence(project, state)
     return ReviewView(
-        review=_line(state),
+        review=_line(state, reviews.overtaken(state)),
         sections=reviews.sections(state),
         people=tuple(people_lines(state, reviews.electorate().notes(state)))
         if state.is_open
@@ -149,6 +165,7 @@ def show_review(project: Project, review: str) -> ReviewView:
         run=asked.run,
         versions=versions,
         comparisons=comparisons,
+        way_back=_way_back(project, state),
     )
 
 
@@ -179,7 +196,7 @@ def vote_on_review(
     )
 
 
-def _line(state: ReviewState) -> ReviewLine:
+def _line(state: ReviewState, overtaken: str = "") -> ReviewLine:
     review = state.review
     return ReviewLine(
         id=review.id,
@@ -187,6 +204,7 @@ def _line(state: ReviewState) -> ReviewLine:
         name=review.name,
         label=review.label,
         artifact=review.artifact,
+        title=outcome_title(state),
         question=question(review),
         author=review.author,
         opened=review.opened,
@@ -197,7 +215,16 @@ def _line(state: ReviewState) -> ReviewLine:
         outcome=state.outcome,
         closed=state.closed,
         ending="" if state.is_open else ending_text(state),
+        overtaken=overtaken,
     )
+
+
+def _way_back(project: Project, state: ReviewState) -> WayBack | None:
+    review = state.review
+    if review.kind is not SubjectKind.DELIVERY or review.name not in project.models:
+        return None
+    right = action_right(project, Permission.DELIVER)
+    return WayBack(live=show_live(project, review.name), right=right)
 
 
 def _evidence(

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tidemill.console.contract_cards import ContractCard, contract_card
 from tidemill.console.partition_calendar import PartitionCalendar, partition_calendar
 from tidemill.console.stage_rows import StageRow, docstring, find_stage_row
+from tidemill.console.views.action_right import ActionRight, action_right
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE, summarize_keys
+from tidemill.delivery.effects import delivery_place
+from tidemill.governance.permissions import Permission
 from tidemill.ledger.run import Attempt, Outcome
 from tidemill.lineage.impact import Consumer
 from tidemill.lineage.io.origins import Origin
 from tidemill.lineage.io.provenance import Explanation
 from tidemill.project.project import Project
 from tidemill.sources.missing import Frozen
+from tidemill.workflow.environment import environment_option
 from tidemill.workflow.seal import dependencies
+from tidemill.workflow.sink import Sink
 from tidemill.workflow.stage import Stage
 
 # So many attempts of the last runs are looked at, and so many columns and runs are shown.
@@ -72,12 +79,35 @@ class StageRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierDelivery:
+    """A run that delivered before the last one did, and the command that brings back what there was then."""
+
+    run: str
+    at: float
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveredTo:
+    """Where a table is delivered to in this environment: the format, the place, and the table there, if any.
+
+    `earlier` are the last runs to whose deliveries one can go back; `right` says who may.
+    """
+
+    format: str
+    place: str
+    table: str
+    earlier: tuple[EarlierDelivery, ...]
+    right: ActionRight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageView:
     """A stage as a whole: `row` is its line in the list of stages.
 
     `key_range` are its partitions. `inputs` tells what the last `traced` of them were computed from.
     `stale` says what changed since they were computed, `unproven` why its results are never reused. A
-    delivery delivers what its `model` predicts.
+    delivery delivers what its `model` predicts, to where `delivered_to` says.
     """
 
     row: StageRow
@@ -100,6 +130,7 @@ class StageView:
     calendar: PartitionCalendar
     runs: tuple[StageRun, ...]
     model: str
+    delivered_to: DeliveredTo | None
 
 
 def show_stage(project: Project, stage: str) -> StageView:
@@ -111,7 +142,7 @@ def show_stage(project: Project, stage: str) -> StageView:
     known, bound = space.known_stage(stage), space.bindings(stage)
     found = project.lineage.explain(stage, most=_TRACED)
     consumers = project.lineage.consumers(stage) if known.is_declared else ()
-    spec = known.output
+    spec, runs = known.output, _last_runs(project, stage)
     return StageView(
         row=find_stage_row(project, known),
         is_declared=known.is_declared,
@@ -131,8 +162,32 @@ def show_stage(project: Project, stage: str) -> StageView:
         recipe=found.recipe,
         contract=None if spec is None else contract_card(spec, consumers, 0, _COLUMNS),
         calendar=partition_calendar(known.partitioning, bound),
-        runs=_last_runs(project, stage),
+        runs=runs,
         model=known.model,
+        delivered_to=None
+        if known.sink is None
+        else _delivered_to(project, known.sink, stage, runs),
+    )
+
+
+def _delivered_to(
+    project: Project, sink: Sink, stage: str, runs: Iterable[StageRun]
+) -> DeliveredTo:
+    """Where a table is delivered to, and how to go back to what earlier runs delivered."""
+    place, table = delivery_place(sink, project.environment)
+    delivered = [run for run in runs if run.done]
+    option = environment_option(project.environment)
+    return DeliveredTo(
+        format=sink.format,
+        place=project.workspace.redactor.redact(place),
+        table=table,
+        earlier=tuple(
+            EarlierDelivery(
+                run=run.run, at=run.at, command=f"tidemill restore {stage} {run.run}{option}"
+            )
+            for run in delivered[1:]
+        ),
+        right=action_right(project, Permission.RESTORE),
     )
 
 

@@ -109,13 +109,14 @@ def show_workflow(
 
 
 def show_stage_log(
-    project: Project, stage: str, partition: str = "", first: int = -1
+    project: Project, stage: str, partition: str = "", first: int = -1, failures: bool = False
 ) -> RunLogView:
     """Show what the steps of a stage printed and logged in the last run that worked on it.
 
-    The lines are those from `first` on, or the last ones; only of a `partition`, if one is named.
+    The lines are those from `first` on, or as the log of the run shows them; only of a `partition`, if one is
+    named, and only of attempts that failed with `failures`.
     """
-    return show_log(project, _last_run(project, stage), stage, partition, first)
+    return show_log(project, _last_run(project, stage), stage, partition, first, failures)
 
 
 def _last_run(project: Project, stage: str) -> str:
