@@ -27,7 +27,7 @@ def action_right(project: Project, permission: Permission) -> ActionRight:
     refusal = find_refusal(permission, space.actor, name, space.grants)
     return ActionRight(
         permission=permission,
-        is_allowed=space.may(permission),
+        is_allowed=refusal is None,
         refusal=refusal or "",
         holders=holders_text(permission, name, space.grants),
     )
