@@ -111,7 +111,7 @@ def test_a_partition_that_is_empty_is_not_missing(tides: Tides) -> None:
         (
             'version = "1"',
             "budget = tm.Budget(max_bad=0.2)",
-            "budget: 1 of 3 rows are bad (33.3%), more than max_bad=20.0%",
+            "bad rows: 1 of 3 rows are bad (33.3%), more than the 20.0% that its budget allows",
         ),
         ('version = "1"', 'volume = tm.Rows(min=3, on_fail="fail")', "rows: 2 rows are fewer than"),
     ],

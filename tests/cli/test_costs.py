@@ -104,7 +104,8 @@ def test_currencies_stand_side_by_side() -> None:
         "3 calls",
         "amounts of one are never added to those of another",
         "no price is set for calls: they cost nothing",
-        "estimates of the last 20 runs were off by 12% (median; too low by 5%)",
+        "of the last 20 runs half were estimated within 12% of their costs; the estimate in the middle "
+        "was 5% too low",
     ):
         assert part in text
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidemill.console.command_pages import page_of_command
+from tidemill.console.command_pages import page_of_command, words_of_page
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,21 @@ from tidemill.console.command_pages import page_of_command
 )
 def test_pages(command: str, page: object) -> None:
     assert page_of_command(command) == page
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("tidemill runs logs r1 sales", "Log"),
+        ("tidemill runs show r1", "Open the run"),
+        ("tidemill review show r1", "Open the review"),
+        ("tidemill quarantine show sales", "Rows in quarantine"),
+        ("tidemill plan", "What would run"),
+        ("tidemill costs", "Costs"),
+        ("tidemill endpoints eta", "Endpoints"),
+    ],
+)
+def test_links_say_what_they_lead_to(command: str, words: str) -> None:
+    page = page_of_command(command)
+    assert page is not None
+    assert words_of_page(page) == words

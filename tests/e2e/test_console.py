@@ -104,10 +104,60 @@ def test_the_palette_leads_anywhere_by_keyboard(running: RunningConsole, page_at
     page.wait_for_url("**/scorecard")
 
 
+@pytest.mark.parametrize(
+    ("typed", "place"),
+    [
+        ("last month", "**/costs?since=last-month"),
+        ("who reads", "**/lineage"),
+        ("roll back", "**/models"),
+        ("approve", "**/reviews"),
+        # A column and a run, which this page doesn't list.
+        ("hour features", "**/lineage/features/hour"),
+        ("tidemill run", "**/runs/2*"),
+    ],
+)
+def test_the_palette_knows_what_there_is(
+    running: RunningConsole, page_at: Pages, typed: str, place: str
+) -> None:
+    page = page_at()
+    page.goto(running.new_link())
+    page.goto(f"{running.url}/settings")
+    page.keyboard.press("Control+k")
+    assert page.get_by_role("option").count() == len(NAVIGATION)
+    with page.expect_response("**/api/v1/places"):
+        page.keyboard.type("nothing is called so")
+    page.get_by_text("Nothing found").wait_for()
+    page.locator("#palette-field").fill(typed)
+    page.keyboard.press("Enter")
+    page.wait_for_url(place)
+
+
+def test_a_phone_has_a_menu(running: RunningConsole, page_at: Pages) -> None:
+    """The page that is shown is named where one looks for the others, also without scripts."""
+    page = page_at("light", 390)
+    page.goto(running.new_link())
+    context = page.context.browser.new_context(  # type: ignore[union-attr]
+        java_script_enabled=False,
+        viewport={"width": 390, "height": 844},
+        storage_state=page.context.storage_state(),
+    )
+    try:
+        plain = context.new_page()
+        plain.goto(f"{running.url}/runs")
+        plain.get_by_text("Menu: Runs").click()
+        assert plain.get_by_role("button", name="Log out").is_visible()
+        for name, _, _ in NAVIGATION:
+            assert plain.get_by_role("link", name=name, exact=True).is_visible()
+        plain.get_by_role("link", name="Lineage").click()
+        plain.get_by_text("Menu: Lineage").wait_for()
+    finally:
+        context.close()
+
+
 def test_the_theme_is_remembered(running: RunningConsole, page_at: Pages) -> None:
     page = page_at("light")
     page.goto(running.new_link())
-    button = page.locator("#theme")
+    button = page.get_by_role("button", name="Theme")
     paper = "getComputedStyle(document.body).backgroundColor"
     before = page.evaluate(paper)
     button.click()

@@ -55,6 +55,23 @@ def open_review(guest: ConsoleGuest) -> str:
     return str(found["id"])
 
 
+def test_whoever_cannot_approve_reads_why_at_the_top(guest: Guests) -> None:
+    rita, vera = guest("rita", "review"), guest("vera", "run")
+    review = open_review(rita)
+    for each, is_asked in ((rita, True), (vera, False)):
+        each.go(f"/reviews/{review}")
+        page = each.page
+        assert ("1 waits for you" in page.locator("#counts").inner_text()) == is_asked
+        assert ("You can't approve this:" in page.locator("p.state").inner_text()) != is_asked
+        assert page.get_by_role("button", name="Approve").is_enabled() == is_asked
+        # The header stays above the place that a link of the page leads to.
+        page.get_by_role("link", name="Decide").click()
+        places = "['.head', '#decide'].map((each) => document.querySelector(each).getBoundingClientRect())"
+        assert page.evaluate(
+            f"(([head, place]) => head.bottom <= place.top && head.top >= 0)({places})"
+        )
+
+
 def test_a_review_is_approved_by_keyboard_alone(guest: Guests) -> None:
     rita = guest("rita", "review")
     review = open_review(rita)

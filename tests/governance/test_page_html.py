@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.governance.page_html import html_page
+from tidemill.governance.page_html import html_page, html_section
 from tidemill.governance.page_values import ReviewPage, page_table, section
 
 TAGS = {
@@ -93,3 +93,14 @@ def test_commands_in_a_line_are_code() -> None:
     )
     assert '<p class="state"><code>a</code></p>' in html
     assert "<li>by <code>run &lt;x&gt;</code>, ` of</li>" in html
+
+
+def test_cells_know_their_columns_where_rows_are_cards() -> None:
+    table = page_table(["slice", ">gain"], [["a<b", "+1"]])
+    part = section("Slices", ["the worst first"], table=table, diff=["+more"])
+    cards = html_section(part, line=str.upper, cards=True)
+    assert "<li>THE WORST FIRST</li>" in cards
+    assert '<td data-label="slice">a&lt;b</td><td class="n" data-label="gain">+1</td>' in cards
+    assert '<pre class="diff" tabindex="0">' in cards
+    plain = html_section(part)
+    assert ("data-label" in plain, "tabindex" in plain) == (False, False)

@@ -54,6 +54,7 @@ def test_what_was_used_stands_beside_what_it_cost() -> None:
     }  # fmt: skip
     assert set(cost_cells(CostLine())) == {"-"}
     assert cost_cells(line_of(Quantities(memory_gb_s=1.5)))[2] == "1.5 GB s"
+    assert cost_cells(line_of(Quantities(memory_gb_s=5e-5)))[2] == "<0.001 GB s"
 
 
 def test_currencies_are_never_added_up() -> None:
@@ -86,7 +87,10 @@ def test_what_has_to_be_said_is_said() -> None:
 def test_errors_of_estimates_have_a_side(bias: float, side: str) -> None:
     errors = EstimateErrors(runs=2, median_error=0.12, bias=bias)
     (note,) = cost_notes(report(estimates=errors))
-    assert note == f"estimates of the last 2 runs were off by 12% (median; too {side} by 5%)"
+    assert note == (
+        "of the last 2 runs half were estimated within 12% of their costs; "
+        f"the estimate in the middle was 5% too {side}"
+    )
 
 
 def test_prices_are_of_something() -> None:

@@ -23,13 +23,13 @@ def graph_of(*facts: StageFacts, is_running: bool = False) -> StageGraph:
     [
         ({"partitions": 3}, False, StageState.CURRENT, ""),
         ({"partitions": 3}, True, StageState.CURRENT, ""),
-        ({"partitions": 3, "due": 1200}, False, StageState.DUE, "1,200 due"),
-        ({"partitions": 3, "due": 2, "failed": "boom"}, True, StageState.RUNNING, "2 due"),
+        ({"partitions": 3, "due": 1200}, False, StageState.DUE, "1,200 steps"),
+        ({"partitions": 3, "due": 2, "failed": "boom"}, True, StageState.RUNNING, "2 steps"),
         ({"partitions": 3, "due": 2, "failed": "boom"}, False, StageState.FAILED, "boom"),
         ({"partitions": 3, "waiting": "r1", "stale": "old"}, False, StageState.WAITING, "r1"),
         ({"partitions": 3, "stale": "old"}, False, StageState.STALE, "old"),
         ({}, False, StageState.NEVER, ""),
-        ({"due": 4}, False, StageState.NEVER, "4 due"),
+        ({"due": 4}, False, StageState.NEVER, "4 steps"),
         ({"partitions": 3, "due": None}, False, StageState.UNKNOWN, ""),
     ],
 )

@@ -7,6 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 Page: TypeAlias = tuple[tuple[str, ...], dict[str, str]]
+_ONE = {
+    "runs": "Open the run",
+    "reviews": "Open the review",
+    "incidents": "Open the incident",
+    "models": "Open the model",
+    "stages": "Open the stage",
+}
+_ALL = {"plan": "What would run", "stages": "Data", "now": "What is going on now"}
 _OPTIONS_WITH_VALUE = ("--env", "-C", "-w", "--project", "--workflow")
 
 
@@ -21,6 +29,16 @@ def page_of_command(command: str) -> Page | None:
     name, *rest = [*_arguments(words)] or [""]
     find = _PAGES.get(name)
     return None if find is None else find(rest)
+
+
+def words_of_page(page: Page) -> str:
+    """What a link to the page of a command says."""
+    (name, *rest), _ = page
+    if rest[-1:] == ["log"]:
+        return "Log"
+    if rest[-1:] == ["quarantine"]:
+        return "Rows in quarantine"
+    return (_ONE if rest else _ALL).get(name, name.capitalize())
 
 
 def _arguments(words: Sequence[str]) -> Sequence[str]:

@@ -330,6 +330,8 @@ PLAN_ACTIONS = (
         then="runs/{run}",
     ),
 )
+# What one can go to by name, beside pages.
+PLACES = (Resource(name="places", path="/places", view=f"{_VIEWS}.places:list_places"),)
 RESOURCES: tuple[Resource, ...] = (
     *NOW,
     *WORKFLOW,
@@ -341,6 +343,7 @@ RESOURCES: tuple[Resource, ...] = (
     *ENDPOINTS,
     *LINEAGE,
     *OPERATIONS,
+    *PLACES,
 )
 ACTIONS: tuple[PageAction, ...] = (
     *PLAN_ACTIONS,
@@ -370,10 +373,10 @@ NAVIGATION: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("Runs", ("runs",), "history logs"),
     ("Data", ("stages",), "stages partitions contracts quarantine"),
     ("Reviews", ("reviews",), "approve reject decide"),
-    ("Models", ("models",), "versions rollback"),
+    ("Models", ("models",), "versions roll back"),
     ("Endpoints", ("endpoints",), "serving traffic canary"),
     ("Incidents", ("incidents",), "alerts silence"),
-    ("Costs", ("costs",), "money budget"),
+    ("Costs", ("costs",), "money spent budget"),
     ("Scorecard", ("scorecard",), "four numbers"),
     ("Lineage", ("lineage",), "who reads what column"),
     ("Audit", ("audit",), "who did what"),

@@ -99,7 +99,9 @@ def gain_chart(compared: Iterable[Compared], metric: str, version: str) -> Chart
         title=f"Gain in {metric}",
         subtitle=f"right of zero {version} is better; whiskers are 95 % intervals over days",
         drawing=draw_dots(
-            RowChart(rows=rows, axis=Axis(label="worse | better", zero=True), markers=[_ZERO])
+            RowChart(
+                rows=rows, axis=Axis(label="gain (below zero: worse)", zero=True), markers=[_ZERO]
+            )
         ),
         description=f"Gain in {metric}: "
         + "; ".join(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
 from tidemill.core.printable import html_text
@@ -57,18 +57,25 @@ def _parts(sections: Iterable[PageSection]) -> Iterator[str]:
         yield "</div>"
 
 
-def html_section(part: PageSection) -> str:
-    """What stands under the title of a section: it needs the classes of tables, diffs and commands."""
-    return "\n".join(_section(part))
+def html_section(
+    part: PageSection, *, line: Callable[[str], str] | None = None, cards: bool = False
+) -> str:
+    """What stands under the title of a section: it needs the classes of tables, diffs and commands.
+
+    `line` makes markup of sentences. With `cards` narrow screens can show the rows of tables as cards, and
+    keys scroll diffs.
+    """
+    return "\n".join(_section(part, line or html_prose, cards=cards))
 
 
-def _section(part: PageSection) -> Iterator[str]:
+def _section(part: PageSection, line: Callable[[str], str], *, cards: bool) -> Iterator[str]:
     if part.lines:
-        yield f"<ul>{''.join(f'<li>{html_prose(line)}</li>' for line in part.lines)}</ul>"
+        yield f"<ul>{''.join(f'<li>{line(each)}</li>' for each in part.lines)}</ul>"
     if part.table is not None and part.table.rows:
-        yield html_table(part.table)
+        yield html_table(part.table, cards=cards)
     if part.diff:
-        yield f'<pre class="diff"><code>{"".join(map(_diff_line, part.diff))}</code></pre>'
+        reached = ' tabindex="0"' if cards else ""
+        yield f'<pre class="diff"{reached}><code>{"".join(map(_diff_line, part.diff))}</code></pre>'
     for command in part.commands:
         yield f'<pre class="command">{html_text(command)}</pre>'
 
@@ -85,23 +92,27 @@ def _diff_line(line: str) -> str:
     return f'<span class="{kind}">{html_text(line) or " "}</span>'
 
 
-def html_table(table: PageTable) -> str:
-    """A table, whose columns `>` are aligned to the right; classes: `n` of their cells, `wide` around it."""
+def html_table(table: PageTable, *, cards: bool = False) -> str:
+    """A table, whose columns `>` are aligned to the right; classes: `n` of their cells, `wide` around it.
+
+    With `cards` each cell has the header of its column.
+    """
     kinds = [' class="n"' if header.startswith(">") else "" for header in table.headers]
+    names = [html_text(header.removeprefix(">")) for header in table.headers]
     head = "".join(
-        f'<th scope="col"{kind}>{html_text(header.removeprefix(">"))}</th>'
-        for kind, header in zip(kinds, table.headers, strict=True)
+        f'<th scope="col"{kind}>{name}</th>' for kind, name in zip(kinds, names, strict=True)
     )
+    labels = [f' data-label="{name}"' if cards else "" for name in names]
+    cells = [f"<td{kind}{label}>" for kind, label in zip(kinds, labels, strict=True)]
     rows = "".join(
         "<tr>"
-        + "".join(
-            f"<td{kind}>{html_text(cell)}</td>" for kind, cell in zip(kinds, row, strict=True)
-        )
+        + "".join(f"{cell}{html_text(text)}</td>" for cell, text in zip(cells, row, strict=True))
         + "</tr>"
         for row in table.rows
     )
     caption = f"<caption>{html_text(table.caption)}</caption>" if table.caption else ""
+    kind = ' class="cards compact"' if cards else ""
     return (
-        f'<div class="wide"><table>{caption}<thead><tr>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
+        f'<div class="wide"><table{kind}>{caption}'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )

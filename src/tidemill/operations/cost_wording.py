@@ -13,6 +13,8 @@ from tidemill.costs.report import CostReport
 from tidemill.ledger.price import GB, HOUR_S, MONTH_S, Price
 
 NOTHING = "-"
+# Less would be written as a power of ten.
+_LEAST_GB_S = 0.001
 # What `cost_cells` are about; those that begin with `>` are numbers.
 COST_HEADERS = (
     *(">attempts", ">CPU", ">memory", ">GPU", ">storage", ">sent", ">units", ">of it failed"),
@@ -68,8 +70,8 @@ def cost_notes(found: CostReport) -> Iterator[str]:
     if errors.median_error is not None and errors.bias is not None:
         runs, side = plural(errors.runs, "run"), "low" if errors.bias < 0 else "high"
         yield (
-            f"estimates of the last {runs} were off by {errors.median_error:.0%} (median; too {side} by "
-            f"{abs(errors.bias):.0%})"
+            f"of the last {runs} half were estimated within {errors.median_error:.0%} of their costs; the "
+            f"estimate in the middle was {abs(errors.bias):.0%} too {side}"
         )
 
 
@@ -89,4 +91,10 @@ def price_lines(price: Price) -> Iterator[tuple[str, str]]:
 def _gb_hours(gb_s: float) -> str:
     if not gb_s:
         return NOTHING
-    return f"{gb_s / HOUR_S:,.1f} GB h" if gb_s >= HOUR_S else f"{gb_s:,.3g} GB s"
+    return (
+        f"{gb_s / HOUR_S:,.1f} GB h"
+        if gb_s >= HOUR_S
+        else f"{gb_s:,.3g} GB s"
+        if gb_s >= _LEAST_GB_S
+        else "<0.001 GB s"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 
+from tidemill.core.counts import plural
 from tidemill.core.lazy_dataclass import dataclass
 
 
@@ -120,7 +121,7 @@ def _node(fact: StageFacts, now: float, *, is_running: bool) -> StageNode:
 
 
 def _state(fact: StageFacts, *, is_running: bool) -> tuple[StageState, str]:
-    due = f"{fact.due:,} due" if fact.due else ""
+    due = plural(fact.due, "step") if fact.due else ""
     if is_running and fact.due:
         return StageState.RUNNING, due
     if fact.failed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -160,6 +161,31 @@ def test_logging_out_needs_the_key_of_the_form(visitor: Visitor) -> None:
         visitor.client.cookies["tidemill"] = id
         visitor.client.post("/logout", content=urlencode({"form_key": key}))
         assert (visitor.console.sessions.find(id, 0.0) is not None) == is_there
+
+
+@pytest.mark.parametrize(
+    ("page", "then"),
+    [
+        ("http://127.0.0.1:8484/runs?status=failed", "/runs?status=failed"),
+        ("https://evil.example.org//evil.example.org/", "/"),
+    ],
+)
+def test_whoever_logs_in_next_goes_on_where_somebody_logged_out(
+    visitor: Visitor, page: str, then: str
+) -> None:
+    key = visitor.page("/now").field("form_key")
+    sent = {"Referer": page}
+    out = visitor.client.post("/logout", content=urlencode({"form_key": key}), headers=sent)
+    form = visitor.client.get(out.headers["location"])
+    action = re.findall(r'action="(/login[^"]*)"', form.text)[0]
+    # A token that isn't one doesn't forget it.
+    again = visitor.client.post(action, content=urlencode({"token": "nonsense"}))
+    assert again.status_code == 403
+    found = re.findall(r'name="then" value="([^"]*)"', again.text)[0]
+    with open_project(visitor.root) as project:
+        token = project.tokens.create("somebody", scopes=["run"]).text
+    answer = visitor.client.post(action, content=urlencode({"token": token, "then": found}))
+    assert answer.headers["location"] == then
 
 
 def test_cookies_are_sent_by_tls_only_where_a_proxy_answers_by_it(built: Path) -> None:

@@ -12,6 +12,7 @@ from tests.support.commands import tidemill
 from tests.support.console import Visitor
 from tests.support.shop_models import retrain
 from tidemill.console.views.reviews import list_reviews, show_review, vote_on_review
+from tidemill.console.views.shell import show_shell
 from tidemill.core.errors import UsageError
 from tidemill.governance.permissions import Actor
 from tidemill.governance.roles import Grant, Grants, Role
@@ -102,6 +103,8 @@ def test_whoever_is_not_asked_learns_why(project: Project) -> None:
     id = open_id(project)
     grants = Grants(grants=(Grant(who="vic", role=Role.VIEWER), Grant(who="ben", role=Role.ADMIN)))
     project.workspace.settings = replace(project.workspace.settings, grants=grants)
+    assert show_shell(project.acting_as(Actor(name="ben"))).waits_for_you == 1
+    assert show_shell(project.acting_as(Actor(name="vic"))).waits_for_you == 0
     seen = show_review(project.acting_as(Actor(name="vic")), id)
     assert set(seen.obstacles) == {*Choice}
     assert "that needs the role reviewer" in seen.obstacles[Choice.APPROVE]

@@ -72,6 +72,26 @@ def test_pages_and_the_command_line_say_that_a_run_waits(shop: Visitor, shops: P
     assert "demand failed" not in tidemill("status").out
 
 
+def test_runs_are_found_by_their_status(shop: Visitor) -> None:
+    every = shop.api("/runs")["runs"]
+    for status in ("ok", "failed", "interrupted"):
+        found = shop.api(f"/runs?status={status}")
+        assert found["runs"] == [run for run in every if run["status"] == status]
+        assert found["next"] == 0
+    page = shop.page("/runs?status=interrupted")
+    assert "No run has this status." in page.words
+    assert "'late' is none of running, ok" in shop.page("/runs?status=late", 400).words
+
+
+def test_runs_say_where_and_why_they_failed(shop: Visitor) -> None:
+    failed = [run for run in shop.api("/runs")["runs"] if run["receipt"]["failures"]]
+    assert failed
+    page = shop.page("/runs").words
+    for run in failed:
+        [cause, *_] = run["receipt"]["failures"]
+        assert f"{cause['stage']}: {cause['why']}" in page
+
+
 @pytest.fixture
 def bakery(built: Path) -> Iterator[Visitor]:
     """A project with a run in which a file broke the contract of `weather`."""

@@ -70,7 +70,7 @@ def test_the_default_budget_says_how_to_allow_more() -> None:
     spec = declared.__tidemill_contract__
     judged = check_rows(pl.DataFrame({"a": [None, None, 1]}), spec)
     assert judged.findings[-1].message == (
-        "budget: 2 of 3 rows are bad (66.7%), more than half; "
+        "bad rows: 2 of 3 rows are bad (66.7%), more than half; "
         "fix the source, or allow more with tm.Budget(max_bad=...) in the contract"
     )
 
@@ -83,7 +83,7 @@ def test_rows_without_a_partition_are_counted_against_the_source(
     found = unplaced_findings(declared.__tidemill_contract__, "data/a.csv", unplaced, 10)
     assert [item.severity for item in found] == ["fail"] * fails
     assert not fails or found[0].message.startswith(
-        f"budget: {unplaced} of 10 rows of data/a.csv have no partition"
+        f"bad rows: {unplaced} of 10 rows of data/a.csv have no partition"
     )
 
 
@@ -92,8 +92,8 @@ def test_a_budget_says_by_how_much() -> None:
         pl.DataFrame({"a": [1, None]}), one(tm.Int64(), budget=Budget(max_bad=0.02))
     )
     assert judged.findings[-1].message == (
-        "budget: 1 of 2 rows are bad (50.0%), more than max_bad=2.0%; "
-        "fix the source, or raise the budget"
+        "bad rows: 1 of 2 rows are bad (50.0%), more than the 2.0% that its budget allows; "
+        "fix the source, or raise max_bad of the budget"
     )
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from math import ceil
+from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -21,7 +22,7 @@ from starlette.types import ASGIApp
 from tidemill.console.io.assets import read_asset
 from tidemill.console.io.guard import RequestGuard
 from tidemill.console.io.pages import JSON, Console, Pages, problem_response
-from tidemill.console.io.requests import TooLarge, own_path, parse_form, read_body
+from tidemill.console.io.requests import TooLarge, own_path, page_of_form, parse_form, read_body
 from tidemill.console.openapi import openapi_document
 from tidemill.console.request_origin import AllowedHosts
 from tidemill.console.resource import API
@@ -147,7 +148,9 @@ class _OtherPages:
             given = {}
         if session is not None and given.get("form_key") == session.form_key:
             self._console.sessions.end(session.id)
-        found = RedirectResponse("/login", 303)
+        # Whoever logs in next goes on where this was.
+        then = page_of_form(request)
+        found = RedirectResponse(f"/login?{urlencode({'then': then})}" if then else "/login", 303)
         found.delete_cookie(self._console.cookie, secure=self._console.secure)
         return found
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from tidemill.console.column_figures import picture_of_shares
-from tidemill.console.command_pages import page_of_command
+from tidemill.console.command_pages import page_of_command, words_of_page
 from tidemill.console.cost_charts import cost_charts
 from tidemill.console.drawn_graphs import column_svg, workflow_svg
 from tidemill.console.entity_tag import document_text, etag_of
@@ -27,6 +27,7 @@ from tidemill.console.score_drawings import (
     score_charts,
     version_charts,
 )
+from tidemill.console.sentence_times import mark_times
 from tidemill.core.counts import money_text, plural
 from tidemill.core.figures import age, approximate_seconds, count, seconds, size
 from tidemill.core.partition import shown_key
@@ -41,6 +42,7 @@ FOLDER = Path(__file__).parents[1]
 _TEMPLATES = FOLDER / "templates"
 # A date that a calendar can't have.
 _NO_TIME = "?"
+_DAY_S = 86_400
 
 
 def open_templates() -> Environment:
@@ -65,16 +67,20 @@ def open_templates() -> Environment:
         "key": shown_key,
         # What a form sends back must be what it got.
         "raw_text": escape,
-        "prose": lambda text: Markup(html_prose(text)),
-        "page_section": lambda part: Markup(html_section(_page_section(part))),
+        "prose": _prose,
+        "page_section": lambda part: Markup(
+            html_section(_page_section(part), line=_prose, cards=True)
+        ),
         "chart": chart_figure,
         "when": time_element,
+        "data_end": data_end,
         "day": lambda at: datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d"),
     }
     found.globals |= _DRAWINGS
     found.globals |= {
         "static": static_url,
         "page_of_command": page_of_command,
+        "words_of_page": words_of_page,
         "tag_of": lambda document: etag_of(document_text(document).encode()),
         "ANSWERS": ANSWERS,
         "score_charts": score_charts,
@@ -115,6 +121,19 @@ def chart_figure(drawn: Chart | SeriesChart | None, prefix: str) -> Markup:
         f'<figure class="drawing"><div class="series" id="{escape(prefix)}-series" data-series="{data}">'
         f"{drawn.chart.page_element(prefix)}</div></figure>"
     )
+
+
+def _prose(text: str) -> Markup:
+    """A line of text with code and times, which a script shows in the zone of who looks."""
+    return mark_times(html_prose(text), time_element)
+
+
+def data_end(at: float | None) -> Markup:
+    """Until when there are data; of those that end with a day of UTC it is that day."""
+    if at is None or at % _DAY_S:
+        return time_element(at)
+    day = datetime.fromtimestamp(at - _DAY_S, UTC).strftime("%Y-%m-%d")
+    return Markup(f'<span title="until the end of {day}, UTC">{day}</span>')
 
 
 def _page_section(document: Mapping[str, Any]) -> PageSection:

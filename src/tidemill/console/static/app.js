@@ -3,21 +3,22 @@ import { followChanges } from "./live.js";
 import { offerPalette } from "./palette.js";
 import { showTimes } from "./times.js";
 
-/** Let the button choose between light, dark, and what the system says; a cookie tells the server. */
+/** Let the buttons choose between light, dark, and what the system says; a cookie tells the server. */
 function switchThemes() {
   const order = ["system", "light", "dark"];
-  const button = document.getElementById("theme");
+  const buttons = document.querySelectorAll("[data-does=theme]");
   const root = document.documentElement;
   const show = () => {
-    if (button) button.textContent = `Theme: ${root.dataset.theme ?? "system"}`;
+    for (const button of buttons) button.textContent = `Theme: ${root.dataset.theme ?? "system"}`;
   };
-  button?.addEventListener("click", () => {
+  const change = () => {
     const next = order[(order.indexOf(root.dataset.theme ?? "system") + 1) % order.length];
     if (next === "system") delete root.dataset.theme;
     else root.dataset.theme = next;
     document.cookie = `tidemill-theme=${next}; path=/; max-age=31536000; samesite=lax`;
     show();
-  });
+  };
+  for (const button of buttons) button.addEventListener("click", change);
   show();
 }
 
@@ -45,6 +46,14 @@ function sendOnce() {
   });
 }
 
+/** Begin to look at graphs that are wider than the screen at their first stage. */
+function centreGraphs() {
+  for (const graph of document.querySelectorAll(".drawing.graph")) {
+    const first = graph.querySelector("a")?.getBoundingClientRect();
+    if (first) graph.scrollLeft += first.left - graph.getBoundingClientRect().left - (graph.clientWidth - first.width) / 2;
+  }
+}
+
 /** Load what is needed to look closer at numbers over time, if the page has any. */
 async function exploreSeries() {
   if (document.querySelector("[data-series]") === null) return;
@@ -54,6 +63,7 @@ async function exploreSeries() {
 switchThemes();
 sendFilters();
 sendOnce();
+centreGraphs();
 showTimes(document.body);
 followChanges();
 offerPalette();

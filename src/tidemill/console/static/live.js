@@ -100,6 +100,7 @@ function concerns(topics) {
 function note(message) {
   if (message.connected !== undefined) showConnection(message.connected);
   if (message.topics === undefined) return;
+  document.dispatchEvent(new CustomEvent("tidemill:changed"));
   noteCounts(message.topics);
   if (!concerns(message.topics)) return;
   isDirty = true;

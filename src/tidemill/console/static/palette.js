@@ -1,45 +1,81 @@
 // @ts-check
 
-/** @typedef {{ text: string, hint: string, href: string }} Entry */
+/** @typedef {{ text: string, hint: string, words: string, href: string }} Entry */
+/** @typedef {{ name: string, about: string, words: string, path: string }} Place */
 
-/** @returns {Entry[]} */
-function entries() {
+// So many are listed of those that fit what is typed.
+const MOST = 30;
+
+/** @type {Promise<Entry[]> | undefined} What one can go to beside pages, until something changes. */
+let places;
+
+/** @returns {Entry[]} The pages, each once. */
+function pages() {
   const links = document.querySelectorAll("[data-palette]");
   return [...links].map((link) => ({
     text: link.textContent?.trim() ?? "",
     hint: link.getAttribute("data-palette") ?? "",
+    words: "page",
     href: link.getAttribute("href") ?? "",
   }));
 }
 
 /**
- * Whether the letters of what is typed occur in this order.
- * @param {string} text
- * @param {string} typed
+ * Ask for what one can go to; nothing if the workflow can't be opened.
+ * @param {string} address
+ * @returns {Promise<Entry[]>}
  */
-function fits(text, typed) {
-  let at = 0;
-  for (const letter of text.toLowerCase()) if (letter === typed[at]) at += 1;
-  return at >= typed.length;
+async function askForPlaces(address) {
+  const answer = await fetch(address);
+  if (!answer.ok) return [];
+  const environment = new URL(address, location.href).searchParams.get("env");
+  /** @type {{ places: Place[] }} */
+  const found = await answer.json();
+  return found.places.map(({ name, about, words, path }) => {
+    const href = new URL(path, location.href);
+    if (environment && !href.searchParams.has("env")) href.searchParams.set("env", environment);
+    return { text: name, hint: about, words, href: href.pathname + href.search };
+  });
 }
 
 /**
- * How well an entry fits what is typed: the beginning of its name best.
+ * How well an entry fits the words that are typed, 0 best; undefined if not all of them occur.
  * @param {Entry} entry
- * @param {string} typed
+ * @param {string[]} typed
  */
 function rank(entry, typed) {
-  const name = entry.text.toLowerCase().replaceAll(" ", "");
-  if (name.startsWith(typed)) return 0;
-  if (name.includes(typed)) return 1;
-  return entry.hint.toLowerCase().replaceAll(" ", "").includes(typed) ? 2 : 3;
+  const name = entry.text.toLowerCase();
+  const whole = typed.join(" ");
+  if (name === whole) return 0;
+  if (name.startsWith(whole)) return 1;
+  if (typed.every((word) => name.includes(word))) return 2;
+  const all = `${name} ${entry.hint} ${entry.words}`.toLowerCase();
+  if (all.includes(whole)) return 3;
+  if (typed.every((word) => all.includes(word))) return 4;
+  return all.replaceAll(" ", "").includes(typed.join("")) ? 5 : undefined;
 }
 
-/** Open the list of pages with Ctrl-K or the button, to go to the one that is chosen. */
+/**
+ * Those that fit what is typed, the best first; all pages if nothing is.
+ * @param {Entry[]} entries
+ * @param {string} text
+ */
+function fitting(entries, text) {
+  const typed = text.toLowerCase().split(/\s+/).filter(Boolean);
+  if (!typed.length) return pages();
+  const ranked = entries.map((entry) => ({ entry, rank: rank(entry, typed) ?? -1 }));
+  const found = ranked.filter((each) => each.rank >= 0).sort((one, other) => one.rank - other.rank);
+  return found.slice(0, MOST).map((each) => each.entry);
+}
+
+/** Open the list of pages with Ctrl-K or a button, to go to the one that is chosen. */
 export function offerPalette() {
   const open = prepare();
   if (open === undefined) return;
-  document.getElementById("open-palette")?.addEventListener("click", open);
+  for (const button of document.querySelectorAll("[data-opens=palette]")) button.addEventListener("click", open);
+  document.addEventListener("tidemill:changed", () => {
+    places = undefined;
+  });
   document.addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
       event.preventDefault();
@@ -53,20 +89,23 @@ function prepare() {
   const dialog = document.getElementById("palette");
   const field = document.getElementById("palette-field");
   const list = document.getElementById("palette-list");
-  if (!(dialog instanceof HTMLDialogElement) || !(field instanceof HTMLInputElement) || !list) return undefined;
+  const none = document.getElementById("palette-none");
+  if (!(dialog instanceof HTMLDialogElement) || !(field instanceof HTMLInputElement) || !list || !none) return undefined;
   let chosen = 0;
   /** @type {Entry[]} */
+  let known = [];
+  /** @type {Entry[]} */
   let shown = [];
+  let isAsking = false;
 
   const draw = () => {
-    const typed = field.value.toLowerCase().replaceAll(" ", "");
-    shown = entries()
-      .filter((each) => fits(`${each.text} ${each.hint}`, typed))
-      .sort((one, other) => rank(one, typed) - rank(other, typed))
-      .slice(0, 12);
+    shown = fitting([...pages(), ...known], field.value);
     chosen = Math.min(chosen, Math.max(shown.length - 1, 0));
     list.replaceChildren(...shown.map(item));
+    list.hidden = !shown.length;
+    none.textContent = shown.length ? "" : isAsking ? "Looking ..." : `Nothing found for "${field.value}".`;
     field.setAttribute("aria-activedescendant", shown.length ? `palette-${chosen}` : "");
+    list.children[chosen]?.scrollIntoView({ block: "nearest" });
   };
   /** @param {Entry} entry @param {number} number */
   const item = (entry, number) => {
@@ -80,6 +119,17 @@ function prepare() {
     element.append(entry.text, " ", hint);
     element.addEventListener("click", () => location.assign(entry.href));
     return element;
+  };
+  const learn = async () => {
+    isAsking = true;
+    places ??= askForPlaces(dialog.dataset.places ?? "");
+    try {
+      known = await places;
+    } catch {
+      places = undefined;
+    }
+    isAsking = false;
+    draw();
   };
   field.addEventListener("input", () => {
     chosen = 0;
@@ -103,5 +153,6 @@ function prepare() {
     chosen = 0;
     draw();
     dialog.showModal();
+    learn();
   };
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tidemill.console.views.run_causes import FailureCause, failure_causes, says_more
+from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.history.attempt_log import failed_lines, is_failure
@@ -94,12 +95,15 @@ class RunLogView:
     next: str
 
 
-def list_runs(project: Project, before: int = 0, limit: int = 50) -> RunList:
-    """List runs, newest first.
+def list_runs(project: Project, before: int = 0, limit: int = 50, status: str = "") -> RunList:
+    """List runs, newest first, or those with a `status` only: ok, failed, running, interrupted or lost.
 
     `before` is the `next` of the page before; `limit` is at most 200.
     """
-    page = project.history.page(max(before, 0), min(max(limit, 1), 200))
+    if status and status not in [*Status]:
+        raise UsageError(f"status = {status!r} is none of {', '.join(Status)}")
+    wanted = Status(status) if status else None
+    page = project.history.page(max(before, 0), min(max(limit, 1), 200), wanted)
     words = read_run_words(project.workspace.tools.ledger, page.runs)
     return RunList(runs=page.runs, next=page.next, words=words)
 

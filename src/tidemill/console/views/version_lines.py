@@ -48,10 +48,10 @@ class VersionLine:
     removed: float | None
 
 
-def version_line(version: ModelVersion, price: Price) -> VersionLine:
-    """A version in a line, with the cost of its training at a price."""
+def version_line(version: ModelVersion, price: Price, review: Review | None = None) -> VersionLine:
+    """A version in a line, with the cost of its training at a price, and the open `review` of its model."""
     cost = version.cost
-    results = gate_lines(version.decisions)
+    results = version_gates(version, review)
     passed = sum(each.word == "passed" for each in results)
     return VersionLine(
         version=version.id,

@@ -86,9 +86,10 @@ def _budget_finding(spec: ContractSpec, rows: int, bad: int, problem: str) -> Fi
     if spec.budget is None:
         limit, advice = "half", "or allow more with tm.Budget(max_bad=...) in the contract"
     else:
-        limit, advice = f"max_bad={spec.budget.max_bad:.1%}", "or raise the budget"
+        limit = f"the {spec.budget.max_bad:.1%} that its budget allows"
+        advice = "or raise max_bad of the budget"
     message = (
-        f"budget: {bad} of {rows} rows {problem} ({bad / rows:.1%}), more than {limit}; "
+        f"bad rows: {bad} of {rows} rows {problem} ({bad / rows:.1%}), more than {limit}; "
         f"fix the source, {advice}"
     )
     return Finding(rule="budget", severity="fail", rows=bad, message=message)

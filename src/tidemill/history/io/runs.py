@@ -36,6 +36,8 @@ from tidemill.ports.ledger import Ledger, State
 # Names the newest run.
 LAST = "last"
 _POLL_S = 0.3
+# So many runs are looked at for a page of those that ended in one way.
+_MOST_FILTERED = 1_000
 # Of so many runs similar names are suggested.
 _MOST_NAMED = 200
 _RUN_EVENTS = (RunStarted.__name__, RunEnded.__name__)
@@ -85,18 +87,25 @@ class History:
         where = EventFilter(about_prefix=run_subject(name))
         return exact or [*_started(self._ledger, where, limit=_MOST_NAMED)]
 
-    def page(self, before: int = 0, limit: int = 50) -> RunPage:
-        """Some runs, newest first: the last ones, or those that started before the event number `before`."""
+    def page(self, before: int = 0, limit: int = 50, status: Status | None = None) -> RunPage:
+        """Some runs, newest first: the last ones, or those that started before the event number `before`.
+
+        With a `status` only those that have it, of as many as are looked at at once.
+        """
         where = EventFilter(before=before or None)
         found: list[RunInfo] = []
         number = 0
         kinds = (RunStarted.__name__,)
-        for recorded in self._ledger.events(kinds=kinds, where=where, newest=True, limit=limit + 1):
-            if len(found) == limit:
+        most = limit if status is None else _MOST_FILTERED
+        events = self._ledger.events(kinds=kinds, where=where, newest=True, limit=most + 1)
+        for place, recorded in enumerate(events):
+            if len(found) == limit or place == most:
                 return RunPage(runs=tuple(found), next=number)
             if isinstance(recorded.event, RunStarted):
-                found.append(_ended(self._ledger, _as_started(recorded.event, recorded.at)))
+                info = _ended(self._ledger, _as_started(recorded.event, recorded.at))
                 number = recorded.seq
+                if status in (None, info.status):
+                    found.append(info)
         return RunPage(runs=tuple(found), next=0)
 
     def ended_attempts(self, run: str, after: int = 0) -> Iterator[tuple[RecordedEvent, Attempt]]:
