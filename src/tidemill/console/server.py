@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import socket
@@ -100,6 +101,7 @@ def run_console(
     _write_private(
         file, {"url": place, "secret": secret.hex(), "holder": this_process("tidemill console")}
     )
+    _log_logins()
     try:
         link = f"{place}/?link={links.make(secrets.token_urlsafe(9), time.time())}"
         server = _ConsoleServer(
@@ -142,6 +144,16 @@ class _ConsoleServer(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._tell()
+
+
+def _log_logins() -> None:
+    """Tell on standard error who logs in, and who is refused."""
+    log = logging.getLogger("tidemill.console")
+    log.setLevel(logging.INFO)
+    if not log.handlers:
+        shown = logging.StreamHandler()
+        shown.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        log.addHandler(shown)
 
 
 def _bind(chosen: ConsoleSettings) -> socket.socket:

@@ -96,13 +96,22 @@ def test_logging_in_leads_to_no_other_site(built: Path, then: str) -> None:
         assert answer.headers["location"] == "/now"
 
 
-def test_attempts_to_log_in_are_limited(built: Path) -> None:
+def test_attempts_to_log_in_are_limited(built: Path, caplog: pytest.LogCaptureFixture) -> None:
     with Visitor(built, is_logged_in=False) as visitor:
         sent = urlencode({"token": "tm_0000000000_" + "a" * 32})
         found = [visitor.client.post("/login", content=sent) for _ in range(6)]
         assert [each.status_code for each in found] == [403] * 5 + [429]
         assert int(found[-1].headers["retry-after"]) > 0
         assert "holds no token of this home" in found[0].text
+        # Behind a proxy the holder of another token has the same address.
+        sent = urlencode({"token": "tm_1111111111_" + "a" * 32})
+        assert visitor.client.post("/login", content=sent).status_code == 403
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0].startswith("refused a login from testclient with the token 0000000000: ")
+    assert said[5] == (
+        "refused a login from testclient with the token 0000000000: too many attempts"
+    )
+    assert "aaaa" not in "".join(said)
 
 
 def test_a_revoked_token_ends_its_session(built: Path) -> None:

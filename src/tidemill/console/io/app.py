@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -29,7 +30,11 @@ from tidemill.console.resource import API
 from tidemill.console.resources import ACTIONS, CALLER, RESOURCES, SHELL
 from tidemill.console.response_headers import FOR_EVER
 from tidemill.core.errors import UsageError
+from tidemill.core.printable import printable
+from tidemill.serving.token_text import token_id
 from tidemill.workflow.environment import PRODUCTION
+
+_LOG = logging.getLogger("tidemill.console")
 
 # How often processes without work are looked for.
 _TEND_S = 5.0
@@ -108,7 +113,9 @@ class _OtherPages:
             return RedirectResponse("/now", 303)
         if not self._console.links.use(code, time.time()):
             fault = "this link was used or is too old: `tidemill console --link` makes a new one"
+            _LOG.warning("refused a login from %s by a link", _address(request))
             return self._pages.login(request, 403, fault)
+        _LOG.info("a login from %s by a link", _address(request))
         return self._logged_in("", "/now")
 
     async def login(self, request: Request) -> Response:
@@ -117,12 +124,6 @@ class _OtherPages:
 
     async def log_in(self, request: Request) -> Response:
         """Log in the holder of a token."""
-        address = request.client.host if request.client is not None else ""
-        wait = self._console.limit.wait(address, time.monotonic())
-        if wait:
-            found = self._pages.login(request, 429, f"too many attempts: wait {ceil(wait)} s")
-            found.headers["Retry-After"] = f"{ceil(wait)}"
-            return found
         try:
             given = parse_form(await read_body(request))
         except TooLarge:
@@ -130,13 +131,23 @@ class _OtherPages:
         except UsageError as error:
             return self._pages.login(request, 400, str(error))
         token = given.get("token", "").strip()
+        # Behind a proxy all have one address: who fails there keeps out no holders of other tokens.
+        tried = printable(f"{_address(request)} with the token {token_id(token.encode())}")
+        wait = self._console.limit.wait(tried, time.monotonic())
+        if wait:
+            _LOG.warning("refused a login from %s: too many attempts", tried)
+            found = self._pages.login(request, 429, f"too many attempts: wait {ceil(wait)} s")
+            found.headers["Retry-After"] = f"{ceil(wait)}"
+            return found
         answer = await self._console.projects.call(SHELL, {}, PRODUCTION, token) if token else None
         if answer is None or answer.status != 200:
             detail = (
                 json.loads(answer.body)["detail"] if answer is not None else "there is no token"
             )
+            _LOG.warning("refused a login from %s: %s", tried, detail)
             return self._pages.login(request, 403, detail)
-        self._console.limit.give_back(address)
+        self._console.limit.give_back(tried)
+        _LOG.info("a login from %s", tried)
         return self._logged_in(token, own_path(given.get("then", "")) or "/now")
 
     async def log_out(self, request: Request) -> Response:
@@ -231,3 +242,8 @@ class _OtherPages:
         if request.url.path.startswith(API):
             return problem_response(500, detail)
         return await self._pages.refusal(request, None, 500, detail)
+
+
+def _address(request: Request) -> str:
+    """Where a request comes from."""
+    return request.client.host if request.client is not None else "an unknown place"
