@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import islice
 
@@ -22,7 +22,7 @@ from tidemill.operations.stage_states import (
     select_around,
     stage_graph,
 )
-from tidemill.ports.ledger import State
+from tidemill.ports.ledger import Ledger, State
 from tidemill.project.due_partitions import DueWork
 from tidemill.project.metrics import Metrics
 from tidemill.project.plans import Plans
@@ -84,23 +84,15 @@ class StageGraphs:
 
         Then which open review a stage waits for. Once that is decided, it says nothing about the stage.
         """
-        if not any(Outcome.REFUSED in outcomes for outcomes in metrics.outcomes.values()):
-            return {}, {}
-        space, found = self._workspace, dict[str, Attempt | None]()
-        ledger, name = space.tools.ledger, space.environment
-        own = (run for run in iter_runs(ledger) if run.environment == name)
-        for run in islice(own, _RUNS):
-            last: dict[str, Attempt | None] = {}
-            for fact in ledger.events(kinds=(Attempted.__name__,), run=run.id):
-                if isinstance(fact.event, Attempted):
-                    attempt = fact.event.attempt
-                    bad = attempt.outcome is Outcome.REFUSED
-                    # A stage was refused in a run if any of its partitions was.
-                    last[attempt.stage] = attempt if bad else last.get(attempt.stage)
-            found = {**last, **found}
+        suspects = [name for name, seen in metrics.outcomes.items() if Outcome.REFUSED in seen]
         refused, waiting = dict[str, str](), dict[str, str]()
-        known = open_reviews(ledger, name)
-        for stage, refusal in found.items():
+        if not suspects:
+            return refused, waiting
+        ledger, name = self._workspace.tools.ledger, self._workspace.environment
+        own = (run.id for run in iter_runs(ledger) if run.environment == name)
+        recent, known = {*islice(own, _RUNS)}, open_reviews(ledger, name)
+        for stage in suspects:
+            refusal = _last_refusal(ledger, name, stage, recent)
             if refusal is None:
                 continue
             review = awaited_by_attempt(refusal)
@@ -145,6 +137,26 @@ class StageGraphs:
         for fact in shared.events(after=head.last_event - 1, limit=1):
             return fact.at
         return None
+
+
+def _last_refusal(
+    ledger: Ledger, environment: str, stage: str, runs: Collection[str]
+) -> Attempt | None:
+    """The last attempt that gates refused in the last run that worked on a stage, if it is one of some runs.
+
+    A stage was refused in a run if any of its partitions was.
+    """
+    last = ""
+    for fact in ledger.events(kinds=(Attempted.__name__,), stage=stage, newest=True):
+        event = fact.event
+        if not isinstance(event, Attempted) or event.environment != environment:
+            continue
+        if event.run not in runs or last not in ("", event.run):
+            return None
+        last = event.run
+        if event.attempt.outcome is Outcome.REFUSED:
+            return event.attempt
+    return None
 
 
 def _failures(metrics: LedgerMetrics) -> Mapping[str, str]:
