@@ -40,7 +40,8 @@ class Scorecards:
         space = self._workspace
         space.state()
         settings, now = space.settings.scorecard, space.tools.clock()
-        stages = space.declared.names
+        # All of them count if nobody imported the workflow.
+        stages = space.declared.names or None
         sums = self._reader.read(now)
         now = now if until is None else until
         windows = score_windows(now, window_s or settings.window_s, sums.zone)

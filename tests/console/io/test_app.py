@@ -37,7 +37,7 @@ def test_the_page_of_now_says_how_it_is(onlooker: Visitor) -> None:
 def test_the_api_has_what_the_page_shows(onlooker: Visitor) -> None:
     found = onlooker.api("/now")
     assert found["status"]["wrong"] == []
-    assert [each["name"] for each in found["numbers"]] == ["deliver", "cost", "recover", "fresh"]
+    assert [each["name"] for each in found["numbers"]] == ["deliver", "cost", "recover"]
     [run] = onlooker.api("/runs")["runs"]
     assert run["id"] in onlooker.page("/runs").words
     assert onlooker.api("/runs/last")["run"] == run

@@ -73,10 +73,15 @@ def test_pages_and_the_command_line_say_that_a_run_waits(shop: Visitor, shops: P
 
 
 def test_runs_are_found_by_their_status(shop: Visitor) -> None:
-    every = shop.api("/runs")["runs"]
+    listed = shop.api("/runs")
+    every, words = listed["runs"], listed["words"]
+    assert set(words.values()) == {"waiting"}
     for status in ("ok", "failed", "interrupted"):
         found = shop.api(f"/runs?status={status}")
-        assert found["runs"] == [run for run in every if run["status"] == status]
+        # Of those that wait for people nothing failed.
+        assert found["runs"] == [
+            run for run in every if run["status"] == status and run["id"] not in words
+        ]
         assert found["next"] == 0
     page = shop.page("/runs?status=interrupted")
     assert "No run has this status." in page.words
@@ -88,8 +93,20 @@ def test_runs_say_where_and_why_they_failed(shop: Visitor) -> None:
     assert failed
     page = shop.page("/runs").words
     for run in failed:
-        [cause, *_] = run["receipt"]["failures"]
-        assert f"{cause['stage']}: {cause['why']}" in page
+        whys = [(each["stage"], each["why"]) for each in run["receipt"]["failures"]]
+        # The stage isn't named twice.
+        texts = [why if why.startswith(name) else f"{name}: {why}" for name, why in whys]
+        assert any(text in page for text in texts)
+
+
+def test_the_numbers_of_now_are_those_of_the_scorecard(bakery: Visitor) -> None:
+    """Now doesn't import the workflow, and counts what went wrong in its stages all the same."""
+    numbers = {each["name"]: each["beside"] for each in bakery.api("/now")["numbers"]}
+    scores = {
+        each["card"]["name"]: each["card"]["beside"] for each in bakery.api("/scorecard")["numbers"]
+    }
+    assert "1 error" in numbers["recover"]
+    assert numbers == {name: scores[name] for name in ("deliver", "cost", "recover")}
 
 
 @pytest.fixture

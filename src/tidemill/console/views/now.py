@@ -16,9 +16,10 @@ _RUNS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NowView:
-    """How an environment is doing: its status, its four numbers, and its last runs.
+    """How an environment is doing: its status, its numbers, and its last runs.
 
-    `words` say how those of the runs ended of which people are asked about something.
+    `words` say how those of the runs ended of which people are asked about something. How old data may be is
+    only known with the workflow, so that the number of freshness is that of the scorecard alone.
     """
 
     status: StatusReport
@@ -28,12 +29,13 @@ class NowView:
 
 
 def show_now(project: Project) -> NowView:
-    """Show what is wrong, what waits, what runs, what is due, the last runs, and the four numbers."""
+    """Show what is wrong, what waits, what runs, what is due, the last runs, and numbers of the scorecard."""
     status = project.statuses.read()
+    numbers = project.scorecards.make().numbers
     runs = project.history.runs(_RUNS)
     return NowView(
         status=status,
-        numbers=tuple(map(number_card, project.scorecards.make().numbers)),
+        numbers=tuple(number_card(each) for each in numbers if each.name != "fresh"),
         runs=tuple(runs),
         words=read_run_words(project.workspace.tools.ledger, runs),
     )

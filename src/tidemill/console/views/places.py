@@ -9,8 +9,9 @@ from urllib.parse import quote
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Permission
 from tidemill.governance.review_page import question
-from tidemill.ledger.run import RunInfo, Status
+from tidemill.ledger.run import Status
 from tidemill.project.project import Project
+from tidemill.project.run_words import read_run_words
 from tidemill.workflow.environment import PRODUCTION
 
 _RUNS, _COLUMNS, _MOST = 20, 5_000, 10_000
@@ -77,8 +78,11 @@ def _reviews(project: Project) -> Iterator[NamedPlace]:
 
 def _runs(project: Project) -> Iterator[NamedPlace]:
     runs = project.history.runs(_RUNS)
+    words = read_run_words(project.workspace.tools.ledger, runs)
     here = (run for run in runs if run.environment == project.environment)
-    failed = next((run for run in here if run.status is Status.FAILED), None)
+    failed = next(
+        (run for run in here if run.status is Status.FAILED and run.id not in words), None
+    )
     if failed is not None:
         path = _path("runs", failed.id)
         yield NamedPlace(
@@ -86,12 +90,11 @@ def _runs(project: Project) -> Iterator[NamedPlace]:
         )
     for run in runs:
         yield NamedPlace(
-            name=run.id, about=_about(run), path=_path("runs", run.id), words=run.command
+            name=run.id,
+            about=f"run in {run.environment}, {words.get(run.id, run.status)}",
+            path=_path("runs", run.id),
+            words=run.command,
         )
-
-
-def _about(run: RunInfo) -> str:
-    return f"run in {run.environment}, {run.status}"
 
 
 def _columns(project: Project) -> Iterator[NamedPlace]:

@@ -105,7 +105,9 @@ def list_runs(project: Project, before: int = 0, limit: int = 50, status: str = 
     wanted = Status(status) if status else None
     page = project.history.page(max(before, 0), min(max(limit, 1), 200), wanted)
     words = read_run_words(project.workspace.tools.ledger, page.runs)
-    return RunList(runs=page.runs, next=page.next, words=words)
+    # Of those that only wait for people nothing failed.
+    runs = (run for run in page.runs if wanted is not Status.FAILED or run.id not in words)
+    return RunList(runs=tuple(runs), next=page.next, words=words)
 
 
 def show_run(project: Project, run: str) -> RunView:
