@@ -198,8 +198,8 @@ def test_a_chart_follows_the_theme_and_what_changes(guest: Guests) -> None:
     page, box = ana.page, opened(ana.page)
     picture = box.locator("canvas")
     light = picture.evaluate("canvas => canvas.toDataURL()")
-    page.locator("#theme").click()
-    page.locator("#theme").click()
+    page.locator("[data-does=theme]").first.click()
+    page.locator("[data-does=theme]").first.click()
     assert picture.evaluate("canvas => canvas.toDataURL()") != light
     before = press(box, "+", "End")
     serve(ana.running.folder, 70.0)

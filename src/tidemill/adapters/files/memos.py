@@ -51,11 +51,11 @@ class FileMemos:
         folder = self._folder(space, "segments")
         self._note_use(space)
         # A listing isn't atomic: during a merge it may contain neither the old segments nor the merged
-        # one. Two equal listings in a row mean that nothing changed in between.
-        found = self._list_files(folder)
-        while found != (again := self._list_files(folder)):
-            found = again
-        return dict(sorted(found.items(), key=_sort_key))
+        # one. Two equal listings in a row of a folder of the same time mean that nothing changed in between.
+        while True:
+            before, found = _changed_at(folder), self._list_files(folder)
+            if found == self._list_files(folder) and before == _changed_at(folder):
+                return dict(sorted(found.items(), key=_sort_key))
 
     def open(self, space: str, segment: str) -> str | None:
         """The path of a segment's file; None when it has been merged into another."""
@@ -249,6 +249,14 @@ class FileMemos:
 
 def _segment_name(base: str, number: int, mark: str) -> str:
     return f"{base}.{number}{mark and '.'}{mark}{_SUFFIX}"
+
+
+def _changed_at(folder: str) -> int | None:
+    """When something was added to a folder or removed from it, as far as clocks of disks tell."""
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return None
 
 
 def _sort_key(item: tuple[str, int]) -> tuple[str, int]:
