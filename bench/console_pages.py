@@ -50,7 +50,6 @@ def _paths() -> dict[str, str]:
         "its log": f"/runs/{RUN}/log",
         "a stage": f"/stages/{STAGE}",
         "its partitions": f"/stages/{STAGE}/partitions",
-        "its profile": f"/stages/{STAGE}/profile",
         "the graph around it": f"/workflow?around={STAGE}",
         "lineage around it": f"/lineage?around={STAGE}",
     }
