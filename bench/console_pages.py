@@ -51,7 +51,7 @@ def _paths() -> dict[str, str]:
         "a stage": f"/stages/{STAGE}",
         "its partitions": f"/stages/{STAGE}/partitions",
         "the graph around it": f"/workflow?around={STAGE}",
-        "lineage around it": f"/lineage?around={STAGE}",
+        "lineage around it": f"/lineage?stage={STAGE}",
     }
 
 
