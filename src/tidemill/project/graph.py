@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import islice
 
-from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.permissions import Permission
 from tidemill.history.io.runs import iter_runs
@@ -53,9 +52,8 @@ class StageGraphs:
         """
         space = self._workspace
         space.require(Permission.READ)
-        if around is not None and around.stage not in space.flow.names:
-            advice = did_you_mean(around.stage, space.flow.names)
-            raise UsageError(f"there is no stage {around.stage!r} ({advice})")
+        if around is not None:
+            space.stage(around.stage)
         state = space.preview_state()
         due = (due_work or DueWork(self._plans)).read(state, space.tools.clock())
         metrics = self._metrics.read()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.operations.stage_states import StageGraph, Surroundings, select_around
 from tidemill.project.due_partitions import DueWork
 from tidemill.project.graph import StageGraphs
@@ -28,10 +27,8 @@ class StageStates:
 
         UsageError for an unknown stage, AccessError if the actor may not read.
         """
-        names = self._workspace.flow.names
-        if around is not None and around.stage not in names:
-            advice = did_you_mean(around.stage, names)
-            raise UsageError(f"there is no stage {around.stage!r} ({advice})")
+        if around is not None:
+            self._workspace.stage(around.stage)
         seq, now = self._workspace.preview_state().seq, self._workspace.tools.clock()
         known = self._known
         if known is None or known[0] != seq or not 0 <= now - known[1] < _KEPT_S:
