@@ -49,8 +49,9 @@ class QuarantinedPartition:
 
     `rulings` are described in their order, with what undoes them; the last `pending` of them wait for a
     run. `ruled_rows` are the numbers of the rows of each, if these are in quarantine as they were then: none
-    stand for all; None: they were quarantined by another run. `done` says what happened to rows with a ruling, `gone` counts those of them that the source no
-    longer has. A stage that isn't `declared` any more has no contract.
+    stand for all; None: another run quarantined them. `done` says what happened to rows with a ruling,
+    `gone` counts those of them that the source no longer has. A stage that isn't `declared` any more has no
+    contract.
     """
 
     stage: str
