@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.errors import UnknownNameError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.history.io.run_attempts import AttemptSums, RunAttempts, ended_attempts
 from tidemill.history.io.run_log import LogPart, RunLog, RunLogs, belongs_to
@@ -78,7 +78,7 @@ class History:
         if len(found) != 1:
             known = [info.id for info in found or self.runs(limit=_MOST_NAMED)]
             many = "more than one run is" if found else "there is no run"
-            raise UsageError(f"{many} {name!r} ({did_you_mean(name, known)})")
+            raise UnknownNameError(f"{many} {name!r} ({did_you_mean(name, known)})")
         return _ended(self._ledger, found[0])
 
     def runs_like(self, name: str) -> list[RunInfo]:
