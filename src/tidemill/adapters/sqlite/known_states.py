@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions
@@ -52,7 +53,30 @@ class KnownStates:
 
 def _with_own_heads(state: State) -> State:
     """The state with heads that have loaded no partitions."""
-    return replace(state, heads={name: _unread(head) for name, head in state.heads.items()})
+    return replace(state, heads=_OwnHeads(state.heads))
+
+
+class _OwnHeads(Mapping[str, Head]):
+    """Heads of one caller; of hundreds, most are never looked at."""
+
+    def __init__(self, known: Mapping[str, Head]) -> None:
+        self._known = known
+        self._own: dict[str, Head] = {}
+
+    def __getitem__(self, stage: str) -> Head:
+        own = self._own.get(stage)
+        if own is None:
+            own = self._own[stage] = _unread(self._known[stage])
+        return own
+
+    def __contains__(self, stage: object) -> bool:
+        return stage in self._known
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 def _unread(head: Head) -> Head:
