@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import field
 from enum import StrEnum
 from typing import NamedTuple
 
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.costs.cost_line import CostLine, LineKind
+from tidemill.costs.cost_line import CostLine, LineKind, total_line
 from tidemill.costs.day_range import DayRange
 from tidemill.costs.estimate_errors import EstimateErrors
 from tidemill.costs.ledger_costs import BESIDE, LedgerCosts
@@ -103,15 +104,10 @@ def group_lines(
 ) -> tuple[tuple[CostRow, ...], CostLine]:
     """The rows of a report, and their total: days in order, else what costs most first."""
     key = _keys(by, costs, names)
-    groups: dict[str, CostLine] = {}
+    groups: defaultdict[str, CostLine] = defaultdict(CostLine)
     for each in dated_lines(costs, within, environment):
-        name = key(each)
-        if name not in groups:
-            groups[name] = CostLine()
-        groups[name].merge(each.line)
-    total = CostLine()
-    for line in groups.values():
-        total.merge(line)
+        groups[key(each)].merge(each.line)
+    total = total_line(groups.values())
     rows = [
         CostRow(key=name, line=line, share=_share(line, total)) for name, line in groups.items()
     ]
@@ -128,12 +124,16 @@ def daily_groups(
     within: DayRange,
     environment: str | None,
     names: ModelNames,
-) -> dict[str, dict[str, CostLine]]:
-    """What each group of a report costs on each day on which it used something."""
+    *,
+    only: Collection[str] | None = None,
+) -> Mapping[str, Mapping[str, CostLine]]:
+    """What each group of a report, or `only` some, costs on each day on which it used something."""
     key = _keys(by, costs, names)
-    found: dict[str, dict[str, CostLine]] = {}
+    found: defaultdict[str, defaultdict[str, CostLine]] = defaultdict(lambda: defaultdict(CostLine))
     for each in dated_lines(costs, within, environment):
-        found.setdefault(key(each), {}).setdefault(each.day, CostLine()).merge(each.line)
+        name = key(each)
+        if only is None or name in only:
+            found[name][each.day].merge(each.line)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -92,13 +93,18 @@ class Costs:
         )
 
     def daily(
-        self, by: GroupBy, *, since: str | float = SINCE, everywhere: bool = False
-    ) -> dict[str, dict[str, CostLine]]:
-        """What each row of a report costs on each day on which it used something."""
+        self,
+        by: GroupBy,
+        *,
+        since: str | float = SINCE,
+        everywhere: bool = False,
+        only: Collection[str] | None = None,
+    ) -> Mapping[str, Mapping[str, CostLine]]:
+        """What the rows of a report, or `only` some, cost on each day on which they used something."""
         space = self._workspace
         environment = None if everywhere else space.environment
-        names = model_names(space.declared)
-        return daily_groups(self._reader.read(), by, self._days(since), environment, names)
+        names, days = model_names(space.declared), self._days(since)
+        return daily_groups(self._reader.read(), by, days, environment, names, only=only)
 
     def rows(self, days: DayRange) -> tuple[CostRow, ...]:
         """The costs of some days by stage, of the environment."""
