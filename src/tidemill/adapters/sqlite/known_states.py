@@ -81,8 +81,9 @@ class _OwnHeads(Mapping[str, Head]):
 
 def _unread(head: Head) -> Head:
     partitions = head.partitions
-    return (
-        replace(head, partitions=partitions.unread())
-        if isinstance(partitions, HeadPartitions)
-        else head
+    if not isinstance(partitions, HeadPartitions):
+        return head
+    # That takes a third of the time of `replace`, and some callers look at all heads.
+    return Head(
+        version=head.version, last_event=head.last_event, partitions=partitions.unread()
     )
