@@ -84,6 +84,4 @@ def _unread(head: Head) -> Head:
     if not isinstance(partitions, HeadPartitions):
         return head
     # That takes a third of the time of `replace`, and some callers look at all heads.
-    return Head(
-        version=head.version, last_event=head.last_event, partitions=partitions.unread()
-    )
+    return Head(version=head.version, last_event=head.last_event, partitions=partitions.unread())

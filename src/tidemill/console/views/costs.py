@@ -16,7 +16,7 @@ from tidemill.costs.day_range import DayRange
 from tidemill.costs.estimate_errors import EstimateErrors
 from tidemill.costs.io.sums_reader import SpendingReader
 from tidemill.costs.month_pace import month_pace
-from tidemill.costs.report import CostReport, CostRow, GroupBy
+from tidemill.costs.report import CostReport, CostRow, GroupBy, sum_days
 from tidemill.operations.cost_wording import (
     COST_HEADERS,
     cost_cells,
@@ -158,7 +158,7 @@ def show_costs(
     if not (found.rows or everywhere):
         # What a dropped environment did cost is known.
         project.environments.require(project.environment)
-    of_all = service.daily(GroupBy.ENVIRONMENT, since=since, everywhere=True)
+    of_all = service.daily(since=since)
     of_days = _sums_by_day(of_all if everywhere else {"": of_all.get(project.environment, {})})
     rows = _items(found.rows, found.total)
     used = {header for row in rows for header, text in row.figures.items() if text != "-"}
@@ -166,7 +166,6 @@ def show_costs(
     shown = rows[-_MOST:] if group is GroupBy.DAY else rows[:_MOST]
     drawn = [] if is_dated else [row.key for row in rows[:_MOST_DRAWN]]
     dates = _dates([row.key for row in of_days])
-    daily = service.daily(group, since=since, everywhere=everywhere, only=drawn) if drawn else {}
     return CostsView(
         by=group,
         since=since,
@@ -184,7 +183,7 @@ def show_costs(
         all_total=_total(total_line(chain(*(days.values() for days in of_all.values())))),
         by_day=_items(of_days, found.total),
         dates=dates,
-        daily=tuple(_daily(daily, drawn, dates, found.total)),
+        daily=tuple(_daily(found, drawn, dates)),
         notes=tuple(cost_notes(found)),
         estimates=found.estimates,
         budgets=tuple(_budgets(project)),
@@ -252,14 +251,10 @@ def _dates(days: Sequence[str]) -> tuple[str, ...]:
     return tuple((first + timedelta(days=number)).isoformat() for number in range(length))
 
 
-def _daily(
-    groups: Mapping[str, Mapping[str, CostLine]],
-    keys: Sequence[str],
-    dates: Sequence[str],
-    total: CostLine,
-) -> Iterator[DailyCosts]:
+def _daily(found: CostReport, keys: Sequence[str], dates: Sequence[str]) -> Iterator[DailyCosts]:
     for key in keys:
-        amounts = [_amounts(groups.get(key, {}).get(day, CostLine()), total) for day in dates]
+        by_day = sum_days(found.lines[key])
+        amounts = [_amounts(by_day.get(day, CostLine()), found.total) for day in dates]
         for unit in sorted({unit for each in amounts for unit in each}):
             yield DailyCosts(
                 key=key, unit=unit, amounts=tuple(each.get(unit, 0.0) for each in amounts)

@@ -142,7 +142,9 @@ class History:
     def notes(self, run: str) -> list[str]:
         """What was recorded about a run after its end, in words."""
         id = self.run(run).id
-        ends = self._ledger.events(kinds=(RunEnded.__name__,), where=about(run_subject(id)), limit=1)
+        ends = self._ledger.events(
+            kinds=(RunEnded.__name__,), where=about(run_subject(id)), limit=1
+        )
         after = next((fact.seq for fact in ends), None)
         if after is None:
             return []
