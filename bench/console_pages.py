@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from bench.common import Row
-from bench.large_project import PARTITIONS, RUN, SIZE, STAGE, WORKFLOW, large_project
+from bench.large_project import IDLE_S, PARTITIONS, RUN, SIZE, STAGE, WORKFLOW, large_project
 from bench.processes import children, cpu_s, resident
 from tests.support.running_console import RunningConsole
 from tidemill.adapters.sqlite.ledger import SqliteLedger
@@ -124,7 +124,8 @@ def _memory(running: RunningConsole) -> list[Row]:
         Row(name="memory of the console", unit="MiB", value=resident(console) / MB),
         Row(name="memory of its view processes", unit="MiB", value=sum(map(resident, views)) / MB),
     ]
-    time.sleep(15)
+    # Whether any is idle for long enough is looked at now and then.
+    time.sleep(IDLE_S + 15.0)
     return [
         *found,
         Row(
