@@ -13,10 +13,10 @@ _AMOUNTS = (attrgetter("spent"), attrgetter("rows"), attrgetter("stored"))
 
 
 class WorkSums:
-    """Sums of the work of some stages by day, whose texts are ordered as the days are."""
+    """Sums of the work of some stages by day from the `first` on; texts of days are ordered as they are."""
 
-    def __init__(self, work: Mapping[str, Mapping[str, WorkDay]]) -> None:
-        self._sums = {stage: _running(days) for stage, days in work.items()}
+    def __init__(self, work: Mapping[str, Mapping[str, WorkDay]], first: str = "") -> None:
+        self._sums = {stage: _running(days, first) for stage, days in work.items()}
 
     def between(self, stage: str, first: str, last: str) -> tuple[int, int, int]:
         """What was spent, the rows that were scored, and what storage cost, from a day to another one."""
@@ -26,9 +26,12 @@ class WorkSums:
         return spent[end] - spent[start], rows[end] - rows[start], stored[end] - stored[start]
 
 
-def _running(work: Mapping[str, WorkDay]) -> tuple[list[str], list[int], list[int], list[int]]:
+def _running(
+    work: Mapping[str, WorkDay], first: str
+) -> tuple[list[str], list[int], list[int], list[int]]:
     """The days in order, and the sums before each, and of all."""
     days = sorted(work)
+    del days[: bisect_left(days, first)]
     every = [*map(work.__getitem__, days)]
     # A team has tens of thousands of these days.
     spent, rows, stored = ([*accumulate(map(get, every), initial=0)] for get in _AMOUNTS)

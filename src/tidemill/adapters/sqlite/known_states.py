@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from tidemill.adapters.sqlite.head_partitions import HeadPartitions
-from tidemill.adapters.sqlite.state_reader import KnownCosts, OpenHead, read_state
-from tidemill.ledger.binding import Head
+from tidemill.adapters.sqlite.state_reader import KnownCosts, OpenHead, StoredHeads, read_state
 from tidemill.ports.ledger import State
 
 # One process rarely looks at more environments.
@@ -53,35 +50,5 @@ class KnownStates:
 
 def _with_own_heads(state: State) -> State:
     """The state with heads that have loaded no partitions."""
-    return replace(state, heads=_OwnHeads(state.heads))
-
-
-class _OwnHeads(Mapping[str, Head]):
-    """Heads of one caller; of hundreds, most are never looked at."""
-
-    def __init__(self, known: Mapping[str, Head]) -> None:
-        self._known = known
-        self._own: dict[str, Head] = {}
-
-    def __getitem__(self, stage: str) -> Head:
-        own = self._own.get(stage)
-        if own is None:
-            own = self._own[stage] = _unread(self._known[stage])
-        return own
-
-    def __contains__(self, stage: object) -> bool:
-        return stage in self._known
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._known)
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-
-def _unread(head: Head) -> Head:
-    partitions = head.partitions
-    if not isinstance(partitions, HeadPartitions):
-        return head
-    # That takes a third of the time of `replace`, and some callers look at all heads.
-    return Head(version=head.version, last_event=head.last_event, partitions=partitions.unread())
+    heads = state.heads
+    return replace(state, heads=heads.unread()) if isinstance(heads, StoredHeads) else state
