@@ -53,8 +53,9 @@ def mark_signature(
 ) -> str:
     """Digest everything that the plan of a stage depends on except files.
 
-    `versions` are those of the heads of the stage and its inputs. `rulings` are those in force on the stage: a mark of a run that didn't know a ruling doesn't hide it.
-    `live` is the live version of the model that a table follows.
+    `versions` are those of the heads of the stage and its inputs. `rulings` are those in force on the stage:
+    a mark of a run that didn't know a ruling doesn't hide it. `live` is the live version of the model that a
+    table follows.
 
     The signature also depends on how keys are computed and results judged: a change of that needs a new
     tag here.
