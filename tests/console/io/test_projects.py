@@ -166,7 +166,7 @@ def test_what_nobody_asked_for_lately_is_forgotten(
 ) -> None:
     async def call(projects: Projects, _: list[int]) -> None:
         await shell(projects)
-        [(_, caller)] = projects._callers.values()
+        [(_written, caller)] = projects._callers.values()
         project = caller._project
         statuses = project.statuses
         projects.end_idle()
