@@ -190,7 +190,7 @@ def _open_run(
 ) -> Fact:
     started = [fact.event for fact in ledger.events(kinds=("RunStarted",), run=run.id)]
     steps = next((event.steps for event in started if isinstance(event, RunStarted)), 0)
-    return describe_run(run, steps, len(attempts.read(run.id).done), now, lost=lost)
+    return describe_run(run, steps, attempts.read(run.id).done, now, lost=lost)
 
 
 def failing_facts(runs: RecentRuns, environment: str) -> tuple[Fact, ...]:

@@ -161,6 +161,26 @@ def test_what_is_open_forgets_a_ledger_that_was_replaced(root: Path) -> None:
     play(root, call)
 
 
+def test_what_nobody_asked_for_lately_is_forgotten(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def call(projects: Projects, _: list[int]) -> None:
+        await shell(projects)
+        [(_written, caller)] = projects._callers.values()
+        project = caller._project
+        statuses = project.statuses
+        projects.end_idle()
+        await shell(projects)
+        assert project.statuses is statuses
+        monkeypatch.setattr("tidemill.console.view_calls._KEPT_S", -60.0)
+        projects.end_idle()
+        await shell(projects)
+        assert caller._project is project
+        assert project.statuses is not statuses
+
+    play(root, call)
+
+
 def test_whoever_looks_shares_what_was_read_of_runs_which_is_dropped(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -141,7 +141,15 @@ class History:
 
     def notes(self, run: str) -> list[str]:
         """What was recorded about a run after its end, in words."""
-        found = self._ledger.events(kinds=(LineageDropped.__name__,), run=self.run(run).id)
+        id = self.run(run).id
+        ends = self._ledger.events(
+            kinds=(RunEnded.__name__,), where=about(run_subject(id)), limit=1
+        )
+        after = next((fact.seq for fact in ends), None)
+        if after is None:
+            return []
+        kinds = (LineageDropped.__name__,)
+        found = self._ledger.events(kinds=kinds, run=id, after=after)
         return [fact.event.message for fact in found if isinstance(fact.event, LineageDropped)]
 
     def log(self, run: str = LAST, stage: str = "", partition: str = "") -> list[LogLine]:
