@@ -4,9 +4,8 @@ import { showTimes } from "./times.js";
 
 /** @typedef {{ ajax: (verb: string, path: string, options: object) => Promise<void> }} Htmx */
 
-// Changes that come together are shown together.
-const TOGETHER_MS = 15;
-// What is shown is fetched again at most so often; a page that takes long to make says how often instead.
+// What is shown is fetched again at once, and at most so often; a page that takes long to make says how often
+// instead.
 const LEAST_MS = 250;
 
 let isDirty = false;
@@ -35,11 +34,13 @@ function subject(form) {
  * @param {Event} event
  */
 function keepBegun(event) {
+  const begun = begunForms();
+  if (begun.length === 0) return;
   const { ctx } = /** @type {CustomEvent<{ ctx: { text: string } }>} */ (event).detail;
   const page = new DOMParser().parseFromString(ctx.text, "text/html");
   const there = new Set([...page.querySelectorAll("form")].map(subject));
   const line = document.getElementById("changed");
-  if (line === null || begunForms().every((form) => there.has(subject(form)))) return;
+  if (line === null || begun.every((form) => there.has(subject(form)))) return;
   event.preventDefault();
   line.hidden = false;
 }
@@ -61,16 +62,19 @@ function noteForm({ target }) {
   if (target instanceof Element) target.closest("form[method=post]")?.setAttribute("data-begun", "");
 }
 
-/** Fetch the page again, and change what differs. */
-async function refresh() {
+/** Fetch the page again if it changed and nobody would be disturbed, or else later; whether it is done now. */
+function refresh() {
   const isAsked = document.getElementById("changed")?.hidden === false;
-  if (isFetching || document.hidden || isTyping() || isAsked || !isDirty) return;
+  if (isFetching || document.hidden || isTyping() || isAsked || !isDirty) return false;
   const least = Number(document.getElementById("main")?.dataset.least) || LEAST_MS;
   const wait = shownAt + least - performance.now();
-  if (wait > 0) {
-    setTimeout(refresh, wait);
-    return;
-  }
+  if (wait > 0) setTimeout(refresh, wait);
+  else fetchPage();
+  return wait <= 0;
+}
+
+/** Fetch the page again, and change what differs. */
+async function fetchPage() {
   isFetching = true;
   isDirty = false;
   shownAt = performance.now();
@@ -84,7 +88,7 @@ async function refresh() {
   } finally {
     isFetching = false;
   }
-  if (isDirty) setTimeout(refresh, TOGETHER_MS);
+  refresh();
 }
 
 /**
@@ -101,10 +105,9 @@ function note(message) {
   if (message.connected !== undefined) showConnection(message.connected);
   if (message.topics === undefined) return;
   document.dispatchEvent(new CustomEvent("tidemill:changed"));
-  noteCounts(message.topics);
-  if (!concerns(message.topics)) return;
-  isDirty = true;
-  setTimeout(refresh, TOGETHER_MS);
+  isDirty ||= concerns(message.topics);
+  // A page that is fetched again comes with the counts.
+  if (!refresh()) noteCounts(message.topics);
 }
 
 /** Follow what changes, by the connection that all tabs share. */
@@ -135,7 +138,7 @@ export function followChanges() {
   document.addEventListener("input", noteForm);
   document.addEventListener("htmx:before:swap", keepBegun);
   document.querySelector("#changed button")?.addEventListener("click", showChanged);
-  document.addEventListener("focusout", () => setTimeout(refresh, TOGETHER_MS));
+  document.addEventListener("focusout", () => setTimeout(refresh));
 }
 
 /**
