@@ -30,17 +30,17 @@ function subject(form) {
 }
 
 /**
- * Keep what is shown, and say so, if what a begun form is about has changed or is gone.
+ * Prepare what takes the place of what is shown: with times as they are shown, so that what is the same stays.
+ *
+ * If what a begun form is about has changed or is gone, keep what is shown, and say so.
  * @param {Event} event
  */
-function keepBegun(event) {
-  const begun = begunForms();
-  if (begun.length === 0) return;
-  const { ctx } = /** @type {CustomEvent<{ ctx: { text: string } }>} */ (event).detail;
-  const page = new DOMParser().parseFromString(ctx.text, "text/html");
-  const there = new Set([...page.querySelectorAll("form")].map(subject));
+function beforeSwap(event) {
+  const { tasks } = /** @type {CustomEvent<{ tasks: { fragment: DocumentFragment }[] }>} */ (event).detail;
+  for (const { fragment } of tasks) showTimes(fragment);
+  const there = new Set(tasks.flatMap(({ fragment }) => [...fragment.querySelectorAll("form")].map(subject)));
   const line = document.getElementById("changed");
-  if (line === null || begun.every((form) => there.has(subject(form)))) return;
+  if (line === null || begunForms().every((form) => there.has(subject(form)))) return;
   event.preventDefault();
   line.hidden = false;
 }
@@ -83,7 +83,6 @@ async function fetchPage() {
     // The notice above the content stays until the next page.
     const options = { target: "#content", select: "#content", swap: "outerMorph" };
     await htmx.ajax("GET", location.pathname + location.search, options);
-    showTimes(document.body);
     document.dispatchEvent(new CustomEvent("tidemill:refreshed"));
   } finally {
     isFetching = false;
@@ -136,7 +135,7 @@ export function followChanges() {
     if (event.persisted) say({ seq, hidden: document.hidden });
   });
   document.addEventListener("input", noteForm);
-  document.addEventListener("htmx:before:swap", keepBegun);
+  document.addEventListener("htmx:before:swap", beforeSwap);
   document.querySelector("#changed button")?.addEventListener("click", showChanged);
   document.addEventListener("focusout", () => setTimeout(refresh));
 }

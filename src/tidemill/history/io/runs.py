@@ -274,9 +274,7 @@ def _ended(ledger: Ledger, info: RunInfo) -> RunInfo:
     return _as_ended(info, next(iter(found), None))
 
 
-def _with_ends(
-    ledger: Ledger, starts: Iterable[RecordedEvent]
-) -> Iterator[tuple[int, RunInfo]]:
+def _with_ends(ledger: Ledger, starts: Iterable[RecordedEvent]) -> Iterator[tuple[int, RunInfo]]:
     """Runs by the events that started them, with their ends as far as they have ended."""
     infos = [
         (fact.seq, _as_started(fact.event, fact.at))
