@@ -12,6 +12,14 @@ let isDirty = false;
 let isFetching = false;
 let shownAt = 0;
 
+/** @returns {Promise<Htmx>} The library that changes what differs, once it is loaded. */
+async function loadedHtmx() {
+  if (!("htmx" in window)) {
+    await new Promise((resolve) => document.getElementById("htmx")?.addEventListener("load", resolve));
+  }
+  return /** @type {{ htmx: Htmx }} */ (/** @type {unknown} */ (window)).htmx;
+}
+
 /** @returns {HTMLFormElement[]} The forms that somebody has begun to fill in, which changes leave alone. */
 const begunForms = () => [...document.querySelectorAll("form[data-begun]")].filter((form) => form instanceof HTMLFormElement);
 
@@ -79,7 +87,7 @@ async function fetchPage() {
   isDirty = false;
   shownAt = performance.now();
   try {
-    const htmx = /** @type {{ htmx: Htmx }} */ (/** @type {unknown} */ (window)).htmx;
+    const htmx = await loadedHtmx();
     // The notice above the content stays until the next page.
     const options = { target: "#content", select: "#content", swap: "outerMorph" };
     await htmx.ajax("GET", location.pathname + location.search, options);
