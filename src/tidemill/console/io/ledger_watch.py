@@ -131,6 +131,9 @@ class LedgerWatch:
 
     def _look(self) -> None:
         file, last = self._find_file(), self._last_seq()
+        if file != self._find_file():
+            # It was replaced just now: whose number that is shows the next time.
+            return
         if file != self._file or last < self._read:
             self._file, self._read = file, last
             self._in_loop(self._start_over, last)
