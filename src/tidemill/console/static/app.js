@@ -1,5 +1,6 @@
 // @ts-check
 import { followChanges } from "./live.js";
+import { offerPalette } from "./palette.js";
 import { showTimes } from "./times.js";
 
 /** Let the buttons choose between light, dark, and what the system says; a cookie tells the server. */
@@ -42,19 +43,6 @@ function sendOnce() {
   // Back in history, a form may be sent again.
   window.addEventListener("pageshow", () => {
     for (const form of document.querySelectorAll("form[data-sent]")) form.removeAttribute("data-sent");
-  });
-}
-
-/** Open the list of pages with Ctrl-K or a button; it is loaded once the page can be used. */
-function offerPalette() {
-  const prepared = import("./palette.js").then(({ preparePalette }) => preparePalette());
-  const open = async () => (await prepared)?.();
-  for (const button of document.querySelectorAll("[data-opens=palette]")) button.addEventListener("click", open);
-  document.addEventListener("keydown", (event) => {
-    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
-      event.preventDefault();
-      open();
-    }
   });
 }
 

@@ -1,5 +1,4 @@
 // @ts-check
-import { noteCounts, showConnection, showMissedCounts } from "./header.js";
 import { showTimes } from "./times.js";
 
 /** @typedef {{ ajax: (verb: string, path: string, options: object) => Promise<void> }} Htmx */
@@ -8,9 +7,62 @@ import { showTimes } from "./times.js";
 // instead.
 const LEAST_MS = 250;
 
+const COUNTED = ["incidents", "runs", "reviews", "*"];
+const COUNTS_LEAST_MS = 1000;
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+
+let areCountsWaiting = false;
+let areCountsMissed = false;
+let countsShownAt = -COUNTS_LEAST_MS;
+
 let isDirty = false;
 let isFetching = false;
 let shownAt = 0;
+
+/** Fetch the counts alone. */
+async function refreshCounts() {
+  areCountsWaiting = false;
+  areCountsMissed = document.hidden;
+  const counts = document.getElementById("counts");
+  if (areCountsMissed || counts?.dataset.url === undefined) return;
+  countsShownAt = performance.now();
+  try {
+    const answer = await fetch(counts.dataset.url, { headers: { "HX-Request": "true" } });
+    const page = new DOMParser().parseFromString(answer.ok ? await answer.text() : "", "text/html");
+    const found = page.getElementById("counts");
+    // A page that was fetched meanwhile may have put others there.
+    if (found) document.getElementById("counts")?.replaceWith(found);
+  } catch {
+    // The next change tries again.
+  }
+}
+
+/**
+ * Show how many things are wrong, wait and run, once something may have changed that.
+ * @param {string[]} topics
+ */
+function noteCounts(topics) {
+  if (areCountsWaiting || !topics.some((topic) => COUNTED.includes(topic))) return;
+  areCountsWaiting = true;
+  setTimeout(refreshCounts, Math.max(0, countsShownAt + COUNTS_LEAST_MS - performance.now()));
+}
+
+/** Show what changed while nobody looked. */
+function showMissedCounts() {
+  if (areCountsMissed && !document.hidden) refreshCounts();
+}
+
+/**
+ * Say whether changes still arrive, and if they don't, since when.
+ * @param {boolean} isConnected
+ */
+function showConnection(isConnected) {
+  document.body.dataset.connected = String(isConnected);
+  const line = document.getElementById("connection");
+  if (line === null) return;
+  if (isConnected) line.textContent = "";
+  else if (!line.textContent) line.textContent = `not connected: as of ${clock.format(new Date())}`;
+}
 
 /** @returns {Promise<Htmx>} The library that changes what differs, once it is loaded. */
 async function loadedHtmx() {

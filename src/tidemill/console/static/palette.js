@@ -68,8 +68,24 @@ function fitting(entries, text) {
   return found.slice(0, MOST).map((each) => each.entry);
 }
 
-/** @returns {(() => void) | undefined} What opens the list of pages, to go to the one that is chosen. */
-export function preparePalette() {
+/** Open the list of pages with Ctrl-K or a button, to go to the one that is chosen. */
+export function offerPalette() {
+  const open = prepare();
+  if (open === undefined) return;
+  for (const button of document.querySelectorAll("[data-opens=palette]")) button.addEventListener("click", open);
+  document.addEventListener("tidemill:changed", () => {
+    places = undefined;
+  });
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      open();
+    }
+  });
+}
+
+/** @returns {(() => void) | undefined} What opens the list. */
+function prepare() {
   const dialog = document.getElementById("palette");
   const field = document.getElementById("palette-field");
   const list = document.getElementById("palette-list");
@@ -115,9 +131,6 @@ export function preparePalette() {
     isAsking = false;
     draw();
   };
-  document.addEventListener("tidemill:changed", () => {
-    places = undefined;
-  });
   field.addEventListener("input", () => {
     chosen = 0;
     draw();
