@@ -20,8 +20,16 @@ def test_who_sees_the_same_gets_one_drawing_with_a_form_key_of_their_own() -> No
 
 
 def test_only_the_last_parts_are_kept() -> None:
-    parts, drawn = SharedParts(), list[int]()
-    numbers = range(shared_parts._MOST + 1)
-    for number in [*numbers, shared_parts._MOST, 0]:
-        parts.draw((str(number),), "", lambda _, number=number: drawn.append(number) or b"")  # type: ignore[misc]
-    assert drawn == [*numbers, 0]
+    parts, drawn = SharedParts(), list[str]()
+
+    def see(part: str) -> None:
+        def draw(_: str) -> bytes:
+            drawn.append(part)
+            return b""
+
+        parts.draw((part,), "", draw)
+
+    numbers = [*map(str, range(shared_parts._MOST + 1))]
+    for number in [*numbers, numbers[-1], numbers[0]]:
+        see(number)
+    assert drawn == [*numbers, numbers[0]]
