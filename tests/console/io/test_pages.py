@@ -82,4 +82,4 @@ def test_only_what_changes_is_fetched_again_with_the_forms_of_who_asks(tmp_path:
         others = form_keys(**{"HX-Request": "true"})
         assert len(own) == len(others[1]) == 1
         assert others[1].isdisjoint(own)
-        assert others[0].replace(*others[1], *own) == part
+        assert others[0].replace(min(others[1]), min(own)) == part
