@@ -44,7 +44,7 @@ from tidemill.operations.up_report import UpReport, UpRole, workflow_place
 from tidemill.ports.ledger import Ledger, State
 from tidemill.project.budget_status import open_spending, read_budgets
 from tidemill.project.clock import project_clock
-from tidemill.project.schedules import declared_schedules
+from tidemill.project.declared_schedules import declared_schedules
 from tidemill.project.settings import Settings, configured_secrets, find_settings
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workflow_name import find_workflow_name

@@ -30,6 +30,7 @@ from tidemill.console.io.requests import (
     read_body,
 )
 from tidemill.console.io.shared_answers import ViewCalls
+from tidemill.console.io.shared_parts import SharedParts
 from tidemill.console.problems import PROBLEM, problem, title_of
 from tidemill.console.refused_form import FORM_KEY, REFUSED, SEEN_TAG, RefusedForm, fill_form
 from tidemill.console.resource import PageAction, Resource, checked_arguments
@@ -90,6 +91,7 @@ class Pages:
         self._console = console
         self._templates = open_templates()
         self._actions = GuardedActions(console.projects)
+        self._parts = SharedParts()
 
     def page(self, resource: Resource) -> Handler:
         """The handler of a page."""
@@ -256,15 +258,24 @@ class Pages:
         shell = await self._shell(request, session)
         if shell.status != 200:
             return await self.refusal(request, session, shell.status, _detail(shell), sent=sent)
-        body = self._draw(
-            resource.template,
-            request,
-            session,
-            shell,
-            doc=json.loads(answer.body),
-            version=etag_of(answer.body.encode()),
-            seq=seq,
-        )
+
+        def draw(form_key: str) -> bytes:
+            return self._draw(
+                resource.template,
+                request,
+                session,
+                shell,
+                doc=json.loads(answer.body),
+                version=etag_of(answer.body.encode()),
+                seq=seq,
+                form_key=form_key,
+            )
+
+        if _is_part(request):
+            shown = f"{request.url.path}?{request.url.query}", shell.body, answer.body
+            body = self._parts.draw(shown, session.form_key, draw)
+        else:
+            body = draw(session.form_key)
         if refused is not None:
             filled = fill_form(body.decode(), refused)
             if filled:
@@ -347,13 +358,14 @@ class Pages:
             "shell": shell,
             "form_key": session.form_key if session is not None else "",
             "notice": self._notice(request, session),
+            "is_part": _is_part(request),
             **values,
         }
         return self._templates.get_template(template).render(context).encode()
 
     def _refused_form(self, request: Request, session: Session) -> RefusedForm | None:
         """The form of this page that was just refused."""
-        if "hx-request" in request.headers:
+        if _is_part(request):
             return None
         return self._console.sessions.take_refused(
             session.id, request.scope["path"], request.url.query
@@ -361,7 +373,7 @@ class Pages:
 
     def _notice(self, request: Request, session: Session | None) -> str:
         """What was done before this page; a part that is only fetched again has no place for it."""
-        if session is None or "hx-request" in request.headers:
+        if session is None or _is_part(request):
             return ""
         return self._console.sessions.take_notice(session.id)
 
@@ -400,6 +412,11 @@ def _theme_of(request: Request) -> str:
     """The theme that somebody chose; "" for that of the system."""
     chosen = request.cookies.get("tidemill-theme", "")
     return chosen if chosen in ("light", "dark") else ""
+
+
+def _is_part(request: Request) -> bool:
+    """Whether only what changes is asked for, by a page that is shown."""
+    return "hx-request" in request.headers
 
 
 def _is_own(session: Session, sent: str) -> bool:
