@@ -299,7 +299,7 @@ class Pages:
 
     def _answer_kept(self, request: Request, session: Session) -> Response | None:
         """The page about what was just done at this address, which no browser keeps."""
-        if "hx-request" in request.headers:
+        if _is_part(request):
             return None
         body = self._console.sessions.take_answer(session.id, _address_of(request))
         return Response(body, 200, {"Cache-Control": "no-store"}, "text/html") if body else None
