@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tidemill.console.personal_values import hidden_columns, personal_columns
 from tidemill.console.table_window import TableWindow, chosen_columns, table_window
+from tidemill.console.views.action_right import ActionRight, action_right
+from tidemill.contracts.row_ruling import Disposition
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE
-from tidemill.governance.permissions import Permission, holders_text
+from tidemill.governance.permissions import Permission
 from tidemill.project.enforcement import governs_releases
 from tidemill.project.project import Project
+from tidemill.project.ruling_permissions import RULING_PERMISSIONS
 from tidemill.workflow.stage import Kind, Stage
 
 if TYPE_CHECKING:
@@ -35,11 +38,15 @@ class RuleCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowRuling:
-    """A decision on quarantined rows in words; one that `is_pending` is applied by the next run."""
+    """A decision on quarantined rows in words; one that `is_pending` is applied by the next run.
+
+    `obstacle` says why whoever looks can't undo it, "" if that one can.
+    """
 
     number: int
     text: str
     is_pending: bool
+    obstacle: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +79,8 @@ class QuarantineList:
 class QuarantinedPartitionView:
     """The quarantined rows of a partition: how many broke which rule, the first of them, and the decisions.
 
-    Who may decide: `may_release`, `may_correct` and `may_drop`, in words. If releases are `governed`, rules
-    of the project decide on them, and may ask people first.
+    `releasing`, `correcting` and `dropping` say who may do that. If releases are `governed`, rules of the
+    project decide on them, and may ask people first.
     """
 
     stage: str
@@ -83,9 +90,9 @@ class QuarantinedPartitionView:
     table: TableWindow
     reasons: tuple[str, ...]
     governed: bool
-    may_release: str
-    may_correct: str
-    may_drop: str
+    releasing: ActionRight
+    correcting: ActionRight
+    dropping: ActionRight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +119,13 @@ def list_quarantined(project: Project, stage: str, after: str = "") -> Quarantin
     """
     known = project.workspace.known_stage(stage)
     found = project.quarantine.list(stage, after=after, limit=_MOST_PARTITIONS + 1)
-    never = project.quarantine.unwaivable(stage)
+    never, rights = project.quarantine.unwaivable(stage), _rights(project)
     shown = found[:_MOST_PARTITIONS]
     return QuarantineList(
         stage=stage,
         kind=known.kind,
         is_declared=known.is_declared,
-        partitions=tuple(_quarantine_line(each, never) for each in shown),
+        partitions=tuple(_quarantine_line(each, never, rights) for each in shown),
         next=shown[-1].partition if len(found) > len(shown) else "",
     )
 
@@ -133,7 +140,7 @@ def show_quarantined(
     space = project.workspace
     known = space.known_stage(stage)
     found = _one(project, stage, partition)
-    grants, workflow = space.grants, space.declared.name
+    rights = _rights(project)
     table = TableWindow(columns=(), rows=(), first_column=0, total_columns=0)
     reasons: tuple[str, ...] = ()
     if found.rows:
@@ -143,13 +150,13 @@ def show_quarantined(
         stage=stage,
         kind=known.kind,
         is_declared=known.is_declared,
-        held=_quarantine_line(found, project.quarantine.unwaivable(stage)),
+        held=_quarantine_line(found, project.quarantine.unwaivable(stage), rights),
         table=table,
         reasons=reasons,
         governed=governs_releases(space),
-        may_release=holders_text(Permission.RELEASE_ROWS, workflow, grants),
-        may_correct=holders_text(Permission.CORRECT_ROWS, workflow, grants),
-        may_drop=holders_text(Permission.DROP_ROWS, workflow, grants),
+        releasing=rights[Permission.RELEASE_ROWS],
+        correcting=rights[Permission.CORRECT_ROWS],
+        dropping=rights[Permission.DROP_ROWS],
     )
 
 
@@ -201,7 +208,22 @@ def _one(project: Project, stage: str, partition: str) -> QuarantinedPartition:
     return found[0]
 
 
-def _quarantine_line(found: QuarantinedPartition, never: frozenset[str]) -> QuarantineLine:
+def _rights(project: Project) -> Mapping[Permission, ActionRight]:
+    return {each: action_right(project, each) for each in RULING_PERMISSIONS.values()}
+
+
+def _obstacle(disposition: Disposition, rights: Mapping[Permission, ActionRight]) -> str:
+    """Why whoever looks can't take back a ruling: it needs what the ruling needed."""
+    if disposition is Disposition.HOLD:
+        return "it undoes another one"
+    return rights[RULING_PERMISSIONS[disposition]].refusal
+
+
+def _quarantine_line(
+    found: QuarantinedPartition,
+    never: frozenset[str],
+    rights: Mapping[Permission, ActionRight],
+) -> QuarantineLine:
     applied = len(found.rulings) - found.pending
     return QuarantineLine(
         partition=found.partition,
@@ -211,8 +233,15 @@ def _quarantine_line(found: QuarantinedPartition, never: frozenset[str]) -> Quar
             for rule, rows in found.reasons.items()
         ),
         rulings=tuple(
-            RowRuling(number=number, text=text, is_pending=number > applied)
-            for number, text in enumerate(found.rulings, 1)
+            RowRuling(
+                number=number,
+                text=text,
+                is_pending=number > applied,
+                obstacle=_obstacle(disposition, rights),
+            )
+            for number, (text, disposition) in enumerate(
+                zip(found.rulings, found.dispositions, strict=True), 1
+            )
         ),
         done=found.done,
         gone=found.gone,

@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 class QuarantinedPartition:
     """The quarantined rows of one partition by rule, the run that quarantined them, and rulings on them.
 
-    `rulings` are described in their order, with what undoes them; the last `pending` of them wait for a
-    run. `done` says what happened to rows with a ruling, `gone` counts those of them that the source no
-    longer has. A stage that isn't `declared` any more has no contract.
+    `rulings` are described in their order, with what undoes them, and `dispositions` say what each does; the
+    last `pending` of them wait for a run. `done` says what happened to rows with a ruling, `gone` counts
+    those of them that the source no longer has. A stage that isn't `declared` any more has no contract.
     """
 
     stage: str
@@ -60,6 +60,7 @@ class QuarantinedPartition:
     at: float
     contract: str
     rulings: tuple[str, ...] = ()
+    dispositions: tuple[Disposition, ...] = ()
     pending: int = 0
     done: str = ""
     gone: int = 0
@@ -256,6 +257,7 @@ class Quarantine:
             ),
             declared=place.stage.is_declared,
             rulings=describe_rulings(place.rulings),
+            dispositions=tuple(each.disposition for each in place.rulings),
             pending=pending,
             done=found.message.partition(": ")[2] if found else "",
             gone=self._gone_rows(applied, found.rows if found else 0),
