@@ -201,6 +201,10 @@ def test_pages_of_models_show_what_the_documents_have(shop: Visitor) -> None:
     for path in ("/models/plain", "/models/demand", "/models/demand/versions/newest"):
         shop.page(path)
     shop.page("/models/plain/compare", status=400)
+    for link in ('href="/models/busy_model">All versions', 'href="/stages/busy_model">Stage'):
+        assert link in version.text
+    # There is no version to go back to.
+    assert "Go back to another version" not in version.words
 
 
 def test_who_may_not_move_what_is_live_sees_why(shop: Visitor, project: Project) -> None:
