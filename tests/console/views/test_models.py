@@ -64,7 +64,11 @@ def test_every_model_says_what_is_live_and_what_waits(project: Project) -> None:
 def test_versions_are_listed_by_pages_and_with_what_was_live(project: Project) -> None:
     first = show_model(project, "demand", limit=1)
     assert (first.total, len(first.versions), first.rollback_to) == (2, 1, ())
+    scored = first.versions[0].scored["mae"]
+    assert (scored.rows, scored.days) == (0, "DAYS")
     rest = show_model(project, "demand", before=first.next, limit=1)
+    # Both were scored on the same rows.
+    assert rest.versions[0].scored == first.versions[0].scored
     assert rest.versions[0].version == first.live.version == first.history[0].version
     assert rest.next == ""
     with pytest.raises(UsageError, match="has no version 'x'"):
@@ -226,6 +230,7 @@ def test_the_version_to_go_back_to_was_never_withdrawn(
     assert (target.version, target.state, target.is_preset) == (first, VersionState.APPROVED, True)
     assert target.metrics.startswith("mae ")
     # Who goes back withdraws the version that was live; it is there still, but not chosen.
+    assert "Go back to another version" in shop.page(f"/models/demand/versions/{second}").words
     roll_back(project, "demand", "it forecasts too much")
     [target] = show_model(project, "demand").rollback_to
     assert (target.version, target.state) == (second, VersionState.WITHDRAWN)

@@ -189,7 +189,7 @@ def test_a_review_that_was_overtaken_says_so_before_anybody_votes(
     listed = tidemill("review", "list").out
     assert "superseded" in listed
     assert f"r9again can't be approved any more: {why}" in listed
-    assert "which can't be approved any more" in tidemill("status", "--json").out
+    assert "can't be approved any more: Should demand" in tidemill("status", "--json").out
 
 
 def test_an_approved_review_leads_to_where_one_goes_back(shop: Visitor, project: Project) -> None:

@@ -44,7 +44,10 @@ def test_what_waits_for_people_is_not_wrong(project: Project) -> None:
     id = state.review.id
     now = show_now(project)
     assert "demand" not in {fact.stage for fact in now.status.wrong}
-    assert [fact.command for fact in now.status.waiting] == [f"tidemill review show {id}"]
+    [waiting] = now.status.waiting
+    assert waiting.command == f"tidemill review show {id}"
+    asked = state.review.artifact
+    assert waiting.text == f"Should demand {asked} go live? (review {id})"
     newest, first = now.runs
     assert now.words == list_runs(project).words == {newest.id: "waiting"}
     assert first.receipt is not None
