@@ -65,7 +65,7 @@ def test_versions_are_listed_by_pages_and_with_what_was_live(project: Project) -
     first = show_model(project, "demand", limit=1)
     assert (first.total, len(first.versions), first.rollback_to) == (2, 1, ())
     scored = first.versions[0].scored["mae"]
-    assert (scored.rows, scored.days) == (0, "DAYS")
+    assert (scored.rows, scored.days) == (64, "2024-01-11 to 2024-01-26")
     rest = show_model(project, "demand", before=first.next, limit=1)
     # Both were scored on the same rows.
     assert rest.versions[0].scored == first.versions[0].scored

@@ -23,6 +23,12 @@ def test_terms_versions_and_readers(built: Path) -> None:
         found, delivery = show_contract(project, "sales"), show_contract(project, "forecast")
     assert found.contract is not None
     assert [each.name for each in found.contract.rules] == ["rows", "budget"]
+    assert {each.name: each.if_broken for each in found.contract.columns} == {
+        "date": "row is quarantined",
+        "shop": "partition fails",
+        "hour": "row is quarantined",
+        "sold": "row is quarantined",
+    }
     [version] = found.versions
     assert (version.version, version.held, version.first_partition) == ("1.0.0", 28, "2026-01-05")
     assert found.readers[1].columns == ("date", "shop", "hour", "sold")
