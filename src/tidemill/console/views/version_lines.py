@@ -25,7 +25,7 @@ class GateLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScoredRows:
+class FigureRows:
     """The rows that figures are of: how many, of which `days` ("" if that isn't known).
 
     With equal digests the same rows were scored.
@@ -52,7 +52,7 @@ class VersionLine:
     rows: int
     metrics: str
     figures: Mapping[str, float]
-    scored: Mapping[str, ScoredRows]
+    scored: Mapping[str, FigureRows]
     gates: str
     bytes: int
     cpu_s: float | None
@@ -85,13 +85,13 @@ def version_line(version: ModelVersion, price: Price, review: Review | None = No
     )
 
 
-def _scored_rows(version: ModelVersion) -> Mapping[str, ScoredRows]:
+def _scored_rows(version: ModelVersion) -> Mapping[str, FigureRows]:
     """The rows that each of the newest figures of a version is of."""
     newest = {each.stage: each for each in version.evaluations}
     found = {}
     for stage, each in newest.items():
         days = each.scores.daily.days if each.scores.daily is not None else ()
-        rows = ScoredRows(
+        rows = FigureRows(
             rows=each.scores.rows,
             days=f"{days[0]} to {days[-1]}" if days else "",
             digest=each.rows_read,
