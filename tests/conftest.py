@@ -35,7 +35,7 @@ os.environ.update(COLUMNS="80", LINES="24")
 for name in ("NO_COLOR", "FORCE_COLOR", "JPY_PARENT_PID", "TIDEMILL_TOKEN"):
     os.environ.pop(name, None)
 
-# Two processes test side by side, and threads of OpenMP would take the CPUs from each other.
+# Processes test side by side, and threads of OpenMP would take the CPUs from each other.
 os.environ.update(spin_limit(os.environ))
 
 # Most processes that tests start train a booster or load one. What needs the interface of LightGBM that

@@ -362,6 +362,7 @@ class TestUnit:
         monkeypatch.setattr(unit, "ROOT", tmp_path)
         monkeypatch.setattr(unit, "SECONDS", tmp_path / "seconds.json")
         monkeypatch.setattr(unit, "REPORTS", tmp_path)
+        monkeypatch.setattr(unit, "PROCESSES", 3)
         # What tests that failed leave goes with this test.
         monkeypatch.setattr(unit, "MEMORY", tmp_path)
         monkeypatch.setitem(unit.SELECTED, "test", ["-p", "no:cacheprovider", "-m", "not slow"])
@@ -378,18 +379,18 @@ class TestUnit:
             ("e2e", "import missing\n", "ERROR tests/e2e/test_e2e.py"),
         ],
     )
-    def test_any_failing_process_fails_and_both_show_their_output(
+    def test_any_failing_process_fails_and_all_show_their_output(
         self, suite: Path, capfd: pytest.CaptureFixture[str], folder: str, text: str, shown: str
     ) -> None:
         (suite / "tests" / folder / f"test_{folder}.py").write_text(text)
         assert unit.main("test") == 1
         output = capfd.readouterr().out
         assert len(re.findall(r"=+ 1 (?:passed|failed|error) in ", output)) == 2
-        assert len(re.findall(r"=+ no tests ran in ", output)) == 2
+        assert len(re.findall(r"=+ no tests ran in ", output)) == 4
         assert shown in output
         assert ("until the next run" in output) == unit.has_room(unit.MEMORY)
 
-    def test_both_processes_share_all_files(self, suite: Path) -> None:
+    def test_all_processes_share_all_files(self, suite: Path) -> None:
         for name in ("x", "y"):
             (suite / "tests" / "core" / f"test_{name}.py").write_text(
                 "import os\nimport time\nfrom pathlib import Path\n\nimport pytest\n\n\n"
@@ -402,7 +403,7 @@ class TestUnit:
         assert unit.main("test") == 0
         reports = {path.name for path in suite.glob("*.xml")}
         assert reports == {
-            f"test-{number}{suffix}.xml" for number in (1, 2) for suffix in ("", "-untraced")
+            f"test-{number}{suffix}.xml" for number in (1, 2, 3) for suffix in ("", "-untraced")
         }
 
     def test_a_process_that_dies_fails_and_the_other_runs_what_is_left(self, suite: Path) -> None:
@@ -477,7 +478,7 @@ class TestTimes:
         (tmp_path / "test-2.xml").write_text(REPORT)
         assert test_times.main([]) == 0
         head, *lines = capsys.readouterr().out.splitlines()
-        assert head == "test: 3 tests, 3 s in both processes"
+        assert head == "test: 3 tests, 3 s in all processes"
         assert [line.split() for line in lines] == [
             ["2.50", "s", "test", "tests/core/test_a.py::TestX::test_one[a]"],
             ["0.50", "s", "test", "tests/test_b.py::test_three"],

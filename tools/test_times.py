@@ -20,7 +20,7 @@ LEAST_S = 1.0
 def measured(part: str) -> dict[tuple[str, str], float]:
     """The seconds of each test of a part, by file and name, with its fixtures."""
     found = {}
-    for report in sorted(REPORTS.glob(f"{part}-[12]*.xml")):
+    for report in sorted(REPORTS.glob(f"{part}-[1-9]*.xml")):
         for case in ElementTree.parse(report).iter("testcase"):
             # A test that a class inherits counts for the module of the class.
             parts = case.get("classname", "").split(".")
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
         print("no test has run yet: `make test` measures them", file=sys.stderr)
         return 1
     for part, of in ((part, of) for part, of in parts.items() if of):
-        print(f"{part}: {len(of):,} tests, {sum(of.values()):,.0f} s in both processes")
+        print(f"{part}: {len(of):,} tests, {sum(of.values()):,.0f} s in all processes")
     for took, part, file, name in sorted(tests, reverse=True)[:LONGEST]:
         print(f"{took:8.2f} s  {part:9}  {file}::{name}")
     if "--record" in arguments:

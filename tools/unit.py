@@ -1,8 +1,8 @@
-"""Run the tests in two processes side by side, which share a list of test files: the longest come first.
+"""Run the tests in processes side by side, which share a list of test files: the longest come first.
 
 `unit.py` runs all tests but the slow ones, with the coverage of pure code by its own tests; `unit.py
 --coverage` runs the same tests with the coverage of most; `unit.py --full` runs the slow ones. Only one of
-the two processes writes to the terminal; the output of the other follows. Reports go to build/tests, for
+the processes writes to the terminal; the output of the others follows. Reports go to build/tests, for
 `tools/test_times.py`.
 """
 
@@ -18,6 +18,7 @@ import tempfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -49,7 +50,11 @@ TRACED = {
 # How many examples of a property run with coverage; without a number, all.
 EXAMPLES = {"test": {"TRACED_EXAMPLES": "6"}}
 
-# Threads of BLAS and OpenMP wait for each other in busy loops, which take the CPU from the other process.
+# Tests wait a quarter of their time for files, browsers and other processes: one more process than there
+# are CPUs keeps these busy. Each takes up to 2 GB.
+PROCESSES = min((os.cpu_count() or 1) + 1, 8)
+
+# Threads of BLAS and OpenMP wait for each other in busy loops, which take the CPU from other processes.
 # Worker processes have numbers of their own.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -75,7 +80,7 @@ class Group(NamedTuple):
 
 
 def longest_first(files: Iterable[str], seconds: Mapping[str, float], other: float) -> list[str]:
-    """Files by their seconds, so that both processes end with short ones."""
+    """Files by their seconds, so that all processes end with short ones."""
     return sorted(files, key=lambda file: (-seconds.get(file, other), file))
 
 
@@ -163,6 +168,8 @@ def main(part: str) -> int:
     recorded = json.loads(SECONDS.read_text(encoding="utf-8"))
     files = longest_first(files, recorded.get(part, recorded["test"]), OTHERS[part])
     groups = groups_of(part, files)
+    for old in REPORTS.glob(f"{part}-[1-9]*"):
+        old.unlink()
     folder = folder_in_memory()
     code = run_beside(part, groups, {"TMPDIR": str(folder)} if folder else {})
     for group in groups:
@@ -178,25 +185,35 @@ def main(part: str) -> int:
 
 
 def run_beside(part: str, groups: Sequence[Group], environment: Mapping[str, str]) -> int:
-    """Run the files of all groups in two processes; the exit code of a process that failed, or 0."""
-    running = [REPORTS / f"{part}-{number}.running" for number in (1, 2)]
+    """Run the files of all groups in processes; the exit code of one that failed, or 0."""
     pipes = [group.pipe for group in groups]
-    with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as pool:
-        first, second = (
-            {"TEST_RUNNING": str(file), **EXAMPLES.get(part, {}), **environment} for file in running
+
+    def run(number: int, output: IO[bytes] | None) -> int:
+        running = {"TEST_RUNNING": str(_running(part, number))}
+        commands = [command(part, number, group) for group in groups]
+        return run_in_turn(
+            commands, {**running, **EXAMPLES.get(part, {}), **environment}, output, pipes
         )
-        ours, others = ([command(part, number, group) for group in groups] for number in (1, 2))
-        beside = pool.submit(run_in_turn, others, second, output, pipes)
-        code = run_in_turn(ours, first, None, pipes)
-        code = beside.result() or code
-        output.seek(0)
-        sys.stdout.flush()
-        sys.stdout.buffer.write(output.read())
-        sys.stdout.flush()
-    for file in running:
+
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(PROCESSES))
+        outputs = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(PROCESSES - 1)]
+        beside = [pool.submit(run, number, file) for number, file in enumerate(outputs, 2)]
+        codes = [run(1, None), *(each.result() for each in beside)]
+        for output in outputs:
+            output.seek(0)
+            sys.stdout.flush()
+            sys.stdout.buffer.write(output.read())
+            sys.stdout.flush()
+    for file in (_running(part, number) for number in range(1, PROCESSES + 1)):
         if file.exists() and (test := file.read_text(encoding="utf-8")):
             print(f"a process died, or was ended because it hung, during {test}", flush=True)
-    return code
+    return next(filter(None, codes), 0)
+
+
+def _running(part: str, number: int) -> Path:
+    """The file that names the test which a process runs."""
+    return REPORTS / f"{part}-{number}.running"
 
 
 if __name__ == "__main__":

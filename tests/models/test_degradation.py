@@ -59,6 +59,7 @@ def means(rng: np.random.Generator, mean: float, days: int, rows: int) -> list[f
     return [float(v) for v in rng.gamma(rows, truth / rows)]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("rows", [200, 1_000, 10_000, 1_000_000])
 @pytest.mark.parametrize(("trigger", "draw", "good"), [(ERRORS, shares, 0.10), (MAE, means, 2.0)])
 def test_false_alarms_are_rarer_than_one_in_ten_years(

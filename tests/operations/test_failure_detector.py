@@ -36,6 +36,7 @@ def test_it_ends_after_successes() -> None:
     assert detector.since is None
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("allowed", [0.01, 0.05, 0.2, 0.95])
 def test_false_alarms_are_as_rare_as_promised(allowed: float) -> None:
     generator = random.Random(3)

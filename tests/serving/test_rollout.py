@@ -292,6 +292,7 @@ def test_the_reason_names_the_gate_and_its_figures() -> None:
     )
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5])
 def test_with_enough_traffic_the_regression_is_found_more_often_than_not(share: float) -> None:
     step = [each.share for each in planned_steps(PLAN)].index(share)

@@ -15,7 +15,7 @@ from tidemill.ledger.run_notebook import DRAWN_OUTCOMES
 
 
 def run_timeline(document: Mapping[str, Any], url: Callable[..., str]) -> Markup:
-    """The attempts of a run in a lane a stage; each leads to its log."""
+    """The attempts of a run in a lane a stage; each leads to its log, to which `url` makes links."""
     run = document["run"]["id"]
     bars = [
         TimelineBar(

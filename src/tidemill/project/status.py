@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.counts import plural
-from tidemill.core.errors import UsageError
+from tidemill.core.errors import UnknownNameError
 from tidemill.core.local_day import local_day
 from tidemill.core.redaction import Redactor
 from tidemill.costs.budget import BudgetPeriod, month_end
@@ -137,7 +137,7 @@ def report_status(
     home = settings.root / settings.home
     if environment != PRODUCTION and environment not in state.environments:
         known = ", ".join(sorted({PRODUCTION, *state.environments}))
-        raise UsageError(f"there is no environment {environment!r}; there are {known}")
+        raise UnknownNameError(f"there is no environment {environment!r}; there are {known}")
     alive, dead = reports
     log = memory.incidents
     log.read()
@@ -191,7 +191,7 @@ def _open_run(
 ) -> Fact:
     started = [fact.event for fact in ledger.events(kinds=("RunStarted",), run=run.id)]
     steps = next((event.steps for event in started if isinstance(event, RunStarted)), 0)
-    return describe_run(run, steps, len(attempts.read(run.id).done), now, lost=lost)
+    return describe_run(run, steps, attempts.read(run.id).done, now, lost=lost)
 
 
 def failing_facts(runs: RecentRuns, environment: str) -> tuple[Fact, ...]:

@@ -65,6 +65,7 @@ def same(
     return [key for key, rows in split.items() if rows.total() >= least and rows != alone[key]]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("seed", range(12))
 def test_partitions_get_together_what_they_get_alone(seed: int) -> None:
     rng = random.Random(seed)
@@ -158,6 +159,7 @@ SCHEMA: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("text", [*EXPRESSIONS, *OF_TWO])
 def test_floats_are_the_same_in_any_company(text: str) -> None:
     rng = random.Random(text)

@@ -28,6 +28,7 @@ def collected(stage: drawn.Drawn, tables: dict[str, pl.DataFrame]) -> Counter[An
     return rows_of(stage(drawn.lazy(tables)).collect(engine="in-memory"))
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("seed", range(8))
 def test_rows_get_alone_what_they_get_among_others(seed: int) -> None:
     rng = random.Random(seed)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import in_labels, process, tidemill
-from tests.support.console import Visitor
+from tests.support.console import Visitor, write_project
 from tests.support.users import USER
 from tidemill.console.views.stage import show_stage
 from tidemill.core.errors import UsageError
@@ -29,7 +29,8 @@ def test_what_it_reads_and_who_reads_it(built: Path) -> None:
         ("weather", "date, temperature, rain", ""),
     ]
     assert len(found.inputs[0].files) == 5
-    assert found.inputs[0].more_files == 23
+    # The last 20 partitions are traced, each of a file.
+    assert found.inputs[0].more_files == 15
     assert [each.stage for each in found.readers] == ["demand", "demand_scores", "forecast"]
     assert found.contract is not None
     assert found.contract.columns[0].read_by == ("demand", "demand_scores", "forecast")
@@ -54,6 +55,17 @@ def test_a_stage_with_many_partitions_and_attempts(
     assert [each.partitions for each in one.inputs] == ["2026-01-30 .. 2026-02-01 (3)"] * 2
     assert [(each.done, each.is_cut) for each in one.runs] == [(20, True)]
     assert [(each.run, each.done, each.is_cut) for each in two.runs] == [("r2", 1, False)]
+
+
+def test_a_table_without_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_project(tmp_path, end='flow.table("copy", stage=rows, sink=tm.parquet("out"))')
+    (tmp_path / "a.csv").write_text("id\n1\n")
+    monkeypatch.chdir(tmp_path)
+    assert tidemill("run").code == 0
+    assert "rows" in tidemill("explain", "copy").out
+    with Visitor(tmp_path) as visitor:
+        assert [each["stage"] for each in visitor.api("/stages/copy")["inputs"]] == ["rows"]
+        assert "rows" in visitor.page("/stages/copy/explain").words
 
 
 def test_a_stage_that_never_ran_and_one_that_fails(fresh: Path) -> None:
@@ -106,4 +118,4 @@ def test_what_a_stage_published_that_is_gone_is_removed(built: Path) -> None:
         assert done.url.endswith("/stages")
         (entry,) = visitor.api("/audit?kinds=Acted")["entries"]
         assert (entry["entry"]["who"], entry["entry"]["subject"]) == (USER, "forecast")
-        visitor.page("/stages/forecast", 400)
+        visitor.page("/stages/forecast", 404)

@@ -69,11 +69,13 @@ def weekends(days: int, later: float = 0.0) -> list[float]:
     return [0.4 * (day % 7 > 4) + later * (day >= 60) for day in range(days)]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("rows", [500, 20_000])
 def test_weekends_that_differ_are_no_alarm(rows: int) -> None:
     assert judge(series(weekends(120), rows=rows)).alarms == ()
 
 
+@pytest.mark.untraced
 def test_a_shift_of_all_days_is_found_although_weekends_differ() -> None:
     found = judge(series(weekends(120, later=0.5), rows=20_000))
     assert "060" <= found.alarms[0].partition <= "063"

@@ -16,6 +16,7 @@ from tidemill.governance.permissions import Permission
 from tidemill.project.enforcement import governs_releases
 from tidemill.project.project import Project
 from tidemill.project.ruling_permissions import RULING_PERMISSIONS
+from tidemill.quarantine.release_request import row_ranges
 from tidemill.workflow.stage import Kind, Stage
 
 if TYPE_CHECKING:
@@ -40,11 +41,13 @@ class RuleCount:
 class RowRuling:
     """A decision on quarantined rows in words; one that `is_pending` is applied by the next run.
 
+    `rows` are their numbers as ranges; empty if they are others than those that are quarantined now.
     `obstacle` says why whoever looks can't undo it, "" if that one can.
     """
 
     number: int
     text: str
+    rows: str
     is_pending: bool
     obstacle: str
 
@@ -89,6 +92,7 @@ class QuarantinedPartitionView:
     held: QuarantineLine
     table: TableWindow
     reasons: tuple[str, ...]
+    decided: tuple[str, ...]
     governed: bool
     releasing: ActionRight
     correcting: ActionRight
@@ -110,6 +114,7 @@ class QuarantinedRowList:
     next: int
     table: TableWindow
     reasons: tuple[str, ...]
+    decided: tuple[str, ...]
 
 
 def list_quarantined(project: Project, stage: str, after: str = "") -> QuarantineList:
@@ -119,13 +124,13 @@ def list_quarantined(project: Project, stage: str, after: str = "") -> Quarantin
     """
     known = project.workspace.known_stage(stage)
     found = project.quarantine.list(stage, after=after, limit=_MOST_PARTITIONS + 1)
-    never, rights = project.quarantine.unwaivable(stage), _rights(project)
+    never = project.quarantine.unwaivable(stage)
     shown = found[:_MOST_PARTITIONS]
     return QuarantineList(
         stage=stage,
         kind=known.kind,
         is_declared=known.is_declared,
-        partitions=tuple(_quarantine_line(each, never, rights) for each in shown),
+        partitions=tuple(_quarantine_line(project, each, never) for each in shown),
         next=shown[-1].partition if len(found) > len(shown) else "",
     )
 
@@ -139,20 +144,23 @@ def show_quarantined(
     """
     space = project.workspace
     known = space.known_stage(stage)
-    found = _one(project, stage, partition)
+    found = one_partition(project, stage, partition)
     rights = _rights(project)
     table = TableWindow(columns=(), rows=(), first_column=0, total_columns=0)
     reasons: tuple[str, ...] = ()
+    decided: tuple[str, ...] = ()
     if found.rows:
         rows = project.quarantine.rows(stage, partition)
         table, reasons = _window(project, known, rows.head(_FIRST_ROWS), 0)
+        decided = _decided(project, found, table)
     return QuarantinedPartitionView(
         stage=stage,
         kind=known.kind,
         is_declared=known.is_declared,
-        held=_quarantine_line(found, project.quarantine.unwaivable(stage), rights),
+        held=_quarantine_line(project, found, project.quarantine.unwaivable(stage)),
         table=table,
         reasons=reasons,
+        decided=decided,
         governed=governs_releases(space),
         releasing=rights[Permission.RELEASE_ROWS],
         correcting=rights[Permission.CORRECT_ROWS],
@@ -198,10 +206,19 @@ def list_quarantined_rows(
         next=start + most if start + most < selected.height else 0,
         table=table,
         reasons=reasons,
+        decided=_decided(project, one_partition(project, stage, partition), table),
     )
 
 
-def _one(project: Project, stage: str, partition: str) -> QuarantinedPartition:
+def _decided(project: Project, found: QuarantinedPartition, table: TableWindow) -> tuple[str, ...]:
+    """The numbers of the decisions on each row of a table."""
+    return tuple(
+        ", ".join(str(ruling.number) for ruling in row_rulings(project, found, row.number))
+        for row in table.rows
+    )
+
+
+def one_partition(project: Project, stage: str, partition: str) -> QuarantinedPartition:
     found = project.quarantine.list(stage, partition=partition)
     if not found:
         raise UsageError(f"{stage} has no quarantined rows in {partition!r}, nor decisions on them")
@@ -220,11 +237,8 @@ def _obstacle(disposition: Disposition, rights: Mapping[Permission, ActionRight]
 
 
 def _quarantine_line(
-    found: QuarantinedPartition,
-    never: frozenset[str],
-    rights: Mapping[Permission, ActionRight],
+    project: Project, found: QuarantinedPartition, never: frozenset[str]
 ) -> QuarantineLine:
-    applied = len(found.rulings) - found.pending
     return QuarantineLine(
         partition=found.partition,
         rows=found.rows,
@@ -232,22 +246,31 @@ def _quarantine_line(
             RuleCount(rule=rule, rows=rows, is_waivable=rule not in never)
             for rule, rows in found.reasons.items()
         ),
-        rulings=tuple(
-            RowRuling(
-                number=number,
-                text=text,
-                is_pending=number > applied,
-                obstacle=_obstacle(disposition, rights),
-            )
-            for number, (text, disposition) in enumerate(
-                zip(found.rulings, found.dispositions, strict=True), 1
-            )
-        ),
+        rulings=row_rulings(project, found),
         done=found.done,
         gone=found.gone,
         run=found.run,
         at=found.at,
         contract=found.contract,
+    )
+
+
+def row_rulings(
+    project: Project, found: QuarantinedPartition, row: int | None = None
+) -> tuple[RowRuling, ...]:
+    """The decisions on a partition's quarantined rows; for one `row` those that are about it."""
+    applied, rights = len(found.rulings) - found.pending, _rights(project)
+    each = zip(found.rulings, found.ruled_rows, found.dispositions, strict=True)
+    return tuple(
+        RowRuling(
+            number=number,
+            text=text,
+            rows="" if rows is None else row_ranges(rows) or "all",
+            is_pending=number > applied,
+            obstacle=_obstacle(disposition, rights),
+        )
+        for number, (text, rows, disposition) in enumerate(each, 1)
+        if row is None or (rows is not None and (not rows or row in rows))
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.errors import UnknownNameError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.history.io.run_attempts import AttemptSums, RunAttempts, ended_attempts
 from tidemill.history.io.run_log import LogPart, RunLog, RunLogs, belongs_to
@@ -78,7 +78,7 @@ class History:
         if len(found) != 1:
             known = [info.id for info in found or self.runs(limit=_MOST_NAMED)]
             many = "more than one run is" if found else "there is no run"
-            raise UsageError(f"{many} {name!r} ({did_you_mean(name, known)})")
+            raise UnknownNameError(f"{many} {name!r} ({did_you_mean(name, known)})")
         return _ended(self._ledger, found[0])
 
     def runs_like(self, name: str) -> list[RunInfo]:
@@ -141,7 +141,15 @@ class History:
 
     def notes(self, run: str) -> list[str]:
         """What was recorded about a run after its end, in words."""
-        found = self._ledger.events(kinds=(LineageDropped.__name__,), run=self.run(run).id)
+        id = self.run(run).id
+        ends = self._ledger.events(
+            kinds=(RunEnded.__name__,), where=about(run_subject(id)), limit=1
+        )
+        after = next((fact.seq for fact in ends), None)
+        if after is None:
+            return []
+        kinds = (LineageDropped.__name__,)
+        found = self._ledger.events(kinds=kinds, run=id, after=after)
         return [fact.event.message for fact in found if isinstance(fact.event, LineageDropped)]
 
     def log(self, run: str = LAST, stage: str = "", partition: str = "") -> list[LogLine]:
