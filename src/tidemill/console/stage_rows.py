@@ -69,6 +69,7 @@ class StageRow:
     within: float | None = None
     is_old: bool = False
     problems: tuple[StageProblem, ...] = ()
+    live: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,7 @@ def read_stage_rows(project: Project, only: str = "") -> StageRows:
                 within=old.get(node.name, limits.get(node.name)),
                 is_old=node.name in old,
                 problems=problems.get(node.name, ()),
+                live=state.live[node.name].artifact.id if node.name in state.live else "",
             )
         )
     return StageRows(rows=tuple(found), note=graph.note)

@@ -11,7 +11,7 @@ from typing import Any
 
 from tidemill.console.entity_tag import document_text
 from tidemill.console.problems import problem, status_of
-from tidemill.console.resource import load_view
+from tidemill.console.resource import call_view
 from tidemill.console.shown_once import mask_others
 from tidemill.core.errors import TidemillError, describe_error
 from tidemill.core.json_values import to_json_values
@@ -65,7 +65,7 @@ class ViewCaller:
         try:
             project = self._project_of(call.token)
             _require_environment(project, project.environment, call)
-            found = load_view(call.view)(project, **call.arguments)
+            found = call_view(call.view, project, call.arguments)
             mask = mask_others(project.workspace.redactor.mask)
             return ViewAnswer(status=200, body=document_text(to_json_values(found, mask)))
         except TidemillError as error:

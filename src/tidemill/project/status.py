@@ -17,6 +17,7 @@ from tidemill.costs.io.sums_reader import SpendingReader
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.io.waivers import RecordedWaivers
 from tidemill.governance.review_outcomes import live_moved_on
+from tidemill.governance.review_page import question
 from tidemill.history.io.run_attempts import AttemptSums
 from tidemill.history.io.runs import RecentRuns
 from tidemill.ledger.event import RunStarted
@@ -236,10 +237,10 @@ def _schedule_duties(
 def _reviews(ledger: Ledger, now: State) -> Iterator[Fact]:
     for state in open_reviews(ledger, now.environment).values():
         review = state.review
-        text = f"review {review.id} of {review.kind} {review.name}"
+        text = f"{question(review)} (review {review.id})"
         is_candidate = review.verdict is not None and not review.source
         if is_candidate and live_moved_on(review, now.live.get(review.name)):
-            text += ", which can't be approved any more"
+            text = f"can't be approved any more: {text}"
         command = f"tidemill review show {review.id}{environment_option(now.environment)}"
         yield Fact(text=text, owner=", ".join(state.asked), command=command)
 

@@ -192,12 +192,14 @@ class _OtherPages:
         sent = request.headers.get("last-event-id") or request.query_params.get("after", "")
         after = int(sent) if sent.isdecimal() and len(sent) < 19 else self._console.watch.seq
         return StreamingResponse(
-            self._messages(request, who, after),
+            self._messages(request, who, after, request.query_params.get("ledger", "")),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 
-    async def _messages(self, request: Request, who: str, after: int) -> AsyncGenerator[bytes]:
+    async def _messages(
+        self, request: Request, who: str, after: int, ledger: str
+    ) -> AsyncGenerator[bytes]:
         async def is_wanted() -> bool:
             caller = self._console.caller_of(request)
             if caller is None:
@@ -207,8 +209,11 @@ class _OtherPages:
             return answer.status not in NOT_ALLOWED
 
         self._streams[who] += 1
+        watch = self._console.watch
         try:
-            async with aclosing(self._console.watch.messages(after, is_wanted)) as messages:
+            # Whoever comes back says of which ledger the number of its last message is.
+            yield f"event: ledger\ndata: {watch.ledger_id}\n\n".encode()
+            async with aclosing(watch.messages(after, is_wanted, ledger)) as messages:
                 async for message in messages:
                     yield message
         finally:

@@ -48,14 +48,20 @@ class LedgerWatch:
         self._read = self.seq = 0
         self._file: tuple[int, int] | None = None
         # How often the ledger was replaced, as by one that was restored, and its last event then.
-        self.generation = self._begun = 0
+        self.generation = self._begun = self._begun_file = 0
 
     def start(self) -> None:
         """Begin, from a running loop."""
         self._loop = asyncio.get_running_loop()
         self._file = self._find_file()
+        self._begun_file = self._file[1]
         self._read = self.seq = self._last_seq()
         self._thread.start()
+
+    @property
+    def ledger_id(self) -> str:
+        """What distinguishes this ledger from the one that it replaced, and from one that replaces it."""
+        return f"{self._begun_file}-{self.generation}"
 
     def close(self) -> None:
         """End the thread, and all messages."""
@@ -65,14 +71,19 @@ class LedgerWatch:
             self._thread.join()
 
     async def messages(
-        self, after: int, is_wanted: Callable[[], Awaitable[bool]] = _for_ever
+        self,
+        after: int,
+        is_wanted: Callable[[], Awaitable[bool]] = _for_ever,
+        ledger: str = "",
     ) -> AsyncGenerator[bytes]:
         """Server-sent events about what was recorded after the event number `after`, until `close`.
 
         The id of each is the number of the last event that it tells of. They end once nobody may see them
-        any more.
+        any more. If `after` is a number of another `ledger` than the one there is, everything has changed.
         """
         changed, generation = asyncio.Event(), self.generation
+        if ledger not in ("", self.ledger_id):
+            generation = -1
         self._clients.add(changed)
         try:
             while not self._stop.is_set() and await is_wanted():

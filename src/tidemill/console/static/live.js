@@ -209,12 +209,16 @@ function followAlone(seq) {
   /** @type {EventSource | null} */
   let source = null;
   let last = seq;
+  let ledger = "";
   return (message) => {
     const hidden = "hidden" in message ? message.hidden : "gone" in message;
     source?.close();
     source = null;
     if (hidden) return;
-    source = new EventSource(`/events?after=${last}`);
+    source = new EventSource(`/events?after=${last}&ledger=${ledger}`);
+    source.addEventListener("ledger", (event) => {
+      ledger = event.data;
+    });
     source.onopen = () => note({ connected: true });
     source.onerror = () => note({ connected: false });
     source.addEventListener("change", (event) => {
