@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from tidemill.core.counts import plural
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.ledger.awaited_review import awaited_by_failure
 from tidemill.ledger.run import RunInfo, StageTotals
 from tidemill.operations.duty import Duty
 from tidemill.operations.up_report import UpReport, UpRole
@@ -60,7 +59,7 @@ def failing_stages(runs: Iterable[RunInfo]) -> tuple[Fact, ...]:
         if run.receipt is None:
             continue
         # Whoever is asked to decide a review is told of it elsewhere; nothing is wrong.
-        causes = {one.stage: one.why for one in run.receipt.failures if not awaited_by_failure(one)}
+        causes = {one.stage: one.why for one in run.receipt.failures if not one.review}
         asked = {one.stage for one in run.receipt.failures} - {*causes}
         for stage in run.receipt.stages:
             if stage.stage in seen or not _was_tried(stage):

@@ -13,8 +13,8 @@ from tests.support.console import Visitor
 from tidemill.console.views.now import show_now
 from tidemill.console.views.runs import list_runs, show_log, show_run
 from tidemill.core.partition import WHOLE
-from tidemill.ledger.awaited_review import review_command
 from tidemill.ledger.event import Attempted, RunEnded, RunStarted
+from tidemill.ledger.review_command import review_command
 from tidemill.ledger.run import Attempt, Outcome, Receipt, Status
 from tidemill.operations.stage_states import StageNode, StageState
 from tidemill.project.clock import VARIABLE, set_clock
