@@ -49,7 +49,8 @@ class StageRow:
     """A stage: its state and why, what it published, how old its data are, and what is wrong.
 
     `newest` is the newest time in its data (Unix seconds), which may be at most `within` seconds ago; each is
-    None if it isn't known or limited. `contract` are the versions that its partitions passed.
+    None if it isn't known or limited, as the newest time of data without times. `contract` are the versions
+    that its partitions passed.
     """
 
     name: str
@@ -113,7 +114,7 @@ def read_stage_rows(project: Project) -> StageRows:
                 contract=sums.contract,
                 published=sums.published,
                 run=sums.run,
-                newest=None if mark is None else mark.current,
+                newest=mark.current if mark is not None and mark.is_dated else None,
                 within=old.get(node.name, limits.get(node.name)),
                 is_old=node.name in old,
                 problems=problems.get(node.name, ()),
