@@ -7,6 +7,7 @@ from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
+from tidemill.operations.incidents import shown_incident
 from tidemill.operations.problems import stale_stages
 from tidemill.operations.stage_states import StageNode, StageState
 from tidemill.project.metrics import freshness_limits
@@ -134,7 +135,9 @@ def stage_problems(project: Project) -> Mapping[str, tuple[StageProblem, ...]]:
     """What is wrong with each stage now: its open incidents, and what no incident tells of."""
     found: dict[str, list[StageProblem]] = {}
     told: set[str] = set()
-    for state in project.incidents.open():
+    problems = project.metrics.problems()
+    for each in project.incidents.open():
+        state = shown_incident(each, problems)
         told |= state.members
         one = StageProblem(
             title=state.cause.title,
@@ -145,7 +148,7 @@ def stage_problems(project: Project) -> Mapping[str, tuple[StageProblem, ...]]:
         )
         for stage in state.stages:
             found.setdefault(stage, []).append(one)
-    for problem in project.metrics.problems():
+    for problem in problems:
         if problem.stage and problem.key not in told:
             one = StageProblem(
                 title=problem.title,

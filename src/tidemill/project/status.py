@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tidemill.adapters.sqlite.ledger import SqliteLedger
@@ -30,6 +30,7 @@ from tidemill.operations.incident import told_stages
 from tidemill.operations.io.incident_log import IncidentLog
 from tidemill.operations.io.schedule_reader import ScheduleReader
 from tidemill.operations.io.up_files import read_reports
+from tidemill.operations.problem import ProblemKind
 from tidemill.operations.schedule import next_due
 from tidemill.operations.status_report import (
     Fact,
@@ -53,6 +54,7 @@ from tidemill.workflow.environment import PRODUCTION, Environment, environment_o
 # How many runs tell whether a stage fails, of how many of all environments; and how soon (seconds) the end
 # of a waiver is told.
 _RUNS, _NEWEST, _SOON_S = 20, 200, 7 * 86_400.0
+_FAILURES = (ProblemKind.FAILED_STAGE, ProblemKind.BROKEN_CONTRACT)
 # How long (seconds) it may take until work begins that doesn't wait.
 _BEGINS_S = 900.0
 
@@ -140,9 +142,9 @@ def report_status(
     alive, dead = reports
     log = memory.incidents
     log.read()
-    incidents = tuple(_incidents(log, environment, now))
-    told = told_stages(log.incidents, environment)
     failing = failing_facts(memory.runs, environment)
+    incidents = tuple(_incidents(log, environment, now, {each.stage: each for each in failing}))
+    told = told_stages(log.incidents, environment)
     disk = shutil.disk_usage(home)
     lost = [run for run in state.open_runs if is_dead(run.holder)]
     working = [one for one in alive if one.role is UpRole.WORKING]
@@ -206,14 +208,20 @@ def stale_facts(state: State) -> Iterator[Fact]:
             yield Fact(text=f"{stage}: {text}", stage=stage, command=command)
 
 
-def _incidents(log: IncidentLog, environment: str, now: float) -> Iterator[Fact]:
+def _incidents(
+    log: IncidentLog, environment: str, now: float, failing: Mapping[str, Fact]
+) -> Iterator[Fact]:
+    """The open incidents; one about a stage that fails says why it failed last."""
     for state in log.incidents:
         if state.is_open and state.environment == environment:
             held = next((each for each in log.silences if each.holds(state, now)), None)
             silenced = f"; silenced by {held.silence.actor}" if held else ""
             well = "" if state.recovered is None else ", recovering"
+            title = state.cause.title
+            if state.cause.kind in _FAILURES and state.cause.stage in failing:
+                title = failing[state.cause.stage].text
             yield Fact(
-                text=f"{state.severity}{well}: {state.cause.title}{silenced}",
+                text=f"{state.severity}{well}: {title}{silenced}",
                 stage=state.cause.stage,
                 command=f"tidemill incidents show {state.id}{environment_option(environment)}",
             )
