@@ -197,6 +197,16 @@ def test_schedules_that_never_run_are_wrong(built: Path) -> None:
     ]
 
 
+def test_a_budget_that_keeps_all_from_running_is_wrong(built: Path) -> None:
+    edit(built / "pyproject.toml", 'monthly = "40 CPU-hours"', "monthly = 0.5")
+    [fact] = read_status(built).wrong
+    assert fact.text.startswith(
+        "nothing can run: budget.monthly = 0.5 limits nothing without a price (set one: "
+    )
+    assert fact.command == "tidemill check"
+    assert tidemill("plan").code != 0
+
+
 def test_a_table_that_became_stale_is_wrong(built: Path) -> None:
     edit(
         built / "bakery.py",

@@ -12,7 +12,7 @@ from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError
 from tidemill.core.local_day import local_day
 from tidemill.core.redaction import Redactor
-from tidemill.costs.budget import BudgetPeriod, month_end
+from tidemill.costs.budget import BudgetPeriod, budget_faults, month_end
 from tidemill.costs.io.sums_reader import SpendingReader
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.io.waivers import RecordedWaivers
@@ -261,11 +261,14 @@ def other_faults(
     *,
     failed: bool,
 ) -> Iterator[Fact]:
-    """What is wrong with supervisors (alive and dead ones), late work, and schedules that never run."""
+    """What is wrong with supervisors (alive and dead ones), late work, schedules and budgets."""
     yield from supervisor_faults(*reports, failed=failed)
     yield from waiting_works(settings, ledger, environment, now, late=True)
     for fault in declared_schedules(settings).faults:
         yield Fact(text=str(fault), command="tidemill check")
+    for fault in budget_faults(settings.budget, settings.price_book.at(now), ""):
+        text = f"nothing can run: {fault.message} ({fault.hint})"
+        yield Fact(text=text, command="tidemill check")
 
 
 def waiting_facts(
