@@ -102,9 +102,10 @@ def supervisor_faults(
                 Fact(text=f"the workflow can't be opened: {one.broken}", command="tidemill check")
             )
         if one.failing and not failed:
-            found.append(
-                Fact(text=f"the last run failed: {one.failing}", command="tidemill runs last")
-            )
+            what, command = "the last run failed", f"tidemill runs show {one.failing_run}"
+            if not one.failing_run:
+                what, command = "the last attempt to run failed", "tidemill check"
+            found.append(Fact(text=f"{what}: {one.failing}", command=command))
     if not lives and any(one.role is UpRole.WORKING for one in dead):
         found.append(Fact(text="`tidemill up` was killed", command="tidemill up"))
     return tuple(found)
