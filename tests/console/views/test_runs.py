@@ -114,3 +114,13 @@ def test_what_was_skipped_is_not_done(visitor: Visitor, logs: Path) -> None:
 def test_a_model_that_was_trained_and_judged_is_two_steps(onlooker: Visitor) -> None:
     found = onlooker.api("/runs/last")
     assert found["done"] == found["steps"]
+
+
+def test_pages_tell_of_quarantined_rows(onlooker: Visitor) -> None:
+    stages = onlooker.api("/runs/last")["stages"]
+    [sales] = [each for each in stages if each["stage"] == "sales"]
+    assert (sales["rows_in"], sales["rows"], sales["quarantined"]) == (1012, 1004, 8)
+    page = onlooker.page("/runs/last")
+    assert 'href="/stages/sales/quarantine"' in page.text
+    for path in ("/now", "/runs"):
+        assert "8 rows quarantined" in onlooker.page(path).words

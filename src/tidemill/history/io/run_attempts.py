@@ -37,7 +37,9 @@ class StageAttempts:
     skipped: int = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
+    rows_in: int = 0
     rows: int = 0
+    quarantined: int = 0
 
     def add(self, attempt: Attempt) -> None:
         """Count an attempt."""
@@ -45,7 +47,9 @@ class StageAttempts:
             setattr(self, kind, getattr(self, kind) + 1)
         self.wall_s += attempt.wall_s
         self.cpu_s += attempt.cpu_s
+        self.rows_in += attempt.rows_in
         self.rows += attempt.rows_out
+        self.quarantined += attempt.quarantined
 
 
 @dataclass(slots=True, kw_only=True)
