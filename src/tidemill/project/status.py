@@ -11,6 +11,7 @@ from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.counts import plural
 from tidemill.core.errors import UsageError
 from tidemill.core.local_day import local_day
+from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.redaction import Redactor
 from tidemill.costs.budget import BudgetPeriod, budget_faults, month_end
 from tidemill.costs.io.sums_reader import SpendingReader
@@ -49,6 +50,8 @@ from tidemill.project.schedules import declared_schedules
 from tidemill.project.settings import Settings, configured_secrets, find_settings
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workflow_name import find_workflow_name
+from tidemill.quarantine.ruling_input import rulings_input
+from tidemill.reuse.input_contents import RULINGS
 from tidemill.workflow.environment import PRODUCTION, Environment, environment_option
 
 # How many runs tell whether a stage fails, of how many of all environments; and how soon (seconds) the end
@@ -168,6 +171,7 @@ def report_status(
         waiting=(
             *_held_code(working),
             *_reviews(ledger, state),
+            *_rulings(state),
             *waiting_facts(settings, ledger, state, memory, now),
         ),
         running=tuple(
@@ -250,6 +254,22 @@ def _reviews(ledger: Ledger, now: State) -> Iterator[Fact]:
             text += ", which can't be approved any more"
         command = f"tidemill review show {review.id}{environment_option(now.environment)}"
         yield Fact(text=text, owner=", ".join(state.asked), command=command)
+
+
+def _rulings(state: State) -> Iterator[Fact]:
+    """The decisions on quarantined rows that no run has applied yet."""
+    for stage, by_partition in sorted(state.rulings.items()):
+        bound = state.heads[stage].partitions if stage in state.heads else {}
+        ruled = {
+            key
+            for key, rulings in by_partition.items()
+            if key in bound and bound[key].inputs.get(RULINGS) != rulings_input(rulings)
+        }
+        if ruled:
+            keys = summarize_keys(ruled - {WHOLE})
+            text = f"what was decided on quarantined rows of {f'{stage} {keys}'.strip()} waits for a run"
+            command = f"tidemill run {stage}{environment_option(state.environment)}"
+            yield Fact(text=text, stage=stage, command=command)
 
 
 def other_faults(
