@@ -146,7 +146,7 @@ def _facts(found: RunRecord, attempts: Sequence[Attempt]) -> Iterator[tuple[str,
     if receipt is None:
         yield "CPU", seconds(sum(each.cpu_s for each in attempts))
         return
-    yield "CPU", seconds(receipt.cpu_s)
+    yield "CPU", f"{seconds(receipt.cpu_s)}, with imports and plan"
     if receipt.peak_rss:
         yield "peak memory", size(receipt.peak_rss)
     if receipt.cost:

@@ -124,3 +124,7 @@ def test_pages_tell_of_quarantined_rows(onlooker: Visitor) -> None:
     assert 'href="/stages/sales/quarantine"' in page.text
     for path in ("/now", "/runs"):
         assert "8 rows quarantined" in onlooker.page(path).words
+
+
+def test_the_cpu_time_of_a_run_is_more_than_that_of_its_steps(onlooker: Visitor) -> None:
+    assert "s with imports and plan" in onlooker.page("/runs/last").words
