@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tidemill.ledger.awaited_review import shown_run
 from tidemill.ledger.review_command import review_command
 from tidemill.ledger.run import (
@@ -57,7 +59,11 @@ def test_a_failure_names_the_review_that_it_waits_for() -> None:
 
 def test_a_run_waits_only_if_nothing_else_failed() -> None:
     unended = RunInfo(id="r", environment="prod", status=Status.RUNNING, started=0.0)
-    for other in (run(ASKED, BROKEN), run(BROKEN), run(), unended):
+    receipt = run(ASKED).receipt
+    assert receipt is not None
+    ended = replace(receipt, status=Status.INTERRUPTED)
+    interrupted = replace(run(ASKED), status=Status.INTERRUPTED, receipt=ended)
+    for other in (run(ASKED, BROKEN), run(BROKEN), run(), unended, interrupted):
         assert shown_run(other, ["r1"]) is other
     for open_reviews, status, why in (
         (["r1"], Status.WAITING, "waits for review r1"),

@@ -200,14 +200,14 @@ class Receipt:
 
     @property
     def only_asks(self) -> bool:
-        """Whether nothing failed except that people are asked to decide."""
-        return bool(self.failures) and all(failure.review for failure in self.failures)
+        """Whether it failed only in that people are asked to decide."""
+        failed = self.status is Status.FAILED and bool(self.failures)
+        return failed and all(failure.review for failure in self.failures)
 
     @property
     def word(self) -> Status:
         """How the run ended: it waits if nothing failed except that people are asked."""
-        asks = self.status is Status.FAILED and self.only_asks
-        return Status.WAITING if asks else self.status
+        return Status.WAITING if self.only_asks else self.status
 
     @property
     def asked(self) -> Counter[str]:
