@@ -342,7 +342,10 @@ def test_an_earlier_version_of_a_table_is_restored(tmp_path: Path, text: str) ->
     assert after == {day(n): 9.5 for n in range(WINDOW + 1)}
     with sea.open() as project:
         restored = project.delivered_tables.restore("out", first, command="test")
-        assert restored.partitions == tuple(day(n) for n in range(WINDOW + 1))
+        assert restored.partitions == tuple(day(n) for n in range(WINDOW))
+        assert restored.removed == (day(WINDOW),)
+        every = (*restored.partitions, *restored.removed)
+        assert project.delivered_tables.restored_partitions("out") == every
         assert scores() == before
         # What is published stays, so that nothing is computed; restoring again does nothing.
         assert project.delivered_tables.restore("out", first, command="test").partitions == ()
@@ -352,6 +355,7 @@ def test_an_earlier_version_of_a_table_is_restored(tmp_path: Path, text: str) ->
     # Back to the newest version.
     with sea.open() as project:
         project.delivered_tables.restore("out", last, command="test")
+        assert project.delivered_tables.restored_partitions("out") == ()
     assert scores() == after
 
 

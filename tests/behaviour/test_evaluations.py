@@ -174,3 +174,17 @@ def test_show_has_the_interval_of_each_metric(tmp_path: Path) -> None:
     }
     result = CliRunner().invoke(cli, ["-C", str(sea.root), "-w", "tides:flow", "show", "newest"])
     assert "- live mae 1: 95% interval over 14 days 1 to 1" in result.output
+
+
+def test_rows_are_those_that_were_scored(tmp_path: Path) -> None:
+    sea = Sea(tmp_path, MODEL)
+    for number in range(WINDOW):
+        sea.flood(number)
+    receipt = sea.run()
+    [tally] = [each for each in receipt.stages if each.stage == "scores"]
+    with sea.open() as project:
+        products = [bound.product for bound in project.state().heads["scores"].partitions.values()]
+    scored = [product.scores.rows for product in products if product.scores is not None]
+    assert [product.rows for product in products] == scored
+    # The candidate and the baseline are scored on the same rows.
+    assert (tally.ran, tally.rows_out, {*scored}) == (2, 2 * scored[0], {scored[0]})

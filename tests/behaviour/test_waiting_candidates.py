@@ -9,7 +9,9 @@ import pytest
 
 from tests.behaviour.test_governed_models import Governed, rule, said
 from tests.behaviour.test_models import WINDOW
+from tidemill.console.views.runs import list_runs, show_run
 from tidemill.ledger.governance_events import PolicyDecided, ReviewClosed, ReviewOpened
+from tidemill.project.project import Project
 from tidemill.steps.io.step_runner import StepRunner
 
 GATES = 'gates=[tm.beats_live("mae")]'
@@ -145,3 +147,25 @@ def test_a_gate_that_fails_since_ends_the_review(waiting: Waiting) -> None:
     waiting.again()
     assert len(waiting.judged) == 2
     assert waiting.count(ReviewClosed) == 1
+
+
+def test_its_run_waits_until_people_decided(waiting: Waiting) -> None:
+    def words(project: Project) -> dict[str, list[str]]:
+        statuses = ("failed", "waiting", "decided")
+        return {
+            word: [str(run.status) for run in list_runs(project, status=word).runs]
+            for word in statuses
+        }
+
+    with waiting.open() as project:
+        assert words(project) == {"failed": [], "waiting": ["waiting"], "decided": []}
+        shown = show_run(project, "last")
+        [model] = [each for each in shown.stages if each.stage == "model"]
+        assert (model.failed, model.asked, shown.run.status) == (0, 1, "waiting")
+        assert [bar.action for bar in shown.timeline if bar.asks] == ["gate"]
+        assert "What people were asked" in project.reports.report_on("last").html
+        assert [each.action for each in project.audit.entries()][-1] == "ended a run: waiting"
+        [state] = project.reviews.list()
+        project.reviews.reject(state.review.id, reason="no")
+    with waiting.open() as project:
+        assert words(project) == {"failed": [], "waiting": [], "decided": ["decided"]}

@@ -16,5 +16,10 @@ def test_a_table_is_restored(built: Path) -> None:
     assert (ended.code, ended.out) == (0, f"forecast: 0 partitions delivered as of run {run}\n")
     document = tidemill("restore", "forecast", run, "--json").document
     assert document["schema"] == "tidemill.restored/1"
-    assert document["restored"] == {"table": "forecast", "run": run, "partitions": []}
+    assert document["restored"] == {
+        "table": "forecast",
+        "run": run,
+        "partitions": [],
+        "removed": [],
+    }
     assert "it isn't delivered anywhere" in tidemill("restore", "sales", run).err

@@ -16,6 +16,7 @@ def test_each_bar_leads_to_the_log_of_its_step() -> None:
         "begun": 1.0,
         "wall_s": 2.0,
         "outcome": "ok",
+        "asks": False,
     }
     drawn = run_timeline({"run": {"id": "r1"}, "timeline": [bar]}, page_url("dev"))
     [link] = re.findall('href="([^"]*)"', drawn)

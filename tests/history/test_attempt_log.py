@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemill.history.attempt_log import add_outcomes, failed_lines, is_failure
-from tidemill.ledger.awaited_review import review_command
 from tidemill.ledger.log_line import END, LogLine
+from tidemill.ledger.review_command import review_command
 from tidemill.ledger.run import Attempt, Outcome
 
 

@@ -42,7 +42,15 @@ def test_names_that_are_recorded() -> None:
         "gave up",
         "stopped",
     ]
-    assert [str(status) for status in Status] == ["running", "ok", "failed", "interrupted", "lost"]
+    assert [str(status) for status in Status] == [
+        "running",
+        "ok",
+        "failed",
+        "interrupted",
+        "lost",
+        "waiting",
+        "decided",
+    ]
 
 
 def test_what_did_nothing_costs_nothing() -> None:

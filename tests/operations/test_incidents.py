@@ -21,6 +21,7 @@ from tidemill.operations.incidents import (
     RecoveryFacts,
     elapsed,
     next_incidents,
+    shown_incident,
 )
 from tidemill.operations.problem import Problem, ProblemKind, ProblemSeverity, problem_key
 
@@ -473,3 +474,13 @@ def test_people_and_clocks_that_jump_do_no_harm(
                 watch.append(now, [end])
                 # What a check would open again now was there before.
                 assert watch.check(now, *problems) == []
+
+
+def test_the_cause_is_shown_as_it_is_now() -> None:
+    watch = Watch()
+    watch.check(100.0, problem())
+    [state] = watch.states.values()
+    now = replace(problem(), title="fails in another way", evidence={"run": "r2"})
+    shown = shown_incident(state, [problem("labels"), now])
+    assert (shown.cause.title, shown.cause.evidence) == ("fails in another way", {"run": "r2"})
+    assert shown_incident(state, [problem("labels")]) == state

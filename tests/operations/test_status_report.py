@@ -85,11 +85,15 @@ def test_what_keeps_supervisors_from_working_is_wrong() -> None:
     assert supervisor_faults([WORKING], [WORKING]) == ()
     assert supervisor_faults([], [WAITING]) == ()
     assert [fact.text for fact in supervisor_faults([], [WORKING])] == ["`tidemill up` was killed"]
-    troubled = replace(WORKING, broken="SyntaxError", failing="features: no")
-    assert [fact.text for fact in supervisor_faults([troubled], [])] == [
-        "the workflow can't be opened: SyntaxError",
-        "the last run failed: features: no",
+    troubled = replace(WORKING, broken="SyntaxError", failing="features: no", failing_run="r1")
+    assert [(fact.text, fact.command) for fact in supervisor_faults([troubled], [])] == [
+        ("the workflow can't be opened: SyntaxError", "tidemill check"),
+        ("the last run failed: features: no", "tidemill runs show r1"),
     ]
+    # No run was recorded, because none could begin.
+    [fact] = supervisor_faults([replace(WORKING, failing="1 fault")], [])
+    expected = "the last attempt to run failed: 1 fault", "tidemill check"
+    assert (fact.text, fact.command) == expected
     assert len(supervisor_faults([troubled], [], failed=True)) == 1
 
 

@@ -182,6 +182,18 @@ def test_what_failed_is_tried_again_after_twice_as_long_each_time() -> None:
     assert retry.at == WALL + 230.0
 
 
+def test_a_failure_names_the_run_that_failed() -> None:
+    world = World()
+    world.jobs()
+    world.answer(replace(FAILED, run="r1"))
+    assert world.up.failure is not None
+    assert world.up.failure.run == "r1"
+    # The next one can't begin.
+    world.jobs(10.0)
+    world.answer(FAILED)
+    assert world.up.failure.run == ""
+
+
 def test_a_change_clears_a_failure() -> None:
     world = World()
     world.jobs()

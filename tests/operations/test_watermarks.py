@@ -18,6 +18,7 @@ from tidemill.operations.watermarks import (
     seed_watermarks,
 )
 from tidemill.testing import records
+from tidemill.workflow.model import Artifact
 
 DAY = 86_400.0
 # 2013-01-02T00:00 UTC, the end of the partition 2013-01-01.
@@ -203,3 +204,29 @@ def test_a_clock_that_was_put_back_keeps_the_order() -> None:
     mark.publish("1", 10, 1000)
     mark.publish("2", 20, 400)
     assert mark.history == [(1000, 10), (1000, 20)]
+
+
+def test_scores_are_as_new_as_the_rows_that_were_scored() -> None:
+    table = Table()
+    table.publish("rows", "2013-01-01", END, binding())
+    artifact = Artifact(
+        id="m", stage="model", object="m", format="lightgbm", inputs=("x",), output="y", baseline=0.0,
+        anchor="", rows=1, trained_on={}, contracts={}, recipe="recipe", params="{}", seed=None,
+    )  # fmt: skip
+    model = replace(records.product("m"), artifact=artifact)
+    table.publish("model", "all", END, replace(binding(inputs=("rows",)), product=model))
+    table.publish("rows", "2013-01-02", END + DAY, binding())
+    scored = binding(inputs=("rows", "model"))
+    assert table.publish("scores", "live", END + DAY, scored) == END + DAY
+    # It reads only the model, for example its figures.
+    assert table.publish("card", "all", END + DAY, binding(inputs=("model",))) == END
+
+
+def test_only_times_in_the_data_are_dates() -> None:
+    table = Table()
+    table.publish("undated", "Ost", END, binding())
+    table.publish("sums", "all", END, binding(inputs=("undated",)))
+    table.publish("dated", "2013-01-01", END, binding())
+    table.publish("joined", "all", END, binding(inputs=("undated", "dated")))
+    dated = {name: mark.is_dated for name, mark in table.known.items()}
+    assert dated == {"undated": False, "sums": False, "dated": True, "joined": True}

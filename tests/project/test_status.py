@@ -195,6 +195,29 @@ def test_schedules_that_never_run_are_wrong(built: Path) -> None:
     ]
 
 
+def test_a_budget_that_keeps_all_from_running_is_wrong(built: Path) -> None:
+    edit(built / "pyproject.toml", 'monthly = "40 CPU-hours"', "monthly = 0.5")
+    [fact] = read_status(built).wrong
+    assert fact.text.startswith(
+        "nothing can run: budget.monthly = 0.5 limits nothing without a price (set one: "
+    )
+    assert fact.command == "tidemill check"
+    assert tidemill("plan").code != 0
+
+
+def test_decisions_on_quarantined_rows_wait_for_a_run(built: Path) -> None:
+    for day in ("2026-01-05", "2026-01-12"):
+        done = tidemill("quarantine", "drop", "sales", day, "--all", "--reason", "typed twice")
+        assert done.code == 0
+    [fact] = read_status(built).waiting
+    expected = (
+        "what was decided on quarantined rows of sales 2026-01-05 .. 2026-01-12 (2) waits for a run"
+    )
+    assert (fact.text, fact.command) == (expected, "tidemill run sales")
+    tidemill("run")
+    assert read_status(built).waiting == ()
+
+
 def test_a_table_that_became_stale_is_wrong(built: Path) -> None:
     edit(
         built / "bakery.py",

@@ -94,6 +94,7 @@ def test_a_run_that_failed() -> None:
     assert report.state == "2 ran, 3 reused, 1 failed, 2 skipped in 60.0 s; 7 rows quarantined"
     facts = dict(report.facts)
     assert facts["started by"] == "ana, process 7 on h"
+    assert facts["CPU"].endswith(" s, with imports and plan")
     assert facts["cost"] == "0.50 EUR (expected: 0.40 EUR)"
     found = parts(report)
     assert [*found] == [

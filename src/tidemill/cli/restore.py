@@ -33,5 +33,6 @@ def restore(table: str, run: str, wait: float, again: bool, as_json: bool) -> No
             table, run, command=command_line(), wait_s=wait, again=again
         )
     count = plural(len(found.partitions), "partition")
-    text = f"{table}: {count} delivered as of run {run}"
+    removed = f", {len(found.removed):,} removed" if found.removed else ""
+    text = f"{table}: {count} delivered{removed} as of run {run}"
     print_result(text, as_json, "tidemill.restored/1", lambda: {"restored": found})

@@ -9,8 +9,9 @@ from markupsafe import Markup
 
 from tidemill.core.partition import shown_key
 from tidemill.drawing.document import page_element
+from tidemill.drawing.status import DrawnStatus
 from tidemill.drawing.timeline import Timeline, TimelineBar, draw_timeline
-from tidemill.ledger.run import Outcome
+from tidemill.ledger.run import ASKED, Outcome
 from tidemill.ledger.run_notebook import DRAWN_OUTCOMES
 
 
@@ -23,8 +24,10 @@ def run_timeline(document: Mapping[str, Any], url: Callable[..., str]) -> Markup
             label=shown_key(each["partition"]) or each["stage"],
             start=each["begun"],
             end=each["begun"] + each["wall_s"],
-            status=DRAWN_OUTCOMES[Outcome(each["outcome"])],
-            detail=each["outcome"],
+            status=DrawnStatus.WAITING
+            if each["asks"]
+            else DRAWN_OUTCOMES[Outcome(each["outcome"])],
+            detail=ASKED if each["asks"] else each["outcome"],
             href=url("runs", run, "log", stage=each["stage"], partition=each["partition"]),
         )
         for each in document["timeline"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
+from tidemill.operations.incidents import shown_incident
 from tidemill.operations.problems import stale_stages
 from tidemill.operations.stage_states import StageNode, StageState
 from tidemill.project.metrics import freshness_limits
@@ -49,7 +50,8 @@ class StageRow:
     """A stage: its state and why, what it published, how old its data are, and what is wrong.
 
     `newest` is the newest time in its data (Unix seconds), which may be at most `within` seconds ago; each is
-    None if it isn't known or limited. `contract` are the versions that its partitions passed.
+    None if it isn't known or limited, as the newest time of data without times. `contract` are the versions
+    that its partitions passed.
     """
 
     name: str
@@ -116,7 +118,7 @@ def read_stage_rows(project: Project, only: str = "") -> StageRows:
                 contract=sums.contract,
                 published=sums.published,
                 run=sums.run,
-                newest=None if mark is None else mark.current,
+                newest=mark.current if mark is not None and mark.is_dated else None,
                 within=old.get(node.name, limits.get(node.name)),
                 is_old=node.name in old,
                 problems=problems.get(node.name, ()),
@@ -137,7 +139,9 @@ def stage_problems(project: Project) -> Mapping[str, tuple[StageProblem, ...]]:
     """What is wrong with each stage now: its open incidents, and what no incident tells of."""
     found: dict[str, list[StageProblem]] = {}
     told: set[str] = set()
-    for state in project.incidents.open():
+    problems = project.metrics.problems()
+    for each in project.incidents.open():
+        state = shown_incident(each, problems)
         told |= state.members
         one = StageProblem(
             title=state.cause.title,
@@ -148,7 +152,7 @@ def stage_problems(project: Project) -> Mapping[str, tuple[StageProblem, ...]]:
         )
         for stage in state.stages:
             found.setdefault(stage, []).append(one)
-    for problem in project.metrics.problems():
+    for problem in problems:
         if problem.stage and problem.key not in told:
             one = StageProblem(
                 title=problem.title,

@@ -150,7 +150,12 @@ def _run_started(event: RunStarted) -> _Told:
 
 
 def _run_ended(event: RunEnded) -> _Told:
-    return "", f"ended a run: {event.status}", event.run, ""
+    return (
+        "",
+        f"ended a run: {event.status if event.receipt is None else event.receipt.word}",
+        event.run,
+        "",
+    )
 
 
 def _decided(event: Decided) -> _Told:

@@ -19,7 +19,6 @@ from tidemill.governance.review_state import (
     standing_review,
     superseding_events,
 )
-from tidemill.ledger.awaited_review import review_command
 from tidemill.ledger.event import Event
 from tidemill.ledger.governance_events import PolicyDecided, ReviewOpened, RulesLoaded
 from tidemill.ledger.policy import (
@@ -31,6 +30,7 @@ from tidemill.ledger.policy import (
     Waiver,
 )
 from tidemill.ledger.review import DECIDED_AGAINST, REFUSALS, Review, ReviewOutcome
+from tidemill.ledger.review_command import review_command
 from tidemill.workflow.review import ReviewTerms
 
 _ALLOW, _REVIEW, _DENY = PolicyOutcome.ALLOW, PolicyOutcome.REVIEW, PolicyOutcome.DENY

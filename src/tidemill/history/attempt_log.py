@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from tidemill.core.counts import plural
-from tidemill.ledger.awaited_review import named_review
 from tidemill.ledger.log_line import END, AttemptKey, LogLine
+from tidemill.ledger.review_command import named_review
 from tidemill.ledger.run import Attempt, Outcome
 
 _WELL = (Outcome.OK, Outcome.BOUND)

@@ -1,47 +1,28 @@
-"""The review that a refused step waits for, which its message names in its last line."""
+"""Say how runs ended in which nothing failed, but people are asked to decide."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Collection
+from dataclasses import replace
 
-from tidemill.ledger.run import Attempt, Failure, Outcome, RunInfo
-
-_SHOWN = re.compile(r"^look at it with: tidemill review show (\S+)$", re.MULTILINE)
-# How a run ended in which nothing failed, but people are asked, or have answered since.
-WAITING, DECIDED = "waiting", "decided"
+from tidemill.ledger.run import Failure, RunInfo, Status
 
 
-def review_command(review: str) -> str:
-    """What a message says about a review that it waits for."""
-    return f"look at it with: tidemill review show {review}"
+def shown_run(run: RunInfo, open_reviews: Collection[str]) -> RunInfo:
+    """A run as it is shown: one that only asked people waits while a review is open, or is decided.
 
-
-def awaited_by_attempt(attempt: Attempt) -> str:
-    """The review that an attempt waits for; "" if it doesn't wait for any."""
-    return named_review(attempt.message) if attempt.outcome is Outcome.REFUSED else ""
-
-
-def awaited_by_failure(failure: Failure) -> str:
-    """The review that a stage waits for in a run; "" if it failed, or if gates refused it."""
-    return "" if failure.messages else named_review(failure.advice)
-
-
-def named_review(text: str) -> str:
-    """The review that the message of a refusal says it waits for; "" if it names none."""
-    found = _SHOWN.search(text)
-    return found[1] if found else ""
-
-
-def run_words(runs: Iterable[RunInfo], open_reviews: Iterable[str]) -> dict[str, str]:
-    """How runs ended of which nothing failed except that people are asked, by run.
-
-    Each waits while one of its reviews is open; then people have decided.
+    It and its receipt are recorded as failed, because what they were asked about didn't happen in it.
     """
-    known, found = {*open_reviews}, {}
-    for run in runs:
-        failures = run.receipt.failures if run.receipt is not None else ()
-        reviews = {awaited_by_failure(failure) for failure in failures}
-        if reviews and "" not in reviews:
-            found[run.id] = WAITING if reviews & known else DECIDED
-    return found
+    receipt = run.receipt
+    if receipt is None or not receipt.only_asks:
+        return run
+    is_open = any(failure.review in open_reviews for failure in receipt.failures)
+    status, failures = Status.WAITING, receipt.failures
+    if not is_open:
+        status, failures = Status.DECIDED, tuple(map(_past, failures))
+    shown = replace(receipt, status=status, failures=failures)
+    return replace(run, status=status, receipt=shown)
+
+
+def _past(failure: Failure) -> Failure:
+    return replace(failure, why=failure.why.replace("waits for review", "waited for review"))

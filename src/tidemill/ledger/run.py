@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
@@ -13,10 +14,13 @@ from tidemill.core.errors import BudgetError, GateError, TidemillError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.ledger.off_peak import OffPeakSaving
+from tidemill.ledger.review_command import named_review
 from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.memo import MemoUsage
 from tidemill.workflow.trigger import TriggerEvidence
 
+# What a step did that people have to decide about.
+ASKED = "asked people"
 # How many causes the error of a failed run names.
 _NAMED_CAUSES = 3
 
@@ -48,13 +52,19 @@ FAULTS = FAILURES | {Outcome.RETRIED}
 
 
 class Status(StrEnum):
-    """The status of a run: still running, or how it ended."""
+    """The status of a run: still running, or how it ended.
+
+    WAITING and DECIDED are shown of a run in which nothing failed except that it asked people, which is
+    recorded as FAILED.
+    """
 
     RUNNING = "running"
     OK = "ok"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
     LOST = "lost"
+    WAITING = "waiting"
+    DECIDED = "decided"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +108,11 @@ class Attempt:
     egress_bytes: int = 0
     units: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def review(self) -> str:
+        """The review that it waits for; "" if it doesn't wait for any."""
+        return named_review(self.message) if self.outcome is Outcome.REFUSED else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
@@ -115,6 +130,11 @@ class Failure:
     messages: tuple[str, ...] = ()
     skipped: int = 0
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def review(self) -> str:
+        """The review that the stage waits for; "" if it failed, or if gates refused it."""
+        return "" if self.messages else named_review(self.advice)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +196,26 @@ class Receipt:
     def outcome_line(self) -> str:
         """How the run ended, how many steps of each stage ran, and how long it took."""
         ran = ", ".join(f"{stage.stage} {stage.ran}" for stage in self.stages if stage.ran)
-        return f"{self.status}: {ran or 'nothing ran'} in {self.wall_s:.1f} s"
+        return f"{self.word}: {ran or 'nothing ran'} in {self.wall_s:.1f} s"
+
+    @property
+    def only_asks(self) -> bool:
+        """Whether it failed only in that people are asked to decide."""
+        failed = self.status is Status.FAILED and bool(self.failures)
+        return failed and all(failure.review for failure in self.failures)
+
+    @property
+    def word(self) -> Status:
+        """How the run ended: it waits if nothing failed except that people are asked."""
+        return Status.WAITING if self.only_asks else self.status
+
+    @property
+    def asked(self) -> Counter[str]:
+        """How many failed steps of each stage asked people, and wait for them."""
+        asked = Counter[str]()
+        for failure in self.failures:
+            asked[failure.stage] += len(failure.partitions) if failure.review else 0
+        return asked
 
     @property
     def has_failed(self) -> bool:
@@ -194,11 +233,15 @@ class Receipt:
         """The run, how it ended, and how many steps it ran."""
         kinds = ("ran", "bound", "failed", "skipped", "quarantined")
         counts = {kind: sum(getattr(tally, kind) for tally in self.stages) for kind in kinds}
+        asked = self.asked.total()
+        counts |= {"failed": counts["failed"] - asked, ASKED: asked}
         words = {"bound": "reused", "quarantined": "rows quarantined"}
         figures = [
             f"{number:,} {words.get(kind, kind)}" for kind, number in counts.items() if number
         ]
-        return f"{self.run} {self.status}: {', '.join(figures) or 'nothing to do'}; {self.wall_s:.1f} s"
+        return (
+            f"{self.run} {self.word}: {', '.join(figures) or 'nothing to do'}; {self.wall_s:.1f} s"
+        )
 
     def _repr_html_(self) -> str:
         """Render a row per stage, and one per cause of failures, for notebooks."""
@@ -230,7 +273,7 @@ class RunFailed(TidemillError):
         more = len(causes) - _NAMED_CAUSES
         shown = causes[:_NAMED_CAUSES] + ([f"and {more:,} more"] if more > 0 else [])
         head = (
-            f"run {receipt.run} {receipt.status}; see its receipt, or `tidemill runs {receipt.run}`"
+            f"run {receipt.run} {receipt.word}; see its receipt, or `tidemill runs {receipt.run}`"
         )
         super().__init__("\n  ".join([head, *shown]))
 
@@ -261,7 +304,8 @@ class RunInfo:
     def headline(self) -> str:
         """The run, how it ended, where and when it started, and the command."""
         started = datetime.fromtimestamp(self.started).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        return f"{self.id} {self.status} in {self.environment}, {started}: {self.command}"
+        status = self.status if self.receipt is None else self.receipt.word
+        return f"{self.id} {status} in {self.environment}, {started}: {self.command}"
 
     def _repr_html_(self) -> str:
         """Render the run and its receipt, for notebooks."""

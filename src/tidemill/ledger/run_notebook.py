@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from tidemill.core.counts import money_text
 from tidemill.core.figures import seconds, size
 from tidemill.core.printable import html_text, shorten
+from tidemill.core.text_table import drop_empty_columns
 from tidemill.drawing.notebook import notebook_html, notebook_table
 from tidemill.drawing.status import DrawnStatus
 from tidemill.drawing.status_label import status_label
-from tidemill.ledger.run import Outcome, Receipt, RunInfo, Status
+from tidemill.ledger.run import ASKED, Outcome, Receipt, RunInfo, Status
 
 DRAWN_STATUSES: Mapping[Status, DrawnStatus] = {
     Status.RUNNING: DrawnStatus.RUNNING,
@@ -18,6 +19,8 @@ DRAWN_STATUSES: Mapping[Status, DrawnStatus] = {
     Status.FAILED: DrawnStatus.FAILED,
     Status.INTERRUPTED: DrawnStatus.STALE,
     Status.LOST: DrawnStatus.FAILED,
+    Status.WAITING: DrawnStatus.WAITING,
+    Status.DECIDED: DrawnStatus.NEVER,
 }
 DRAWN_OUTCOMES: Mapping[Outcome, DrawnStatus] = {
     Outcome.OK: DrawnStatus.CURRENT,
@@ -32,8 +35,8 @@ DRAWN_OUTCOMES: Mapping[Outcome, DrawnStatus] = {
     Outcome.STOPPED: DrawnStatus.WAITING,
 }
 _LONGEST = 2_000
-_STAGES = ("stage", ">ran", ">reused", ">up to date", ">failed", ">skipped", ">rows in", ">rows out",
-           ">quarantined", ">time")  # fmt: skip
+_STAGES = ("stage", ">ran", ">reused", ">up to date", ">failed", f">{ASKED}", ">skipped", ">rows in",
+           ">rows out", ">quarantined", ">time")  # fmt: skip
 
 
 def receipt_html(receipt: Receipt) -> str:
@@ -51,21 +54,24 @@ def run_html(info: RunInfo) -> str:
 
 
 def _receipt(receipt: Receipt) -> Iterator[str]:
-    label = status_label(DRAWN_STATUSES[receipt.status], receipt.status)
+    label = status_label(DRAWN_STATUSES[receipt.word], receipt.word)
     figures = [f"{seconds(receipt.wall_s)}, CPU {seconds(receipt.cpu_s)}"]
     figures += [f"memory {size(receipt.peak_rss)}"] if receipt.peak_rss else []
     figures += [money_text(receipt.cost, receipt.currency)] if receipt.cost else []
     yield f'<p>{label} <span class="soft">{html_text(", ".join(figures))}</span></p>'
-    names = ("ran", "bound", "current", "failed", "skipped", "rows_in", "rows_out", "quarantined")
-    rows = (
+    names, asked = ("skipped", "rows_in", "rows_out", "quarantined"), receipt.asked
+    rows = [
         (
             tally.stage,
+            *(f"{getattr(tally, name):,}" for name in ("ran", "bound", "current")),
+            f"{tally.failed - asked[tally.stage]:,}",
+            f"{asked[tally.stage]:,}" if asked[tally.stage] else "-",
             *(f"{getattr(tally, name):,}" for name in names),
             seconds(tally.wall_s) if tally.wall_s else "-",
         )
         for tally in receipt.stages
-    )
-    yield notebook_table(_STAGES, rows, caption=receipt.headline)
+    ]
+    yield notebook_table(*drop_empty_columns(_STAGES, rows, f">{ASKED}"), caption=receipt.headline)
     if receipt.failures:
         failures = (
             (one.stage, f"{len(one.partitions):,}", one.why, one.advice) for one in receipt.failures

@@ -7,11 +7,15 @@ from tidemill.core.lazy_dataclass import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetriedFailure:
-    """Something failed `count` times in a row, `why` the last time; it is tried again at `retry_at`."""
+    """Something failed `count` times in a row, `why` the last time; it is tried again at `retry_at`.
+
+    `run` is the run that failed then, if it was one.
+    """
 
     count: int
     why: str
     retry_at: float
+    run: str = ""
 
 
 def add_failure(

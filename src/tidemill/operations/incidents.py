@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from math import inf
 from typing import TypeAlias
 
@@ -128,6 +128,15 @@ def next_incidents(
         elif state.is_answered and not state.members & found:
             events.append(_change(state, IncidentChange.RECOVERING, check.now))
     return tuple(events)
+
+
+def shown_incident(state: IncidentState, problems: Iterable[Problem]) -> IncidentState:
+    """An incident with its cause as it is among the problems of now: with the last run, for example.
+
+    Its events tell of the cause as it was when it became the cause.
+    """
+    causes = (_cause(each) for each in problems if state.is_open and each.key == state.cause.key)
+    return replace(state, cause=next(causes, state.cause))
 
 
 def _placed(

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from tidemill.core.counts import plural
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.ledger.awaited_review import awaited_by_failure
 from tidemill.ledger.run import RunInfo, StageTotals
 from tidemill.operations.duty import Duty
 from tidemill.operations.up_report import UpReport, UpRole
@@ -60,7 +59,7 @@ def failing_stages(runs: Iterable[RunInfo]) -> tuple[Fact, ...]:
         if run.receipt is None:
             continue
         # Whoever is asked to decide a review is told of it elsewhere; nothing is wrong.
-        causes = {one.stage: one.why for one in run.receipt.failures if not awaited_by_failure(one)}
+        causes = {one.stage: one.why for one in run.receipt.failures if not one.review}
         asked = {one.stage for one in run.receipt.failures} - {*causes}
         for stage in run.receipt.stages:
             if stage.stage in seen or not _was_tried(stage):
@@ -103,9 +102,10 @@ def supervisor_faults(
                 Fact(text=f"the workflow can't be opened: {one.broken}", command="tidemill check")
             )
         if one.failing and not failed:
-            found.append(
-                Fact(text=f"the last run failed: {one.failing}", command="tidemill runs last")
-            )
+            what, command = "the last run failed", f"tidemill runs show {one.failing_run}"
+            if not one.failing_run:
+                what, command = "the last attempt to run failed", "tidemill check"
+            found.append(Fact(text=f"{what}: {one.failing}", command=command))
     if not lives and any(one.role is UpRole.WORKING for one in dead):
         found.append(Fact(text="`tidemill up` was killed", command="tidemill up"))
     return tuple(found)

@@ -243,7 +243,7 @@ class Supervisor:
         if answer.ending is Ending.OK:
             self.failure, self.held = None, ""
         elif answer.ending is Ending.FAILED:
-            self._fail("; ".join(answer.failures) or answer.summary, now)
+            self._fail("; ".join(answer.failures) or answer.summary, now, answer.run)
         elif answer.ending is Ending.HELD:
             self._undo(job)
             self.held = answer.summary
@@ -269,8 +269,8 @@ class Supervisor:
             known, why, now, first=self.settings.retry, longest=self.settings.retry_max
         )
 
-    def _fail(self, why: str, now: float) -> None:
-        failure = self._failure(self.failure, why, now)
+    def _fail(self, why: str, now: float, run: str = "") -> None:
+        failure = replace(self._failure(self.failure, why, now), run=run)
         # What changed meanwhile may have mended it.
         self.failure = replace(failure, retry_at=now) if self.changes else failure
 

@@ -23,10 +23,10 @@ class UpReport:
     """The state of a supervisor of an environment; times are Unix seconds.
 
     `holder` is its process, `workflow` the name of the workflow once it could be imported, and `place` the
-    folder and the `module:name` that it is imported from. `duties` are being
-    done, or due next. `broken` says why the workflow can't be opened, `failing` what failed the last time,
-    and `held` which changed code waits for a person. `last` is what the last run did. `notes` say what it
-    can't do, such as watch a source.
+    folder and the `module:name` that it is imported from. `duties` are being done, or due next. `broken` says
+    why the workflow can't be opened, `failing` what failed the last time, in the run `failing_run` if one
+    began, and `held` which changed code waits for a person. `last` is what the last run did. `notes` say what
+    it can't do, such as watch a source.
     """
 
     environment: str
@@ -38,6 +38,7 @@ class UpReport:
     duties: tuple[Duty, ...] = ()
     broken: str = ""
     failing: str = ""
+    failing_run: str = ""
     held: str = ""
     backlog: str = ""
     last: str = ""

@@ -2,7 +2,8 @@
 
 The watermark of a partition is the newest time in its rows if a freshness rule had it recorded, else the end
 of the partition, as far as it was past when the partition was published. It is never newer than those of
-the inputs at that time. An output without times of its own is as new as its inputs, or without inputs as new
+the inputs at that time, but for models: what these were trained on says nothing about the rows that they
+predict. An output without times of its own is as new as its inputs, or without inputs as new
 as its last change. So to publish old data again refreshes nothing, and data that arrive late hold back what
 was computed without them.
 """
@@ -32,13 +33,17 @@ class StageWatermark:
 
     `history` has pairs of the time of a change and the watermark from then on, in Unix seconds; UNKNOWN
     while no partition with a known one is published. `content` is the last one of an output without times;
-    `contents` has that of each partition with a time, and the time.
+    `contents` has that of each partition with a time, and the time. `is_dated` says that the watermark is a
+    time in the data, its own or those of inputs, and not merely when they changed. A stage that `is_model`
+    publishes models.
     """
 
     partitions: dict[str, float] = field(default_factory=dict)
     history: list[tuple[float, float]] = field(default_factory=list)
     content: str = ""
     contents: dict[str, tuple[str, float]] = field(default_factory=dict)
+    is_dated: bool = False
+    is_model: bool = False
 
     @property
     def current(self) -> float | None:
@@ -104,9 +109,12 @@ def publish_partition(
     if any(finding.severity == "fail" for finding in binding.findings):
         return
     own = known.setdefault(stage, StageWatermark())
-    sources = (known[name].current for name in binding.inputs if name in known and name != stage)
-    inputs = [watermark for watermark in sources if watermark is not None]
+    own.is_model = binding.product.artifact is not None
+    read = [known[name] for name in binding.inputs if name in known and name != stage]
+    sources = [mark for mark in read if not mark.is_model] or read
+    inputs = [mark.current for mark in sources if mark.current is not None]
     event_time = _event_time(partition, binding, at, zone)
+    own.is_dated = event_time is not None or any(mark.is_dated for mark in sources)
     if event_time is None and not inputs:
         if own.content == binding.product.content and own.partitions:
             return

@@ -27,11 +27,15 @@ from tidemill.workflow.environment import PRODUCTION
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """The partitions of a table that were delivered as they were after a run; the others hadn't changed."""
+    """The partitions of a table that were delivered as they were after a run; the others hadn't changed.
+
+    Those that came later were `removed` from its sink.
+    """
 
     table: str
     run: str
     partitions: tuple[str, ...]
+    removed: tuple[str, ...]
 
 
 class DeliveredTables:
@@ -95,7 +99,22 @@ class DeliveredTables:
                 announce_reviews(space)
         if failed:
             raise StorageError(failed[0].message)
-        return Restored(table=table, run=run, partitions=tuple(e.partition for e in wanted))
+        return Restored(
+            table=table,
+            run=run,
+            partitions=tuple(each.partition for each in wanted if each.object),
+            removed=tuple(each.partition for each in wanted if not each.object),
+        )
+
+    def restored_partitions(self, table: str) -> tuple[str, ...]:
+        """The partitions of which the sink holds other rows than are published, since it was restored."""
+        now, _ = self._versions(table, 0)
+        published = self._workspace.bindings(table)
+        return tuple(
+            partition
+            for partition, effect in sorted(now.items())
+            if partition in published and effect.object != published[partition].product.objects[0]
+        )
 
     def changes(self, table: str, run: str) -> tuple[Mapping[str, Effect], list[Effect]]:
         """The last effects on a table, and those that bring back what it had after a run.
@@ -164,11 +183,11 @@ class DeliveredTables:
         """The last effect on each partition of a table now, and up to an event."""
         now: dict[str, Effect] = {}
         then: dict[str, Effect] = {}
-        for fact in self._workspace.tools.ledger.events(kinds=("EffectQueued",)):
+        for fact in self._workspace.tools.ledger.events(kinds=("EffectQueued",), stage=table):
             event = fact.event
             assert isinstance(event, EffectQueued)
             effect = event.effect
-            if event.environment == self._workspace.environment and effect.stage == table:
+            if event.environment == self._workspace.environment:
                 now[effect.partition] = effect
                 if fact.seq <= until:
                     then[effect.partition] = effect

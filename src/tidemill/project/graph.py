@@ -8,7 +8,6 @@ from itertools import islice
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.permissions import Permission
 from tidemill.history.io.runs import iter_runs
-from tidemill.ledger.awaited_review import awaited_by_attempt
 from tidemill.ledger.binding import Head
 from tidemill.ledger.event import Attempted
 from tidemill.ledger.run import Attempt, Outcome, Status
@@ -88,7 +87,7 @@ class StageGraphs:
             refusal = _last_refusal(ledger, name, stage, recent)
             if refusal is None:
                 continue
-            review = awaited_by_attempt(refusal)
+            review = refusal.review
             if not review:
                 refused[stage] = _first_line(refusal.message) or str(refusal.outcome)
             elif review in known:

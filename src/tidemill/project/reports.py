@@ -25,6 +25,7 @@ from tidemill.project.costs import Costs
 from tidemill.project.incidents import Incidents
 from tidemill.project.models import Models
 from tidemill.project.scorecard import Scorecards
+from tidemill.project.shown_runs import shown_runs
 from tidemill.project.workspace import Workspace
 from tidemill.reports.model_report import ModelRecord, model_report
 from tidemill.reports.report import Report
@@ -87,7 +88,8 @@ class Reports:
 
     def run(self, name: str) -> WrittenReport:
         """The report on a run, which may still be running."""
-        space, info = self._workspace, self._history.run(name)
+        space = self._workspace
+        [info] = shown_runs(space.tools.ledger, [self._history.run(name)])
         record = RunRecord(
             workflow=space.declared.name,
             info=info,

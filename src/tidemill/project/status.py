@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.counts import plural
 from tidemill.core.errors import UnknownNameError
 from tidemill.core.local_day import local_day
+from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.core.redaction import Redactor
-from tidemill.costs.budget import BudgetPeriod, month_end
+from tidemill.costs.budget import BudgetPeriod, budget_faults, month_end
 from tidemill.costs.io.sums_reader import SpendingReader
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.io.waivers import RecordedWaivers
@@ -31,6 +32,7 @@ from tidemill.operations.incident import told_stages
 from tidemill.operations.io.incident_log import IncidentLog
 from tidemill.operations.io.schedule_reader import ScheduleReader
 from tidemill.operations.io.up_files import read_reports
+from tidemill.operations.problem import ProblemKind
 from tidemill.operations.schedule import next_due
 from tidemill.operations.status_report import (
     Fact,
@@ -49,11 +51,14 @@ from tidemill.project.declared_schedules import declared_schedules
 from tidemill.project.settings import Settings, configured_secrets, find_settings
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workflow_name import find_workflow_name
+from tidemill.quarantine.ruling_input import rulings_input
+from tidemill.reuse.input_contents import RULINGS
 from tidemill.workflow.environment import PRODUCTION, Environment, environment_option
 
 # How many runs tell whether a stage fails, of how many of all environments; and how soon (seconds) the end
 # of a waiver is told.
 _RUNS, _NEWEST, _SOON_S = 20, 200, 7 * 86_400.0
+_FAILURES = (ProblemKind.FAILED_STAGE, ProblemKind.BROKEN_CONTRACT)
 # How long (seconds) it may take until work begins that doesn't wait.
 _BEGINS_S = 900.0
 
@@ -141,9 +146,9 @@ def report_status(
     alive, dead = reports
     log = memory.incidents
     log.read()
-    incidents = tuple(_incidents(log, environment, now))
-    told = told_stages(log.incidents, environment)
     failing = failing_facts(memory.runs, environment)
+    incidents = tuple(_incidents(log, environment, now, {each.stage: each for each in failing}))
+    told = told_stages(log.incidents, environment)
     disk = shutil.disk_usage(home)
     lost = [run for run in state.open_runs if is_dead(run.holder)]
     working = [one for one in alive if one.role is UpRole.WORKING]
@@ -167,6 +172,7 @@ def report_status(
         waiting=(
             *_held_code(working),
             *_reviews(ledger, state),
+            *_rulings(state),
             *waiting_facts(settings, ledger, state, memory, now),
         ),
         running=tuple(
@@ -207,14 +213,20 @@ def stale_facts(state: State) -> Iterator[Fact]:
             yield Fact(text=f"{stage}: {text}", stage=stage, command=command)
 
 
-def _incidents(log: IncidentLog, environment: str, now: float) -> Iterator[Fact]:
+def _incidents(
+    log: IncidentLog, environment: str, now: float, failing: Mapping[str, Fact]
+) -> Iterator[Fact]:
+    """The open incidents; one about a stage that fails says why it failed last."""
     for state in log.incidents:
         if state.is_open and state.environment == environment:
             held = next((each for each in log.silences if each.holds(state, now)), None)
             silenced = f"; silenced by {held.silence.actor}" if held else ""
             well = "" if state.recovered is None else ", recovering"
+            title = state.cause.title
+            if state.cause.kind in _FAILURES and state.cause.stage in failing:
+                title = failing[state.cause.stage].text
             yield Fact(
-                text=f"{state.severity}{well}: {state.cause.title}{silenced}",
+                text=f"{state.severity}{well}: {title}{silenced}",
                 stage=state.cause.stage,
                 command=f"tidemill incidents show {state.id}{environment_option(environment)}",
             )
@@ -245,6 +257,22 @@ def _reviews(ledger: Ledger, now: State) -> Iterator[Fact]:
         yield Fact(text=text, owner=", ".join(state.asked), command=command)
 
 
+def _rulings(state: State) -> Iterator[Fact]:
+    """The decisions on quarantined rows that no run has applied yet."""
+    for stage, by_partition in sorted(state.rulings.items()):
+        bound = state.heads[stage].partitions if stage in state.heads else {}
+        ruled = {
+            key
+            for key, rulings in by_partition.items()
+            if key in bound and bound[key].inputs.get(RULINGS) != rulings_input(rulings)
+        }
+        if ruled:
+            keys = summarize_keys(ruled - {WHOLE})
+            text = f"what was decided on quarantined rows of {f'{stage} {keys}'.strip()} waits for a run"
+            command = f"tidemill run {stage}{environment_option(state.environment)}"
+            yield Fact(text=text, stage=stage, command=command)
+
+
 def other_faults(
     settings: Settings,
     ledger: Ledger,
@@ -254,11 +282,14 @@ def other_faults(
     *,
     failed: bool,
 ) -> Iterator[Fact]:
-    """What is wrong with supervisors (alive and dead ones), late work, and schedules that never run."""
+    """What is wrong with supervisors (alive and dead ones), late work, schedules and budgets."""
     yield from supervisor_faults(*reports, failed=failed)
     yield from waiting_works(settings, ledger, environment, now, late=True)
     for fault in declared_schedules(settings).faults:
         yield Fact(text=str(fault), command="tidemill check")
+    for fault in budget_faults(settings.budget, settings.price_book.at(now), ""):
+        text = f"nothing can run: {fault.message} ({fault.hint})"
+        yield Fact(text=text, command="tidemill check")
 
 
 def waiting_facts(

@@ -7,8 +7,8 @@ import shlex
 from tidemill.core.errors import GateError
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.review_vote import asked_text, missing_text
-from tidemill.ledger.awaited_review import review_command
 from tidemill.ledger.policy import SubjectKind
+from tidemill.ledger.review_command import review_command
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.environment import PRODUCTION
 

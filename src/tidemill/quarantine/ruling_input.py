@@ -35,11 +35,16 @@ def with_rulings(
     return {**inputs, RULINGS: ruling_contents(rulings)} if rulings else inputs
 
 
+def rulings_input(rulings: Sequence[Ruling]) -> str | None:
+    """The digest of rulings among the inputs of a partition that was computed with them; None without any."""
+    return input_digest(ruling_contents(rulings), None) if rulings else None
+
+
 def pending_rulings(rulings: Sequence[Ruling], before: str | None) -> tuple[str, ...]:
     """Describe the rulings that a partition wasn't computed with; `before` is the digest of the others."""
     known = 0
     for count in range(len(rulings) + 1):
-        if before == (input_digest(ruling_contents(rulings[:count]), None) if count else None):
+        if before == rulings_input(rulings[:count]):
             known = count
     return tuple(map(describe_ruling, rulings[known:]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tidemill.core.counts import money_text, plural
@@ -13,11 +14,13 @@ from tidemill.core.text_table import drop_empty_columns
 from tidemill.costs.quantities import total_quantities
 from tidemill.drawing.chart import Chart
 from tidemill.drawing.html_file import moment_text
+from tidemill.drawing.status import DrawnStatus
 from tidemill.drawing.timeline import Timeline, TimelineBar, draw_timeline
 from tidemill.governance.page_values import PageTable, page_table
 from tidemill.ledger.delivery import Decision
 from tidemill.ledger.price import Price
 from tidemill.ledger.run import (
+    ASKED,
     FAULTS,
     Action,
     Attempt,
@@ -37,8 +40,8 @@ from tidemill.workflow.environment import environment_option
 # A timeline of so many bars and lanes is some 100 kB large.
 _MOST_BARS, _MOST_LANES = 400, 40
 _MOST_TRACES, _NAMED = 5, 12
-_STAGES = ("stage", ">ran", ">reused", ">up to date", ">failed", ">retried", ">skipped", ">rows in",
-           ">rows out", ">quarantined", ">time", ">CPU", ">cost")  # fmt: skip
+_STAGES = ("stage", ">ran", ">reused", ">up to date", ">failed", f">{ASKED}", ">retried", ">skipped",
+           ">rows in", ">rows out", ">quarantined", ">time", ">CPU", ">cost")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,17 +86,18 @@ def run_report(found: RunRecord) -> Report:
     totals = (
         info.receipt.stages if info.receipt is not None else sum_stages([*by_stage], attempts, {})
     )
+    asked = Counter(each.stage for each in attempts if each.review)
     return Report(
         title=f"Run {info.id}",
         about=f"run {info.id} of {found.workflow} in {info.environment}",
         status=DRAWN_STATUSES[status],
         word=str(status),
-        state=_state(found, attempts, totals),
+        state=_state(found, attempts, totals, asked),
         facts=tuple(_facts(found, attempts)),
         parts=(
             _failures(found, attempts),
             _gates(found),
-            ReportPart(title="Stages", tables=[_stages(totals, by_stage, found.price)]),
+            ReportPart(title="Stages", tables=[_stages(totals, by_stage, asked, found.price)]),
             _timeline(found, by_stage),
             ReportPart(title="Reused", lines=tuple(_reuse_lines(found, totals, attempts))),
             _quarantine(found, totals),
@@ -104,11 +108,17 @@ def run_report(found: RunRecord) -> Report:
     )
 
 
-def _state(found: RunRecord, attempts: Sequence[Attempt], totals: Sequence[StageTotals]) -> str:
+def _state(
+    found: RunRecord,
+    attempts: Sequence[Attempt],
+    totals: Sequence[StageTotals],
+    asked: Counter[str],
+) -> str:
     kinds = {
         "ran": sum(each.ran for each in totals),
         "reused": sum(each.bound for each in totals),
-        "failed": sum(each.failed for each in totals),
+        "failed": sum(each.failed for each in totals) - asked.total(),
+        ASKED: asked.total(),
         "skipped": sum(each.skipped for each in totals),
     }
     counts = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items() if number)
@@ -136,7 +146,7 @@ def _facts(found: RunRecord, attempts: Sequence[Attempt]) -> Iterator[tuple[str,
     if receipt is None:
         yield "CPU", seconds(sum(each.cpu_s for each in attempts))
         return
-    yield "CPU", seconds(receipt.cpu_s)
+    yield "CPU", f"{seconds(receipt.cpu_s)}, with imports and plan"
     if receipt.peak_rss:
         yield "peak memory", size(receipt.peak_rss)
     if receipt.cost:
@@ -162,7 +172,9 @@ def _failures(found: RunRecord, attempts: Sequence[Attempt]) -> ReportPart:
     ]
     hidden = len(texts) - _MOST_TRACES
     return ReportPart(
-        title="What failed, and why",
+        title="What people were asked"
+        if failures and all(each.review for each in failures)
+        else "What failed, and why",
         lines=(f"messages of {hidden:,} more causes: `tidemill runs {found.info.id}`",)
         if hidden > 0
         else (),
@@ -188,7 +200,7 @@ def _caption(group: Sequence[Attempt]) -> str:
     first = group[0]
     place = "" if first.partition == WHOLE else f" {shown_key(first.partition)}"
     more = f" (and {plural(len(group) - 1, 'more attempt')})" if len(group) > 1 else ""
-    return f"{first.action} {first.stage}{place} {first.outcome}{more}"
+    return f"{first.action} {first.stage}{place} {ASKED if first.review else first.outcome}{more}"
 
 
 def _gates(found: RunRecord) -> ReportPart:
@@ -212,13 +224,17 @@ def _more(items: Sequence[object], noun: str) -> tuple[str, ...]:
 
 
 def _stages(
-    totals: Sequence[StageTotals], by_stage: Mapping[str, Sequence[Attempt]], price: Price
+    totals: Sequence[StageTotals],
+    by_stage: Mapping[str, Sequence[Attempt]],
+    asked: Counter[str],
+    price: Price,
 ) -> PageTable:
     rows = [
         (
             each.stage,
-            *map(count, (each.ran, each.bound + each.rechecked, each.current, each.failed)),
-            *map(count, (each.retried, each.skipped, each.rows_in, each.rows_out)),
+            *map(count, (each.ran, each.bound + each.rechecked, each.current)),
+            *map(count, (each.failed - asked[each.stage], asked[each.stage], each.retried)),
+            *map(count, (each.skipped, each.rows_in, each.rows_out)),
             count(each.quarantined),
             seconds(each.wall_s),
             seconds(each.cpu_s),
@@ -244,8 +260,8 @@ def _timeline(found: RunRecord, by_stage: Mapping[str, Sequence[Attempt]]) -> Re
             label=each.stage if each.partition == WHOLE else shown_key(each.partition),
             start=at - each.wall_s,
             end=at,
-            status=DRAWN_OUTCOMES[each.outcome],
-            detail=str(each.outcome),
+            status=DrawnStatus.WAITING if each.review else DRAWN_OUTCOMES[each.outcome],
+            detail=ASKED if each.review else str(each.outcome),
         )
         for at, each in found.attempts
         if each.stage in longest and each.outcome is not Outcome.SKIPPED

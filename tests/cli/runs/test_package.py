@@ -16,7 +16,6 @@ def test_none_yet(fresh: Path) -> None:
     assert tidemill("runs", "--json").document == {
         "schema": "tidemill.runs/1",
         "runs": [],
-        "words": {},
     }
 
 
@@ -91,7 +90,7 @@ def test_the_list_tells_what_runs_cost() -> None:
         )
         for name, cost in (("r1", 2.5), ("r2", 0.0))
     ]
-    head, *rows = run_list(runs, {}).split("\n")
+    head, *rows = run_list(runs).split("\n")
     assert "cost" in head.split()
     assert "2.50 EUR" in rows[0]
     assert "EUR" not in rows[1]

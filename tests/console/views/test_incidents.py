@@ -11,6 +11,8 @@ from tests.support.commands import tidemill
 from tests.support.console import Visitor
 from tests.support.console_shop import HOSTILE, console_shop, require_harmless
 from tests.support.users import USER
+from tidemill.console.stage_rows import stage_problems
+from tidemill.console.views.incidents import list_incidents, show_incident
 from tidemill.project.project import Project, open_project
 
 
@@ -168,3 +170,25 @@ def test_what_is_wrong_without_an_incident_is_not_hidden(shops: Path) -> None:
         '<span class="status ok">'
         not in page.text.partition("<main")[2].partition("</h1>")[2][:400]
     )
+
+
+def test_what_failed_last_is_told_beside_what_failed_first(built: Path) -> None:
+    file = built / "data" / "weather" / "2026-02-02.csv"
+    for text in ("date,temperature,rain\nx,y,z\n", "date,warmth\n2026-02-02,3\n"):
+        file.write_text(text)
+        tidemill("run")
+        tidemill("alerts", "check")
+    with open_project(built) as project:
+        [state] = project.incidents.open()
+        shown = show_incident(project, state.id)
+        last, first = (run.id for run in project.history.runs(2))
+        assert (shown.run, shown.first["run"]) == (last, first)
+        assert "no column 'temperature'" in shown.evidence["message"]
+        assert "no column 'temperature'" in shown.failures[0].message
+        [problem] = stage_problems(project)["weather"]
+        assert (problem.run, problem.incident) == (last, state.id)
+        [line] = list_incidents(project).incidents
+        assert last in line.command
+        [wrong] = project.statuses.read().wrong
+        assert "no column 'temperature'" in wrong.text
+    assert "no column 'temperature'" in tidemill("incidents", "show", state.id).out

@@ -13,8 +13,8 @@ from tests.support.console import Visitor
 from tidemill.console.views.now import show_now
 from tidemill.console.views.runs import list_runs, show_log, show_run
 from tidemill.core.partition import WHOLE
-from tidemill.ledger.awaited_review import review_command
 from tidemill.ledger.event import Attempted, RunEnded, RunStarted
+from tidemill.ledger.review_command import review_command
 from tidemill.ledger.run import Attempt, Outcome, Receipt, Status
 from tidemill.operations.stage_states import StageNode, StageState
 from tidemill.project.clock import VARIABLE, set_clock
@@ -51,7 +51,9 @@ def test_what_waits_for_people_is_not_wrong(project: Project) -> None:
     asked = state.review.artifact
     assert waiting.text == f"Should demand {asked} go live? (review {id})"
     newest, first = now.runs
-    assert now.words == list_runs(project).words == {newest.id: "waiting"}
+    assert now.runs == list_runs(project).runs
+    assert newest.status is Status.WAITING
+    assert first.status is not Status.WAITING
     assert first.receipt is not None
     found = stage(project, "demand")
     assert (found.state, found.detail) == (StageState.WAITING, f"waits for review {id}")
@@ -65,7 +67,7 @@ def test_nothing_waits_or_is_wrong_once_people_have_decided(project: Project) ->
     now = show_now(project)
     assert "demand" not in {fact.stage for fact in now.status.wrong}
     assert now.status.waiting == ()
-    assert now.words == {now.runs[0].id: "decided"}
+    assert now.runs[0].status is Status.DECIDED
     assert stage(project, "demand").state not in (StageState.WAITING, StageState.FAILED)
 
 
@@ -78,15 +80,12 @@ def test_pages_and_the_command_line_say_that_a_run_waits(shop: Visitor, shops: P
 
 
 def test_runs_are_found_by_their_status(shop: Visitor) -> None:
-    listed = shop.api("/runs")
-    every, words = listed["runs"], listed["words"]
-    assert set(words.values()) == {"waiting"}
-    for status in ("ok", "failed", "interrupted"):
+    every = shop.api("/runs")["runs"]
+    assert "waiting" in {run["status"] for run in every}
+    for status in ("ok", "failed", "interrupted", "waiting", "decided"):
         found = shop.api(f"/runs?status={status}")
         # Of those that wait for people nothing failed.
-        assert found["runs"] == [
-            run for run in every if run["status"] == status and run["id"] not in words
-        ]
+        assert found["runs"] == [run for run in every if run["status"] == status]
         assert found["next"] == 0
     page = shop.page("/runs?status=interrupted")
     assert "No run has this status." in page.words
@@ -213,7 +212,7 @@ def test_errors_come_before_what_waits_for_people(project: Project, shop: Visito
     assert (first.partitions, first.review) == ("2026-01-01 .. 2026-01-02 (2)", "")
     assert (last.review, last.is_waiting, last.verdict, last.advice) == ("r1", False, HELD, "")
     assert [each.stage for each in found.failed] == ["sales", "sales", "other"]
-    assert (found.messages, found.word) == ((), "failed")
+    assert (found.messages, found.run.status) == ((), "failed")
     page = shop.page("/runs/r1").text
     assert page.count("<details open>") == 2
     assert 'href="/reviews/r1"' in page

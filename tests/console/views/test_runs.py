@@ -127,3 +127,17 @@ def test_steps_of_the_timeline_lead_to_their_logs(onlooker: Visitor) -> None:
     drawn = onlooker.page("/lineage?stage=features&depth=1").text
     assert 'href="/lineage?stage=sales&amp;depth=1"' in drawn
     assert "amp;amp;" not in drawn
+
+
+def test_pages_tell_of_quarantined_rows(onlooker: Visitor) -> None:
+    stages = onlooker.api("/runs/last")["stages"]
+    [sales] = [each for each in stages if each["stage"] == "sales"]
+    assert (sales["rows_in"], sales["rows"], sales["quarantined"]) == (1012, 1004, 8)
+    page = onlooker.page("/runs/last")
+    assert 'href="/stages/sales/quarantine"' in page.text
+    for path in ("/now", "/runs"):
+        assert "8 rows quarantined" in onlooker.page(path).words
+
+
+def test_the_cpu_time_of_a_run_is_more_than_that_of_its_steps(onlooker: Visitor) -> None:
+    assert "s with imports and plan" in onlooker.page("/runs/last").words

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,12 @@ def test_what_a_stage_published(bakery: Project) -> None:
     assert (sales.partitions, sales.rows, sales.quarantined) == (28, 1004, 8)
     assert (sales.contract, sales.problems) == ("1.0.0", ())
     assert sales.about == "One row per shop and opening hour, as the tills send it."
-    assert sales.newest is not None
+    # Up to the end of the last day; scores by the rows that were scored, whenever the model was trained.
+    end = datetime(2026, 2, 2, tzinfo=UTC).timestamp()
+    assert [row.newest for row in found.stages if row.name in ("sales", "demand_scores")] == [
+        end,
+        end,
+    ]
 
 
 def test_orders_and_pages(bakery: Project) -> None:

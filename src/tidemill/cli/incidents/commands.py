@@ -18,6 +18,7 @@ from tidemill.core.units import parse_seconds
 from tidemill.operations.alert_notice import duration, look_command
 from tidemill.operations.alerts import owner_of
 from tidemill.operations.incident import IncidentState
+from tidemill.operations.incidents import shown_incident
 
 _RECENT_S = 7 * 86_400.0
 _SEVERITY = click.option(
@@ -45,6 +46,8 @@ def list_(since: str, as_json: bool) -> None:
             for state in project.incidents.every()
             if state.closed_at is None or state.closed_at >= now - length
         ]
+        problems = project.metrics.problems()
+        found = [shown_incident(state, problems) for state in found]
     print_result(
         _list_text(found, owners, now),
         as_json,
@@ -116,7 +119,7 @@ def incident_document(state: IncidentState, owners: Mapping[str, str]) -> dict[s
 def show(incident: str, as_json: bool) -> None:
     """Show INCIDENT, named by the beginning of its id, with all that happened in it."""
     with project_session() as project:
-        state = project.incidents.incident(incident)
+        state = shown_incident(project.incidents.incident(incident), project.metrics.problems())
         owners, sent = project.incidents.owners(), project.incidents.alerts_of(state)
         now = project.tools.clock()
     print_result(

@@ -12,7 +12,7 @@ from tidemill.contracts.finding import Finding
 from tidemill.core.partition import WHOLE
 from tidemill.core.printable import printable
 from tidemill.core.text_table import text_table
-from tidemill.ledger.run import Failure
+from tidemill.ledger.run import ASKED, Failure
 
 # The maximum width of partitions and the minimum width of texts; longer ones wrap.
 _PARTITIONS, _TEXT = 24, 20
@@ -26,10 +26,11 @@ def render_failures(failures: Sequence[Failure], width: int) -> str:
     """A row per cause, if possible not wider than `width`; the last line counts what is left out."""
     shown = failures[:_SHOWN]
     parted = any(partition_names(failure.partitions) for failure in shown)
+    about = (ASKED if all(failure.review for failure in failures) else _ABOUT[0], *_ABOUT[1:])
     kept = (True, parted, any(failure.skipped for failure in shown), True, True)
-    why, advice = _texts(shown, width, kept)
+    why, advice = _texts(shown, width, about, kept)
     rows = [list(compress(row, kept)) for failure in shown for row in _rows(failure, why, advice)]
-    text = text_table(list(compress(_ABOUT, kept)), rows)
+    text = text_table(list(compress(about, kept)), rows)
     rest = failures[len(shown) :]
     if rest:
         steps = sum(len(failure.partitions) for failure in rest)
@@ -61,14 +62,16 @@ def partition_names(partitions: Sequence[str]) -> str:
     return ", ".join(map(printable, shown)) + (f" and {more:,} more" if more else "")
 
 
-def _texts(failures: Sequence[Failure], width: int, kept: Sequence[bool]) -> tuple[int, int]:
+def _texts(
+    failures: Sequence[Failure], width: int, about: Sequence[str], kept: Sequence[bool]
+) -> tuple[int, int]:
     """The widths of the two texts in the space left by the other columns; commands must fit unbroken."""
     first = (
         (failure.stage, partition_names(failure.partitions)[:_PARTITIONS], count(failure.skipped))
         for failure in failures
     )
     beside = text_table(
-        list(compress(_ABOUT[:3], kept)), [list(compress(row, kept)) for row in first]
+        list(compress(about[:3], kept)), [list(compress(row, kept)) for row in first]
     )
     left = width - max(map(len, beside.split("\n"))) - 2 * len("  ")
     words = (len(word) for one in failures for word in _whole(one.advice).split(" "))

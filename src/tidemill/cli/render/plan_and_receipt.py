@@ -18,7 +18,7 @@ from tidemill.core.counts import money_text
 from tidemill.core.printable import printable
 from tidemill.core.text_table import drop_empty_columns, markdown_table, text_table
 from tidemill.ledger.price import Price
-from tidemill.ledger.run import Receipt, StageTotals
+from tidemill.ledger.run import ASKED, Receipt, StageTotals
 from tidemill.planning.plan import Plan, Step
 from tidemill.planning.plan_remarks import plan_remarks, without_history
 from tidemill.planning.step_groups import StepGroup, planned_stages, step_groups
@@ -26,9 +26,9 @@ from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.memo import MemoUsage
 
 # Columns that are shown only if a row has something in them.
-RECHECKED, REMOVED = ">rechecked", ">removed"
+RECHECKED, REMOVED, _ASKED = ">rechecked", ">removed", f">{ASKED}"
 _RECEIPT = (
-    *("stage", ">ran", ">reused", RECHECKED, ">up to date", REMOVED, ">failed", ">skipped"),
+    *("stage", ">ran", ">reused", RECHECKED, ">up to date", REMOVED, ">failed", _ASKED, ">skipped"),
     *(">rows in", ">rows out", ">quarantined", ">bytes read", ">CPU s"),
 )
 _ABOUT = ">about"
@@ -42,11 +42,12 @@ def render_receipt(receipt: Receipt, width: int = 120) -> str:
 
     The table of failures is fitted into `width` columns.
     """
-    lines = [_receipt_row(tally) for tally in receipt.stages]
+    asked = receipt.asked
+    lines = [_receipt_row(tally, asked[tally.stage]) for tally in receipt.stages]
     if len(lines) > 1:
-        lines.append(_receipt_row(_sum(receipt.stages)))
+        lines.append(_receipt_row(_sum(receipt.stages), asked.total()))
     parts = [
-        text_table(*drop_empty_columns(_RECEIPT, lines, RECHECKED, REMOVED)),
+        text_table(*drop_empty_columns(_RECEIPT, lines, RECHECKED, REMOVED, _ASKED)),
         "",
         _totals(receipt),
     ]
@@ -66,11 +67,11 @@ def render_receipt(receipt: Receipt, width: int = 120) -> str:
     return "\n".join(parts)
 
 
-def _receipt_row(tally: StageTotals) -> list[str]:
+def _receipt_row(tally: StageTotals, asked: int) -> list[str]:
     return [
         tally.stage,
         *map(count, (tally.ran - tally.removed, tally.bound, tally.rechecked)),
-        *map(count, (tally.current, tally.removed, tally.failed, tally.skipped)),
+        *map(count, (tally.current, tally.removed, tally.failed - asked, asked, tally.skipped)),
         *map(count, (tally.rows_in, tally.rows_out, tally.quarantined)),
         size(tally.bytes_in),
         f"{tally.cpu_s:.2f}" if tally.cpu_s >= 0.005 else "-",
@@ -102,7 +103,7 @@ def _totals(receipt: Receipt) -> str:
         f"peak RSS {size(receipt.peak_rss)}",
         _cost(receipt),
     )
-    return f"run {receipt.run} {receipt.status}: {', '.join(figures)}"
+    return f"run {receipt.run} {receipt.word}: {', '.join(figures)}"
 
 
 def _cost(receipt: Receipt) -> str:

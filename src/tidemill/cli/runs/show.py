@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -15,14 +15,14 @@ from tidemill.cli.render.plan_and_receipt import RECHECKED, render_memo, render_
 from tidemill.core.counts import money_text
 from tidemill.core.partition import WHOLE, shown_key, summarize_keys
 from tidemill.core.text_table import drop_empty_columns, text_table
-from tidemill.ledger.run import FAULTS, Attempt, Outcome, Receipt, RunInfo
-from tidemill.project.run_words import read_run_words
+from tidemill.ledger.run import ASKED, FAULTS, Attempt, Outcome, Receipt, RunInfo
+from tidemill.project.shown_runs import shown_runs
 from tidemill.runs.failures import group_attempts
 from tidemill.runs.totals import memo_usage
 
-_COST, _ACTOR = ">cost", "by"
+_COST, _ACTOR, _ASKED = ">cost", "by", f">{ASKED}"
 _LIST = (
-    *("run", "status", "started", ">took", ">ran", ">reused", RECHECKED, ">failed", _COST),
+    *("run", "status", "started", ">took", ">ran", ">reused", RECHECKED, ">failed", _ASKED, _COST),
     *("environment", _ACTOR, "command"),
 )
 
@@ -40,12 +40,11 @@ def show(run: str, limit: int, as_json: bool) -> None:
     """
     with project_session() as project:
         if not run:
-            found = project.runs(limit)
-            words = read_run_words(project.workspace.tools.ledger, found)
-            body: dict[str, object] = {"runs": found, "words": words}
-            print_result(run_list(found, words), as_json, "tidemill.runs/1", lambda: body)
+            found = shown_runs(project.workspace.tools.ledger, project.runs(limit))
+            body: dict[str, object] = {"runs": found}
+            print_result(run_list(found), as_json, "tidemill.runs/1", lambda: body)
             return
-        info = project.history.run(run)
+        [info] = shown_runs(project.workspace.tools.ledger, [project.history.run(run)])
         attempts, currency = project.history.attempts(info.id), project.settings.currency
         notes = project.history.notes(info.id)
     body = {"run": info, "attempts": attempts, "notes": notes}
@@ -53,25 +52,27 @@ def show(run: str, limit: int, as_json: bool) -> None:
     print_result(text, as_json, "tidemill.run/1", lambda: body)
 
 
-def run_list(found: list[RunInfo], words: Mapping[str, str]) -> str:
+def run_list(found: Sequence[RunInfo]) -> str:
     if not found:
         return "no runs yet; start one with `tidemill run`"
-    rows = [_row(info, words) for info in found]
-    return text_table(*drop_empty_columns(_LIST, rows, RECHECKED, _COST, _ACTOR))
+    rows = [_row(info) for info in found]
+    return text_table(*drop_empty_columns(_LIST, rows, RECHECKED, _ASKED, _COST, _ACTOR))
 
 
-def _row(info: RunInfo, words: Mapping[str, str]) -> list[str]:
+def _row(info: RunInfo) -> list[str]:
     stages = info.receipt.stages if info.receipt else ()
+    asked = info.receipt.asked.total() if info.receipt else 0
     took = seconds(info.ended - info.started) if info.ended is not None else ""
     return [
         info.id,
-        words.get(info.id, str(info.status)),
+        str(info.status),
         local_time(info.started),
         took,
         count(sum(s.ran for s in stages)),
         count(sum(s.bound for s in stages)),
         count(sum(s.rechecked for s in stages)),
-        count(sum(s.failed for s in stages)),
+        count(sum(s.failed for s in stages) - asked),
+        count(asked),
         _cost(info.receipt),
         info.environment,
         info.actor,
@@ -108,8 +109,9 @@ def _attempt_lines(attempt: Attempt, more: int) -> Iterator[str]:
     """An attempt with its message and trace; `more` attempts of the same cause are only counted."""
     place = "" if attempt.partition == WHOLE else f" {shown_key(attempt.partition)}"
     others = f" (and {plural(more, 'more attempt')} for the same cause)" if more else ""
+    outcome = ASKED if attempt.review else attempt.outcome
     yield plain_text(
-        f"{attempt.action} {attempt.stage}{place} {attempt.outcome}{others}: {attempt.message}"
+        f"{attempt.action} {attempt.stage}{place} {outcome}{others}: {attempt.message}"
     )
     if attempt.findings:
         yield render_findings(attempt.findings, indent="  ")

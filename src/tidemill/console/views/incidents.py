@@ -20,6 +20,7 @@ from tidemill.operations.incident_timeline import (
     closing_text,
     incident_timeline,
 )
+from tidemill.operations.incidents import shown_incident
 from tidemill.operations.problem import ProblemKind, ProblemSeverity
 from tidemill.operations.silences import SilenceState
 from tidemill.project.project import Project
@@ -103,7 +104,8 @@ class SentAlertLine:
 class IncidentView:
     """An incident: what is wrong and why, what followed from it, and all that happened.
 
-    It lasted from `since` until `recovered`, or lasts. `run` is the run that shows it, and `failures` are the
+    It lasted from `since` until `recovered`, or lasts. `evidence` is that of now, and `first` that of its
+    beginning if it was another. `run` is the run that shows it, and `failures` are the
     last attempts in it that failed. `runbook` is the address of what to do, if the settings have one.
     """
 
@@ -115,6 +117,7 @@ class IncidentView:
     closed_by: str
     reason: str
     evidence: Mapping[str, str]
+    first: Mapping[str, str]
     run: str
     failures: tuple[Attempt, ...]
     runbook: str
@@ -167,8 +170,9 @@ def list_incidents(
     left = sorted((each for each in fitting if _place(each) > begin), key=_place)
     shown = left[: min(max(limit, 1), _MOST)]
     silences = [each for each in service.silences() if service.is_in_force(each)]
+    problems = project.metrics.problems()
     return IncidentsView(
-        incidents=tuple(_line(project, each, silences) for each in shown),
+        incidents=tuple(_line(project, shown_incident(each, problems), silences) for each in shown),
         next="-".join(map(str, _place(shown[-1]))) if len(left) > len(shown) else "",
         open=opened,
         found=len(fitting),
@@ -186,7 +190,8 @@ def show_incident(project: Project, incident: str) -> IncidentView:
     `incident` is an id, or the beginning of one.
     """
     service = project.incidents
-    state = service.incident(incident)
+    began = service.incident(incident)
+    state = shown_incident(began, project.metrics.problems())
     sent = service.alerts_of(state)
     silences = [(each, service.is_in_force(each)) for each in service.silences()]
     closing, run = state.closing, state.cause.evidence.get("run", "")
@@ -199,6 +204,7 @@ def show_incident(project: Project, incident: str) -> IncidentView:
         closed_by="" if closing is None else closing.actor,
         reason="" if closing is None else closing.reason,
         evidence=state.cause.evidence,
+        first={} if began.cause == state.cause else began.cause.evidence,
         run=run,
         failures=_failures(project, run, state.cause.stage),
         runbook=runbook_address(state, project.settings.alerts),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from tidemill.console.views.number_cards import NumberCard, number_card
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.run import RunInfo
 from tidemill.operations.status_report import StatusReport
 from tidemill.project.project import Project
-from tidemill.project.run_words import read_run_words
+from tidemill.project.shown_runs import shown_runs
 
 _RUNS = 8
 
@@ -18,14 +16,13 @@ _RUNS = 8
 class NowView:
     """How an environment is doing: its status, its numbers, and its last runs.
 
-    `words` say how those of the runs ended of which people are asked about something. How old data may be is
-    only known with the workflow, so that the number of freshness is that of the scorecard alone.
+    How old data may be is only known with the workflow, so that the number of freshness is that of the
+    scorecard alone.
     """
 
     status: StatusReport
     numbers: tuple[NumberCard, ...]
     runs: tuple[RunInfo, ...]
-    words: Mapping[str, str]
 
 
 def show_now(project: Project) -> NowView:
@@ -36,6 +33,5 @@ def show_now(project: Project) -> NowView:
     return NowView(
         status=status,
         numbers=tuple(number_card(each) for each in numbers if each.name != "fresh"),
-        runs=tuple(runs),
-        words=read_run_words(project.workspace.tools.ledger, runs),
+        runs=shown_runs(project.workspace.tools.ledger, runs),
     )

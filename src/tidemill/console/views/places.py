@@ -11,7 +11,7 @@ from tidemill.governance.permissions import Permission
 from tidemill.governance.review_page import question
 from tidemill.ledger.run import Status
 from tidemill.project.project import Project
-from tidemill.project.run_words import read_run_words
+from tidemill.project.shown_runs import shown_runs
 from tidemill.workflow.environment import PRODUCTION
 
 _RUNS, _VERSIONS, _COLUMNS, _MOST = 20, 20, 5_000, 10_000
@@ -89,12 +89,9 @@ def _reviews(project: Project) -> Iterator[NamedPlace]:
 
 
 def _runs(project: Project) -> Iterator[NamedPlace]:
-    runs = project.history.runs(_RUNS)
-    words = read_run_words(project.workspace.tools.ledger, runs)
+    runs = shown_runs(project.workspace.tools.ledger, project.history.runs(_RUNS))
     here = (run for run in runs if run.environment == project.environment)
-    failed = next(
-        (run for run in here if run.status is Status.FAILED and run.id not in words), None
-    )
+    failed = next((run for run in here if run.status is Status.FAILED), None)
     if failed is not None:
         path = _path("runs", failed.id)
         yield NamedPlace(
@@ -103,7 +100,7 @@ def _runs(project: Project) -> Iterator[NamedPlace]:
     for run in runs:
         yield NamedPlace(
             name=run.id,
-            about=f"run in {run.environment}, {words.get(run.id, run.status)}",
+            about=f"run in {run.environment}, {run.status}",
             path=_path("runs", run.id),
             words=run.command,
         )

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable
 from tidemill.contracts.finding import Finding
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE, summarize_keys
-from tidemill.ledger.awaited_review import awaited_by_attempt, awaited_by_failure
 from tidemill.ledger.run import Attempt, Failure, Outcome, RunInfo
 
 
@@ -34,10 +33,10 @@ def failure_causes(
     info: RunInfo, failed: Iterable[Attempt], open_ids: Collection[str]
 ) -> tuple[FailureCause, ...]:
     """Why stages failed: errors, then what gates refused, then what waits for people."""
-    verdicts = {awaited_by_attempt(attempt): attempt.message for attempt in failed}
+    verdicts = {attempt.review: attempt.message for attempt in failed}
     found = []
     for failure in info.receipt.failures if info.receipt is not None else ():
-        review = awaited_by_failure(failure)
+        review = failure.review
         one = FailureCause(
             stage=failure.stage,
             partitions=summarize_keys({*failure.partitions} - {WHOLE}),
@@ -61,7 +60,7 @@ def _whole_cause(failure: Failure) -> str:
 
 def says_more(attempt: Attempt) -> bool:
     """Whether an attempt says more than the cause that stands above it."""
-    if awaited_by_attempt(attempt):
+    if attempt.review:
         return False
     is_retried = attempt.outcome is Outcome.RETRIED
     return bool(is_retried or attempt.trace or "\n" in attempt.message.strip())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from tidemill.console.views.run_causes import FailureCause, failure_causes, says_more
 from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
@@ -14,16 +12,18 @@ from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.ledger.log_line import LogLine
 from tidemill.ledger.run import Attempt, Outcome, RunInfo, Status
 from tidemill.project.project import Project
-from tidemill.project.run_words import read_run_words
+from tidemill.project.shown_runs import shown_runs
 
 _MOST_LINES = 2_000
 # In which order attempts are shown that didn't go well.
+# Recorded as failed.
+_ASKED = (Status.WAITING, Status.DECIDED)
 _URGENCY = {Outcome.FAILED: 0, Outcome.REFUSED: 1, Outcome.RETRIED: 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepBar:
-    """An attempt at a step, from `begun` for `wall_s` seconds, as a timeline shows it."""
+    """An attempt at a step, from `begun` for `wall_s` seconds, as a timeline shows it; it may ask people."""
 
     stage: str
     partition: str
@@ -32,32 +32,28 @@ class StepBar:
     begun: float
     wall_s: float
     worker: str
+    asks: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunList:
-    """Some runs, and the `before` of the next page; 0 if there are no more.
-
-    `words` say how those ended of which people are asked about something.
-    """
+    """Some runs, and the `before` of the next page; 0 if there are no more."""
 
     runs: tuple[RunInfo, ...]
     next: int
-    words: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
     """A run: its stages, its last attempts, and those that failed; of its `steps` so many ended well: `done`.
 
-    A run `is_lost` if its process died. With `is_cut` there are more attempts than the timeline has. `word`
-    says how it ended, or that it waits for people. `causes` are why stages failed: errors, then refusals,
+    A run `is_lost` if its process died. With `is_cut` there are more attempts than the timeline has. `causes`
+    are why stages failed: errors, then refusals,
     then what people are asked. `failed` are attempts of which there is more to say, in the same order, and
     `messages` what the run said of nothing else.
     """
 
     run: RunInfo
-    word: str
     causes: tuple[FailureCause, ...]
     steps: int
     done: int
@@ -96,18 +92,18 @@ class RunLogView:
 
 
 def list_runs(project: Project, before: int = 0, limit: int = 50, status: str = "") -> RunList:
-    """List runs, newest first, or those with a `status` only: ok, failed, running, interrupted or lost.
+    """List runs, newest first, or those with a `status` only.
 
-    `before` is the `next` of the page before; `limit` is at most 200.
+    That is ok, failed, running, interrupted or lost; or waiting or decided, if nothing failed except that
+    people are asked, or were. `before` is the `next` of the page before; `limit` is at most 200.
     """
     if status and status not in [*Status]:
         raise UsageError(f"status = {status!r} is none of {', '.join(Status)}")
     wanted = Status(status) if status else None
-    page = project.history.page(max(before, 0), min(max(limit, 1), 200), wanted)
-    words = read_run_words(project.workspace.tools.ledger, page.runs)
-    # Of those that only wait for people nothing failed.
-    runs = (run for run in page.runs if wanted is not Status.FAILED or run.id not in words)
-    return RunList(runs=tuple(runs), next=page.next, words=words)
+    recorded = Status.FAILED if wanted in _ASKED else wanted
+    page = project.history.page(max(before, 0), min(max(limit, 1), 200), recorded)
+    runs = shown_runs(project.workspace.tools.ledger, page.runs)
+    return RunList(runs=tuple(run for run in runs if wanted in (None, run.status)), next=page.next)
 
 
 def show_run(project: Project, run: str) -> RunView:
@@ -116,14 +112,13 @@ def show_run(project: Project, run: str) -> RunView:
     `run` is an id, a prefix of one, or `last`.
     """
     history = project.history
-    info = history.run(run)
-    found = history.summed_attempts(info.id)
     ledger = project.workspace.tools.ledger
+    [info] = shown_runs(ledger, [history.run(run)])
+    found = history.summed_attempts(info.id)
     said = {attempt.message for attempt in found.failed}
     receipt = info.receipt
     return RunView(
         run=info,
-        word=read_run_words(ledger, (info,)).get(info.id, str(info.status)),
         causes=failure_causes(info, found.failed, open_reviews(ledger, info.environment)),
         steps=history.steps(info.id),
         done=found.done,
@@ -138,6 +133,7 @@ def show_run(project: Project, run: str) -> RunView:
                 begun=at - each.wall_s,
                 wall_s=each.wall_s,
                 worker=each.worker,
+                asks=bool(each.review),
             )
             for at, each in found.last
         ),

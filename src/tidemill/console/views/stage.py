@@ -93,12 +93,14 @@ class EarlierDelivery:
 class DeliveredTo:
     """Where a table is delivered to in this environment: the format, the place, and the table there, if any.
 
-    `earlier` are the last runs to whose deliveries one can go back; `right` says who may.
+    Of the partitions `restored` it holds what it had after an earlier run, not what is published. `earlier`
+    are the last runs to whose deliveries one can go back; `right` says who may.
     """
 
     format: str
     place: str
     table: str
+    restored: str
     earlier: tuple[EarlierDelivery, ...]
     right: ActionRight
 
@@ -189,11 +191,13 @@ def _delivered_to(
     """Where a table is delivered to, and how to go back to what earlier runs delivered."""
     place, table = delivery_place(sink, project.environment)
     delivered = [run for run in runs if run.done]
+    restored = project.delivered_tables.restored_partitions(stage)
     option = environment_option(project.environment)
     return DeliveredTo(
         format=sink.format,
         place=project.workspace.redactor.redact(place),
         table=table,
+        restored=summarize_keys({*restored} - {WHOLE}) or ("all of it" if restored else ""),
         earlier=tuple(
             EarlierDelivery(
                 run=run.run, at=run.at, command=f"tidemill restore {stage} {run.run}{option}"

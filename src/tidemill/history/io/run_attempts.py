@@ -23,7 +23,10 @@ _KEPT_S = 300.0
 
 @dataclass(slots=True, kw_only=True)
 class StageAttempts:
-    """How many attempts at steps of a stage ended how, in a run, as `StageTotals` counts them."""
+    """How many attempts at steps of a stage ended how, in a run, as `StageTotals` counts them.
+
+    Of those that gates refused, people are `asked` about some; the others count as failed.
+    """
 
     stage: str
     ran: int = 0
@@ -31,19 +34,24 @@ class StageAttempts:
     rechecked: int = 0
     current: int = 0
     failed: int = 0
+    asked: int = 0
     retried: int = 0
     skipped: int = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
+    rows_in: int = 0
     rows: int = 0
+    quarantined: int = 0
 
     def add(self, attempt: Attempt) -> None:
         """Count an attempt."""
-        if kind := counted_as(attempt):
+        if kind := "asked" if attempt.review else counted_as(attempt):
             setattr(self, kind, getattr(self, kind) + 1)
         self.wall_s += attempt.wall_s
         self.cpu_s += attempt.cpu_s
+        self.rows_in += attempt.rows_in
         self.rows += attempt.rows_out
+        self.quarantined += attempt.quarantined
 
 
 @dataclass(slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from tidemill.operations.watermarks import seed_watermarks
 from tidemill.ports.ledger import Ledger
 
 # Changes with the meaning of what is kept.
-_FORMAT = 5
+_FORMAT = 6
 # New events that are worth writing the file, and after how many it is written while more are read.
 _WORTH_KEEPING, _SAVED_AT = 200, 100_000
 # Partitions of a stage that its watermark is looked for in, if they were published long ago.

@@ -435,6 +435,7 @@ class UpLoop:
                 ),
                 broken="" if known.broken is None else known.broken.why,
                 failing=known.failure.why if known.failure and known.failure.count else "",
+                failing_run=known.failure.run if known.failure else "",
                 held=known.held,
                 backlog=str(known.backlog or ""),
                 last="" if known.last is None else known.last.summary,

@@ -17,7 +17,7 @@ from tidemill.scorecard.io.earlier_facts import earlier_facts
 from tidemill.scorecard.scorecard_sums import HORIZON_S, SCORECARD_KINDS, ScorecardSums
 
 # Changes with the meaning of what is kept.
-_FORMAT = 4
+_FORMAT = 5
 # New events that are worth writing the file, and after how many it is written while more are read.
 _WORTH_KEEPING, _SAVED_AT = 200, 100_000
 

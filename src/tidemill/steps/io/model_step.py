@@ -274,9 +274,8 @@ class ModelStepRunner:
         self._frames.confirm(inputs)
         if not isinstance(found, Scores):
             raise step_error(stage, f"it returned {type(found).__name__}, not tm.scores(...)")
-        rows = sum(b.product.rows for bound in inputs.values() for b in bound.values())
         content = fingerprint("scores", repr(found))
-        product = Product(content=content, rows=rows, scores=found, findings=findings)
+        product = Product(content=content, rows=found.rows, scores=found, findings=findings)
         return StepOutput(product=product, touched=opened.describe())
 
     def deliver(self, stage: Stage, work: Work) -> StepOutput:
