@@ -15,6 +15,8 @@ from tidemill.drawing.theme import theme_css
 STATIC = Path(__file__).parents[1] / "static"
 # One style sheet for a page: colours, drawings, and the rest, which is a file.
 STYLE, ICONS, _RULES = "style.css", "icons.svg", "console.css"
+# A build fetches them; a checkout that nobody built hasn't got them.
+_LIBRARIES = ("vendor/htmx.min.js", "vendor/uplot.min.css", "vendor/uplot.min.js")
 # When files were written last, and the digest that they had.
 _digests: dict[str, tuple[int, str]] = {}
 
@@ -34,6 +36,17 @@ def read_asset(name: str) -> tuple[bytes, str] | None:
             return None
         content = path.read_bytes()
     return content, mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def describe_missing() -> str:
+    """What pages can't do without the libraries that aren't here, and how to get these; "" if all are."""
+    missing = [Path(name).name for name in _LIBRARIES if not (STATIC / name).is_file()]
+    if not missing:
+        return ""
+    return (
+        f"without {', '.join(missing)} pages show changes only when they are loaded again, and charts only "
+        "as drawings; install Tidemill with pip, or run `python tools/console_assets.py` in its sources"
+    )
 
 
 def static_url(name: str) -> str:
