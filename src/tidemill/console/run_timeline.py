@@ -23,7 +23,7 @@ def run_timeline(document: Mapping[str, Any], log_url: Callable[..., str]) -> Ma
             start=each["begun"],
             end=each["begun"] + each["wall_s"],
             status=DRAWN_OUTCOMES[Outcome(each["outcome"])],
-            detail=each["outcome"],
+            outcome=each["outcome"],
             href=log_url(stage=each["stage"], partition=each["partition"]),
         )
         for each in document["timeline"]

@@ -245,7 +245,7 @@ def _timeline(found: RunRecord, by_stage: Mapping[str, Sequence[Attempt]]) -> Re
             start=at - each.wall_s,
             end=at,
             status=DRAWN_OUTCOMES[each.outcome],
-            detail=str(each.outcome),
+            outcome=str(each.outcome),
         )
         for at, each in found.attempts
         if each.stage in longest and each.outcome is not Outcome.SKIPPED
