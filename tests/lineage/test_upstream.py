@@ -148,6 +148,7 @@ class TestUpstream:
             (MODEL, WHOLE, {"joined": (DAYS[0],)}),
             (SCORES, "live", {"joined": DAYS, "guess": (WHOLE,)}),
             (TABLE, DAYS[0], {"joined": (DAYS[0],), "guess": (WHOLE,)}),
+            (replace(TABLE, model=""), DAYS[0], {"joined": (DAYS[0],)}),
         ],
     )
     def test_made_of(

@@ -73,9 +73,9 @@ class PageAction(Resource):
     """What can be done by a POST to `path`; `view` does it.
 
     `then` is the page that a browser is sent to; placeholders in its path and query stand for arguments and
-    fields of what the view returns. With a `template` that is drawn in its place, once: it may have a secret,
-    which nothing keeps. The entity tag of the resource `guards`, if there is one, must be the one that the
-    caller saw: that of its document with the arguments that both have.
+    fields of what the view returns. With a `template` that is drawn in its place, once, at the address of
+    the action: it may have a secret, which nothing keeps. The entity tag of the resource `guards`, if there
+    is one, must be the one that the caller saw: that of its document with the arguments that both have.
     """
 
     then: str

@@ -92,7 +92,7 @@ class ViewCaller:
         if not token:
             return self._own_project()
         tools = self._project.tools
-        actor = token_actor(tools.ledger, token, now=tools.clock(), place="the session")
+        actor = token_actor(tools.ledger, token, now=tools.clock(), place="the request")
         found = self._acting.pop(actor.token, None)
         if found is None or found.workspace.actor != actor:
             found = self._project.acting_as(actor, token)

@@ -109,7 +109,8 @@ class Upstream:
         if held is not None and held.product.artifact is not None:
             return held.product.artifact.trained_on
         if stage.kind is Kind.DELIVER:
-            return {stage.inputs[0].name: (partition,), stage.model: (WHOLE,)}
+            model = {stage.model: (WHOLE,)} if stage.model else {}
+            return {stage.inputs[0].name: (partition,), **model}
         keys = {item.name: self.readable_partitions(item.name) for item in stage.frames}
         if stage.partitioning.is_whole:
             models = {item.name: (WHOLE,) for item in stage.inputs if item.contract is None}

@@ -8,7 +8,7 @@ from datetime import date
 from functools import cached_property
 from math import isfinite
 
-from tidemill.core.errors import DeclarationError, Fault, UsageError, did_you_mean
+from tidemill.core.errors import DeclarationError, Fault, UnknownNameError, UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.recorded_reason import checked_note
 from tidemill.core.units import parse_seconds
@@ -138,7 +138,7 @@ class Schedules:
             return known[name]
         if name in self.declared.names:
             raise DeclarationError(f"schedule {name!r}", self.declared.faults)
-        raise UsageError(
+        raise UnknownNameError(
             f"there is no schedule {name!r} ({did_you_mean(name, self.declared.names)})"
         )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.counts import plural
-from tidemill.core.errors import UsageError
+from tidemill.core.errors import UnknownNameError
 from tidemill.core.local_day import local_day
 from tidemill.core.redaction import Redactor
 from tidemill.costs.budget import BudgetPeriod, month_end
@@ -136,7 +136,7 @@ def report_status(
     home = settings.root / settings.home
     if environment != PRODUCTION and environment not in state.environments:
         known = ", ".join(sorted({PRODUCTION, *state.environments}))
-        raise UsageError(f"there is no environment {environment!r}; there are {known}")
+        raise UnknownNameError(f"there is no environment {environment!r}; there are {known}")
     alive, dead = reports
     log = memory.incidents
     log.read()

@@ -261,7 +261,7 @@ def test_what_was_seen_isnt_sent_again(onlooker: Visitor) -> None:
 
 
 def test_unknown_pages_arguments_and_environments_are_told(onlooker: Visitor) -> None:
-    assert "There is no such page" in onlooker.page("/nothing", 404).words
+    assert "This doesn't exist" in onlooker.page("/nothing", 404).words
     assert onlooker.api("/nothing", 404)["status"] == 404
     assert "there is no parameter 'before_'" in onlooker.api("/runs?before_=3", 400)["detail"]
     assert onlooker.api("/runs?before=x", 400)["detail"] == "before = 'x' is not a whole number"

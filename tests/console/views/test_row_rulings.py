@@ -99,6 +99,22 @@ def test_what_changed_meanwhile_is_not_filled_in_again(visitor: Visitor) -> None
     assert "form_key" not in late.words
 
 
+def test_who_corrects_a_row_second_is_told(visitor: Visitor) -> None:
+    address = f"{ROW}?partition=2026-01-05"
+    page = visitor.page(address)
+    cells = {"partition": "2026-01-05", "cells.hour": "16", "reason": "counted again"}
+    visitor.send(page, ROW, {**cells, "cells.sold": "12"})
+    late = visitor.send(page, ROW, {**cells, "cells.sold": "13"})
+    assert late.status == 412
+    again = visitor.page(address)
+    assert "Decided already" in again.words
+    assert "waits for a run" in again.words
+    assert "(row 0)" in visitor.page(HELD + "2026-01-05").words
+    rows = visitor.api("/stages/sales/quarantine/rows?partition=2026-01-05")
+    assert rows["decided"][0] == "1"
+    assert visitor.send(again, ROW, {**cells, "cells.sold": "13"}).status == 200
+
+
 def test_a_corrected_row_is_published(visitor: Visitor, built: Path) -> None:
     page = visitor.page(f"{ROW}?partition=2026-01-05")
     assert 'name="cells.sold" value="-1"' in page.text

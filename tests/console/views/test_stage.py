@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import in_labels, process, tidemill
-from tests.support.console import Visitor
+from tests.support.console import Visitor, write_project
 from tests.support.users import USER
 from tidemill.console.views.stage import show_stage
 from tidemill.core.errors import UsageError
@@ -54,6 +54,17 @@ def test_a_stage_with_many_partitions_and_attempts(
     assert [each.partitions for each in one.inputs] == ["2026-01-30 .. 2026-02-01 (3)"] * 2
     assert [(each.done, each.is_cut) for each in one.runs] == [(20, True)]
     assert [(each.run, each.done, each.is_cut) for each in two.runs] == [("r2", 1, False)]
+
+
+def test_a_table_without_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_project(tmp_path, end='flow.table("copy", stage=rows, sink=tm.parquet("out"))')
+    (tmp_path / "a.csv").write_text("id\n1\n")
+    monkeypatch.chdir(tmp_path)
+    assert tidemill("run").code == 0
+    assert "rows" in tidemill("explain", "copy").out
+    with Visitor(tmp_path) as visitor:
+        assert [each["stage"] for each in visitor.api("/stages/copy")["inputs"]] == ["rows"]
+        assert "rows" in visitor.page("/stages/copy/explain").words
 
 
 def test_a_stage_that_never_ran_and_one_that_fails(fresh: Path) -> None:

@@ -11,7 +11,7 @@ from tidemill.contracts.checks.findings import unplaced_findings
 from tidemill.contracts.column import Column
 from tidemill.contracts.declaration import DeclaredContract
 from tidemill.contracts.finding import Finding
-from tidemill.contracts.spec import ContractSpec
+from tidemill.contracts.spec import ContractSpec, rule
 from tidemill.contracts.table_rules import Budget, Rows
 
 NAN, INF = float("nan"), float("inf")
@@ -55,6 +55,40 @@ def test_a_missing_value_is_found_by_its_key() -> None:
         ("a.null", "8"),
         ("f.nan", "7"),
     ]
+
+
+def test_personal_data_are_in_no_finding() -> None:
+    """Findings are recorded for good, and shown to everybody who may see runs."""
+    spec = contract(
+        {
+            "mail": tm.String(pii="email", regex="@"),
+            "born": tm.Int64(pii="birth year", min=1900, nullable=True),
+            "shop": tm.String(),
+            "sold": tm.Int64(min=0),
+            "late": rule(pl.col("born") < 2000),
+        },
+        key=["mail", "shop"],
+    )
+    frame = pl.DataFrame(
+        {
+            "mail": ["secret-a", "secret-b@", "b@", "c@", "c@"],
+            "born": ["secret", "1850", "2001", "1950", "1950"],
+            "shop": ["north", "north", "south", "east", "east"],
+            "sold": [1, -1, None, 1, 1],
+        }
+    )
+    found = check_rows(frame, spec).findings
+    assert {item.rule: item.sample for item in found} == {
+        "key": "'east'",
+        "mail.regex": "",
+        "born.type": "",
+        "born.min": "",
+        "sold.min": "-1",
+        "sold.null": "'south'",
+        "late": "'south'",
+    }
+    assert not [item.message for item in found if "secret" in item.message]
+    assert not [item.message for item in found if "1850" in item.message]
 
 
 def test_many_unknown_columns_are_not_all_listed() -> None:

@@ -98,6 +98,30 @@ def test_rows_of_different_keys_are_only_held_against_other_partitions() -> None
     assert "x: 1 of 3 rows repeat a, such as 2, also in p;" in finding.message
 
 
+def test_personal_data_are_in_no_finding() -> None:
+    made: type[DeclaredContract] = type(
+        "X",
+        (DeclaredContract,),
+        {
+            "a": tm.Int64(pii="phone"),
+            "b": tm.Int64(),
+            "x": tm.Unique("a", "b"),
+            "y": tm.References("a", Others),
+        },
+    )
+    spec = made.__tidemill_contract__
+    unique, reference = spec.table_rules
+    assert isinstance(unique, UniqueRule)
+    assert isinstance(reference, ReferenceRule)
+    keys = pl.DataFrame({"a": [777, 777], "b": [5, 5]})
+    [repeated] = unique_findings(spec, unique, keys, {})
+    assert "repeat a and b, such as 5;" in repeated.message
+    index = ValueIndex({"a": pl.Int64()})
+    [unknown] = reference_findings(spec, reference, keys.select("a"), index, "others")
+    assert "not among a of others;" in unknown.message
+    assert "777" not in repeated.message + unknown.message
+
+
 @given(VALUES, VALUES)
 def test_rows_whose_value_is_nowhere_are_counted(values: list[int], there: list[int]) -> None:
     spec = spec_of({"known": tm.References("a", Others)})

@@ -98,6 +98,8 @@ class Pages:
             caller = self._console.caller_of(request)
             if caller is None or caller.session is None:
                 return self._to_login(request)
+            if answered := self._answer_kept(request, caller.session):
+                return answered
             # What is recorded meanwhile isn't on the page, which then asks again.
             seq = self._console.watch.seq
             answer = await self._read(resource, request, caller)
@@ -178,7 +180,7 @@ class Pages:
                 back = _next_page(action, {**given, **request.path_params}, request)
                 return await self._refuse(request, session, answer, sent, back)
             if action.template:
-                return await self._draw_once(request, session, action, answer, seq)
+                return await self._lead_to_answer(request, session, action, answer, seq)
             return self._after(action, request, session, given, answer)
 
         return handle
@@ -272,15 +274,24 @@ class Pages:
             )
         return _with_etag(request, body, "text/html; charset=utf-8")
 
-    async def _draw_once(
+    async def _lead_to_answer(
         self, request: Request, session: Session, action: PageAction, answer: ViewAnswer, seq: int
     ) -> Response:
-        """A page about what was just done, which no browser keeps."""
+        """Lead to a page about what was just done: who loads that again does nothing a second time."""
         shell = await self._shell(request, session)
         body = self._draw(
             action.template, request, session, shell, doc=json.loads(answer.body), seq=seq
         )
-        return Response(body, 200, {"Cache-Control": "no-store"}, "text/html")
+        address = _address_of(request)
+        self._console.sessions.leave_answer(session.id, address, body)
+        return RedirectResponse(address, 303)
+
+    def _answer_kept(self, request: Request, session: Session) -> Response | None:
+        """The page about what was just done at this address, which no browser keeps."""
+        if "hx-request" in request.headers:
+            return None
+        body = self._console.sessions.take_answer(session.id, _address_of(request))
+        return Response(body, 200, {"Cache-Control": "no-store"}, "text/html") if body else None
 
     async def refusal(
         self,
@@ -378,8 +389,11 @@ def _next_page(action: PageAction, given: Mapping[str, str], request: Request) -
 
 def _same_page(request: Request) -> str:
     """The address of a page, to ask for it again; "" if that would do something again."""
-    path = quote(request.scope["path"])
-    return f"{path}?{request.url.query}".rstrip("?") if request.method == "GET" else ""
+    return _address_of(request) if request.method == "GET" else ""
+
+
+def _address_of(request: Request) -> str:
+    return f"{quote(request.scope['path'])}?{request.url.query}".rstrip("?")
 
 
 def _theme_of(request: Request) -> str:

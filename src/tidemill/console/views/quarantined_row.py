@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from tidemill.console.personal_values import HIDDEN, hidden_columns
+from tidemill.console.views.stage_quarantine import RowRuling, one_partition, row_rulings
 from tidemill.contracts.docs.phrases import column_terms
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import UNPLACED, WHOLE
@@ -32,6 +33,7 @@ class RowCell:
 class QuarantinedRowView:
     """A quarantined row: which rules it broke, and its cells, broken ones first, of `total_columns`.
 
+    `rulings` are the decisions on it that no run has applied yet, or that left it in quarantine.
     `obstacle` says why it can't be corrected; `may_correct` who may.
     """
 
@@ -42,6 +44,7 @@ class QuarantinedRowView:
     rows: int
     digest: str
     rules: tuple[str, ...]
+    rulings: tuple[RowRuling, ...]
     cells: tuple[RowCell, ...]
     total_columns: int
     obstacle: str
@@ -78,6 +81,7 @@ def show_quarantined_row(
         rows=rows.height,
         digest=found.get_column("_digest").to_list()[0] if "_digest" not in own else "",
         rules=tuple(rules),
+        rulings=row_rulings(one_partition(project, stage, partition), row),
         cells=tuple(
             RowCell(
                 name=name,

@@ -13,6 +13,7 @@ from tidemill.core.partition import WHOLE
 from tidemill.governance.permissions import Permission, holders_text
 from tidemill.project.enforcement import governs_releases
 from tidemill.project.project import Project
+from tidemill.quarantine.release_request import row_ranges
 from tidemill.workflow.stage import Kind, Stage
 
 if TYPE_CHECKING:
@@ -35,10 +36,14 @@ class RuleCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowRuling:
-    """A decision on quarantined rows in words; one that `is_pending` is applied by the next run."""
+    """A decision on quarantined rows in words; one that `is_pending` is applied by the next run.
+
+    `rows` are their numbers as ranges; empty if they are others than those that are quarantined now.
+    """
 
     number: int
     text: str
+    rows: str
     is_pending: bool
 
 
@@ -82,6 +87,7 @@ class QuarantinedPartitionView:
     held: QuarantineLine
     table: TableWindow
     reasons: tuple[str, ...]
+    decided: tuple[str, ...]
     governed: bool
     may_release: str
     may_correct: str
@@ -103,6 +109,7 @@ class QuarantinedRowList:
     next: int
     table: TableWindow
     reasons: tuple[str, ...]
+    decided: tuple[str, ...]
 
 
 def list_quarantined(project: Project, stage: str, after: str = "") -> QuarantineList:
@@ -132,13 +139,15 @@ def show_quarantined(
     """
     space = project.workspace
     known = space.known_stage(stage)
-    found = _one(project, stage, partition)
+    found = one_partition(project, stage, partition)
     grants, workflow = space.grants, space.declared.name
     table = TableWindow(columns=(), rows=(), first_column=0, total_columns=0)
     reasons: tuple[str, ...] = ()
+    decided: tuple[str, ...] = ()
     if found.rows:
         rows = project.quarantine.rows(stage, partition)
         table, reasons = _window(project, known, rows.head(_FIRST_ROWS), 0)
+        decided = _decided(found, table)
     return QuarantinedPartitionView(
         stage=stage,
         kind=known.kind,
@@ -146,6 +155,7 @@ def show_quarantined(
         held=_quarantine_line(found, project.quarantine.unwaivable(stage)),
         table=table,
         reasons=reasons,
+        decided=decided,
         governed=governs_releases(space),
         may_release=holders_text(Permission.RELEASE_ROWS, workflow, grants),
         may_correct=holders_text(Permission.CORRECT_ROWS, workflow, grants),
@@ -191,10 +201,19 @@ def list_quarantined_rows(
         next=start + most if start + most < selected.height else 0,
         table=table,
         reasons=reasons,
+        decided=_decided(one_partition(project, stage, partition), table),
     )
 
 
-def _one(project: Project, stage: str, partition: str) -> QuarantinedPartition:
+def _decided(found: QuarantinedPartition, table: TableWindow) -> tuple[str, ...]:
+    """The numbers of the decisions on each row of a table."""
+    return tuple(
+        ", ".join(str(ruling.number) for ruling in row_rulings(found, row.number))
+        for row in table.rows
+    )
+
+
+def one_partition(project: Project, stage: str, partition: str) -> QuarantinedPartition:
     found = project.quarantine.list(stage, partition=partition)
     if not found:
         raise UsageError(f"{stage} has no quarantined rows in {partition!r}, nor decisions on them")
@@ -202,7 +221,6 @@ def _one(project: Project, stage: str, partition: str) -> QuarantinedPartition:
 
 
 def _quarantine_line(found: QuarantinedPartition, never: frozenset[str]) -> QuarantineLine:
-    applied = len(found.rulings) - found.pending
     return QuarantineLine(
         partition=found.partition,
         rows=found.rows,
@@ -210,15 +228,27 @@ def _quarantine_line(found: QuarantinedPartition, never: frozenset[str]) -> Quar
             RuleCount(rule=rule, rows=rows, is_waivable=rule not in never)
             for rule, rows in found.reasons.items()
         ),
-        rulings=tuple(
-            RowRuling(number=number, text=text, is_pending=number > applied)
-            for number, text in enumerate(found.rulings, 1)
-        ),
+        rulings=row_rulings(found),
         done=found.done,
         gone=found.gone,
         run=found.run,
         at=found.at,
         contract=found.contract,
+    )
+
+
+def row_rulings(found: QuarantinedPartition, row: int | None = None) -> tuple[RowRuling, ...]:
+    """The decisions on a partition's quarantined rows; for one `row` those that are about it."""
+    applied = len(found.rulings) - found.pending
+    return tuple(
+        RowRuling(
+            number=number,
+            text=text,
+            rows="" if rows is None else row_ranges(rows) or "all",
+            is_pending=number > applied,
+        )
+        for number, (text, rows) in enumerate(zip(found.rulings, found.ruled_rows, strict=True), 1)
+        if row is None or (rows is not None and (not rows or row in rows))
     )
 
 

@@ -30,7 +30,8 @@ from tidemill.core.lazy_dataclass import dataclass
 class RowRule:
     """A rule about rows: its name, its severity, and the message for rows that break it.
 
-    `sample_columns` are the columns that a finding shows of these rows.
+    `sample_columns` are the columns that a finding shows of these rows: those without personal data, as
+    findings are recorded for good, and sent to whoever may see runs.
     """
 
     id: str
@@ -77,9 +78,9 @@ class ColumnRules:
 def column_rules(spec: ContractSpec) -> tuple[ColumnRules, ...]:
     """Compile the rules of every column; ContractError for unsupported ones, such as a look-ahead."""
     schema, empty = _schema(spec)
-    fixed = {*spec.key, spec.partitioning.column}
+    fixed, shown_key = {*spec.key, spec.partitioning.column}, without_personal(spec, spec.key)
     compiled = tuple(
-        _column(spec, column, schema[column.name], fixed=column.name in fixed)
+        _column(spec, column, schema[column.name], shown_key, fixed=column.name in fixed)
         for column in spec.columns
     )
     _try(spec, empty, [query for column in compiled for query in column.queries])
@@ -137,8 +138,14 @@ def key_rule(spec: ContractSpec) -> RowRule:
         on_fail="quarantine",
         violation=f"rows repeat the key ({', '.join(spec.key)}) of an earlier row",
         advice="fix the source, or add columns to key= that make it unique",
-        sample_columns=spec.key,
+        sample_columns=without_personal(spec, spec.key),
     )
+
+
+def without_personal(spec: ContractSpec, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of some columns of a contract that hold no personal data."""
+    personal = {column.name for column in spec.columns if column.pii}
+    return tuple(name for name in names if name not in personal)
 
 
 def rule_error(spec: ContractSpec, rule: str, error: Exception) -> ContractError:
@@ -169,13 +176,20 @@ def _schema(spec: ContractSpec) -> tuple[dict[str, pl.DataType], pl.DataFrame]:
         raise
 
 
-def _column(spec: ContractSpec, column: Column, dtype: pl.DataType, *, fixed: bool) -> ColumnRules:
+def _column(
+    spec: ContractSpec,
+    column: Column,
+    dtype: pl.DataType,
+    shown_key: tuple[str, ...],
+    *,
+    fixed: bool,
+) -> ColumnRules:
     strict: OnFail = "quarantine" if fixed and column.on_fail == "warn" else column.on_fail
     name = column.name
     least, most, others = _bound(column, _LEAST), _bound(column, _MOST), [*_others(spec, column)]
-    missing = tuple(key for key in spec.key if key != name)
+    own, missing = _shown(column), tuple(key for key in shown_key if key != name)
 
-    def rule(kind: str, says: str, advice: str, shows: tuple[str, ...] = (name,)) -> RowRule:
+    def rule(kind: str, says: str, advice: str, shows: tuple[str, ...] = own) -> RowRule:
         return RowRule(
             id=f"{name}.{kind}", on_fail=strict, violation=says, advice=advice, sample_columns=shows
         )
@@ -314,8 +328,12 @@ def _value_rule(column: Column, kind: str, says: str, advice: str) -> RowRule:
         on_fail=column.on_fail,
         violation=says,
         advice=advice,
-        sample_columns=(column.name,),
+        sample_columns=_shown(column),
     )
+
+
+def _shown(column: Column) -> tuple[str, ...]:
+    return () if column.pii else (column.name,)
 
 
 def _items(spec: ContractSpec, column: Column, allowed: list[object]) -> pl.Series:
@@ -370,7 +388,7 @@ def _expression(spec: ContractSpec, rule: Rule, empty: pl.LazyFrame) -> RuleQuer
         on_fail=rule.on_fail,
         violation=f"rows break it{f' ({rule.description})' if rule.description else ''}",
         advice=_OR + f"change the rule ({spec.place})",
-        sample_columns=spec.key or roots,
+        sample_columns=without_personal(spec, spec.key or roots),
     )
     # An expression may expand to several columns (pl.all() > 0): a row passes if all of them do.
     passes = rule.expr if len(given) == 1 else pl.all_horizontal(rule.expr)

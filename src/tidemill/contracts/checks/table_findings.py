@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from tidemill.contracts.checks.findings import sample_text
+from tidemill.contracts.checks.row_rules import without_personal
 from tidemill.contracts.checks.value_index import ValueIndex
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.profiles.partition_profile import compare_profiles, merge_profiles
@@ -58,7 +59,7 @@ def unique_findings(
         return []
     first = next(iter(others.values()), "")
     place = f", also in {first}" if first else ""
-    says = f"repeat {' and '.join(rule.columns)}{_sample(keys.filter(broken))}{place}"
+    says = f"repeat {' and '.join(rule.columns)}{_sample(spec, keys.filter(broken))}{place}"
     hint = f"remove the duplicates at the source, or change the rule ({spec.place})"
     return [_finding(rule, int(broken.sum()), keys.height, says, hint)]
 
@@ -72,7 +73,7 @@ def reference_findings(
         return []
     named = " and ".join(rule.columns)
     there = f"{' and '.join(rule.to)} of {stage}"
-    says = f"have a value of {named} that is not among {there}{_sample(unknown)}"
+    says = f"have a value of {named} that is not among {there}{_sample(spec, unknown)}"
     hint = f"add it there, fix the source, or change the rule ({spec.place})"
     return [_finding(rule, unknown.height, keys.height, says, hint)]
 
@@ -117,8 +118,9 @@ def _mask(rows: Sequence[int] | np.ndarray, height: int) -> pl.Series:
     return pl.Series(mask)
 
 
-def _sample(rows: pl.DataFrame) -> str:
-    return f", such as {sample_text(rows.head(100))}"
+def _sample(spec: ContractSpec, rows: pl.DataFrame) -> str:
+    shown = without_personal(spec, rows.columns)
+    return f", such as {sample_text(rows.select(shown).head(100))}" if shown else ""
 
 
 def _finding(rule: UniqueRule | ReferenceRule, rows: int, of: int, says: str, hint: str) -> Finding:

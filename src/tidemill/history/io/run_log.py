@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.errors import UnknownNameError, UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.history.attempt_log import add_outcomes
 from tidemill.history.io.log_reader import LogReader
@@ -147,7 +147,9 @@ def belongs_to(line: LogLine, stage: str, partition: str) -> bool:
 def _refuse_unknown(run: str, stage: str, partition: str, steps: set[tuple[str, str]]) -> None:
     stages = {name for name, _ in steps if name}
     if stage and stage not in stages:
-        raise UsageError(f"run {run} had no step of {stage!r} ({did_you_mean(stage, stages)})")
+        raise UnknownNameError(
+            f"run {run} had no step of {stage!r} ({did_you_mean(stage, stages)})"
+        )
     keys = {key for name, key in steps if key and stage in ("", name)}
     if partition and partition not in keys:
         advice = did_you_mean(partition, keys)

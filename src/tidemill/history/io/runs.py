@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.errors import UnknownNameError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.history.io.run_attempts import AttemptSums, RunAttempts, ended_attempts
 from tidemill.history.io.run_log import LogPart, RunLog, RunLogs, belongs_to
@@ -83,7 +83,7 @@ class History:
             newest = (
                 f"the newest {'is' if len(known) == 1 else 'are'} {', '.join(known[:_MOST_TOLD])}"
             )
-            raise UsageError(f"{many} {name!r} ({did_you_mean(name, known, newest)})")
+            raise UnknownNameError(f"{many} {name!r} ({did_you_mean(name, known, newest)})")
         return _ended(self._ledger, found[0])
 
     def runs_like(self, name: str) -> list[RunInfo]:
