@@ -19,6 +19,8 @@ _ENVIRONMENT: Mapping[str, Any] = {
     "description": "The environment; without it, production.",
     "schema": {"type": "string"},
 }
+
+
 def openapi_document() -> Mapping[str, Any]:
     """The description of the whole API."""
     schemas = RecordSchemas()
@@ -35,7 +37,7 @@ def openapi_document() -> Mapping[str, Any]:
             "description": (
                 "All that the pages of the console show and do. Callers send a token as a Bearer; what it "
                 "may do follows from its role and scopes. Times are Unix seconds. A list that goes on has a "
-                "`next`, which is passed as the parameter that its description names; 0 or \"\" is the end."
+                '`next`, which is passed as the parameter that its description names; 0 or "" is the end.'
             ),
         },
         "security": [{"token": []}],
