@@ -85,11 +85,7 @@ def picture_of_shares(
     """Draw the shares of a column's values for a page; `prefix` makes its ids unique there."""
     then, now = _floats(shares["then"]), _floats(shares["now"])
     names, edges = [str(each) for each in shares["names"]], _floats(shares["edges"])
-    drawing = (
-        _bars(names, then, now, width)
-        if names
-        else _bins(edges, then, now, shares, width)
-    )
+    drawing = _bars(names, then, now, width) if names else _bins(edges, then, now, shares, width)
     series = "then, in grey, and now" if then else "of all values"
     chart = Chart(
         title="",
