@@ -20,6 +20,8 @@ from tidemill.core.errors import (
 )
 
 PROBLEM = "application/problem+json"
+# Of who asks for something that isn't for them.
+NOT_ALLOWED = (401, 403)
 # The first class that fits counts.
 _STATUSES: tuple[tuple[type[TidemillError], int], ...] = (
     (UnknownTokenError, 401),

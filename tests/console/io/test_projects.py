@@ -44,8 +44,8 @@ def test_nothing_is_opened_for_nobody_or_for_an_environment_that_is_not_there(
 ) -> None:
     async def play(projects: Projects) -> None:
         for environment, token, status in (
-            ("prod", NOBODY, 403),
-            ("aaa", NOBODY, 403),
+            ("prod", NOBODY, 401),
+            ("aaa", NOBODY, 401),
             ("aaa", "", 400),
         ):
             answer = await projects.call(BY_NAME[name], {}, environment, token)

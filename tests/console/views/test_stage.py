@@ -117,4 +117,4 @@ def test_what_a_stage_published_that_is_gone_is_removed(built: Path) -> None:
         assert done.url.endswith("/stages")
         (entry,) = visitor.api("/audit?kinds=Acted")["entries"]
         assert (entry["entry"]["who"], entry["entry"]["subject"]) == (USER, "forecast")
-        visitor.page("/stages/forecast", 400)
+        visitor.page("/stages/forecast", 404)

@@ -25,6 +25,7 @@ from tidemill.console.io.guard import RequestGuard
 from tidemill.console.io.pages import JSON, Console, Pages, problem_response
 from tidemill.console.io.requests import TooLarge, own_path, page_of_form, parse_form, read_body
 from tidemill.console.openapi import openapi_document
+from tidemill.console.problems import NOT_ALLOWED
 from tidemill.console.request_origin import AllowedHosts
 from tidemill.console.resource import API
 from tidemill.console.resources import ACTIONS, CALLER, RESOURCES, SHELL
@@ -184,7 +185,7 @@ class _OtherPages:
             return Response(status_code=204)
         known = await self._console.projects.call(CALLER, {}, PRODUCTION, caller.token)
         if known.status != 200:
-            return Response(status_code=204 if known.status == 403 else known.status)
+            return Response(status_code=204 if known.status in NOT_ALLOWED else known.status)
         who = caller.session.id if caller.session is not None else caller.token
         if self._streams[who] >= _MOST_STREAMS:
             return problem_response(429, f"{_MOST_STREAMS} streams are open already")
@@ -203,7 +204,7 @@ class _OtherPages:
                 return False
             # The stream goes on while the ledger can't be read.
             answer = await self._console.projects.call(CALLER, {}, PRODUCTION, caller.token)
-            return answer.status != 403
+            return answer.status not in NOT_ALLOWED
 
         self._streams[who] += 1
         try:

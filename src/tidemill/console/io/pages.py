@@ -43,7 +43,7 @@ from tidemill.core.lazy_dataclass import dataclass
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 JSON = "application/json"
 # The statuses of what isn't there as it was: what was typed about it is only shown, to be copied.
-_GONE = frozenset({404, 412, 428})
+_GONE = frozenset({412, 428})
 _NOT_TYPED = frozenset({FORM_KEY, SEEN_TAG})
 
 
