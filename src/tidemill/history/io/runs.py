@@ -80,10 +80,9 @@ class History:
         if len(found) != 1:
             known = [info.id for info in found or self.runs(limit=_MOST_NAMED)]
             many = "more than one run is" if found else "there is no run"
-            newest = (
-                f"the newest {'is' if len(known) == 1 else 'are'} {', '.join(known[:_MOST_TOLD])}"
-            )
-            raise UnknownNameError(f"{many} {name!r} ({did_you_mean(name, known, newest)})")
+            are = "is" if len(known) == 1 else "are"
+            last = f"the newest {are} {', '.join(known[:_MOST_TOLD])}"
+            raise UnknownNameError(f"{many} {name!r} ({did_you_mean(name, known, last)})")
         return _ended(self._ledger, found[0])
 
     def runs_like(self, name: str) -> list[RunInfo]:
