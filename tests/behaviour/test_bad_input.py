@@ -44,11 +44,11 @@ def parquet(**columns: list[Any] | pl.Series) -> Callable[[Path], None]:
     return lambda folder: pl.DataFrame(columns).write_parquet(folder / "rows.parquet")
 
 
-def text(content: str) -> Callable[[Path], None]:
+def text(content: str, encoding: str = "utf-8") -> Callable[[Path], None]:
     """Writes a CSV file."""
 
     def write(folder: Path) -> None:
-        (folder / "rows.csv").write_text(content)
+        (folder / "rows.csv").write_text(content, encoding)
 
     return write
 
@@ -112,6 +112,10 @@ REFUSED = [
     (parquet(), "has no column 'a' of contract Bad (there are none)"),
     (text(""), "rows.csv"),
     (parquet(b=[1]), "has no column 'a' of contract Bad (there is: b)"),
+    # Text that isn't UTF-8.
+    (text("a,b\n1,2\n", "utf-16"), "isn't UTF-8, but seems to be UTF-16: its header"),
+    (text("a,b\n1,2\n", "utf-16-be"), "isn't UTF-8, but seems to be UTF-16: its header"),
+    (text("größe,b\n1,2\n", "latin-1"), "isn't UTF-8: its header can't be read"),
     # Two columns of one name.
     (text("a,a\n1,2\n"), "more than one column 'a'"),
 ]

@@ -114,6 +114,7 @@ def test_models_are_a_mapping(sea: Harbour) -> None:
     assert model.deliver("newest").version == second
     assert f"<td>{second}</td><td>live</td>" in model._repr_html_()
     assert model._repr_html_() == models._repr_html_()
+    assert "<caption>model model in prod</caption>" in model._repr_html_()
     assert (repr(models), repr(model)) == ("<Models model>", "<RegisteredModel model in prod>")
     with pytest.raises(UsageError, match="there is no model 'raw'"):
         models["raw"]

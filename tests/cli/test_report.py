@@ -87,6 +87,7 @@ def test_a_week(built: Path) -> None:
     [
         (("demnd",), "there is no run or model 'demnd' (did you mean 'demand'?)"),
         (("lst",), "did you mean 'last'?"),
+        (("features",), "there is no run or model 'features' (there is: demand, last, week)"),
         (("2",), "begin with '2'"),
         (("--week", "2026-W60"), "there is no week '2026-W60': name one as in 2026-W47"),
         (("--week", "9999-W52"), "week"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidemill.console.audit_pages import page_of_entry
+from tidemill.console.audit_pages import page_of_entry, words_of_kind
 from tidemill.governance.audit_trail import AuditEntry
 
 
@@ -45,3 +45,8 @@ def test_entries_lead_to_what_they_are_about(
         seq=1, at=0.0, who="ana", action="", subject=subject, reason="", kind=kind, run=run
     )
     assert page_of_entry(entry) == page
+
+
+def test_kinds_of_events_are_words() -> None:
+    assert words_of_kind("IncidentOpened") == "incident opened"
+    assert words_of_kind("Voted") == "voted"

@@ -65,6 +65,22 @@ def test_missing_values_and_quantiles() -> None:
     assert [(each.share, each.value) for each in whole.quantiles][3] == (0.5, "50")
 
 
+@pytest.mark.parametrize(
+    ("tail", "beyond"),
+    [
+        ([], ""),
+        ([9_999], "the last bar has all above it"),
+        ([-9_999], "the first bar has all below it"),
+        ([-9_999, 9_999], "the bars at the ends have all beyond them"),
+    ],
+)
+def test_bars_that_have_values_from_beyond_say_so(tail: list[int], beyond: str) -> None:
+    found = figures([*range(1_000)] * 3 + tail, pl.Int64)
+    assert found.shares.beyond == beyond
+    shares = json.loads(json.dumps(dataclasses.asdict(found.shares)))
+    assert (beyond in picture_of_shares("n", "p", shares)) is True
+
+
 def test_one_value_is_shown_exactly() -> None:
     assert figures([7, 7], pl.Int64).shares.names == ("7",)
     assert figures([0.8, 0.8], pl.Float64).shares.names == ("0.8",)

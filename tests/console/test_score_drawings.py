@@ -48,6 +48,13 @@ def test_a_version_is_drawn_by_day_by_slice_and_by_curve() -> None:
     assert "\u202e" not in markup
     assert "nan" not in markup.lower()
     assert charts[1].notes == ("The 2 slices with the most rows, of 50.",)
+    assert charts[1].subtitle == "best low; lines are values over all rows"
+    interval = {**INTERVAL, "high": 3.0}
+    whole = card()
+    whole["slices"][0]["metrics"][0]["interval"] = interval
+    [_, by_slice, *_] = score_charts({"": whole})
+    assert isinstance(by_slice, Chart)
+    assert by_slice.subtitle.endswith(", whiskers 95 % intervals over days")
 
 
 def test_two_versions_are_drawn_together_where_both_have_something() -> None:

@@ -44,6 +44,22 @@ def test_times_beyond_the_calendar() -> None:
     assert column_texts(far.implode()) == ["(a time beyond the calendar)"]
 
 
+def test_types_are_written_as_in_contracts() -> None:
+    schema = {
+        "at": pl.Datetime("us", "Asia/Kolkata"),
+        "took": pl.Duration("ms"),
+        "price": pl.Decimal(10, 2),
+        "kind": pl.Enum(["a", "b"]),
+        "days": pl.List(pl.Datetime("us")),
+    }
+    found = table_window(pl.DataFrame(schema=schema), numbers=[])
+    types = [column.type for column in found.columns]
+    assert types == [
+        *("Datetime('us', 'Asia/Kolkata')", "Duration('ms')", "Decimal(10, 2)", "Enum"),
+        "List(Datetime('us', None))",
+    ]
+
+
 def test_some_columns() -> None:
     names = [f"c{n}" for n in range(120)]
     assert chosen_columns(names, 100, "")[1:] == (100, 120)

@@ -83,6 +83,8 @@ def test_an_error_of_a_step_knows_where() -> None:
 )  # fmt: skip
 def test_did_you_mean(name: str, known: list[str], advice: str) -> None:
     assert did_you_mean(name, known) == advice
+    is_near = advice.startswith("did") or not known
+    assert did_you_mean(name, known, "name a stage") == (advice if is_near else "name a stage")
 
 
 class Mute(Exception):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -25,7 +26,7 @@ def timelines(draw: st.DrawFn) -> Timeline:
         start=SECONDS,
         end=st.none() | SECONDS,
         status=st.sampled_from(DrawnStatus),
-        detail=st.text(max_size=9),
+        outcome=st.text(max_size=9),
         href=st.just("/step"),
     )
     return Timeline(bars=draw(st.lists(bars, max_size=30)), now=draw(st.floats(0, 1e6)))
@@ -80,15 +81,25 @@ def test_a_bar_says_what_it_is() -> None:
         start=10,
         end=75,
         status=DrawnStatus.FAILED,
-        detail="no disk",
+        outcome="refused",
         href="/x",
     )
     root = drawn(Timeline(bars=[step], now=0))
     (link,) = links(root)
-    assert link.get("aria-label") == "March, sales, failed: no disk, 1 min 5 s"
+    assert link.get("aria-label") == "March, sales, refused, 1 min 5 s"
     assert texts(root, "name inverse") == ["March"]
     assert link.find(f"{SVG}path[@class='glyph inverse']") is not None
     assert texts(root, "tick")[:2] == ["0 s", "15 s"]
+
+
+def test_steps_that_ended_together_are_counted_by_how() -> None:
+    bars = [replace(bar(0, 0.5), outcome="ok") for _ in range(30)]
+    bars[3] = replace(bar(0, 0.5, status="failed"), outcome="refused")
+    last = bar(0, 1000, label="last")
+    root = drawn(Timeline(bars=[*bars, last], now=0))
+    assert [each.get("aria-label") for each in links(root)] == [
+        "30 steps: 1 refused, 29 ok", "last, a, up to date, 16 min 40 s",
+    ]  # fmt: skip
 
 
 def test_what_lasts_is_open_until_now() -> None:

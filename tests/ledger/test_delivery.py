@@ -33,5 +33,10 @@ def test_a_removal_needs_no_object() -> None:
 def test_gates_refuse_and_people_withdraw() -> None:
     refused = decided_event(approved=False).decision
     assert decided_event().decision.verdict == "approved"
+    # A person who moves what is live decides without gates; in a review people decide on their results.
+    moved = replace(decided_event().decision, actor="ana", results=())
+    assert moved.verdict == "made live"
+    assert replace(moved, review="r1").verdict == "approved"
+    assert replace(moved, actor="gates").verdict == "approved"
     assert refused.verdict == "refused"
     assert replace(refused, actor="ana").verdict == "withdrawn"

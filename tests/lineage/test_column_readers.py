@@ -39,8 +39,9 @@ BELOW = table(transform("below", "day", reads(BLIND)), "y", "z")
 MODEL = model("model", reads(LEFT))
 SCORES = evaluate("scores", MODEL, reads(LEFT))
 SENT = deliver("sent", MODEL, RIGHT)
+COPIED = replace(deliver("copied", MODEL, RIGHT), model="")
 FLOW = replace(
-    flow_of(RAW, LEFT, RIGHT, BOTH, BLIND, BELOW, MODEL, SCORES, SENT),
+    flow_of(RAW, LEFT, RIGHT, BOTH, BLIND, BELOW, MODEL, SCORES, SENT, COPIED),
     endpoints=(Endpoint(name="ask", model="model", features="right"), Endpoint(name="no", model="x")),
 )  # fmt: skip
 RECIPES = {
@@ -57,6 +58,7 @@ RECIPES = {
     "model": Recipe(digest="6"),
     "scores": Recipe(digest="7"),
     "sent": Recipe(digest="8"),
+    "copied": Recipe(digest="9"),
 }
 
 
@@ -78,6 +80,11 @@ def test_readers_directly_and_through_others() -> None:
     assert found["below"].columns == ("y",)
     assert found["scores"].through == ("model", "left")
     assert (found["sent"].through, found["ask"].through) == (("model",), ("model",))
+
+
+def test_a_table_without_a_model_delivers_what_it_reads() -> None:
+    found = readers_of("id", "right")
+    assert {name for name, reader in found.items() if reader.is_copy} == {"copied"}
 
 
 def test_an_endpoint_is_reached_by_its_features_as_well() -> None:

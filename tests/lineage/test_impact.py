@@ -210,7 +210,8 @@ def test_readers_of_a_stage() -> None:
     out = deliver("out", mod, raw)
     item = replace(out.inputs[0], reads=said)
     some = replace(deliver("some", mod, raw), inputs=(item,))
-    stages = (raw, clear, opaque, narrow, own, mod, out, some)
+    plain = replace(deliver("plain", mod, raw), model="")
+    stages = (raw, clear, opaque, narrow, own, mod, out, some, plain)
     flow = Flow(name="tides", owner="", stages=stages)
     recipes = {stage.name: Recipe(digest=stage.name) for stage in stages}
     seen = {"raw": ("own",)}
@@ -224,11 +225,12 @@ def test_readers_of_a_stage() -> None:
         "mod": (None, None),
         "out": (None, None),
         "some": (("x",), said),
+        "plain": (None, None),
     }
-    assert {
-        each.why for each in consumers_of(flow, recipes, "raw") if each.stage in ("out", "mod")
-    } == {
-        "delivers what its model makes of it",
+    why = {each.stage: each.why for each in consumers_of(flow, recipes, "raw")}
+    assert (why["mod"], why["out"], why["plain"]) == (
         "judged by code, which may read any column",
-    }
+        "delivers what its model makes of it",
+        "delivers it as it is",
+    )
     assert consumers_of(flow, recipes, "mod") == ()

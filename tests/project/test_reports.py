@@ -19,7 +19,7 @@ def test_what_a_name_means(built: Path) -> None:
         assert reports.report_on("last").name == reports.report_on(run[:-2]).name == f"run-{run}"
         assert reports.report_on("demand").kind == "model"
         assert reports.report_on("week").kind == "week"
-        with pytest.raises(UsageError, match="there is no run or model 'last'"):
+        with pytest.raises(UsageError, match=r"no model 'last' \(there is: demand\), and only"):
             reports.report_on("last", "abc")
         project.run(again=True, stage="labels")
         with pytest.raises(UsageError, match="2 runs begin with '2', such as"):

@@ -84,6 +84,20 @@ def test_the_live_version() -> None:
     )
 
 
+def test_after_a_rollback_the_version_that_was_withdrawn_is_no_way_back() -> None:
+    first, old = period("first", 1.0), period("old", 2.0, replaced="first")
+    bad = period("bad", 3.0, replaced="old")
+    back = replace(period("old", None, replaced="bad"), rollback=True)
+    found = record(named("old"), periods=[first, old, bad, back])
+    (command,) = parts(model_report(found))["How to go back"].commands
+    assert "--to first" in command
+    only = replace(period("old", None, replaced="bad"), rollback=True)
+    found = record(named("old"), periods=[replace(old, replaced=""), bad, only])
+    assert parts(model_report(found))["How to go back"].lines == (
+        "No other version was live before it.",
+    )
+
+
 def test_a_version_that_is_not_live_is_compared() -> None:
     live, other = named("aaa"), named("bbb", state=VersionState.WITHDRAWN)
     found = record(other, comparison=compare_versions(live, other), versions=[other, live])

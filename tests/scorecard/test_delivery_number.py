@@ -37,8 +37,8 @@ def delivered(days_ago: float, approval: float = 2 * HOUR, **more: object) -> De
     return replace(found, **more)  # type: ignore[arg-type]
 
 
-def number(times: ChangeTimes, target: float | None = None) -> ScoreNumber:
-    return delivery_number(times, WINDOWS, target)[0]
+def number(times: ChangeTimes, target: float | None = None, days: float = 28) -> ScoreNumber:
+    return delivery_number(times, score_windows(NOW, days * DAY, "UTC"), target)[0]
 
 
 def test_changes_were_delivered() -> None:
@@ -68,6 +68,8 @@ def test_changes_were_delivered() -> None:
     assert found.command == "tidemill review list"
     assert found.facts == ("2 deliveries, 0.5 a week, of which 1 failed (50 %)",)
     assert [point.n for point in found.points if point.n] == [1, 1, 2]
+    week = number(times, target=DAY, days=7.5)
+    assert week.facts == ("2 deliveries, of which 1 failed (50 %)",)
 
 
 def test_the_longest_split_without_a_window_before() -> None:

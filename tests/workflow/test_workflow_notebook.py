@@ -29,7 +29,9 @@ def declared(stages: int = 1) -> tm.Workflow:
 
 def test_the_graph_and_a_row_for_each_stage() -> None:
     found = workflow_html(declared())
-    assert "<caption>workflow w&lt;b&gt;</caption>" in found
+    # The graph has the title.
+    assert ">workflow w&lt;b&gt;</text>" in found
+    assert "<caption>" not in found
     assert "<td>copy0</td><td>transform</td><td>raw</td>" in found
     assert found.count('class="box"') == 2
     assert found.count('class="edge"') == 1
@@ -53,5 +55,6 @@ def test_faults_are_told_and_nothing_is_drawn() -> None:
 def test_many_stages_are_not_drawn() -> None:
     found = workflow_html(declared(150))
     assert "<svg" not in found
+    assert "<caption>workflow w&lt;b&gt;</caption>" in found
     assert "and 51 more, left out" in found
     assert "<svg" not in stages_html([], "empty")

@@ -57,6 +57,8 @@ def console(link: bool, **given: Any) -> None:
 
 
 def _announce(running: RunningConsole) -> None:
+    if running.lack:
+        print_text(running.lack, err=True)
     if sys.stdout.isatty():
         print_text(f"{running.link} logs you in, once")
     # A log isn't for what lets its readers in.

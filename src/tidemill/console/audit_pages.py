@@ -1,13 +1,21 @@
-"""Find the page about what an entry of the audit trail tells of."""
+"""Find the page about what an entry of the audit trail tells of, and name its kind in words."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from tidemill.governance.audit_trail import AuditEntry
 
 Parts: TypeAlias = tuple[str, ...]
+
+_WORD = re.compile("[A-Z][a-z]+")
+
+
+def words_of_kind(kind: str) -> str:
+    """The kind of an event in words: `IncidentOpened` is "incident opened"."""
+    return _WORD.sub(r" \g<0>", kind).strip().lower()
 
 
 def page_of_entry(entry: AuditEntry) -> Parts:

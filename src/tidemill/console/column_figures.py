@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 
 from tidemill.core.lazy_dataclass import dataclass
@@ -21,7 +21,7 @@ class ValueShares:
 
     They are of `names`, or between `edges`, of which there is one more: numbers, Unix seconds if `measure` is
     "day" or "time", or lengths of texts and lists if it is "length". Values beyond the first and the last
-    edge count at the ends.
+    edge count at the ends, of which `beyond` says which have such values.
     """
 
     then: tuple[float, ...] = ()
@@ -29,6 +29,7 @@ class ValueShares:
     edges: tuple[float, ...] = ()
     names: tuple[str, ...] = ()
     measure: str = "number"
+    beyond: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +85,7 @@ def picture_of_shares(
     """Draw the shares of a column's values for a page; `prefix` makes its ids unique there."""
     then, now = _floats(shares["then"]), _floats(shares["now"])
     names, edges = [str(each) for each in shares["names"]], _floats(shares["edges"])
-    drawing = (
-        _bars(names, then, now, width)
-        if names
-        else _bins(edges, then, now, str(shares["measure"]), width)
-    )
+    drawing = _bars(names, then, now, width) if names else _bins(edges, then, now, shares, width)
     series = "then, in grey, and now" if then else "of all values"
     chart = Chart(
         title="",
@@ -120,15 +117,20 @@ def _bars(
 
 
 def _bins(
-    edges: Sequence[float], then: Sequence[float], now: Sequence[float], measure: str, width: float
+    edges: Sequence[float],
+    then: Sequence[float],
+    now: Sequence[float],
+    shares: Mapping[str, object],
+    width: float,
 ) -> Drawing:
+    measure = str(shares["measure"])
     layers = [Bins(edges=edges, heights=now, name="now" if then else "", outline=bool(then))]
     if then:
         layers.insert(0, Bins(edges=edges, heights=then, name="then", hue=Hue.GREY))
     return draw_panel(
         layers,
         x=Axis(
-            label="length" if measure == "length" else "",
+            label="length" if measure == "length" else str(shares["beyond"]),
             measure=Measure(measure) if measure in ("day", "time") else Measure.NUMBER,
             padding=0.0,
         ),

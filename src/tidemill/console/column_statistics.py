@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 
@@ -80,7 +81,23 @@ def shares_of(found: ColumnShares, column: ColumnProfile, *, is_alone: bool = Fa
         edges=tuple(edge * (factor or 1.0) for edge in found.edges),
         names=found.names,
         measure=measure,
+        beyond="" if measure == "length" else _beyond(found.edges, column),
     )
+
+
+def _beyond(edges: Sequence[float], column: ColumnProfile) -> str:
+    """Which bars at the ends have values from beyond their edges, by more than a bar is wide."""
+    if not edges or isinstance(column.least, str) or isinstance(column.most, str):
+        return ""
+    # Bins are a little off: what is beyond by less isn't worth a word.
+    width = (edges[-1] - edges[0]) / (len(edges) - 1)
+    has_less = column.least is not None and column.least < edges[0] - width
+    has_more = column.most is not None and column.most > edges[-1] + width
+    if has_less and has_more:
+        return "the bars at the ends have all beyond them"
+    if has_more:
+        return "the last bar has all above it"
+    return "the first bar has all below it" if has_less else ""
 
 
 def _only_value(middle: float, column: ColumnProfile, measure: str) -> str:

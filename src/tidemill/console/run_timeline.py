@@ -27,7 +27,7 @@ def run_timeline(document: Mapping[str, Any], url: Callable[..., str]) -> Markup
             status=DrawnStatus.WAITING
             if each["asks"]
             else DRAWN_OUTCOMES[Outcome(each["outcome"])],
-            detail=ASKED if each["asks"] else each["outcome"],
+            outcome=ASKED if each["asks"] else each["outcome"],
             href=url("runs", run, "log", stage=each["stage"], partition=each["partition"]),
         )
         for each in document["timeline"]

@@ -103,9 +103,14 @@ def gain_chart(compared: Iterable[Compared], metric: str, version: str) -> Chart
         for each in (*overall, *slices)[:_MOST_ROWS]
     ]
     left = len(known) - len(rows)
+    whiskers = (
+        "; whiskers are 95 % intervals over days"
+        if _have_intervals(row.values[0] for row in rows)
+        else ""
+    )
     return Chart(
         title=f"Gain in {metric}",
-        subtitle=f"right of zero {version} is better; whiskers are 95 % intervals over days",
+        subtitle=f"right of zero {version} is better{whiskers}",
         drawing=draw_dots(
             RowChart(
                 rows=rows, axis=Axis(label="gain (below zero: worse)", zero=True), markers=[_ZERO]
@@ -175,6 +180,8 @@ def _slice_chart(cards: Mapping[str, Card], metric: str) -> Chart:
     figures = {name: dict(_slice_figures(card, metric)) for name, card in cards.items()}
     shown = first["slices"][:_MOST_ROWS]
     best = next(each["best"] for each in first["metrics"] if each["name"] == metric)
+    drawn = [each for own in figures.values() for each in own.values()]
+    whiskers = ", whiskers 95 % intervals over days" if _have_intervals(drawn) else ""
     markers = [
         MarkerLine(value=each["value"], hue=hue)
         for hue, card in zip(HUES, cards.values(), strict=False)
@@ -183,7 +190,7 @@ def _slice_chart(cards: Mapping[str, Card], metric: str) -> Chart:
     ]
     return Chart(
         title=f"{metric} by {first['by']}",
-        subtitle=f"best {best}; lines are values over all rows, whiskers 95 % intervals over days",
+        subtitle=f"best {best}; lines are values over all rows{whiskers}",
         drawing=draw_dots(
             RowChart(
                 rows=[
@@ -214,6 +221,10 @@ def _slice_figures(card: Card, metric: str) -> Iterator[tuple[str, Measured]]:
         for each in part["metrics"]:
             if each["name"] == metric and each["value"] is not None:
                 yield part["value"], _measured_value(each["value"], each["interval"])
+
+
+def _have_intervals(values: Iterable[Measured | None]) -> bool:
+    return any(each is not None and each.low is not None for each in values)
 
 
 def _measured_value(value: float, interval: Mapping[str, Any] | None) -> Measured:

@@ -15,6 +15,7 @@ from pathlib import Path
 import uvicorn
 
 from tidemill.console.io.app import open_app
+from tidemill.console.io.assets import describe_missing
 from tidemill.console.io.ledger_watch import LedgerWatch
 from tidemill.console.io.pages import Console
 from tidemill.console.io.projects import Projects
@@ -41,10 +42,14 @@ _PORT, _PORTS = 8484, 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningConsole:
-    """A console that answers at `url`; `link`, by its public address, logs in who started it, once."""
+    """A console that answers at `url`; `link`, by its public address, logs in who started it, once.
+
+    `lack` says what its pages can't do here, if there is anything.
+    """
 
     url: str
     link: str
+    lack: str = ""
 
 
 def run_console(
@@ -114,7 +119,7 @@ def run_console(
                 proxy_headers=False,
                 timeout_graceful_shutdown=_END_S,
             ),
-            lambda: started(RunningConsole(url=url, link=link)),
+            lambda: started(RunningConsole(url=url, link=link, lack=describe_missing())),
         )
         server.run(sockets=[listener])
     finally:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MOST_COLUMNS = 50
 _LONGEST, _MOST_BYTES = 1_000, 64
 _NO_FRACTION = re.compile(r"\.0+(?=\D|$)")
+# Contracts write types without the names of their arguments.
+_ARGUMENT = re.compile(r"\b(?:time_unit|time_zone|precision|scale|shape)=")
 _UNSHOWN = "(a time beyond the calendar)"
 
 
@@ -149,5 +151,5 @@ def _cut(text: str) -> str:
 
 
 def _short_type(dtype: pl.DataType) -> str:
-    text = "Enum" if type(dtype).__name__ == "Enum" else str(dtype)
+    text = "Enum" if type(dtype).__name__ == "Enum" else _ARGUMENT.sub("", str(dtype))
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -167,14 +167,16 @@ class UnknownNameError(UsageError):
     """Nothing of the kind that the caller asked for has the name or id that was given."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Suggest the nearest known name, or list the known names."""
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Suggest the nearest known name; say `otherwise` if none is near, or list the known names."""
     names = sorted(known)
     near = get_close_matches(name, names, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]!r}?"
     if not names:
         return "there are none"
+    if otherwise:
+        return otherwise
     return f"there is: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"
 
 

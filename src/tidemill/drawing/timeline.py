@@ -13,7 +13,7 @@ from tidemill.drawing.layer import is_finite
 from tidemill.drawing.links import link
 from tidemill.drawing.panel import no_data
 from tidemill.drawing.scale import Scale
-from tidemill.drawing.status import DrawnStatus, count_statuses, glyph, most_urgent
+from tidemill.drawing.status import DrawnStatus, glyph, most_urgent
 from tidemill.drawing.svg import SMALL_SIZE, Drawing, number, text
 from tidemill.drawing.text import plain_line, text_width
 
@@ -33,14 +33,17 @@ _SOLID, _DASHED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineBar:
-    """A step in a lane, from second `start` to second `end`, or without an end while it lasts."""
+    """A step in a lane, from second `start` to second `end`, or without an end while it lasts.
+
+    `outcome` says how it ended, where the word for its status isn't the right one.
+    """
 
     lane: str
     label: str
     start: float
     end: float | None
     status: DrawnStatus
-    detail: str = ""
+    outcome: str = ""
     href: str = ""
 
 
@@ -67,6 +70,7 @@ class _Piece:
     right: float
     is_open: bool
     status: DrawnStatus
+    word: str
     label: str
     name: str
     href: str
@@ -113,7 +117,7 @@ def _end(bar: TimelineBar, now: float) -> float:
 
 def _piece(bar: TimelineBar, end: float, first: float, scale: Scale) -> _Piece:
     left = scale.at(bar.start - first)
-    state = f"{bar.status}: {bar.detail}" if bar.detail else str(bar.status)
+    word = bar.outcome or str(bar.status)
     lasts = duration_label(end - bar.start)
     return _Piece(
         lane=bar.lane,
@@ -121,8 +125,9 @@ def _piece(bar: TimelineBar, end: float, first: float, scale: Scale) -> _Piece:
         right=max(scale.at(end - first), left + _LEAST),
         is_open=bar.end is None,
         status=bar.status,
+        word=word,
         label=bar.label,
-        name=f"{bar.label}, {bar.lane}, {state}, {lasts}{' until now' if bar.end is None else ''}",
+        name=f"{bar.label}, {bar.lane}, {word}, {lasts}{' until now' if bar.end is None else ''}",
         href=bar.href,
     )
 
@@ -141,15 +146,17 @@ def _groups(pieces: Sequence[_Piece], cell: int) -> list[list[_Piece]]:
 def _merge(pieces: Sequence[_Piece]) -> _Piece:
     if len(pieces) == 1:
         return pieces[0]
-    counts = Counter(piece.status for piece in pieces)
-    status = most_urgent(counts)
+    status = most_urgent(Counter(piece.status for piece in pieces))
+    urgency = [*DrawnStatus].index
+    ordered = sorted(pieces, key=lambda piece: urgency(piece.status))
+    counts = Counter(piece.word for piece in ordered)
     return replace(
         next(piece for piece in pieces if piece.status is status),
         left=min(piece.left for piece in pieces),
         right=max(piece.right for piece in pieces),
         is_open=any(piece.is_open for piece in pieces),
         label=f"{len(pieces):,} steps",
-        name=f"{len(pieces):,} steps: {count_statuses(counts)}",
+        name=f"{len(pieces):,} steps: {', '.join(f'{n:,} {word}' for word, n in counts.items())}",
     )
 
 

@@ -67,10 +67,12 @@ class Decision:
     def verdict(self) -> str:
         """What was decided: "approved", "refused" by gates, "rejected" in a review, or "withdrawn".
 
-        What "passed" the gates waits for people, or rules refuse it.
+        What "passed" the gates waits for people, or rules refuse it. What a person "made live" without gates
+        or a review may have been live before.
         """
         if self.approved:
-            return "approved"
+            is_move = self.actor != GATES and not self.results and not self.review
+            return "made live" if is_move else "approved"
         if self.held:
             return "passed"
         if self.review:

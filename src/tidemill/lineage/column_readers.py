@@ -32,7 +32,8 @@ class DownstreamReader:
     """A stage or an endpoint that depends on a column, directly or through others.
 
     `columns` are those of its own that depend on it, None if any may; `through` are the stages and models
-    that it reads for that. It reads the column itself if it `is_direct`.
+    that it reads for that. It reads the column itself if it `is_direct`. What `is_copy` delivers all columns
+    as they are.
     """
 
     name: str
@@ -40,6 +41,7 @@ class DownstreamReader:
     columns: tuple[str, ...] | None
     through: tuple[str, ...]
     is_direct: bool
+    is_copy: bool = False
 
 
 def column_edges_down(
@@ -99,6 +101,7 @@ def _reader(reader: Stage, edges: Sequence[ColumnEdge], start: str) -> Downstrea
         columns=None if "" in columns else tuple(name for name in declared if name in columns),
         through=tuple(dict.fromkeys(edge.source[0] for edge in edges)),
         is_direct=any(edge.source[0] == start for edge in edges),
+        is_copy=reader.kind is Kind.DELIVER and not reader.model,
     )
 
 

@@ -18,6 +18,7 @@ from tidemill.workflow.stage import Flow, Input, Kind, Stage
 
 _BY_CODE = "judged by code, which may read any column"
 _BY_MODEL = "delivers what its model makes of it"
+_AS_IT_IS = "delivers it as it is"
 _NO_BLAME = 3
 
 
@@ -147,7 +148,9 @@ def consumers_of(flow: Flow, recipes: Mapping[str, Recipe], name: str) -> tuple[
 def _consumer(stage: Stage, item: Input, given: ContractSpec, recipe: Recipe) -> Consumer:
     own = item.contract if item.contract not in (None, given) else None
     columns: tuple[str, ...] | None = None
+    why = _BY_CODE
     if stage.kind is Kind.DELIVER:
+        why = _BY_MODEL if stage.model else _AS_IT_IS
         columns = item.reads.columns if item.reads is not None else None
     # The query of a transform lists everything that it reads.
     elif recipe.lineage:
@@ -159,5 +162,5 @@ def _consumer(stage: Stage, item: Input, given: ContractSpec, recipe: Recipe) ->
         columns=columns,
         relies=item.reads or own,
         place=stage.place,
-        why=_BY_MODEL if stage.kind is Kind.DELIVER else _BY_CODE,
+        why=why,
     )

@@ -71,7 +71,7 @@ class RegisteredModel:
 
     def _repr_html_(self) -> str:
         """Render a row per version, for notebooks."""
-        return versions_html(repr(self)[1:-1], self.versions)
+        return versions_html(f"model {self.name} in {self._workspace.environment}", self.versions)
 
     @property
     def name(self) -> str:

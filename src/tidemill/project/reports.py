@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
+from itertools import islice
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
@@ -43,6 +44,8 @@ _MOST_PARTITIONS = 1_000
 _MOST_REVIEWS = 1_000
 # Of so many runs similar names are suggested.
 _MOST_NAMED = 50
+# So many models are named if none is similar.
+_MOST_TOLD = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +84,16 @@ class Reports:
                     f"{len(runs):,} runs begin with {name!r}, such as {', '.join(ids)}"
                 )
         if name not in self._models:
+            if version:
+                near = did_you_mean(name, self._models)
+                raise UsageError(
+                    f"there is no model {name!r} ({near}), and only a model has a version {version!r}"
+                )
             runs = self._history.runs(limit=_MOST_NAMED)
             known = [*self._models, WEEK, LAST, *(run.id for run in runs)]
-            raise UsageError(f"there is no run or model {name!r} ({did_you_mean(name, known)})")
+            kinds = [*islice(self._models, _MOST_TOLD), LAST, WEEK]
+            near = did_you_mean(name, known, f"there is: {', '.join(kinds)}")
+            raise UsageError(f"there is no run or model {name!r} ({near})")
         return self.model(name, version)
 
     def run(self, name: str) -> WrittenReport:

@@ -317,8 +317,9 @@ def _way_back(found: ModelRecord) -> ReportPart:
     """What makes the version that was live before live again, or this one."""
     version, title = found.version, "How to go back"
     if version.state is VersionState.LIVE:
-        periods = (each.replaced for each in reversed(_here(found)) if each.version == version.id)
-        target = next(periods, "")
+        # What a rollback replaced was withdrawn: what was live before the version first was isn't.
+        periods = (each for each in reversed(_here(found)) if each.version == version.id)
+        target = next((each.replaced for each in periods if not each.rollback), "")
         line = f"This makes {target}, which was live before, live again at once:"
         none = "No other version was live before it."
     else:

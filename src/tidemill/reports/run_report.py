@@ -261,7 +261,7 @@ def _timeline(found: RunRecord, by_stage: Mapping[str, Sequence[Attempt]]) -> Re
             start=at - each.wall_s,
             end=at,
             status=DrawnStatus.WAITING if each.review else DRAWN_OUTCOMES[each.outcome],
-            detail=ASKED if each.review else str(each.outcome),
+            outcome=ASKED if each.review else str(each.outcome),
         )
         for at, each in found.attempts
         if each.stage in longest and each.outcome is not Outcome.SKIPPED

@@ -113,7 +113,10 @@ def _facts(report: ChangesReport) -> Iterator[str]:
     if report.deployments:
         failed = f"{report.failed:,} failed ({share_text(report.failure_rate or 0.0)})"
         count = plural(report.deployments, "delivery")
-        yield f"{count}, {report.per_week:.1f} a week, of which {failed}"
+        # In a week or less a rate would only repeat the number, a little off.
+        is_longer = report.deployments > 1.5 * report.per_week
+        rate = f", {report.per_week:.1f} a week" if is_longer else ""
+        yield f"{count}{rate}, of which {failed}"
     if report.retrained.p50 is not None:
         took = duration_text(report.retrained.p50)
         yield f"{plural(report.retrained.n, 'retraining')} without a change, live after {took} (p50)"

@@ -51,7 +51,9 @@ def stages_html(
         for stage in stages
     )
     drawn = _graph(stages, title).svg if is_drawn and 0 < len(stages) <= _MOST_DRAWN else ""
-    table = notebook_table(("stage", "kind", "reads", "declared at"), rows, caption=title)
+    # A graph has the title.
+    caption = "" if drawn else title
+    table = notebook_table(("stage", "kind", "reads", "declared at"), rows, caption=caption)
     return notebook_html(drawn, about, table)
 
 

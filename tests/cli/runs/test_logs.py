@@ -165,7 +165,7 @@ def test_nothing_said(built: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("nope",), "there is no run 'nope' (there is: 20"),
+        (("nope",), "there is no run 'nope' (the newest is 20"),
         (("last", "lables"), "had no step of 'lables' (did you mean 'labels'?)"),
         (("last", "labels", "2027-01-20"), "had no step labels '2027-01-20' (did you mean '20"),
         (("--follow", "--json"), "--json and --follow can't be combined"),

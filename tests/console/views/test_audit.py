@@ -73,7 +73,9 @@ def test_a_rare_entry_is_looked_for_page_by_page(
 
 
 def test_the_page_is_harmless_and_says_if_nothing_fits(guest: Visitor) -> None:
-    require_harmless(guest.page("/audit").text)
+    page = guest.page("/audit")
+    require_harmless(page.text)
+    assert '<option value="IncidentOpened">incident opened</option>' in page.text
     assert "Nothing was recorded that fits." in guest.page("/audit?who=nobody").words
 
 

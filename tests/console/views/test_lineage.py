@@ -101,6 +101,15 @@ def test_the_dictionary_is_searched_by_name_and_description(built: Path) -> None
             show_lineage(project, stage="sale")
 
 
+def test_the_list_of_tables_names_their_personal_data(odd: Path) -> None:
+    text = (odd / "odd_flow.py").read_text(encoding="utf-8")
+    marked = text.replace("    n = tm.Int64()\n", '    n = tm.Int64(pii="address")\n')
+    (odd / "odd_flow.py").write_text(marked, encoding="utf-8")
+    with open_project(odd) as project:
+        kinds = {hit.stage: hit.pii for hit in show_lineage(project).hits}
+    assert kinds == {"wide": "", "left": "address", "right": "address", "both": "address"}
+
+
 def test_who_reads_a_column_and_where_it_comes_from(built: Path) -> None:
     with open_project(built) as project:
         found = show_column_lineage(project, "weather", "temperature")

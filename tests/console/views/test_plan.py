@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import process
+from tests.support.commands import edit, process
 from tests.support.console import Visitor
 from tests.support.users import USER
 from tidemill.console.views.plan import PlanRequest, show_plan, show_reasons, start_planned_run
@@ -74,6 +74,17 @@ def test_nothing_would_run(built: Path) -> None:
     with open_project(built) as project:
         found = show_plan(project, PlanRequest())
     assert (found.plan.groups, found.plan.figures.steps) == ((), 0)
+    with Visitor(built) as visitor:
+        assert '<button class="quiet">Run it</button>' in visitor.page("/plan").text
+
+
+def test_steps_that_no_budget_has_room_for(built: Path) -> None:
+    edit(built / "pyproject.toml", 'monthly = "40 CPU-hours"', 'monthly = "0.0001 CPU-hours"')
+    with Visitor(built) as visitor:
+        page = visitor.page("/plan?stage=features&partition=2026-01-10&again=true")
+    assert " 1 step, reads" in page.words
+    assert "known. 1 of them doesn't fit the budget, and would be left out." in page.words
+    assert '<button class="quiet">Run it</button>' in page.text
 
 
 def test_why_a_stage_stays(built: Path) -> None:

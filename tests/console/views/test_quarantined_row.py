@@ -9,6 +9,7 @@ import pytest
 from tests.support.tides import LENIENT, Tides, day
 from tidemill.console.views.quarantined_row import show_quarantined_row
 from tidemill.core.errors import UsageError
+from tidemill.project.project import open_project
 
 
 def test_broken_cells_come_first(tmp_path: Path) -> None:
@@ -28,3 +29,15 @@ def test_broken_cells_come_first(tmp_path: Path) -> None:
     assert found.cells[0].terms == "<= 1000"
     assert found.digest.startswith("r")
     assert (found.obstacle, found.total_columns) == ("", 3)
+
+
+def test_cells_of_a_text_file_have_the_types_of_their_contract(built: Path) -> None:
+    with open_project(built) as project:
+        partition = project.quarantine.list("sales")[0].partition
+        found = show_quarantined_row(project, "sales", 0, partition)
+    assert {cell.name: cell.type for cell in found.cells} == {
+        "sold": "Int64, as text",
+        "date": "Date, as text",
+        "shop": "Enum, as text",
+        "hour": "Int64, as text",
+    }

@@ -45,6 +45,13 @@ def test_without_daily_figures_there_are_no_intervals() -> None:
     assert elements(checked(chart.svg), "whisker") == []
 
 
+def test_of_too_few_days_there_are_no_intervals() -> None:
+    chart = slices(scored(count=260))
+    assert elements(checked(chart.svg), "whisker") == []
+    assert chart.subtitle == "lower is better; lines are overall values"
+    assert "95% intervals over days" in slices(scored(count=280)).subtitle
+
+
 def test_a_slice_that_a_model_lacks_has_no_dot() -> None:
     chart = slices({"a": scored(), "b": scored(shops=2)}, "rmse")
     assert len(elements(checked(chart.svg), "hollow")) == 3

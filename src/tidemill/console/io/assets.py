@@ -20,6 +20,8 @@ STYLE, ICONS, _RULES = "style.css", "icons.svg", "console.css"
 _LOOK_S = 1.0
 # When they were looked at, when they were written last, and the digest that they had.
 _digests: dict[str, tuple[float, int, str]] = {}
+# A build fetches them; a checkout that nobody built hasn't got them.
+_LIBRARIES = ("vendor/htmx.min.js", "vendor/uplot.min.css", "vendor/uplot.min.js")
 
 
 def read_asset(name: str) -> tuple[bytes, str] | None:
@@ -37,6 +39,17 @@ def read_asset(name: str) -> tuple[bytes, str] | None:
             return None
         content = path.read_bytes()
     return content, mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def describe_missing() -> str:
+    """What pages can't do without the libraries that aren't here, and how to get these; "" if all are."""
+    missing = [Path(name).name for name in _LIBRARIES if not (STATIC / name).is_file()]
+    if not missing:
+        return ""
+    return (
+        f"without {', '.join(missing)} pages show changes only when they are loaded again, and charts only "
+        "as drawings; install Tidemill with pip, or run `python tools/console_assets.py` in its sources"
+    )
 
 
 def static_url(name: str) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from tidemill.console.audit_pages import words_of_kind
 from tidemill.console.column_figures import picture_of_shares
 from tidemill.console.command_pages import page_of_command, words_of_page
 from tidemill.console.cost_charts import cost_charts
@@ -82,6 +83,7 @@ def open_templates() -> Environment:
         "raw_text": escape,
         "prose": _prose,
         "dates": keep_dates,
+        "words_of_kind": words_of_kind,
         "page_section": lambda part: Markup(
             html_section(_page_section(part), line=_prose, cards=True)
         ),

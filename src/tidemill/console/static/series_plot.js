@@ -38,7 +38,8 @@ export function drawPlot(plots, series, area, say) {
   /** @type {import("./vendor/uplot.min.js").Options} */
   const options = {
     ...sizeOf(area),
-    padding: [8, 12, 0, 0],
+    // On the right, half of a date with its year.
+    padding: [8, 36, 0, 0],
     tzDate: (at) => series.are_days ? plots.tzDate(new Date(at * 1000), "Etc/UTC") : new Date(at * 1000),
     legend: { show: false },
     cursor: { y: false, points: { show: !series.are_stacked, size: 8 } },

@@ -27,7 +27,10 @@ _MOST_EDGES = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DictionaryHit:
-    """A stage, or a `column` of it, in the data dictionary: its type, what it means, and how many read it."""
+    """A stage, or a `column` of it, in the data dictionary: its type, what it means, and how many read it.
+
+    `pii` is the kind of personal data of a column, or the kinds in all columns of a stage.
+    """
 
     stage: str
     kind: str
@@ -178,7 +181,7 @@ def _table(entry: DictionaryEntry) -> DictionaryHit:
         column="",
         type=f"{len(entry.spec.columns):,} columns",
         description=entry.about or entry.spec.description,
-        pii="",
+        pii=", ".join(dict.fromkeys(c.pii for c in entry.spec.columns if c.pii)),
         readers=len(entry.uses),
     )
 

@@ -46,11 +46,12 @@ class PlanRequest:
 class PlanFigures:
     """How much a plan does: steps that are sure and that may follow, what they read, and estimates.
 
-    `current` partitions stay as they are. Seconds and `cost` are None if they aren't known; `left_out` says
-    which steps have no history.
+    Of the steps that are sure, `over_budget` ones don't fit a budget. `current` partitions stay as they are.
+    Seconds and `cost` are None if they aren't known; `left_out` says which steps have no history.
     """
 
     steps: int
+    over_budget: int
     may_follow: int
     current: int
     rows: int
@@ -203,6 +204,7 @@ def _figures(plan: Plan, price: Price) -> PlanFigures:
     priced = None if estimate.cpu_s is None or not price.cpu_hour else price.of(estimate.cpu_s)
     return PlanFigures(
         steps=len(sure),
+        over_budget=len({name for each in plan.budgets for name in each.misfits}),
         may_follow=len(plan.steps) - len(sure),
         current=sum(plan.current.values()),
         rows=sum(step.rows for step in sure),

@@ -7,6 +7,7 @@ from importlib import import_module
 from tidemill.console.personal_values import HIDDEN, hidden_columns
 from tidemill.console.views.action_right import ActionRight, action_right
 from tidemill.console.views.stage_quarantine import RowRuling, one_partition, row_rulings
+from tidemill.contracts.column import Column
 from tidemill.contracts.docs.phrases import column_terms
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import UNPLACED, WHOLE
@@ -20,7 +21,10 @@ _MOST = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowCell:
-    """A cell of a quarantined row: its `text` (null is null), its terms, and whether it broke a rule."""
+    """A cell of a quarantined row: its `text` (null is null), its terms, and whether it broke a rule.
+
+    `type` is that of its contract, as which a cell of a text file is still to be read.
+    """
 
     name: str
     type: str
@@ -85,7 +89,7 @@ def show_quarantined_row(
         cells=tuple(
             RowCell(
                 name=name,
-                type=str(part.schema[name]),
+                type=_cell_type(contracted.get(name), str(part.schema[name])),
                 text=HIDDEN if name in hidden and texts[name] is not None else texts[name],
                 terms=column_terms(contracted[name]) if name in contracted else "",
                 is_broken=name in broken,
@@ -97,6 +101,15 @@ def show_quarantined_row(
         obstacle=_obstacle(partition, is_declared=known.is_declared),
         correcting=action_right(project, Permission.CORRECT_ROWS),
     )
+
+
+def _cell_type(column: Column | None, held: str) -> str:
+    """The type that a cell has by its contract, "as text" if the row holds it as it was written."""
+    declared = held
+    if column is not None:
+        # The terms list the values of an Enum.
+        declared = "Enum" if column.dtype.name == "Enum" else str(column.dtype)
+    return f"{declared}, as text" if held == "String" and declared != held else declared
 
 
 def _obstacle(partition: str, *, is_declared: bool) -> str:

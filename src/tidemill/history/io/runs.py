@@ -40,6 +40,8 @@ _POLL_S = 0.3
 _MOST_FILTERED = 1_000
 # Of so many runs similar names are suggested.
 _MOST_NAMED = 200
+# So many of the newest are named if none is similar.
+_MOST_TOLD = 3
 _RUN_EVENTS = (RunStarted.__name__, RunEnded.__name__)
 
 
@@ -56,8 +58,8 @@ class History:
 
     `sums` are the attempts of runs that were looked at last.
 
-    A run is named by its id, by a prefix of it, or as "last"; UsageError for an unknown run lists
-    similar ones.
+    A run is named by its id, by a prefix of it, or as "last"; UsageError for an unknown run suggests
+    a similar one, or names the newest.
     """
 
     def __init__(self, ledger: Ledger, logs: Path) -> None:
@@ -78,7 +80,9 @@ class History:
         if len(found) != 1:
             known = [info.id for info in found or self.runs(limit=_MOST_NAMED)]
             many = "more than one run is" if found else "there is no run"
-            raise UnknownNameError(f"{many} {name!r} ({did_you_mean(name, known)})")
+            are = "is" if len(known) == 1 else "are"
+            last = f"the newest {are} {', '.join(known[:_MOST_TOLD])}"
+            raise UnknownNameError(f"{many} {name!r} ({did_you_mean(name, known, last)})")
         return _ended(self._ledger, found[0])
 
     def runs_like(self, name: str) -> list[RunInfo]:

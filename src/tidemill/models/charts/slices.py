@@ -30,8 +30,8 @@ def slices(
     """Draw a metric of each slice as a dot with its interval, and overall values as lines.
 
     `models` are the scores of one model, or a mapping of names to scores of several, split by the same
-    column; `metric` is the first of theirs if it isn't given. Intervals need daily figures. Of many
-    slices, those with the most rows are drawn.
+    column; `metric` is the first of theirs if it isn't given. Intervals need daily figures of at least 14
+    days. Of many slices, those with the most rows are drawn.
     """
     given = limited(models, "slices") if isinstance(models, Mapping) else {"": models}
     first = next(iter(given.values()))
@@ -56,11 +56,14 @@ def slices(
         for value in sizes
         if value in kept
     ]
+    has_intervals = any(
+        each is not None and each.low is not None for row in rows for each in row.values
+    )
+    whiskers = f"{percent(confidence)} intervals over days; " if has_intervals else ""
     hues = dict(zip(given, HUES, strict=False))
     return Chart(
         title=title or (f"{metric} by {first.by}" if first.by else metric),
-        subtitle=f"{_BEST[first.goals.get(metric, Goal.LOW)]}; {percent(confidence)} intervals over days "
-        "where their figures are recorded; lines are overall values",
+        subtitle=f"{_BEST[first.goals.get(metric, Goal.LOW)]}; {whiskers}lines are overall values",
         drawing=draw_dots(
             RowChart(
                 rows=rows,
@@ -90,7 +93,7 @@ def _measured(
     if part is None or metric not in part.metrics:
         return None
     estimate = metric_estimate(scores, metric, part)
-    if estimate is None:
+    if estimate is None or not estimate.is_enough:
         return Measured(value=part.metrics[metric])
     interval = estimate.interval(confidence)
     return Measured(value=interval.value, low=interval.low, high=interval.high)

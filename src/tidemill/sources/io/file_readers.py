@@ -174,6 +174,12 @@ def _require_columns(path: str, names: Sequence[str], contract: ContractSpec) ->
                 f"{name!r}; rename one of them"
             )
     missing = [n for n, column in declared.items() if not column.optional and n not in names]
+    # The parser puts the second where bytes aren't UTF-8, and UTF-16 has the first beside each letter.
+    if missing and any("\0" in name or "\ufffd" in name for name in names):
+        seems = ", but seems to be UTF-16" if any("\0" in name for name in names) else ""
+        raise SourceError(
+            f"{path} isn't UTF-8{seems}: its header can't be read; convert it to UTF-8"
+        )
     if missing:
         advice = did_you_mean(missing[0], names)
         raise SourceError(
