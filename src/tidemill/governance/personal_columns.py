@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tidemill.lineage.dictionary import PersonalColumn, build_dictionary
+from tidemill.lineage.dictionary import PersonalColumn, marked_columns
 from tidemill.reuse.recipe import Recipe
 from tidemill.workflow.stage import Flow, Stage
 
@@ -17,13 +17,23 @@ def personal_columns(
     A column that a stage passes on under its name stays personal, also if its next contract has no mark. One
     that is computed from others is personal only if its own contract says so.
     """
-    marked = build_dictionary(flow, recipes).personal
     return tuple(
         f"{stage}.{column}"
         for stage, names in columns.items()
-        for column in names
-        if any(_holds(each, stage, column) for each in marked)
+        for column in personal_marks(flow, recipes, stage, names)
     )
+
+
+def personal_marks(
+    flow: Flow, recipes: Mapping[str, Recipe], stage: str, columns: Iterable[str]
+) -> dict[str, str]:
+    """Those of some columns of a stage that are personal as `personal_columns` says, and what they hold."""
+    wanted = tuple(columns)
+    found: dict[str, str] = {}
+    for each in marked_columns(flow, recipes, wanted):
+        if _holds(each, stage):
+            found.setdefault(each.column, each.pii)
+    return {name: found[name] for name in wanted if name in found}
 
 
 def delivered_columns(stage: Stage, flow: Flow) -> dict[str, tuple[str, ...]]:
@@ -39,11 +49,9 @@ def delivered_columns(stage: Stage, flow: Flow) -> dict[str, tuple[str, ...]]:
     return {source.name: tuple(n for n in names if n in given.names), stage.name: names}
 
 
-def _holds(marked: PersonalColumn, stage: str, column: str) -> bool:
-    """Whether a column of a stage is a marked one, or has its data under the same name."""
-    if column != marked.column:
-        return False
+def _holds(marked: PersonalColumn, stage: str) -> bool:
+    """Whether a stage has a marked column, or its data under the same name."""
     return stage == marked.stage or any(
-        place.stage == stage and (place.columns is None or column in place.columns)
+        place.stage == stage and (place.columns is None or marked.column in place.columns)
         for place in marked.reached
     )

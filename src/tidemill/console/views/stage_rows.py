@@ -102,8 +102,8 @@ def _table(
         numbers=range(head.height),
         first_column=start,
         total_columns=fitting,
-        personal=personal_columns(stage),
-        hidden=hidden_columns(project, stage),
+        personal=personal_columns(project, stage, shown),
+        hidden=hidden_columns(project, stage, shown),
     )
 
 
