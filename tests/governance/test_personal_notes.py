@@ -1,0 +1,38 @@
+"""`check` says where values of personal data name partitions and slices."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.lineage.test_dictionary import FLOW, RECIPES
+from tests.support.planning import evaluate, flow_of, model, reads
+from tidemill.governance.personal_notes import personal_notes
+from tidemill.workflow.gate import beats_baseline, no_slice_worse
+
+
+def test_partitions_by_a_personal_column_are_named() -> None:
+    raw = FLOW["raw"]
+    assert raw.output is not None
+    columns = [
+        replace(column, partition="value" if column.pii else None) for column in raw.output.columns
+    ]
+    by_mail = replace(raw, output=replace(raw.output, columns=tuple(columns)))
+    flow = replace(FLOW, stages=(by_mail, *FLOW.stages[1:]))
+    [note] = personal_notes(flow, RECIPES)
+    assert note.startswith("raw: its partitions are named by the values of 'mail'")
+    assert [*personal_notes(FLOW, RECIPES)] == []
+
+
+def test_gates_over_slices_of_a_personal_column_are_named() -> None:
+    raw = FLOW["raw"]
+    gates = (
+        beats_baseline("mae"),
+        no_slice_worse("mae", over="mail", by=0.1),
+        no_slice_worse("rmse", over="mail", by=0.1),
+        no_slice_worse("mae", over="id", by=0.1),
+    )
+    judged = model("judged", reads(raw), gates=gates)
+    recipes = {**RECIPES, "judged": RECIPES["model"], "scores": RECIPES["model"]}
+    flow = flow_of(raw, judged, evaluate("scores", judged, reads(raw)))
+    [note] = personal_notes(flow, recipes)
+    assert "judged: the verdicts of its gate no_slice_worse(over='mail')" in note
