@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from tidemill.governance.permissions import has_role
 from tidemill.governance.personal_columns import personal_marks
+from tidemill.governance.personal_slices import has_personal_slices, mask_compared, mask_slices
+from tidemill.ledger.model_version import MetricComparison, ModelVersion
 from tidemill.project.project import Project
+from tidemill.workflow.gate import Scores
 from tidemill.workflow.stage import Kind, Stage
 
 # Stands in place of a value.
@@ -44,3 +48,33 @@ def hidden_columns(project: Project, stage: Stage, names: Iterable[str]) -> froz
     if stage.kind is not Kind.DELIVER and stage.output is not None:
         unknown = wanted.difference(stage.output.names)
     return unknown.union(personal_columns(project, stage, wanted))
+
+
+def shown_scores(project: Project, evaluation: str, scores: Scores) -> Scores:
+    """The scores of an evaluation; what names slices by a personal column is hidden as in a table."""
+    return mask_slices(scores, HIDDEN) if _hides(project, evaluation, scores.by) else scores
+
+
+def shown_version(project: Project, version: ModelVersion) -> ModelVersion:
+    """A version with its scores as `shown_scores` has them."""
+    return replace(
+        version,
+        evaluations=tuple(
+            replace(each, scores=shown_scores(project, each.stage, each.scores))
+            for each in version.evaluations
+        ),
+    )
+
+
+def shown_comparisons(
+    project: Project, metrics: Iterable[MetricComparison]
+) -> tuple[MetricComparison, ...]:
+    """Comparisons of two versions; what names slices by a personal column is hidden as in a table."""
+    return mask_compared(metrics, lambda stage, by: _hides(project, stage, by), HIDDEN)
+
+
+def _hides(project: Project, evaluation: str, by: str) -> bool:
+    space = project.workspace
+    return not sees_personal(project) and has_personal_slices(
+        space.flow, space.recipes, evaluation, by
+    )
