@@ -1,10 +1,10 @@
-"""Notes that `check` prints where values of personal data become names, which everybody sees who may read."""
+"""Notes that `check` prints where everybody who may read could see values of personal data."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from tidemill.governance.personal_columns import personal_marks
+from tidemill.governance.personal_columns import stage_marks
 from tidemill.governance.personal_slices import has_personal_slices
 from tidemill.reuse.recipe import Recipe
 from tidemill.workflow.gate import NoSliceWorse
@@ -14,10 +14,19 @@ _NAMED = "which holds personal data; whoever may read sees them:"
 
 
 def personal_notes(flow: Flow, recipes: Mapping[str, Recipe]) -> Iterator[str]:
-    """Name the stages with partitions, and the gates with slices, that a personal column gives their names."""
+    """Name personal columns without a mark, and those that give partitions and slices their names."""
+    marks = stage_marks(flow, recipes)
     for stage in flow.stages:
+        personal = marks.get(stage.name, {})
+        columns = stage.output.columns if stage.output is not None else ()
+        unmarked = [each.name for each in columns if each.name in personal and not each.pii]
+        if unmarked:
+            yield (
+                f"{stage.name}: its contract has no pii= for {', '.join(unmarked)}, which an earlier one "
+                "has: findings may quote values"
+            )
         column = stage.partitioning.column
-        if personal_marks(flow, recipes, stage.name, (column,)):
+        if column in personal:
             yield (
                 f"{stage.name}: its partitions are named by the values of {column!r}, {_NAMED} "
                 "partition by another column"
