@@ -12,14 +12,15 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import sync_playwright
 
 from bench.common import PYTHON, TIDEMILL, Row, drive, measure
+from bench.console_clients import RunsClient
 from bench.console_pages import page_costs
 from bench.processes import children, cpu_s, resident
 from tests.support.browser import FLAGS, axe_violations
@@ -110,21 +111,48 @@ def _opened(found: Browser, running: RunningConsole, *, slow: bool) -> float:
 
 
 def live(work: Path) -> list[Row]:
-    """How soon what is recorded shows, with one page and with twenty in as many browsers' profiles."""
+    """How soon what is recorded shows in one page, in twenty of as many profiles, and in one among others.
+
+    Twenty renderers share this machine with the server, so what both need is told; and the last is one page
+    among clients that ask for all that pages ask for, but draw nothing.
+    """
     folder = _bakery(work)
-    rows = []
     with RunningConsole(folder) as running, chromium() as found:
-        for clients, goal in ((1, 50), (CLIENTS, 150)):
-            pages = [_following(found, running) for _ in range(clients)]
-            took = sorted(_latencies(folder, pages))
-            rows.append(
-                Row(name=f"from an event in the ledger to the page, p95, {clients} pages open",
-                    unit="ms", goal=goal, value=took[int(len(took) * 0.95)],
-                    baseline=f"median {statistics.median(took):.0f}")
-            )  # fmt: skip
-            for page in pages:
-                page.context.close()
-    return rows
+        alone = _latencies(folder, [_following(found, running)])
+        pages = [_following(found, running) for _ in range(CLIENTS)]
+        before = _cpu_ms(running)
+        together = _latencies(folder, pages)
+        used = [now - then for now, then in zip(_cpu_ms(running), before, strict=True)]
+        for page in pages:
+            page.context.close()
+        with ExitStack() as stack:
+            others = [stack.enter_context(RunsClient(running)) for _ in range(CLIENTS - 1)]
+            among = _latencies(folder, [_following(found, running)], others)
+    events = len(together) / CLIENTS
+    name = "from an event in the ledger to the page, p95"
+    return [
+        Row(name=f"{name}, 1 page open", unit="ms", goal=50, **_p95(alone)),
+        Row(name=f"{name}, {CLIENTS} pages open", unit="ms", goal=150, **_p95(together)),
+        Row(name=f"CPU of the server for an event, {CLIENTS} pages open", unit="ms", value=used[0] / events),
+        Row(name=f"CPU of Chromium for an event, {CLIENTS} pages open", unit="ms", value=used[1] / events),
+        Row(name=f"{name}, 1 page and {CLIENTS - 1} clients that draw nothing", unit="ms", goal=150,
+            **_p95(among)),
+        Row(name="the same of these clients", unit="ms", goal=150,
+            **_p95([at for other in others for at in other.took])),
+    ]  # fmt: skip
+
+
+def _p95(took: list[float]) -> dict[str, Any]:
+    return {
+        "value": sorted(took)[int(len(took) * 0.95)],
+        "baseline": f"median {statistics.median(took):.0f}",
+    }
+
+
+def _cpu_ms(running: RunningConsole) -> tuple[float, float]:
+    """The CPU time that the server has had, and that of the browser."""
+    browsers = [pid for pid in children(os.getpid()) if "chrom" in _command_of(pid)]
+    return cpu_s(running.process.pid) * 1e3, sum(map(cpu_s, browsers)) * 1e3
 
 
 # Notes when the row of a run is there, in milliseconds of the system's clock.
@@ -153,26 +181,37 @@ def _following(found: Browser, running: RunningConsole) -> Page:
     return page
 
 
-def _latencies(folder: Path, pages: list[Page]) -> Iterator[float]:
-    """Milliseconds from an event until each page shows it."""
+def _latencies(folder: Path, pages: list[Page], others: Sequence[RunsClient] = ()) -> list[float]:
+    """Milliseconds from when an event is committed until each page shows it."""
+    found = []
     for number in range(UPDATES // max(1, len(pages) // 5)):
         run = f"bench-{os.getpid()}-{number}-{time.time_ns()}"
         for page in pages:
             page.evaluate(_AWAIT, run)
+        for other in others:
+            other.awaited = run
         time.sleep(0.4)
-        recorded = time.time() * 1e3
-        _record_run(folder, run)
+        recorded = _record_run(folder, run)
+        # Who asks pages whether they are ready takes time from them.
+        time.sleep(0.2)
         for page in pages:
             page.wait_for_selector("html[data-shown]")
-            yield float(page.evaluate("document.documentElement.dataset.shown")) - recorded
+            shown = page.evaluate("document.documentElement.dataset.shown")
+            found.append(float(shown) - recorded)
+        for other in others:
+            other.note_shown(recorded)
+    return found
 
 
-def _record_run(folder: Path, run: str) -> None:
+def _record_run(folder: Path, run: str) -> float:
+    """Record a run; when that was committed, in milliseconds of the system's clock."""
     ledger = SqliteLedger(folder / ".tidemill" / "ledger.db")
     started = RunStarted(run=run, environment="bakery/prod", command="bench", holder={}, steps=0)
     ended = RunEnded(run=run, status=Status.OK, receipt=Receipt(run=run, status=Status.OK))
     ledger.append([started, ended], now=time.time())
+    committed = time.time() * 1e3
     ledger.close()
+    return committed
 
 
 def server(work: Path) -> list[Row]:

@@ -454,7 +454,8 @@ def test_the_page_says_what_was_known_when_people_were_asked(board: Board) -> No
         f'tidemill rollback model --to {review.replaces} --reason "WHY"',
         "model: its parameters changed",
         '-@flow.model(window=tm.last("4d", before=tm.last("2d")), params={"value": 9.0}, seed=1)',
-        "who may run it: ana, ben, cleo, root (the role reviewer or a higher one in tides)",
+        "who may run it: ana, ben, cleo, root (the role reviewer or a higher one in tides); a token needs "
+        "the scope deliver",
         "features: the same partitions with the same values",
         "table out keeps what was delivered",
     ):

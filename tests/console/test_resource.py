@@ -1,12 +1,21 @@
 """Resources, and the arguments of their views."""
 
+from __future__ import annotations
+
 import inspect
 
 import pytest
 
-from tidemill.console.resource import Resource, checked_arguments, load_view
+from tidemill.console.resource import (
+    Parameter,
+    Resource,
+    call_view,
+    checked_arguments,
+    load_view,
+)
 from tidemill.console.resources import ACTIONS, RESOURCES, SHELL
 from tidemill.core.errors import UsageError
+from tidemill.core.lazy_dataclass import dataclass
 
 EVERY = (SHELL, *RESOURCES, *ACTIONS)
 
@@ -64,6 +73,30 @@ def test_others_are_refused(given: dict[str, object], why: str) -> None:
 def test_long_texts_are_refused() -> None:
     with pytest.raises(UsageError):
         checked_arguments(THING, {"name": "x" * 100_001})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is asked for."""
+
+    name: str
+    limit: int = 3
+
+
+def show_asked(project: str, asked: Asked, share: float = 0.5) -> str:
+    """Show what was asked for."""
+    return f"{project} {asked} {share}"
+
+
+def test_the_fields_of_a_record_are_arguments() -> None:
+    found = Resource(name="asked", path="/asked/{name}", view=f"{__name__}:show_asked")
+    assert found.parameters == {
+        "name": Parameter("name", "str", None, True),
+        "limit": Parameter("limit", "int", 3),
+        "share": Parameter("share", "float", 0.5),
+    }
+    given = checked_arguments(found, {"name": "x", "limit": "7"})
+    assert call_view(found.view, "here", given) == f"here {Asked(name='x', limit=7)} 0.5"
 
 
 @pytest.mark.parametrize("resource", EVERY, ids=lambda each: each.name)

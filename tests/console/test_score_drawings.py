@@ -62,14 +62,26 @@ def test_what_is_no_date_has_no_series() -> None:
 
 
 def test_figures_of_versions_are_drawn_over_the_times_of_training() -> None:
-    def version(at: float, **figures: float | None) -> dict[str, Any]:
-        return {"version": f"v{at:.0f}", "trained_at": at, "figures": figures}
-
-    found = version_charts([version(9.0, mae=2.0, new=1.0), version(5.0), version(3.0, mae=3.0)])
-    assert [drawn.chart.title for drawn in found] == ["mae by version"]
-    assert found[0].series.times == (3.0, 9.0)
-    assert found[0].series.lines[0].texts == ("3, version v3", "2, version v9")
+    versions = [version(9.0, mae=2.0, new=1.0), version(5.0), version(3.0, mae=3.0)]
+    [drawn] = version_charts(versions)
+    assert drawn.chart.title == "mae by version"
+    assert drawn.chart.subtitle == "when each was trained; all scored on the same 1,200 rows of May"
+    assert drawn.series.times == (3.0, 9.0)
+    assert drawn.series.lines[0].texts == ("3, version v3", "2, version v9")
     assert version_charts([]) == []
+
+
+def version(at: float, digest: str = "same", **figures: float | None) -> dict[str, Any]:
+    rows = {"rows": 1_200, "days": "May", "digest": digest}
+    scored = dict.fromkeys(figures, rows)
+    return {"version": f"v{at:.0f}", "trained_at": at, "figures": figures, "scored": scored}
+
+
+def test_only_figures_of_the_same_rows_are_compared() -> None:
+    versions = [version(9.0, mae=2.0), version(5.0, "other", mae=1.0), version(3.0, mae=3.0)]
+    [drawn] = version_charts(versions)
+    assert drawn.series.times == (3.0, 9.0)
+    assert version_charts([version(9.0, "new", mae=2.0), *versions[1:]]) == []
 
 
 def test_scores_without_a_figure_have_no_charts() -> None:

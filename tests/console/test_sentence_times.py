@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tidemill.console.sentence_times import mark_times
+from tidemill.console.sentence_times import keep_dates, mark_times
 
 
 def _marked(text: str) -> str:
@@ -46,3 +46,11 @@ def test_times_of_this_machine_are_known_in_summer_and_winter() -> None:
     assert _marked("by ben on 1970-01-02 01:00 CET") == "by ben on <86400>"
     assert _marked("by ben on 2026-07-01 02:00 CEST") == "by ben on <1782864000>"
     assert _marked("by ben on 2026-07-01 02:00 CET") == "by ben on 2026-07-01 02:00 CET"
+
+
+def test_dates_stay_whole() -> None:
+    found = keep_dates("<2026-01-05 .. 2026-02 (35), 2026-01-05T07, 12026-01")
+    assert found == (
+        '&lt;<span class="date">2026-01-05</span> .. <span class="date">2026-02</span> (35), '
+        '<span class="date">2026-01-05T07</span>, 12026-01'
+    )

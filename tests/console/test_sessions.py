@@ -38,6 +38,20 @@ def test_a_notice_is_told_once() -> None:
     assert known.take_notice("nobody") == ""
 
 
+def test_an_answer_is_for_its_page_and_once() -> None:
+    known = sessions()
+    found = known.begin(0.0)
+    known.leave_answer("nobody", "/a", b"page")
+    assert known.take_answer("nobody", "/a") == b""
+    known.leave_answer(found.id, "/a", b"page")
+    assert known.take_answer(found.id, "/b") == b""
+    assert (known.take_answer(found.id, "/a"), known.take_answer(found.id, "/a")) == (b"page", b"")
+    known.leave_answer(found.id, "/a", b"page")
+    known.begin(200.0)
+    known.end(found.id)
+    assert known.take_answer(found.id, "/a") == b""
+
+
 def test_a_refused_form_is_for_its_page_and_once() -> None:
     sessions = Sessions(lambda: "one", 60.0)
     form = RefusedForm(

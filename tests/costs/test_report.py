@@ -13,10 +13,11 @@ from tidemill.costs.quantities import Quantities
 from tidemill.costs.report import (
     GroupBy,
     ModelNames,
-    daily_groups,
     dated_lines,
     endpoint_of,
     group_lines,
+    lines_by_group,
+    sum_days,
 )
 from tidemill.ledger.price import Price
 
@@ -109,9 +110,13 @@ def test_nothing_is_lost_by_grouping(history: History, by: GroupBy) -> None:
     rows, total = group_lines(found, by, since(""), None, NAMES)
     assert sum(row.line.events for row in rows) == total.events
     assert total.events == sum(each.events for each in lines(found).values())
-    by_day = daily_groups(found, by, since(""), None, NAMES)
+    groups = lines_by_group(found, by, since(""), None, NAMES)
+    by_day = {key: sum_days(own) for key, own in groups.items()}
     assert {key: sum(line.events for line in days.values()) for key, days in by_day.items()} == {
         row.key: row.line.events for row in rows
+    }
+    assert {day for days in by_day.values() for day in days} == {
+        day for _, day, _, _ in lines(found)
     }
     assert len(list(dated_lines(found, since("")))) == len(lines(found))
     assert all(isinstance(each.kind, LineKind) for each in dated_lines(found, since("")))

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import combinations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemill.drawing import layers
 from tidemill.drawing.graph_layout import GraphLayout, Network, Orientation, lay_out_graph
 
 NEAR = 0.11  # coordinates have one decimal
 Box = tuple[float, float, float, float]
 SIZES = st.tuples(st.integers(60, 120).map(float), st.integers(60, 120).map(float))
+
+
+@pytest.fixture(scope="module", params=[(2_000, 2), (0, 1), (0, 0)], autouse=True)
+def most_dummies(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Long edges go through layers, some of them beside, or all of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layers, "_FEW_DUMMIES", request.param[0])
+        patch.setattr(layers, "_DUMMIES_OF_NODE", request.param[1])
+        patch.setattr(layers, "_NEAR", 0)
+        yield
 
 
 @st.composite

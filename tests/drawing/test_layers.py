@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemill.drawing import layers as layers_module
 from tidemill.drawing.layers import arrange, count_crossings, node_depths
 
 EDGES = st.lists(
@@ -89,6 +90,37 @@ def test_no_order_has_more_crossings_than_the_numbers(edges: list[tuple[int, int
     naive = [sorted(layer) for layer in layers.order]
     assert count_crossings(layers.order, layers.links) <= count_crossings(naive, layers.links)
     assert arrange(10, edges) == layers
+
+
+def test_the_longest_edges_go_beside_the_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layers_module, "_FEW_DUMMIES", 2)
+    monkeypatch.setattr(layers_module, "_DUMMIES_OF_NODE", 0)
+    monkeypatch.setattr(layers_module, "_NEAR", 0)
+    chain = [(node, node + 1) for node in range(9)]
+    layers = arrange(10, [*chain, (0, 4), (3, 8), (5, 9), (0, 2)])
+    # Where an edge leaves a lane, no other one goes to it.
+    assert layers.paths[9:] == ((0, 11, 4), (3, 13, 8), (5, 12, 9), (0, 10, 2))
+    assert layers.lanes == ((11, 12), (13,))
+    assert all(max(link) <= 10 for link in layers.links)
+
+
+def test_a_graph_of_long_edges_has_few_dummies_in_its_layers() -> None:
+    random = Random(1)
+    chain = [(node, node + 1) for node in range(299)]
+    far = [(node, node + random.randint(20, 100)) for node in random.sample(range(200), 100)]
+    layers = arrange(300, [*chain, *far, (0, 9), (100, 109)])
+    inner = sum(map(len, layers.order))
+    assert 300 <= inner <= 300 + 2_000
+    assert 0 < sum(map(len, layers.lanes)) < 100
+    # Those that are beside are longer than those that aren't.
+    lengths = {len(path) for path in layers.inner_paths}
+    beside = [path[2] - path[0] for path in layers.paths if max(path) >= inner]
+    assert min(beside) + 1 >= max(lengths)
+
+
+def test_edges_that_span_few_layers_stay_within_them() -> None:
+    edges = [(node, node + 1) for node in range(9)] + [(node, node + 3) for node in range(7)] * 200
+    assert arrange(10, edges).lanes == ()
 
 
 def test_depths_are_lengths_of_longest_paths() -> None:

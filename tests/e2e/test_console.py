@@ -132,6 +132,29 @@ def test_the_palette_knows_what_there_is(
     page.wait_for_url(place)
 
 
+def test_the_palette_asks_again_until_it_is_answered(
+    running: RunningConsole, page_at: Pages
+) -> None:
+    page = page_at(expected=["503"])
+    page.goto(running.new_link())
+    page.route("**/api/v1/places", lambda route: route.fulfill(status=503), times=1)
+    page.keyboard.press("Control+k")
+    page.get_by_text("Looking for stages").wait_for()
+    page.keyboard.type("features.hour")
+    page.get_by_role("option", name="hour column of features").wait_for()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/lineage/features/hour")
+
+
+@pytest.mark.parametrize("path", ["stages/sales", "stages/sales/contract", "stages/demand"])
+def test_tables_fit_on_a_phone(running: RunningConsole, page_at: Pages, path: str) -> None:
+    page = page_at("light", 390)
+    page.goto(running.new_link())
+    page.goto(f"{running.url}/{path}")
+    scrolled = "tables => tables.filter((each) => each.scrollWidth > each.clientWidth).length"
+    assert page.locator(".wide").evaluate_all(scrolled) == 0
+
+
 def test_a_phone_has_a_menu(running: RunningConsole, page_at: Pages) -> None:
     """The page that is shown is named where one looks for the others, also without scripts."""
     page = page_at("light", 390)

@@ -253,8 +253,7 @@ def test_gates_rules_data_contracts_code_and_cost() -> None:
         "rejected",
         "if new is approved and turns out to be wrong, the command below makes old live again at once",
         "table out keeps what the new version scored until then",
-        "who may run it: ben (the role reviewer or a higher one in flights); a token needs the scope "
-        "deliver",
+        "who may run it: ben (the role reviewer or a higher one in flights)",
     )
     assert parts["Cost"].lines == (
         "training the candidate took 3.5 CPU seconds, 0.01 USD; it is stored in 1,234 bytes",

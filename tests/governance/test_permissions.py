@@ -15,6 +15,7 @@ from tidemill.governance.permissions import (
     covers_workflows,
     find_refusal,
     has_role,
+    holders_and_scope,
     holders_text,
 )
 from tidemill.governance.roles import Grant, Grants, Role
@@ -161,6 +162,9 @@ def test_who_may_do_something_is_said_by_role_and_by_name() -> None:
     everyone = Grants(grants=(Grant(who="*", role=Role.OPERATOR),))
     assert holders_text(Permission.RUN, FLOW, everyone).startswith("everybody (the role operator")
     assert holders_text(Permission.WAIVE, FLOW, everyone).startswith("nobody so far (")
+    assert holders_and_scope(Permission.WAIVE, FLOW, team) == (
+        "boss (the role admin in flights); a token needs the scope admin"
+    )
     assert holders_text(Permission.RUN, FLOW, Grants()) == (
         "everybody, because the project declares no roles"
     )

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.scorecard.test_data_ages import DAY, END, published, report, served, trained
+from tests.scorecard.test_data_ages import DAY, END, published, read, report, served, trained
 from tidemill.ledger.event import Event
-from tidemill.scorecard.freshness_report import FreshnessReport
+from tidemill.scorecard.freshness_report import FreshnessReport, freshness_share
 from tidemill.testing import records
 
 
@@ -38,6 +38,8 @@ def test_the_latest_stages_come_first() -> None:
     found = report(facts, END + 100, 100.0, a=90.0, c=10.0)
     assert [each.stage for each in found.stages] == ["c", "a", "b"]
     assert found.share == pytest.approx(0.5)
+    within = {"a": 90.0, "c": 10.0, "later": 5.0}
+    assert freshness_share(read(facts), END + 100, 100.0, within) == (found.share, 2)
 
 
 def test_predictions_are_as_old_as_what_their_model_reads() -> None:

@@ -26,3 +26,5 @@ def test_sums_of_a_window_are_those_of_its_days(
         sum(each.stored for each in inside),
     )
     assert WorkSums({"b": {}}).between("b", first, last) == (0, 0, 0)
+    from_then_on = WorkSums({"a": work}, first)
+    assert from_then_on.between("a", first, last) == WorkSums({"a": work}).between("a", first, last)

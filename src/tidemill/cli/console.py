@@ -61,5 +61,6 @@ def _announce(running: RunningConsole) -> None:
         print_text(f"{running.link} logs you in, once")
     # A log isn't for what lets its readers in.
     print_text(
-        f"console: {running.url} (process {os.getpid()}; `tidemill console --link` logs you in)"
+        f"console: {running.url} (process {os.getpid()}); `tidemill console --link` prints a link that logs "
+        "you in"
     )

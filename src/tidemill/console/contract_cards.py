@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tidemill.contracts.docs.phrases import (
+    OUTCOMES,
     Condition,
     column_terms,
     head_terms,
@@ -19,11 +20,12 @@ from tidemill.lineage.impact import Consumer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContractColumn:
-    """A column: its type, its terms in words, and the stages that read it."""
+    """A column: its type, its terms in words, what happens if one is broken, and the stages that read it."""
 
     name: str
     type: str
     terms: str
+    if_broken: str
     description: str
     personal: str
     read_by: tuple[str, ...]
@@ -43,7 +45,7 @@ class RuleTerm:
 
     name: str
     phrase: str
-    on_fail: str
+    if_broken: str
     description: str
 
 
@@ -79,6 +81,7 @@ def contract_card(
                 name=column.name,
                 type=type_name(column),
                 terms=column_terms(column),
+                if_broken=OUTCOMES[column.on_fail],
                 description=column.description,
                 personal=column.pii,
                 read_by=tuple(
@@ -98,6 +101,6 @@ def _rule(condition: Condition) -> RuleTerm:
     return RuleTerm(
         name=condition.name,
         phrase=condition.phrase,
-        on_fail=condition.on_fail,
+        if_broken=OUTCOMES[condition.on_fail],
         description=condition.description,
     )

@@ -40,10 +40,14 @@ def workflow_svg(
     # However a table is sorted, the drawing is the same.
     nodes = tuple(_node(stages[name], stage_url) for name in document["names"] if name in stages)
     edges = tuple(tuple(edge) for edge in document["edges"])
-    # The macro of a template may leave blanks around an address.
-    pattern = str(group_url(_MARK)).strip()
+    pattern = _address(group_url(_MARK))
     title = f"Stages of {document['workflow']} in {document['environment']}"
     return _draw(nodes, edges, document["group"], pattern, title)
+
+
+def _address(made: str) -> str:
+    """An address that a macro made, which is escaped, and may have blanks around it."""
+    return Markup(made).unescape().strip()
 
 
 def _node(stage: Mapping[str, Any], url: Callable[[str], str]) -> StatusNode:
@@ -53,7 +57,7 @@ def _node(stage: Mapping[str, Any], url: Callable[[str], str]) -> StatusNode:
         kind=stage["kind"],
         detail=stage["detail"],
         figures=tuple(_figures(stage)),
-        href=str(url(stage["name"])).strip(),
+        href=_address(url(stage["name"])),
     )
 
 

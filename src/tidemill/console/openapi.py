@@ -19,13 +19,6 @@ _ENVIRONMENT: Mapping[str, Any] = {
     "description": "The environment; without it, production.",
     "schema": {"type": "string"},
 }
-_TAG: Mapping[str, Any] = {
-    "name": "If-Match",
-    "in": "header",
-    "required": True,
-    "description": "The entity tag of what is decided, as it was seen.",
-    "schema": {"type": "string"},
-}
 
 
 def openapi_document() -> Mapping[str, Any]:
@@ -43,7 +36,8 @@ def openapi_document() -> Mapping[str, Any]:
             "version": API.rpartition("/")[2],
             "description": (
                 "All that the pages of the console show and do. Callers send a token as a Bearer; what it "
-                "may do follows from its role and scopes."
+                "may do follows from its role and scopes. Times are Unix seconds. A list that goes on has a "
+                '`next`, which is passed as the parameter that its description names; 0 or "" is the end.'
             ),
         },
         "security": [{"token": []}],
@@ -80,7 +74,7 @@ def _act(action: PageAction, schemas: RecordSchemas) -> Mapping[str, Any]:
     fields = [each for each in action.parameters.values() if each.name not in named]
     found = dict(_described(action, schemas, inside))
     if action.guards:
-        found["parameters"] = [*found["parameters"], _TAG]
+        found["parameters"] = [*found["parameters"], _tag_of(action.guards)]
     body = {
         "type": "object",
         "required": [each.name for each in fields if each.is_required],
@@ -91,6 +85,18 @@ def _act(action: PageAction, schemas: RecordSchemas) -> Mapping[str, Any]:
         **found,
         "requestBody": {"content": {"application/json": {"schema": body}}},
         "responses": _responses(action, schemas),
+    }
+
+
+def _tag_of(guarded: str) -> Mapping[str, Any]:
+    """The header that says which version of a resource the caller saw."""
+    seen = next(resource.api_path for resource in RESOURCES if resource.name == guarded)
+    return {
+        "name": "If-Match",
+        "in": "header",
+        "required": True,
+        "description": f"The ETag of `GET {seen}` with the same arguments, as it was seen.",
+        "schema": {"type": "string"},
     }
 
 

@@ -14,13 +14,19 @@ from tidemill.core.errors import (
     GateError,
     StorageError,
     TidemillError,
+    UnknownNameError,
+    UnknownTokenError,
     UsageError,
 )
 
 PROBLEM = "application/problem+json"
+# Of who asks for something that isn't for them.
+NOT_ALLOWED = (401, 403)
 # The first class that fits counts.
 _STATUSES: tuple[tuple[type[TidemillError], int], ...] = (
+    (UnknownTokenError, 401),
     (AccessError, 403),
+    (UnknownNameError, 404),
     (UsageError, 400),
     (ConflictError, 409),
     (GateError, 409),
@@ -33,7 +39,7 @@ _TITLES = {
     400: "This request can't be answered",
     401: "Nobody is logged in",
     403: "This isn't allowed",
-    404: "There is no such page",
+    404: "This doesn't exist",
     405: "This can't be done here",
     409: "This can't be done now",
     412: "It has changed since you saw it",

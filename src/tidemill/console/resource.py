@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import field, is_dataclass
 from functools import cache, cached_property
 from importlib import import_module
 from typing import Any, TypeAlias
@@ -73,9 +74,9 @@ class PageAction(Resource):
     """What can be done by a POST to `path`; `view` does it.
 
     `then` is the page that a browser is sent to; placeholders in its path and query stand for arguments and
-    fields of what the view returns. With a `template` that is drawn in its place, once: it may have a secret,
-    which nothing keeps. The entity tag of the resource `guards`, if there is one, must be the one that the
-    caller saw: that of its document with the arguments that both have.
+    fields of what the view returns. With a `template` that is drawn in its place, once, at the address of
+    the action: it may have a secret, which nothing keeps. The entity tag of the resource `guards`, if there
+    is one, must be the one that the caller saw: that of its document with the arguments that both have.
     """
 
     then: str
@@ -92,14 +93,40 @@ def load_view(view: str) -> View:
 
 @cache
 def read_parameters(view: str) -> Mapping[str, Parameter]:
-    """The arguments of a view by name, all but the project."""
+    """The arguments of a view by name, all but the project; the fields of a record are arguments as well."""
     found = {}
-    for name, each in [*inspect.signature(load_view(view)).parameters.items()][1:]:
-        is_required = each.default is inspect.Parameter.empty
-        default = None if is_required else each.default
-        kind = getattr(each.annotation, "__name__", each.annotation)
-        found[name] = Parameter(name, kind, default, is_required)
+    for name, each in _own_parameters(view).items():
+        record = _record_of(view, each)
+        members = {name: each} if record is None else inspect.signature(record).parameters
+        for member, inside in members.items():
+            is_required = inside.default is inspect.Parameter.empty
+            default = None if is_required else inside.default
+            kind = getattr(inside.annotation, "__name__", inside.annotation)
+            found[member] = Parameter(member, kind, default, is_required)
     return found
+
+
+def call_view(view: str, project: object, arguments: Mapping[str, Any]) -> Any:
+    """Call a view for a project with arguments that were checked, some of which may be fields of records."""
+    given = dict(arguments)
+    for name, each in _own_parameters(view).items():
+        record = _record_of(view, each)
+        if record is not None:
+            members = inspect.signature(record).parameters
+            given[name] = record(**{key: given.pop(key) for key in members if key in given})
+    return load_view(view)(project, **given)
+
+
+@cache
+def _own_parameters(view: str) -> Mapping[str, inspect.Parameter]:
+    return dict([*inspect.signature(load_view(view)).parameters.items()][1:])
+
+
+def _record_of(view: str, parameter: inspect.Parameter) -> type[Any] | None:
+    """The record that a parameter of a view takes, if it takes one."""
+    module = sys.modules[load_view(view).__module__]
+    found = getattr(module, str(parameter.annotation), None)
+    return found if is_dataclass(found) and isinstance(found, type) else None
 
 
 def checked_arguments(resource: Resource, given: Mapping[str, object]) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from tidemill.ledger.run import Outcome
 from tidemill.ledger.run_notebook import DRAWN_OUTCOMES
 
 
-def run_timeline(document: Mapping[str, Any], log_url: Callable[..., str]) -> Markup:
-    """The attempts of a run in a lane a stage; each leads to its log."""
+def run_timeline(document: Mapping[str, Any], url: Callable[..., str]) -> Markup:
+    """The attempts of a run in a lane a stage; each leads to its log, to which `url` makes links."""
+    run = document["run"]["id"]
     bars = [
         TimelineBar(
             lane=each["stage"],
@@ -24,7 +25,7 @@ def run_timeline(document: Mapping[str, Any], log_url: Callable[..., str]) -> Ma
             end=each["begun"] + each["wall_s"],
             status=DRAWN_OUTCOMES[Outcome(each["outcome"])],
             detail=each["outcome"],
-            href=log_url(stage=each["stage"], partition=each["partition"]),
+            href=url("runs", run, "log", stage=each["stage"], partition=each["partition"]),
         )
         for each in document["timeline"]
     ]

@@ -49,31 +49,39 @@ def score_charts(cards: Mapping[str, Card]) -> list[Chart | SeriesChart]:
 
 
 def version_charts(versions: Sequence[Mapping[str, Any]]) -> list[SeriesChart]:
-    """Draw each figure of versions, newest first, over the times of their training: those with two values."""
-    known = [each for each in reversed(versions) if each["figures"]]
-    names = dict.fromkeys(name for each in known for name in each["figures"])
+    """Draw each figure of versions, newest first, over the times of their training: those with two values.
+
+    Only versions that were scored on the same rows as the newest one are compared.
+    """
+    names = dict.fromkeys(name for each in versions for name in each["figures"])
     found = list[SeriesChart]()
     for name in names:
-        values = [each["figures"].get(name) for each in known]
-        if sum(value is not None for value in values) < 2:
+        scored = [each for each in versions if each["figures"].get(name) is not None]
+        rows = scored[0]["scored"][name]
+        known = [
+            each for each in reversed(scored) if each["scored"][name]["digest"] == rows["digest"]
+        ]
+        if len(known) < 2:
             continue
+        values = tuple(each["figures"][name] for each in known)
         texts = tuple(
-            "" if value is None else f"{value:.4g}, version {each['version']}"
+            f"{value:.4g}, version {each['version']}"
             for each, value in zip(known, values, strict=True)
         )
         series = PageSeries(
             label=name,
             times=tuple(each["trained_at"] for each in known),
-            lines=(SeriesLine(name=name, values=tuple(values), texts=texts),),
+            lines=(SeriesLine(name=name, values=values, texts=texts),),
             are_days=False,
         )
-        spoken = "; ".join(filter(None, texts))
+        same = f"scored on the same {plural(rows['rows'], 'row')}"
+        days = f" of {rows['days']}" if rows["days"] else ""
         found.append(
             draw_series(
                 series,
                 title=f"{name} by version",
-                subtitle="when each was trained",
-                description=f"{name}, the oldest first: {spoken}",
+                subtitle=f"when each was trained; all {same}{days}",
+                description=f"{name} of versions {same}{days}, the oldest first: {'; '.join(texts)}",
             )
         )
     return found[:_MOST_FIGURES]

@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 # As sentences have them: to the minute or the second, with the zone of this machine or UTC.
 _TIME = re.compile(
     r"\b(\d{4}-\d\d-\d\d \d\d:\d\d)(:\d\d)? (UTC|[A-Z]{3,5}|[+-]\d\d(?:\d\d)?)(?!\w)"
 )
+
+_DATE = re.compile(r"\b\d{4}-\d\d(?:-\d\d(?:T\d\d)?)?\b")
 
 
 def mark_times(html: str, element: Callable[[float], str]) -> Markup:
@@ -22,6 +24,11 @@ def mark_times(html: str, element: Callable[[float], str]) -> Markup:
         return found[0] if at is None else element(at)
 
     return Markup(_TIME.sub(marked, html))
+
+
+def keep_dates(text: str) -> Markup:
+    """The text as HTML, in which lines aren't broken within a date or a month."""
+    return Markup(_DATE.sub(r'<span class="date">\g<0></span>', str(escape(text))))
 
 
 def _seconds(text: str, zone: str) -> float | None:

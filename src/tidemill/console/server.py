@@ -107,6 +107,7 @@ def run_console(
         server = _ConsoleServer(
             uvicorn.Config(
                 open_app(console, hosts),
+                loop="asyncio",
                 log_level="warning",
                 access_log=False,
                 server_header=False,
@@ -168,7 +169,8 @@ def _bind(chosen: ConsoleSettings) -> socket.socket:
 
 def _bind_port(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
+    # Only sockets that say so send small answers at once.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

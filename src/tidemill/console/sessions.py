@@ -41,6 +41,7 @@ class Sessions:
         self._known: dict[str, Session] = {}
         self._notices: dict[str, str] = {}
         self._refused: dict[str, RefusedForm] = {}
+        self._answers: dict[str, tuple[str, bytes]] = {}
 
     def begin(self, now: float, token: str = "") -> Session:
         """Log somebody in."""
@@ -52,6 +53,7 @@ class Sessions:
             del self._known[next(iter(self._known))]
         self._known[session.id] = session
         self._refused = {key: form for key, form in self._refused.items() if key in self._known}
+        self._answers = {key: page for key, page in self._answers.items() if key in self._known}
         return session
 
     def find(self, id: str, now: float) -> Session | None:
@@ -64,6 +66,7 @@ class Sessions:
         self._known.pop(id, None)
         self._notices.pop(id, None)
         self._refused.pop(id, None)
+        self._answers.pop(id, None)
 
     def leave_notice(self, id: str, text: str) -> None:
         """Keep what the next page of a session tells."""
@@ -73,6 +76,16 @@ class Sessions:
     def take_notice(self, id: str) -> str:
         """What the page tells that is shown now; it isn't told again."""
         return self._notices.pop(id, "")
+
+    def leave_answer(self, id: str, address: str, page: bytes) -> None:
+        """Keep the page that an address shows to a session next."""
+        if id in self._known:
+            self._answers[id] = address, page
+
+    def take_answer(self, id: str, address: str) -> bytes:
+        """The page that was kept for an address, once; b"" if none was."""
+        kept = self._answers.get(id, ("", b""))[0] == address
+        return self._answers.pop(id)[1] if kept else b""
 
     def leave_refused(self, id: str, form: RefusedForm) -> None:
         """Keep a form of a session that was refused, for its page."""

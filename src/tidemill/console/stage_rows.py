@@ -69,6 +69,7 @@ class StageRow:
     within: float | None = None
     is_old: bool = False
     problems: tuple[StageProblem, ...] = ()
+    live: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +80,8 @@ class StageRows:
     note: str
 
 
-def read_stage_rows(project: Project) -> StageRows:
-    """What is known of every stage: each source is read once, however many stages there are."""
+def read_stage_rows(project: Project, only: str = "") -> StageRows:
+    """What is known of every stage, or `only` of one: each source is read once, however many there are."""
     space = project.workspace
     state = space.preview_state()
     graph, totals = project.stage_states.read(), project.table_totals.read()
@@ -95,6 +96,8 @@ def read_stage_rows(project: Project) -> StageRows:
     ]
     declared, found = {stage.name: stage for stage in space.flow.stages}, []
     for node in (*graph.nodes, *gone):
+        if only not in ("", node.name):
+            continue
         sums = totals.get(node.name, TableTotals())
         mark = metrics.watermarks.get(node.name)
         stage = declared.get(node.name)
@@ -117,6 +120,7 @@ def read_stage_rows(project: Project) -> StageRows:
                 within=old.get(node.name, limits.get(node.name)),
                 is_old=node.name in old,
                 problems=problems.get(node.name, ()),
+                live=state.live[node.name].artifact.id if node.name in state.live else "",
             )
         )
     return StageRows(rows=tuple(found), note=graph.note)
@@ -124,9 +128,9 @@ def read_stage_rows(project: Project) -> StageRows:
 
 def find_stage_row(project: Project, stage: Stage) -> StageRow:
     """What is known of one stage."""
-    found = {row.name: row for row in read_stage_rows(project).rows}
+    found = read_stage_rows(project, stage.name).rows
     # A run may have published it, or removed all of it, meanwhile.
-    return found.get(stage.name) or StageRow(name=stage.name, kind=stage.kind, state=_UNKNOWN)
+    return found[0] if found else StageRow(name=stage.name, kind=stage.kind, state=_UNKNOWN)
 
 
 def stage_problems(project: Project) -> Mapping[str, tuple[StageProblem, ...]]:

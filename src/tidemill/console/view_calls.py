@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import field
@@ -10,7 +11,7 @@ from typing import Any
 
 from tidemill.console.entity_tag import document_text
 from tidemill.console.problems import problem, status_of
-from tidemill.console.resource import load_view
+from tidemill.console.resource import call_view
 from tidemill.console.shown_once import mask_others
 from tidemill.core.errors import TidemillError, describe_error
 from tidemill.core.json_values import to_json_values
@@ -20,8 +21,8 @@ from tidemill.project.project import Project
 from tidemill.workflow.environment import PRODUCTION
 
 _LOG = logging.getLogger("tidemill.console")
-# So many people's services stay open, which remember what they read.
-_MOST_ACTORS = 16
+# So many people's services stay open, which remember what they read, for so long (seconds) without calls.
+_MOST_ACTORS, _KEPT_S = 16, 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +57,15 @@ class ViewCaller:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._acting: dict[str, Project] = {}
+        self._acting: dict[str, tuple[float, Project]] = {}
+        self._used = time.monotonic()
 
     def call(self, call: ViewCall) -> ViewAnswer:
         """Call a view; what it raises is an answer as well."""
         try:
             project = self._project_of(call.token)
             _require_environment(project, project.environment, call)
-            found = load_view(call.view)(project, **call.arguments)
+            found = call_view(call.view, project, call.arguments)
             mask = mask_others(project.workspace.redactor.mask)
             return ViewAnswer(status=200, body=document_text(to_json_values(found, mask)))
         except TidemillError as error:
@@ -92,24 +94,30 @@ class ViewCaller:
         if not token:
             return self._own_project()
         tools = self._project.tools
-        actor = token_actor(tools.ledger, token, now=tools.clock(), place="the session")
-        found = self._acting.pop(actor.token, None)
+        actor = token_actor(tools.ledger, token, now=tools.clock(), place="the request")
+        _, found = self._acting.pop(actor.token, (0.0, None))
         if found is None or found.workspace.actor != actor:
             found = self._project.acting_as(actor, token)
         while len(self._acting) >= _MOST_ACTORS:
             del self._acting[next(iter(self._acting))]
-        self._acting[actor.token] = found
+        self._acting[actor.token] = time.monotonic(), found
         return found
 
     def _own_project(self) -> Project:
+        self._used = time.monotonic()
         actor = self._project.workspace.find_actor()
         if actor != self._project.workspace.actor:
             self._project = self._project.acting_as(actor)
         return self._project
 
     def end_idle(self) -> None:
-        """Forget what nobody needs now."""
-        self._project.drop_old()
+        """Forget what nobody needed in the last while."""
+        first = time.monotonic() - _KEPT_S
+        self._acting = {token: each for token, each in self._acting.items() if each[0] >= first}
+        if self._used < first:
+            self._project.drop_services()
+        else:
+            self._project.drop_old()
 
     def close(self) -> None:
         """Close the project."""

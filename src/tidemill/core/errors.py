@@ -153,10 +153,18 @@ class AccessError(TidemillError):
     exit_code = 7
 
 
+class UnknownTokenError(AccessError):
+    """No token of this home has the text that the actor gave."""
+
+
 class UsageError(TidemillError):
-    """The caller asked for something that doesn't exist."""
+    """The caller asked for something that can't be, such as a value that isn't known."""
 
     exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """Nothing of the kind that the caller asked for has the name or id that was given."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import field
 from enum import StrEnum
 
@@ -57,3 +58,11 @@ class CostLine:
             add_amounts(self.failed, other.failed)
         self.events += other.events
         self.rows += other.rows
+
+
+def total_line(lines: Iterable[CostLine]) -> CostLine:
+    """The sum of some lines."""
+    found = CostLine()
+    for line in lines:
+        found.merge(line)
+    return found

@@ -55,7 +55,8 @@ class EstimatedRun(NamedTuple):
 class LedgerCosts:
     """The costs of a workflow up to event `seq`, which was recorded at `at` (Unix seconds).
 
-    `days` are sums by environment, day in the time zone `zone`, and line. `models` are the stages that ever
+    `days` are sums by environment, day in the time zone `zone`, and line, and `changed` are the numbers of
+    the events that changed these days last, where that is known. `models` are the stages that ever
     trained one. `estimates` are the last successful runs that were estimated, by environment. A run costs
     what the prices were when it began, on the days on which its steps ended.
     """
@@ -65,6 +66,7 @@ class LedgerCosts:
     at: float = 0.0
     events: int = 0
     days: dict[str, dict[str, DayLines]] = field(default_factory=dict)
+    changed: dict[str, dict[str, int]] = field(default_factory=dict)
     open_runs: dict[str, OpenRun] = field(default_factory=dict)
     models: set[str] = field(default_factory=set)
     estimates: dict[str, list[EstimatedRun]] = field(default_factory=dict)
@@ -82,8 +84,9 @@ class LedgerCosts:
         return {*self.days, *(run.environment for run in self.open_runs.values())}
 
     def _line(self, environment: str, at: float, kind: LineKind, name: str) -> CostLine:
-        by_day = self.days.setdefault(environment, {})
-        lines = by_day.setdefault(local_day(at, self.zone), {}).setdefault(kind.value, {})
+        by_day, day = self.days.setdefault(environment, {}), local_day(at, self.zone)
+        self.changed.setdefault(environment, {})[day] = self.seq
+        lines = by_day.setdefault(day, {}).setdefault(kind.value, {})
         return lines.setdefault(name, CostLine())
 
     def _start_run(self, fact: RecordedEvent, prices: PriceHistories) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from enum import StrEnum
 from typing import NamedTuple
 
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.costs.cost_line import CostLine, LineKind
+from tidemill.costs.cost_line import CostLine, LineKind, total_line
 from tidemill.costs.day_range import DayRange
 from tidemill.costs.estimate_errors import EstimateErrors
 from tidemill.costs.ledger_costs import BESIDE, LedgerCosts
@@ -45,7 +46,7 @@ class CostReport:
     """Costs of some `days` of the time zone `zone`, as of `now` (Unix seconds).
 
     Without a price there are only quantities. `unpriced` are the units that were used and have no price.
-    `estimates` are those of the last runs.
+    `estimates` are those of the last runs. `lines` are what each row adds up.
     """
 
     by: GroupBy
@@ -58,6 +59,7 @@ class CostReport:
     is_priced: bool
     unpriced: tuple[str, ...] = ()
     estimates: EstimateErrors = field(default_factory=EstimateErrors)
+    lines: Mapping[str, Sequence[DatedLine]] = field(default_factory=dict)
 
 
 class DatedLine(NamedTuple):
@@ -102,19 +104,31 @@ def group_lines(
     names: ModelNames,
 ) -> tuple[tuple[CostRow, ...], CostLine]:
     """The rows of a report, and their total: days in order, else what costs most first."""
+    return sum_groups(by, lines_by_group(costs, by, within, environment, names))
+
+
+def lines_by_group(
+    costs: LedgerCosts,
+    by: GroupBy,
+    within: DayRange,
+    environment: str | None,
+    names: ModelNames,
+) -> Mapping[str, Sequence[DatedLine]]:
+    """The lines that each row of a report adds up."""
     key = _keys(by, costs, names)
-    groups: dict[str, CostLine] = {}
+    groups: defaultdict[str, list[DatedLine]] = defaultdict(list)
     for each in dated_lines(costs, within, environment):
-        name = key(each)
-        if name not in groups:
-            groups[name] = CostLine()
-        groups[name].merge(each.line)
-    total = CostLine()
-    for line in groups.values():
-        total.merge(line)
-    rows = [
-        CostRow(key=name, line=line, share=_share(line, total)) for name, line in groups.items()
-    ]
+        groups[key(each)].append(each)
+    return groups
+
+
+def sum_groups(
+    by: GroupBy, groups: Mapping[str, Iterable[DatedLine]]
+) -> tuple[tuple[CostRow, ...], CostLine]:
+    """The rows of a report, and their total: days in order, else what costs most first."""
+    sums = {name: total_line(each.line for each in lines) for name, lines in groups.items()}
+    total = total_line(sums.values())
+    rows = [CostRow(key=name, line=line, share=_share(line, total)) for name, line in sums.items()]
     if by in (GroupBy.DAY, GroupBy.MONTH):
         rows.sort(key=lambda row: row.key)
     else:
@@ -122,18 +136,11 @@ def group_lines(
     return tuple(rows), total
 
 
-def daily_groups(
-    costs: LedgerCosts,
-    by: GroupBy,
-    within: DayRange,
-    environment: str | None,
-    names: ModelNames,
-) -> dict[str, dict[str, CostLine]]:
-    """What each group of a report costs on each day on which it used something."""
-    key = _keys(by, costs, names)
-    found: dict[str, dict[str, CostLine]] = {}
-    for each in dated_lines(costs, within, environment):
-        found.setdefault(key(each), {}).setdefault(each.day, CostLine()).merge(each.line)
+def sum_days(lines: Iterable[DatedLine]) -> Mapping[str, CostLine]:
+    """What some lines cost together on each day."""
+    found: defaultdict[str, CostLine] = defaultdict(CostLine)
+    for each in lines:
+        found[each.day].merge(each.line)
     return found
 
 

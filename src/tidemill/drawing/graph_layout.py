@@ -63,7 +63,10 @@ class GraphLayout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Grid:
-    """The arranged network across and along its layers: where nodes, dummies and layers begin and end."""
+    """The arranged network across and along its layers: where nodes, dummies and layers begin and end.
+
+    A node or a dummy is in the layers from its row in `tops` to that in `bottoms`.
+    """
 
     layers: Layers
     centres: Sequence[float]
@@ -71,7 +74,8 @@ class _Grid:
     depths: Sequence[float]
     starts: Sequence[float]
     ends: Sequence[float]
-    rows: Sequence[int]
+    tops: Sequence[int]
+    bottoms: Sequence[int]
     down: bool
 
     def at(self, across: float, along: float) -> str:
@@ -90,10 +94,10 @@ def lay_out_graph(network: Network) -> GraphLayout:
         lines.append(
             _line(grid, path, [leaving[it] for it in links], [entering[it] for it in links])
         )
-        heads.append(_head(grid, entering[links[-1]], grid.starts[grid.rows[path[-1]]]))
+        heads.append(_head(grid, entering[links[-1]], grid.starts[grid.tops[path[-1]]]))
     count = len(network.sizes)
     corners = [
-        (grid.centres[node] - grid.breadths[node] / 2, grid.starts[grid.rows[node]])
+        (grid.centres[node] - grid.breadths[node] / 2, grid.starts[grid.tops[node]])
         for node in range(count)
     ]
     across = max((c + b / 2 for c, b in zip(grid.centres, grid.breadths, strict=True)), default=0.0)
@@ -111,17 +115,22 @@ def lay_out_graph(network: Network) -> GraphLayout:
 def _grid(network: Network) -> _Grid:
     down = network.direction is Orientation.DOWN
     layers = arrange(len(network.sizes), network.edges)
-    dummies = sum(map(len, layers.order)) - layers.count
+    dummies = sum(map(len, (*layers.order, *layers.lanes))) - layers.count
     breadths = [size[not down] for size in network.sizes] + [_DUMMY] * dummies
     depths = [size[down] for size in network.sizes]
     starts, ends, at = list[float](), list[float](), 0.0
-    rows = [0] * len(breadths)
+    tops = [0] * len(breadths)
     for row, layer in enumerate(layers.order):
         for node in layer:
-            rows[node] = row
+            tops[node] = row
         starts.append(at)
         ends.append(at + max(depths[node] for node in layer if node < layers.count))
         at = ends[-1] + network.layer_gap
+    bottoms = [*tops]
+    for source, *between, target in layers.paths:
+        if between:
+            tops[between[0]] = tops[source] + 1
+            bottoms[between[-1]] = tops[target] - 1
     return _Grid(
         layers=layers,
         centres=place_nodes(layers, breadths, network.gap),
@@ -130,7 +139,8 @@ def _grid(network: Network) -> _Grid:
         depths=depths,
         starts=starts,
         ends=ends,
-        rows=rows,
+        tops=tops,
+        bottoms=bottoms,
         down=down,
     )
 
@@ -177,17 +187,19 @@ def _line(
     grid: _Grid, path: Sequence[int], leaving: Sequence[float], entering: Sequence[float]
 ) -> str:
     """A path that bends between layers only, where no box is, and is straight through a layer's lane."""
-    parts = [f"M{grid.at(leaving[0], grid.starts[grid.rows[path[0]]] + grid.depths[path[0]])}"]
-    for i, (start, end) in enumerate(zip(leaving, entering, strict=True)):
-        row = grid.rows[path[i]]
-        leaves, enters = grid.ends[row], grid.starts[row + 1]
-        if i or grid.depths[path[0]] < leaves - grid.starts[row]:
-            parts.append(f"L{grid.at(start, leaves)}")
+    at = grid.starts[grid.tops[path[0]]] + grid.depths[path[0]]
+    parts = [f"M{grid.at(leaving[0], at)}"]
+    for (source, target), start, end in zip(pairwise(path), leaving, entering, strict=True):
         if start == end:
-            parts.append(f"L{grid.at(end, enters)}")
             continue
+        leaves, enters = grid.ends[grid.bottoms[source]], grid.starts[grid.tops[target]]
+        if at < leaves:
+            parts.append(f"L{grid.at(start, leaves)}")
         middle = (leaves + enters) / 2
         parts.append(f"C{grid.at(start, middle)} {grid.at(end, middle)} {grid.at(end, enters)}")
+        at = enters
+    if at < grid.starts[grid.tops[path[-1]]]:
+        parts.append(f"L{grid.at(entering[-1], grid.starts[grid.tops[path[-1]]])}")
     return "".join(parts)
 
 

@@ -2,36 +2,48 @@
 
 Nodes are numbered from 0. An edge that spans several layers gets a dummy node in each layer between its
 ends, so that the layout keeps a lane free for it. Layers come from longest paths, their order from
-barycenter sweeps (Sugiyama, Tagawa, Toda 1981).
+barycenter sweeps (Sugiyama, Tagawa, Toda 1981). Where edges span so many layers that nearly all nodes would
+be dummies, the longest ones go past the layers instead, in lanes beside them.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from tidemill.core.lazy_dataclass import dataclass
 
 _SWEEPS = 12
+# There are so many dummies in layers at most, or so many for each node, apart from those of edges that span
+# so few layers.
+_FEW_DUMMIES, _DUMMIES_OF_NODE, _NEAR = 2_000, 2, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layers:
     """The nodes and dummies of each layer in their order.
 
-    `paths` holds, for each edge, its nodes from source to target, one a layer; numbers from `count` on
-    are dummies.
+    `paths` holds, for each edge, its nodes from source to target; numbers from `count` on are dummies. There
+    is one a layer, or a single dummy that is in one of the `lanes` beside the layers.
     """
 
     count: int
     order: tuple[tuple[int, ...], ...]
     paths: tuple[tuple[int, ...], ...]
+    lanes: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def inner_paths(self) -> list[tuple[int, ...]]:
+        """The paths of edges that are in no lane."""
+        total = sum(map(len, self.order))
+        return [path for path in self.paths if max(path) < total]
 
     @property
     def links(self) -> list[tuple[int, int]]:
-        """The parts of edges, each between two neighbouring layers."""
-        return [link for path in self.paths for link in pairwise(path)]
+        """The parts of these, each between two neighbouring layers."""
+        return [link for path in self.inner_paths for link in pairwise(path)]
 
 
 def arrange(count: int, edges: Sequence[tuple[int, int]]) -> Layers:
@@ -40,17 +52,53 @@ def arrange(count: int, edges: Sequence[tuple[int, int]]) -> Layers:
     order: list[list[int]] = [[] for _ in range(max(depths, default=-1) + 1)]
     for node, depth in enumerate(depths):
         order[depth].append(node)
+    spans = [(depths[source] + 1, depths[target]) for source, target in edges]
+    beside = _longest_edges(spans, max(_FEW_DUMMIES, _DUMMIES_OF_NODE * count))
     paths = []
     dummy = count
-    for source, target in edges:
+    for number, (source, target) in enumerate(edges):
         path = [source]
-        for depth in range(depths[source] + 1, depths[target]):
+        for depth in range(*spans[number]) if number not in beside else ():
             order[depth].append(dummy)
             path.append(dummy)
             dummy += 1
         paths.append((*path, target))
-    layers = Layers(count=count, order=_frozen(order), paths=tuple(paths))
-    return Layers(count=count, order=_fewest_crossings(layers), paths=layers.paths)
+    lanes = _lanes({number: spans[number] for number in beside})
+    for lane in lanes:
+        for place, number in enumerate(lane):
+            paths[number] = (edges[number][0], dummy, edges[number][1])
+            lane[place] = dummy
+            dummy += 1
+    layers = Layers(count=count, order=_frozen(order), paths=tuple(paths), lanes=_frozen(lanes))
+    return replace(layers, order=_fewest_crossings(layers))
+
+
+def _longest_edges(spans: Sequence[tuple[int, int]], most: int) -> set[int]:
+    """The edges without which there are at most so many dummies in layers, but none that are short."""
+    found = set[int]()
+    lengths = [end - begin for begin, end in spans]
+    dummies = sum(lengths)
+    for number in sorted(range(len(spans)), key=lengths.__getitem__, reverse=True):
+        if dummies <= most or lengths[number] <= _NEAR:
+            break
+        found.add(number)
+        dummies -= lengths[number]
+    return found
+
+
+def _lanes(spans: Mapping[int, tuple[int, int]]) -> list[list[int]]:
+    """Lanes for edges that span layers from one on to before another, the shortest in the first ones."""
+    lanes = list[list[int]]()
+    for number in sorted(spans, key=lambda each: spans[each][1] - spans[each][0]):
+        begin, end = spans[number]
+        # Edges don't meet where one goes to a lane that another one leaves.
+        for lane in lanes:
+            if all(spans[other][1] < begin or end < spans[other][0] for other in lane):
+                lane.append(number)
+                break
+        else:
+            lanes.append([number])
+    return lanes
 
 
 def node_depths(count: int, edges: Sequence[tuple[int, int]]) -> list[int]:

@@ -42,6 +42,7 @@ def place_nodes(layers: Layers, sizes: Sequence[float], gap: float) -> list[floa
         for layer, apart in reversed(rows) if up else rows:
             _pull(layer, apart, pulls, centres)
     _straighten(layers, distances, centres)
+    _place_lanes(layers, sizes, gap / 2, centres)
     first = min((at - size / 2 for at, size in zip(centres, sizes, strict=True)), default=0.0)
     return [round(centre - first, 1) for centre in centres]
 
@@ -93,7 +94,7 @@ def _straighten(layers: Layers, distances: Sequence[Sequence[float]], centres: l
         high = centres[layer[i + 1]] - apart[i] if i < len(apart) else inf
         return low, high
 
-    for path in layers.paths:
+    for path in layers.inner_paths:
         run, low, high = list[int](), -inf, inf
         for node in path[1:-1]:
             least, most = room(node)
@@ -110,6 +111,18 @@ def _align(run: Sequence[int], low: float, high: float, centres: list[float]) ->
         mean = sum(centres[node] for node in run) / len(run)
         for node in run:
             centres[node] = min(max(mean, low), high)
+
+
+def _place_lanes(layers: Layers, sizes: Sequence[float], gap: float, centres: list[float]) -> None:
+    """Place lanes beside all layers, by turns on one side and on the other."""
+    within = [node for layer in layers.order for node in layer]
+    for side, lanes in (1, layers.lanes[::2]), (-1, layers.lanes[1::2]):
+        edge = max((side * centres[node] + sizes[node] / 2 for node in within), default=0.0)
+        for lane in lanes:
+            size = sizes[lane[0]]
+            for dummy in lane:
+                centres[dummy] = side * (edge + gap + size / 2)
+            edge += gap + size
 
 
 def nearest_apart(

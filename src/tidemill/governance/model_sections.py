@@ -11,7 +11,6 @@ from tidemill.core.counts import plural
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import summarize_keys
 from tidemill.governance.page_values import PageSection, PageTable, page_table, section
-from tidemill.governance.permissions import REQUIREMENTS, Permission
 from tidemill.governance.review_page import moment
 from tidemill.governance.rule_sections import rule_section
 from tidemill.ledger.model_version import (
@@ -279,7 +278,6 @@ def _way_back(found: ModelEvidence) -> PageSection:
             "better one later"
         ]
         return section("How to go back", lines)
-    scope = REQUIREMENTS[Permission.DELIVER].scope
     since = f", {found.live_since}" if found.live_since else ""
     lines = [
         f"{live.id} was live when people were asked{since}; it stays live if this is rejected",
@@ -290,8 +288,7 @@ def _way_back(found: ModelEvidence) -> PageSection:
             for each in found.followers
             if each.on_new_model == "keep"
         ),
-        found.rollback_by
-        and f"who may run it: {found.rollback_by}; a token needs the scope {scope}",
+        found.rollback_by and f"who may run it: {found.rollback_by}",
     ]
     command = f'tidemill rollback {shlex.quote(name)}{found.place} --to {live.id} --reason "WHY"'
     return section("How to go back", lines, commands=[command])

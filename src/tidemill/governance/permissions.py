@@ -183,6 +183,12 @@ def has_role(role: Role, actor: Actor, workflow: str, grants: Grants) -> bool:
     )
 
 
+def holders_and_scope(permission: Permission, workflow: str, grants: Grants) -> str:
+    """Who may do something in a workflow, in words, and which scope a token needs for it."""
+    scope = REQUIREMENTS[permission].scope
+    return f"{holders_text(permission, workflow, grants)}; a token needs the scope {scope}"
+
+
 def covers_workflows(actor: Actor, pattern: str, grants: Grants) -> bool:
     """Whether an actor is an admin in every workflow whose name matches a pattern."""
     wide = [

@@ -297,6 +297,9 @@ _COUNTED_AS: Mapping[Outcome, str] = {
 }
 
 
+_WELL = frozenset({"ran", "bound", "rechecked", "current"})
+
+
 def counted_as(attempt: Attempt) -> str:
     """The figure of StageTotals in which an attempt counts; "" if in none: a trial that was stopped."""
     if attempt.action == Action.RECHECK and attempt.outcome is Outcome.OK:
@@ -307,10 +310,10 @@ def counted_as(attempt: Attempt) -> str:
 
 
 def done_steps(attempts: Iterable[Attempt]) -> set[tuple[str, str, str]]:
-    """The steps of a plan that ended well: neither failed nor skipped. A trial is no step of a plan."""
-    return {
-        (each.action, each.stage, each.partition)
-        for each in attempts
-        if each.action != Action.TRIAL
-        and counted_as(each) in ("ran", "bound", "rechecked", "current")
-    }
+    """The steps of a plan that ended well."""
+    return {(each.action, each.stage, each.partition) for each in attempts if ended_well(each)}
+
+
+def ended_well(attempt: Attempt) -> bool:
+    """Whether a step ended well with an attempt: neither failed nor skipped. A trial is no step of a plan."""
+    return attempt.action != Action.TRIAL and counted_as(attempt) in _WELL

@@ -51,10 +51,11 @@ def mark_signature(
     rulings: RulingsByPartition | None = None,
     live: Artifact | None = None,
 ) -> str:
-    """Digest everything that the plan of a stage depends on except files; `versions` are those of heads.
+    """Digest everything that the plan of a stage depends on except files.
 
-    `rulings` are those in force on the stage: a mark of a run that didn't know a ruling doesn't hide it.
-    `live` is the live version of the model that a table follows.
+    `versions` are those of the heads of the stage and its inputs. `rulings` are those in force on the stage:
+    a mark of a run that didn't know a ruling doesn't hide it. `live` is the live version of the model that a
+    table follows.
 
     The signature also depends on how keys are computed and results judged: a change of that needs a new
     tag here.
@@ -90,7 +91,9 @@ def is_unchanged(draft: Draft, stage: Stage) -> bool:
     mark, recipe = draft.facts.marks.get(stage.name), draft.recipes[stage.name]
     if mark is None or draft.facts.missing_objects or is_rerun_requested(draft, stage):
         return False
-    versions = {name: head.version for name, head in draft.facts.heads.items()}
+    heads = draft.facts.heads
+    names = (stage.name, *(item.name for item in stage.inputs))
+    versions = {name: heads[name].version for name in names if name in heads}
     live = draft.facts.live.get(stage.model)
     return can_be_marked(stage, recipe) and mark.signature == mark_signature(
         stage,

@@ -8,7 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from tidemill.core.errors import ConflictError, SendError, UsageError, did_you_mean
+from tidemill.core.errors import (
+    ConflictError,
+    SendError,
+    UnknownNameError,
+    did_you_mean,
+)
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.permissions import Permission
@@ -111,7 +116,7 @@ class Alerts:
         channels = self.settings.channels
         if name not in channels:
             advice = did_you_mean(name, channels) if channels else "none is configured"
-            raise UsageError(f"there is no channel {name!r} ({advice})")
+            raise UnknownNameError(f"there is no channel {name!r} ({advice})")
         space.record_action(Permission.MANAGE_INCIDENTS, f"a test of {name}")
         space.redactor.learn(channel_secrets([channels[name]]))
         now = space.tools.clock()

@@ -14,7 +14,7 @@ from tidemill.environments.io.environments import load_state
 from tidemill.governance.change_detail import ChangeDetail
 from tidemill.governance.contract_facts import contract_change, read_contract
 from tidemill.governance.contract_sections import contract_detail
-from tidemill.governance.permissions import Permission, holders_text
+from tidemill.governance.permissions import Permission, holders_and_scope
 from tidemill.governance.personal_columns import personal_columns
 from tidemill.governance.promotion_sections import (
     PromotedModel,
@@ -210,7 +210,7 @@ def _figures(delivery: Delivery) -> str:
 
 
 def _who(space: Workspace, permission: Permission) -> str:
-    return holders_text(permission, space.declared.name, space.settings.grants)
+    return holders_and_scope(permission, space.declared.name, space.settings.grants)
 
 
 _GATHERERS: Mapping[

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 
 from tidemill.core.fingerprint import fingerprint
 from tidemill.costs.cost_line import CostLine as CostLine
 from tidemill.costs.day_range import DayRange, parse_days
+from tidemill.costs.day_totals import DayTotals
 from tidemill.costs.estimate_errors import EstimateErrors, estimate_errors
 from tidemill.costs.io.sums_reader import CostReader
 from tidemill.costs.ledger_costs import LedgerCosts
@@ -24,9 +26,10 @@ from tidemill.costs.report import (
 from tidemill.costs.report import (
     GroupBy,
     ModelNames,
-    daily_groups,
     dated_lines,
     group_lines,
+    lines_by_group,
+    sum_groups,
 )
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.workflow_scope import workflow_prefix
@@ -47,6 +50,7 @@ class Costs:
         self._reader = open_costs(
             workspace.tools.ledger, workspace.settings, workflow=workspace.declared.name
         )
+        self._totals = DayTotals()
 
     def read(self) -> LedgerCosts:
         """The sums of all costs; the caller must not change them."""
@@ -68,7 +72,8 @@ class Costs:
         space, costs = self._workspace, self._reader.read()
         days, now = self._days(since), space.tools.clock()
         environment = None if everywhere else space.environment
-        rows, total = group_lines(costs, by, days, environment, model_names(space.declared))
+        lines = lines_by_group(costs, by, days, environment, model_names(space.declared))
+        rows, total = sum_groups(by, lines)
         prices = self._reader.prices()
         names = tuple(sorted(costs.days)) if everywhere else (space.environment,)
         priced = {
@@ -89,16 +94,12 @@ class Costs:
             is_priced=any(not book.is_free for name in names for _, book in prices.of(name).books),
             unpriced=tuple(sorted({*total.used.units} - priced)),
             estimates=errors_in(costs, environment),
+            lines=lines,
         )
 
-    def daily(
-        self, by: GroupBy, *, since: str | float = SINCE, everywhere: bool = False
-    ) -> dict[str, dict[str, CostLine]]:
-        """What each row of a report costs on each day on which it used something."""
-        space = self._workspace
-        environment = None if everywhere else space.environment
-        names = model_names(space.declared)
-        return daily_groups(self._reader.read(), by, self._days(since), environment, names)
+    def daily(self, *, since: str | float = SINCE) -> Mapping[str, Mapping[str, CostLine]]:
+        """What each environment costs on each day on which it used something."""
+        return self._totals.read(self._reader.read(), self._days(since))
 
     def rows(self, days: DayRange) -> tuple[CostRow, ...]:
         """The costs of some days by stage, of the environment."""

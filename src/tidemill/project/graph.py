@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from itertools import islice
 
 from tidemill.governance.io.recorded_reviews import open_reviews
@@ -60,11 +59,7 @@ class StageGraphs:
         refused, waiting = self._refusals(metrics)
         failed = {**refused, **_failures(metrics)}
         facts = [
-            replace(
-                self._facts(stage, state, metrics, due.counts),
-                failed=failed.get(stage.name, ""),
-                waiting=waiting.get(stage.name, ""),
-            )
+            self._facts(stage, state, metrics, due.counts, failed, waiting)
             for stage in space.flow.stages
         ]
         found = stage_graph(
@@ -106,6 +101,8 @@ class StageGraphs:
         state: State,
         metrics: LedgerMetrics,
         due: Mapping[str, int] | None,
+        failed: Mapping[str, str],
+        waiting: Mapping[str, str],
     ) -> StageFacts:
         head, verdict = state.heads.get(stage.name), state.stale.get(stage.name)
         return StageFacts(
@@ -116,6 +113,8 @@ class StageGraphs:
             due=None if due is None else due.get(stage.name, 0),
             stale="; ".join(verdict.messages) if verdict is not None else "",
             published=self._published(stage.name, head, metrics) if head is not None else None,
+            failed=failed.get(stage.name, ""),
+            waiting=waiting.get(stage.name, ""),
         )
 
     def _size(self, stage: str, head: Head) -> int:

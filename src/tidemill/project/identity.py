@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from hmac import compare_digest
 
-from tidemill.core.errors import AccessError
+from tidemill.core.errors import AccessError, UnknownTokenError
 from tidemill.governance.permissions import Actor as Actor
 from tidemill.governance.permissions import ActorKind
 from tidemill.ledger.access_token import TOKEN_VARIABLE
@@ -67,7 +67,7 @@ def token_actor(
     issued = _find_token(ledger, token_id(text.encode()))
     digest = _NO_DIGEST if issued is None else issued.token.digest
     if not compare_digest(token_digest(text.encode()), digest) or issued is None:
-        raise AccessError(
+        raise UnknownTokenError(
             f"{place} holds no token of this home: create one with `tidemill tokens create`"
         )
     token = issued.token

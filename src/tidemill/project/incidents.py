@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
-from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.errors import UnknownNameError, UsageError, did_you_mean
 from tidemill.core.recorded_reason import checked_note, checked_reason
 from tidemill.core.short_id import ids_meant
 from tidemill.core.units import parse_seconds
@@ -79,7 +79,7 @@ class Incidents:
             return known[found[0]]
         if found:
             raise UsageError(f"several incidents begin with {id!r}: name more of the id")
-        raise UsageError(f"there is no incident {id!r} ({did_you_mean(id, known)})")
+        raise UnknownNameError(f"there is no incident {id!r} ({did_you_mean(id, known)})")
 
     def report(
         self, title: str, *, severity: str, stage: str = "", reason: str = ""
@@ -170,7 +170,7 @@ class Incidents:
         actor = space.require(Permission.MANAGE_INCIDENTS).name
         known = {state.silence.id: state for state in self.silences()}
         if id not in known:
-            raise UsageError(f"there is no silence {id!r} ({did_you_mean(id, known)})")
+            raise UnknownNameError(f"there is no silence {id!r} ({did_you_mean(id, known)})")
         if self.is_in_force(known[id]):
             event = SilenceEnded(
                 environment=space.environment, silence=id, actor=actor,

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from tidemill.core.errors import ContractError, StorageError, UsageError, did_you_mean
+from tidemill.core.errors import (
+    ContractError,
+    StorageError,
+    UnknownNameError,
+    UsageError,
+    did_you_mean,
+)
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.recorded_reason import checked_note
 from tidemill.governance.permissions import Permission
@@ -140,7 +146,7 @@ class LiveModels:
         flow = self._workspace.flow
         models = [stage.name for stage in flow.stages if stage.kind is Kind.MODEL]
         if name not in models:
-            raise UsageError(f"there is no model {name!r} ({did_you_mean(name, models)})")
+            raise UnknownNameError(f"there is no model {name!r} ({did_you_mean(name, models)})")
         if flow[name].approval is None:
             raise UsageError(
                 f"{name} has no gates, so its last version is always used: declare "
@@ -238,7 +244,7 @@ def current_artifact(space: Workspace, name: str, *, candidate: bool = False) ->
     """
     models = [stage.name for stage in space.flow.stages if stage.kind is Kind.MODEL]
     if name not in models:
-        raise UsageError(f"there is no model {name!r} ({did_you_mean(name, models)})")
+        raise UnknownNameError(f"there is no model {name!r} ({did_you_mean(name, models)})")
     trained = next(iter(space.published(name).values())).product.artifact
     assert trained is not None
     if candidate or space.flow[name].approval is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from tidemill.contracts.finding import Finding
-from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.errors import UnknownNameError, did_you_mean
 from tidemill.core.partition import WHOLE
 from tidemill.core.printable import html_text
 from tidemill.ledger.binding import Binding
@@ -29,7 +29,9 @@ class Models(Mapping[str, "RegisteredModel"]):
     def __getitem__(self, name: str) -> RegisteredModel:
         """The model of that name; UsageError suggests the nearest one."""
         if name not in self:
-            raise UsageError(f"there is no model {name!r} ({did_you_mean(name, self._names())})")
+            raise UnknownNameError(
+                f"there is no model {name!r} ({did_you_mean(name, self._names())})"
+            )
         # It needs Polars, which moving what is live doesn't.
         from tidemill.project.model_registry import RegisteredModel
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from importlib import import_module
 
 from tidemill.core.errors import UsageError
 from tidemill.ledger.event import Attempted
@@ -21,6 +20,7 @@ from tidemill.offpeak.waiting_works import undone_works, works_left, works_to_no
 from tidemill.operations.schedule import upcoming_ticks
 from tidemill.planning.plan import Plan, Step
 from tidemill.ports.ledger import State
+from tidemill.project.declared_schedules import declared_schedules
 from tidemill.project.offpeak_faults import no_prices_note, off_peak_faults
 from tidemill.project.workspace import Workspace
 
@@ -159,10 +159,8 @@ class OffPeak:
         space = self._workspace
         if not space.settings.schedules:
             return {}
-        # `schedules` runs what is due, and so imports the runs that this is a part of.
-        schedules = import_module("tidemill.project.schedules")
         found: dict[str, float] = {}
-        for schedule in schedules.declared_schedules(space.settings, space.flow).schedules:
+        for schedule in declared_schedules(space.settings, space.flow).schedules:
             if schedule.environment == space.environment:
                 for at in upcoming_ticks(schedule, now, 1):
                     for name in schedule.stages or space.flow.names:

@@ -52,6 +52,12 @@ class OperationServices:
         if "_history" in self.__dict__:
             self._history.drop_old()
 
+    def drop_services(self) -> None:
+        """Forget all that services remember; they are made again when they are needed."""
+        workspace = self.workspace
+        self.__dict__.clear()
+        self.workspace = workspace
+
     @cached_property
     def _history(self) -> History:
         module, tools = import_module("tidemill.history.io.runs"), self.workspace.tools

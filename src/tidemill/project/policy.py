@@ -10,7 +10,7 @@ from itertools import islice
 from math import inf
 from pathlib import Path
 
-from tidemill.core.errors import DeclarationError, UsageError, did_you_mean
+from tidemill.core.errors import DeclarationError, UnknownNameError, UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.recorded_reason import checked_note, checked_reason
 from tidemill.core.short_id import ids_meant
@@ -216,7 +216,7 @@ class Policy:
         actor = space.require(Permission.WAIVE).name
         known = {state.waiver.id: state for state in self.waivers()}
         if id not in known:
-            raise UsageError(f"there is no waiver {id!r} ({did_you_mean(id, known)})")
+            raise UnknownNameError(f"there is no waiver {id!r} ({did_you_mean(id, known)})")
         if known[id].in_force:
             event = WaiverEnded(
                 environment=space.environment,
@@ -273,7 +273,7 @@ class Policy:
         if not found:
             latest = f"{_LATEST} {decision}"
             if self._latest(decision) is None:
-                raise UsageError(
+                raise UnknownNameError(
                     f"there is no decision {decision!r}; name one by its id, or say {_LATEST}"
                 )
             raise UsageError(

@@ -8,24 +8,18 @@ from importlib import import_module
 from tidemill.contracts.row_ruling import Disposition
 from tidemill.governance.permissions import Permission
 from tidemill.project.enforcement import is_governed
+from tidemill.project.ruling_permissions import RULING_PERMISSIONS
 from tidemill.project.workspace import Workspace
 from tidemill.quarantine.io.release import Quarantine as Quarantine
 from tidemill.quarantine.io.release import QuarantinedPartition as QuarantinedPartition
 from tidemill.quarantine.release_request import ReleaseConsent, ReleaseRequest
-
-# What each ruling needs. To take one back, which holds the rows again, needs what that one needed.
-_NEEDED = {
-    Disposition.RELEASE: Permission.RELEASE_ROWS,
-    Disposition.REPLACE: Permission.CORRECT_ROWS,
-    Disposition.DROP: Permission.DROP_ROWS,
-}
 
 
 def open_quarantine(workspace: Workspace) -> Quarantine:
     """The quarantine of the workspace's environment."""
 
     def authorize(disposition: Disposition) -> str:
-        return workspace.require(_NEEDED[disposition]).name
+        return workspace.require(RULING_PERMISSIONS[disposition]).name
 
     def decide(request: ReleaseRequest) -> ReleaseConsent:
         # Only a release needs it.

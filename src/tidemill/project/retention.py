@@ -12,7 +12,7 @@ from tidemill.adapters.files.memos import FileMemos
 from tidemill.adapters.sqlite.compaction import SqliteCompaction
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.adapters.sqlite.scratch_folder import clear_scratch_folders
-from tidemill.core.errors import ConflictError, TidemillError, UsageError
+from tidemill.core.errors import ConflictError, TidemillError, UnknownNameError, UsageError
 from tidemill.core.fingerprint import is_object_name
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.recorded_reason import checked_note, checked_reason
@@ -175,7 +175,7 @@ class Retention:
         actor = space.require(Permission.UNPIN_DATA).name
         found = [each for each in self.pins() if pin in (each.id, each.target)]
         if not found:
-            raise UsageError(f"there is no pin {pin!r}; `tidemill sweep pins` lists them")
+            raise UnknownNameError(f"there is no pin {pin!r}; `tidemill sweep pins` lists them")
         events = [
             DataUnpinned(
                 environment=space.environment,

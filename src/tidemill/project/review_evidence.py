@@ -12,7 +12,7 @@ from tidemill.core.errors import TidemillError, describe_error
 from tidemill.governance.expression import show_values
 from tidemill.governance.model_sections import ModelEvidence, MovedExamples, model_sections
 from tidemill.governance.page_values import PageSection, section
-from tidemill.governance.permissions import Permission, holders_text
+from tidemill.governance.permissions import Permission, holders_and_scope
 from tidemill.governance.personal_columns import personal_columns
 from tidemill.governance.personal_slices import has_personal_slices, mask_compared
 from tidemill.governance.review_page import moment
@@ -125,7 +125,9 @@ def _model_evidence(
         place=environment_option(space.environment),
         code_command=_git_command(space, live),
         live_since=_live_since(space, stage.name),
-        rollback_by=holders_text(Permission.DELIVER, space.declared.name, space.settings.grants),
+        rollback_by=holders_and_scope(
+            Permission.DELIVER, space.declared.name, space.settings.grants
+        ),
     )
     return found, faults
 

@@ -12,6 +12,7 @@ from tidemill.core.errors import (
     ConflictError,
     GateError,
     TidemillError,
+    UnknownNameError,
     UsageError,
     describe_error,
 )
@@ -477,4 +478,4 @@ def _find(reviews: Mapping[str, ReviewState], id: str) -> ReviewState:
         return reviews[found[0]]
     if found:
         raise UsageError(f"{id!r} names several reviews: {', '.join(found)}")
-    raise UsageError(f"there is no review {id!r}; `tidemill review list --all` lists them")
+    raise UnknownNameError(f"there is no review {id!r}; `tidemill review list --all` lists them")

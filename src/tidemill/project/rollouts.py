@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.errors import UnknownNameError, UsageError, did_you_mean
 from tidemill.core.recorded_reason import checked_note
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import RolloutStepped
@@ -86,5 +86,7 @@ class Rollouts:
     def _endpoint(self, name: str) -> Endpoint:
         endpoints = {endpoint.name: endpoint for endpoint in self._workspace.flow.endpoints}
         if name not in endpoints:
-            raise UsageError(f"there is no endpoint {name!r} ({did_you_mean(name, endpoints)})")
+            raise UnknownNameError(
+                f"there is no endpoint {name!r} ({did_you_mean(name, endpoints)})"
+            )
         return endpoints[name]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import date
 from functools import cached_property
 from math import isfinite
 
-from tidemill.core.errors import DeclarationError, Fault, UsageError, did_you_mean
+from tidemill.core.errors import DeclarationError, Fault, UnknownNameError, UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.recorded_reason import checked_note
 from tidemill.core.units import parse_seconds
@@ -37,16 +36,14 @@ from tidemill.operations.schedule import (
 )
 from tidemill.operations.schedule_settings import (
     DeclaredSchedules,
-    fitting_schedules,
     parse_schedules,
 )
 from tidemill.planning.request import Request
 from tidemill.ports.ledger import Ledger
+from tidemill.project.declared_schedules import declared_schedules
 from tidemill.project.runs import Progress, Runs
-from tidemill.project.settings import Settings
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.job import ScheduledTick
-from tidemill.workflow.stage import Flow, Kind
 
 _LONGEST_PAUSE_S = 10 * 366 * 86_400.0
 # A clock that is put back by less than this is only adjusted.
@@ -63,26 +60,6 @@ class ScheduleStatus:
     due: tuple[DueTick, ...] = ()
     pause: SchedulePause | None = None
     last_status: Status | None = None
-
-
-def declared_schedules(settings: Settings, flow: Flow | None = None) -> DeclaredSchedules:
-    """The schedules in the settings of a project; those with faults are left out, and their faults listed.
-
-    With the workflow, schedules that name stages which it doesn't have are such, too.
-    """
-    place = f"{settings.root / 'pyproject.toml'}: [tool.tidemill"
-    found = parse_schedules(settings.schedules, f"{place}.schedules")
-    if flow is not None:
-        models = [stage.name for stage in flow.stages if stage.kind is Kind.MODEL]
-        found = fitting_schedules(found, flow.names, models, f"{place}.schedules")
-    if settings.up.on_data != "schedule" or found.schedules:
-        return found
-    idle = Fault(
-        message='on_data = "schedule", but no schedule runs: new data would wait for ever',
-        where=f"{place}.up]",
-        hint="declare one in [tool.tidemill.schedules], or leave out on_data",
-    )
-    return replace(found, faults=(*found.faults, idle))
 
 
 class Schedules:
@@ -138,7 +115,7 @@ class Schedules:
             return known[name]
         if name in self.declared.names:
             raise DeclarationError(f"schedule {name!r}", self.declared.faults)
-        raise UsageError(
+        raise UnknownNameError(
             f"there is no schedule {name!r} ({did_you_mean(name, self.declared.names)})"
         )
 

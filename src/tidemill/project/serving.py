@@ -20,7 +20,7 @@ from polars.exceptions import PolarsError
 
 from tidemill.contracts.column import Column
 from tidemill.contracts.io.synthetic import sample
-from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.errors import UnknownNameError, UsageError, did_you_mean
 from tidemill.core.extras import install_command
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.io.recorded_prices import price_events
@@ -243,7 +243,7 @@ class Serving:
         source = VersionSource(space.tools, space.flow, settings, Meter())
         endpoints = source.endpoints()
         if endpoint not in endpoints:
-            raise UsageError(
+            raise UnknownNameError(
                 f"there is no endpoint {endpoint!r} ({did_you_mean(endpoint, endpoints)})"
             )
         chosen, state = endpoints[endpoint], space.state()

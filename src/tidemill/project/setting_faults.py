@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from tidemill.core.errors import Fault, UsageError
 from tidemill.operations.metrics_access import MetricsAccess
 from tidemill.operations.objective_settings import subject_faults
+from tidemill.project.declared_schedules import declared_schedules
 from tidemill.project.offpeak_faults import off_peak_faults
-from tidemill.project.schedules import declared_schedules
 from tidemill.project.settings import Settings
 from tidemill.scorecard.scorecard_settings import channel_faults
 from tidemill.workflow.stage import Flow

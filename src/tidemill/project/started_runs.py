@@ -33,10 +33,11 @@ _ERRORS: dict[int, type[TidemillError]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedRun:
-    """A run that was started by a command; `run` is "" if it isn't recorded yet."""
+    """A run that was started by a command; `run` is "" if it isn't recorded yet. `told` says so in words."""
 
     run: str
     command: str
+    told: str
 
 
 def start_run(
@@ -54,7 +55,10 @@ def start_run(
     take_lease(space.tools, space.environment, this_process(command), None).close()
     seq = space.preview_state().seq
     run = _start(space, words, _LONGEST_S, lambda pid: _recorded_run(space, pid, seq))
-    return StartedRun(run=run, command=command)
+    told = f"Started `{command}`."
+    if not run:
+        told += " It isn't recorded yet: it will be the newest here once it has planned."
+    return StartedRun(run=run, command=command, told=told)
 
 
 def start_command(space: Workspace, words: Sequence[str], permission: Permission) -> str:

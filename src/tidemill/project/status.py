@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.counts import plural
-from tidemill.core.errors import UsageError
+from tidemill.core.errors import UnknownNameError
 from tidemill.core.local_day import local_day
 from tidemill.core.redaction import Redactor
 from tidemill.costs.budget import BudgetPeriod, month_end
@@ -17,6 +17,7 @@ from tidemill.costs.io.sums_reader import SpendingReader
 from tidemill.governance.io.recorded_reviews import open_reviews
 from tidemill.governance.io.waivers import RecordedWaivers
 from tidemill.governance.review_outcomes import live_moved_on
+from tidemill.governance.review_page import question
 from tidemill.history.io.run_attempts import AttemptSums
 from tidemill.history.io.runs import RecentRuns
 from tidemill.ledger.event import RunStarted
@@ -44,7 +45,7 @@ from tidemill.operations.up_report import UpReport, UpRole, workflow_place
 from tidemill.ports.ledger import Ledger, State
 from tidemill.project.budget_status import open_spending, read_budgets
 from tidemill.project.clock import project_clock
-from tidemill.project.schedules import declared_schedules
+from tidemill.project.declared_schedules import declared_schedules
 from tidemill.project.settings import Settings, configured_secrets, find_settings
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workflow_name import find_workflow_name
@@ -136,7 +137,7 @@ def report_status(
     home = settings.root / settings.home
     if environment != PRODUCTION and environment not in state.environments:
         known = ", ".join(sorted({PRODUCTION, *state.environments}))
-        raise UsageError(f"there is no environment {environment!r}; there are {known}")
+        raise UnknownNameError(f"there is no environment {environment!r}; there are {known}")
     alive, dead = reports
     log = memory.incidents
     log.read()
@@ -190,7 +191,7 @@ def _open_run(
 ) -> Fact:
     started = [fact.event for fact in ledger.events(kinds=("RunStarted",), run=run.id)]
     steps = next((event.steps for event in started if isinstance(event, RunStarted)), 0)
-    return describe_run(run, steps, len(attempts.read(run.id).done), now, lost=lost)
+    return describe_run(run, steps, attempts.read(run.id).done, now, lost=lost)
 
 
 def failing_facts(runs: RecentRuns, environment: str) -> tuple[Fact, ...]:
@@ -236,10 +237,10 @@ def _schedule_duties(
 def _reviews(ledger: Ledger, now: State) -> Iterator[Fact]:
     for state in open_reviews(ledger, now.environment).values():
         review = state.review
-        text = f"review {review.id} of {review.kind} {review.name}"
+        text = f"{question(review)} (review {review.id})"
         is_candidate = review.verdict is not None and not review.source
         if is_candidate and live_moved_on(review, now.live.get(review.name)):
-            text += ", which can't be approved any more"
+            text = f"can't be approved any more: {text}"
         command = f"tidemill review show {review.id}{environment_option(now.environment)}"
         yield Fact(text=text, owner=", ".join(state.asked), command=command)
 

@@ -12,7 +12,7 @@ from tidemill.core.counts import plural
 from tidemill.core.errors import StorageError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.environments.row_diff import RowDiff, diff_rows
-from tidemill.governance.permissions import Permission, holders_text
+from tidemill.governance.permissions import Permission, holders_and_scope
 from tidemill.governance.personal_columns import delivered_columns, personal_columns
 from tidemill.governance.subjects import table_subject
 from tidemill.governance.table_sections import ColumnChange, PartitionChange, TableChange
@@ -65,7 +65,9 @@ def table_change(space: Workspace, review: Review) -> TableChange:
         readers=tuple(reader.name for reader in space.flow.readers(stage.name)),
         limits=tuple(comparison.limits()),
         last_run=last.run if last is not None else "",
-        restored_by=holders_text(Permission.RESTORE, space.declared.name, space.settings.grants),
+        restored_by=holders_and_scope(
+            Permission.RESTORE, space.declared.name, space.settings.grants
+        ),
         place=environment_option(space.environment),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from math import isfinite
 
-from tidemill.core.errors import AccessError, UsageError, did_you_mean
+from tidemill.core.errors import AccessError, UnknownNameError, UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.recorded_reason import checked_note
 from tidemill.core.units import parse_seconds
@@ -119,7 +119,7 @@ class Tokens:
         # Who pastes a whole token means this one.
         id = id.removeprefix("tm_").partition("_")[0]
         if id not in known:
-            raise UsageError(f"there is no token {id!r} ({did_you_mean(id, known)})")
+            raise UnknownNameError(f"there is no token {id!r} ({did_you_mean(id, known)})")
         actor = space.actor
         if known[id].token.holder != actor.name:
             actor = space.require(Permission.MANAGE_TOKENS)

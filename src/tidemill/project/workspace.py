@@ -17,6 +17,7 @@ from tidemill.core.errors import (
     DeclarationError,
     Fault,
     StorageError,
+    UnknownNameError,
     UsageError,
     did_you_mean,
 )
@@ -346,7 +347,7 @@ class Workspace:
                 advice = (
                     f"it is {UNDECLARED}: `tidemill env forget {name}` removes what it published"
                 )
-            raise UsageError(f"there is no stage {name!r} ({advice})")
+            raise UnknownNameError(f"there is no stage {name!r} ({advice})")
         return self.flow[name]
 
     def known_stage(self, name: str, state: State | None = None) -> Stage:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from tidemill.core.counts import money_text
 from tidemill.core.lazy_dataclass import dataclass
+from tidemill.core.local_day import local_day
 from tidemill.scorecard.inference_costs import InferenceCosts
 from tidemill.scorecard.inference_report import (
     LEAST_PREDICTIONS,
@@ -63,8 +64,8 @@ def cost_number(
     costs: InferenceCosts, windows: ScoreWindows, target: float | None
 ) -> tuple[ScoreNumber, InferenceReport]:
     """The cost of 1,000 predictions over the window, and all that it consists of."""
-
-    work = WorkSums(costs.work)
+    since = min(each.since for each in (windows.current, windows.before, *windows.weeks))
+    work = WorkSums(costs.work, local_day(since, costs.zone))
 
     def report(window: ScoreWindow) -> InferenceReport:
         return inference_report(costs, window.since, window.until, windows.now, work)

@@ -8,6 +8,7 @@ from tidemill.scorecard.data_ages import DataAges
 from tidemill.scorecard.freshness_report import (
     FreshnessReport,
     StageFreshness,
+    freshness_share,
     report_freshness,
 )
 from tidemill.scorecard.number import NumberUnit, ScoreNumber, weekly_points
@@ -22,27 +23,24 @@ def freshness_number(
 ) -> tuple[ScoreNumber, FreshnessReport]:
     """The share of the time in which data were fresh over the window, by the age that stages may have."""
 
-    def report(window: ScoreWindow) -> FreshnessReport:
-        return report_freshness(ages, window.until, window.until - window.since, within)
+    def share(window: ScoreWindow) -> tuple[float | None, int]:
+        return freshness_share(ages, window.until, window.until - window.since, within)
 
-    def share(week: ScoreWindow) -> tuple[float | None, int]:
-        found = report(week)
-        return found.share, len(_known(found))
-
-    current, before = report(windows.current), report(windows.before)
+    now, since = windows.current.until, windows.current.since
+    current = report_freshness(ages, now, now - since, within)
     late = _latest(current)
     number = ScoreNumber(
         name="fresh",
         title="Data freshness",
         unit=NumberUnit.SHARE,
         counted="stage",
-        n=len(_known(current)),
+        n=sum(each.share is not None for each in current.stages),
         value=current.share,
         high=current.age_at_read,
         high_name="p95 age at read",
         high_unit=NumberUnit.SECONDS,
         missing="" if current.share is not None else _gap_reason(within),
-        previous=before.share,
+        previous=share(windows.before)[0],
         points=weekly_points(windows, share),
         target=target,
         cause="" if late is None else f"{late.stage} was late for {duration_text(late.missed_s)}",
@@ -51,10 +49,6 @@ def freshness_number(
         facts=tuple(_facts(current)),
     )
     return number, current
-
-
-def _known(report: FreshnessReport) -> list[StageFreshness]:
-    return [each for each in report.stages if each.share is not None]
 
 
 def _latest(report: FreshnessReport) -> StageFreshness | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.local_day import local_day
@@ -66,13 +66,7 @@ def report_freshness(
     day on which the window begins.
     """
     since = now - window_s
-    stages = [
-        _stage(ages, name, since, now, within.get(name))
-        for name in sorted({*ages.watermarks, *within})
-    ]
-    stages.sort(key=lambda each: -each.missed_s)
-    targeted = [each for each in stages if each.within is not None]
-    known = sum(each.known_s for each in targeted)
+    stages = _stages(ages, {*ages.watermarks, *within}, since, now, within)
     reads, every = [], ReadAges()
     for endpoint, days in sorted(ages.reads.items()):
         own = _sum_days(days, local_day(since, ages.zone), local_day(now, ages.zone))
@@ -89,9 +83,31 @@ def report_freshness(
     return FreshnessReport(
         stages=tuple(stages),
         reads=tuple(reads),
-        share=1 - sum(each.missed_s for each in targeted) / known if known > 0 else None,
+        share=_share(each for each in stages if each.within is not None),
         age_at_read=nearest_rank_of_counts(every.counts, 0.95),
     )
+
+
+def freshness_share(
+    ages: DataAges, now: float, window_s: float, within: Mapping[str, float]
+) -> tuple[float | None, int]:
+    """The `share` of such a report, and of how many stages it is."""
+    stages = _stages(ages, within, now - window_s, now, within)
+    return _share(stages), sum(each.share is not None for each in stages)
+
+
+def _stages(
+    ages: DataAges, names: Collection[str], since: float, until: float, within: Mapping[str, float]
+) -> list[StageFreshness]:
+    """The freshness of some stages, those that are late most first."""
+    found = [_stage(ages, name, since, until, within.get(name)) for name in sorted(names)]
+    return sorted(found, key=lambda each: -each.missed_s)
+
+
+def _share(targeted: Iterable[StageFreshness]) -> float | None:
+    stages = [*targeted]
+    known = sum(each.known_s for each in stages)
+    return 1 - sum(each.missed_s for each in stages) / known if known > 0 else None
 
 
 def _stage(

@@ -282,6 +282,9 @@ def _has_computed(attempt: Attempt) -> bool:
 
 def _drop_before(tables: dict[str, dict[str, Any]], first: str) -> None:
     for key, days in [*tables.items()]:
+        if min(days, default="") >= first:
+            # Of most there is nothing that old, whenever somebody looks.
+            continue
         tables[key] = {day: each for day, each in days.items() if day >= first}
         if not tables[key]:
             del tables[key]

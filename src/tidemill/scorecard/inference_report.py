@@ -214,7 +214,10 @@ class _Allocation:
                 self._charge(model, "storage", stored)
                 self._batch[model] = self._batch.get(model, 0) + rows
                 continue
-            own = users.get(stage) or {None}
+            own = users.get(stage)
+            if not own:
+                self._other += spent + stored
+                continue
             for user in own:
                 if user is None:
                     self._other += (spent + stored) / len(own)
@@ -240,7 +243,7 @@ class _Allocation:
                     self._other += inside
                 for model in models:
                     live = versions.get((model, run), [])
-                    if self._has_part(each, live, periods):
+                    if each.omitted and self._has_part(each, live, periods):
                         self._omitted |= each.omitted
                     part = self._amortized(spent, live, periods) if live else inside
                     if live or not each.foreign:

@@ -202,8 +202,8 @@ def test_a_ledger_that_was_replaced_is_followed_from_its_end(
 
     async def play() -> None:
         with watched(ledger, tmp_path) as watch:
-            before = watch.seq
-            messages = watch.messages(before)
+            before, known = watch.seq, watch.ledger_id
+            messages = watch.messages(before, ledger=known)
             waiting = asyncio.create_task(next_of(messages))
             await asyncio.sleep(0)
             await asyncio.to_thread(restore)
@@ -214,6 +214,12 @@ def test_a_ledger_that_was_replaced_is_followed_from_its_end(
             # Numbers of the ledger of before tell nothing.
             for after in (0, before):
                 assert await next_of(watch.messages(after)) == (seq, ["*"])
+            # Also once there are as many events as before.
+            for number in range(7):
+                seq = await asyncio.to_thread(add, ledger, f"again{number}")
+            while watch.seq < seq:
+                await asyncio.sleep(0.01)
+            assert await next_of(watch.messages(before, ledger=known)) == (seq, ["*"])
             await messages.aclose()
 
     asyncio.run(play())

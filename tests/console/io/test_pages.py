@@ -61,3 +61,25 @@ def test_the_counts_of_the_header_come_alone(tmp_path: Path) -> None:
         assert found.text.strip() in visitor.page("/audit").text
     with Visitor(tmp_path, is_logged_in=False) as stranger:
         assert stranger.client.get("/counts").status_code == 204
+
+
+def test_only_what_changes_is_fetched_again_with_the_forms_of_who_asks(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    with Visitor(tmp_path) as visitor:
+
+        def form_keys(**headers: str) -> tuple[str, set[str]]:
+            text = visitor.client.get("/incidents", headers=headers).text
+            return text, set(re.findall(r'name="form_key" value="([^"]+)"', text))
+
+        whole, keys = form_keys()
+        part, own = form_keys(**{"HX-Request": "true"})
+        assert own == keys
+        assert 'id="counts"' in part
+        assert part[part.index('<div id="content">') :].strip() in whole
+        assert "<main" not in part
+        visitor.client.cookies.clear()
+        visitor.log_in()
+        others = form_keys(**{"HX-Request": "true"})
+        assert len(own) == len(others[1]) == 1
+        assert others[1].isdisjoint(own)
+        assert others[0].replace(min(others[1]), min(own)) == part

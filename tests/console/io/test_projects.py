@@ -44,8 +44,8 @@ def test_nothing_is_opened_for_nobody_or_for_an_environment_that_is_not_there(
 ) -> None:
     async def play(projects: Projects) -> None:
         for environment, token, status in (
-            ("prod", NOBODY, 403),
-            ("aaa", NOBODY, 403),
+            ("prod", NOBODY, 401),
+            ("aaa", NOBODY, 401),
             ("aaa", "", 400),
         ):
             answer = await projects.call(BY_NAME[name], {}, environment, token)
@@ -157,6 +157,26 @@ def test_what_is_open_forgets_a_ledger_that_was_replaced(root: Path) -> None:
         await shell(projects)
         [(_, after)] = projects._callers.values()
         assert after is not before
+
+    play(root, call)
+
+
+def test_what_nobody_asked_for_lately_is_forgotten(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def call(projects: Projects, _: list[int]) -> None:
+        await shell(projects)
+        [(_written, caller)] = projects._callers.values()
+        project = caller._project
+        statuses = project.statuses
+        projects.end_idle()
+        await shell(projects)
+        assert project.statuses is statuses
+        monkeypatch.setattr("tidemill.console.view_calls._KEPT_S", -60.0)
+        projects.end_idle()
+        await shell(projects)
+        assert caller._project is project
+        assert project.statuses is not statuses
 
     play(root, call)
 

@@ -21,7 +21,7 @@ def test_channels_are_listed_and_tested_without_their_addresses(tmp_path: Path) 
         assert "team-orders" in page.words
         page = guest.send(page, "/settings/alerts/oncall/test", {})
         assert "oncall accepted a test." in page.words
-        assert guest.send(page, "/settings/alerts/nope/test", {}).status == 400
+        assert guest.send(page, "/settings/alerts/nope/test", {}).status == 404
 
 
 def test_without_channels_the_page_says_that_nobody_is_told(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_an_incident_tells_all_of_it(guest: Visitor, project: Project) -> None:
     for part in ("the till is shut", "sign on the door", "owner: team-orders", "Runbook"):
         assert part in page.words
     assert 'href="/stages/orders"' in page.text
-    guest.page("/incidents/nope", status=400)
+    guest.page("/incidents/nope", status=404)
 
 
 def test_what_a_person_does_shows_at_once(guest: Visitor) -> None:

@@ -64,7 +64,11 @@ def test_every_model_says_what_is_live_and_what_waits(project: Project) -> None:
 def test_versions_are_listed_by_pages_and_with_what_was_live(project: Project) -> None:
     first = show_model(project, "demand", limit=1)
     assert (first.total, len(first.versions), first.rollback_to) == (2, 1, ())
+    scored = first.versions[0].scored["mae"]
+    assert (scored.rows, scored.days) == (64, "2024-01-11 to 2024-01-26")
     rest = show_model(project, "demand", before=first.next, limit=1)
+    # Both were scored on the same rows.
+    assert rest.versions[0].scored == first.versions[0].scored
     assert rest.versions[0].version == first.live.version == first.history[0].version
     assert rest.next == ""
     with pytest.raises(UsageError, match="has no version 'x'"):
@@ -201,6 +205,10 @@ def test_pages_of_models_show_what_the_documents_have(shop: Visitor) -> None:
     for path in ("/models/plain", "/models/demand", "/models/demand/versions/newest"):
         shop.page(path)
     shop.page("/models/plain/compare", status=400)
+    for link in ('href="/models/busy_model">All versions', 'href="/stages/busy_model">Stage'):
+        assert link in version.text
+    # There is no version to go back to.
+    assert "Go back to another version" not in version.words
 
 
 def test_who_may_not_move_what_is_live_sees_why(shop: Visitor, project: Project) -> None:
@@ -222,6 +230,7 @@ def test_the_version_to_go_back_to_was_never_withdrawn(
     assert (target.version, target.state, target.is_preset) == (first, VersionState.APPROVED, True)
     assert target.metrics.startswith("mae ")
     # Who goes back withdraws the version that was live; it is there still, but not chosen.
+    assert "Go back to another version" in shop.page(f"/models/demand/versions/{second}").words
     roll_back(project, "demand", "it forecasts too much")
     [target] = show_model(project, "demand").rollback_to
     assert (target.version, target.state) == (second, VersionState.WITHDRAWN)

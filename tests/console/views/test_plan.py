@@ -11,7 +11,7 @@ import pytest
 from tests.support.commands import process
 from tests.support.console import Visitor
 from tests.support.users import USER
-from tidemill.console.views.plan import show_plan, show_reasons, start_planned_run
+from tidemill.console.views.plan import PlanRequest, show_plan, show_reasons, start_planned_run
 from tidemill.core.errors import AccessError, ConflictError, UsageError
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.run import Status
@@ -41,7 +41,7 @@ def wait_for(project: Project, run: str) -> Status:
 
 def test_steps_are_grouped_by_reason(fresh: Path) -> None:
     with open_project(fresh) as project:
-        found = show_plan(project)
+        found = show_plan(project, PlanRequest())
     [sales] = [group for group in found.plan.groups if group.stage == "sales"]
     assert sales.steps == 28
     assert sales.partitions == "2026-01-05 .. 2026-02-01 (28)"
@@ -56,7 +56,10 @@ def test_steps_are_grouped_by_reason(fresh: Path) -> None:
 def test_a_range_of_one_stage_and_its_command(built: Path) -> None:
     with open_project(built, env="trial") as project:
         found = show_plan(
-            project, stage="features", since="2026-01-10", until="2026-01-12", limit=2, again=True
+            project,
+            PlanRequest(
+                stage="features", since="2026-01-10", until="2026-01-12", limit=2, again=True
+            ),
         )
         assert found.command == (
             "tidemill run --from=2026-01-10 --to=2026-01-12 --limit=2 --env=trial --again features"
@@ -64,12 +67,12 @@ def test_a_range_of_one_stage_and_its_command(built: Path) -> None:
         steps = {group.stage: group.steps for group in found.plan.groups}
         assert steps["features"] == 2
         with pytest.raises(UsageError, match="leaves nothing to do"):
-            show_plan(project, since="2026-02", until="2026-01")
+            show_plan(project, PlanRequest(since="2026-02", until="2026-01"))
 
 
 def test_nothing_would_run(built: Path) -> None:
     with open_project(built) as project:
-        found = show_plan(project)
+        found = show_plan(project, PlanRequest())
     assert (found.plan.groups, found.plan.figures.steps) == ((), 0)
 
 
@@ -84,7 +87,7 @@ def test_why_a_stage_stays(built: Path) -> None:
 
 def test_a_run_is_started_as_a_process_of_its_own(built: Path) -> None:
     with open_project(built) as project:
-        found = start_planned_run(project, stage="features", again=True)
+        found = start_planned_run(project, PlanRequest(stage="features", again=True))
         assert found.command == "tidemill run --again features"
         assert found.run
         assert wait_for(project, found.run) is Status.OK
@@ -98,7 +101,7 @@ def test_a_run_that_holds_the_environment_is_told_at_once(built: Path) -> None:
         lease = take_lease(project.tools, "prod", this_process("tidemill run"), 0.0)
         try:
             with pytest.raises(ConflictError, match="another run is active in prod"):
-                start_planned_run(project)
+                start_planned_run(project, PlanRequest())
         finally:
             lease.close()
 
@@ -108,7 +111,7 @@ def test_what_the_command_refuses_is_told(built: Path) -> None:
         open_project(built) as project,
         pytest.raises(UsageError, match="without prices"),
     ):
-        start_planned_run(project, off_peak=True)
+        start_planned_run(project, PlanRequest(), off_peak=True)
 
 
 def test_a_token_acts_in_the_process_and_shows_nowhere(built: Path) -> None:
@@ -121,7 +124,8 @@ def test_a_token_acts_in_the_process_and_shows_nowhere(built: Path) -> None:
         tokens[name] = made.stdout.strip().splitlines()[-1]
     with Visitor(built, token=tokens["vera"]) as vera:
         page = vera.page("/plan?stage=features&again=true")
-        assert "Run it You may not run" in page.words
+        assert "Run it vera may not run in the workflow" in page.words
+        assert "has only the scope read (needs run)" in page.words
         assert "steps, reads at least" in page.words
         graph = vera.page("/workflow").words
         assert "unknown" not in graph
@@ -147,11 +151,11 @@ def test_who_may_not_run_is_told(built: Path) -> None:
         (built / "pyproject.toml").read_text(encoding="utf-8") + ROLES, encoding="utf-8"
     )
     with open_project(built) as project, pytest.raises(AccessError, match="may not run"):
-        start_planned_run(project)
+        start_planned_run(project, PlanRequest())
 
 
 def test_hostile_requests_are_escaped(built: Path) -> None:
     with Visitor(built) as visitor:
-        page = visitor.page("/plan?stage=%3Cscript%3Ealert(1)%3C/script%3E", 400)
+        page = visitor.page("/plan?stage=%3Cscript%3Ealert(1)%3C/script%3E", 404)
         assert "<script>alert" not in page.text
         assert visitor.page("/plan?stage=features&limit=&again=").status == 200

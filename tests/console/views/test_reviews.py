@@ -148,7 +148,11 @@ def test_the_page_is_decided_once_and_on_what_was_seen(shop: Visitor, shops: Pat
     assert "nothing was done" in late.words
     assert "I like it" in late.words
     assert f'href="{path}"' in late.text
-    assert "Decide" not in shop.page(path).words
+    # The decision stands once.
+    decided = shop.page(path).words
+    assert "Decide" not in decided
+    assert "Who may decide" not in decided
+    assert decided.count("changes that were asked for") == 1
     ended = shop.page("/reviews?which=all")
     assert "<script>alert" not in ended.text
     assert listed["id"] in ended.words
@@ -189,7 +193,7 @@ def test_a_review_that_was_overtaken_says_so_before_anybody_votes(
     listed = tidemill("review", "list").out
     assert "superseded" in listed
     assert f"r9again can't be approved any more: {why}" in listed
-    assert "which can't be approved any more" in tidemill("status", "--json").out
+    assert "can't be approved any more: Should demand" in tidemill("status", "--json").out
 
 
 def test_an_approved_review_leads_to_where_one_goes_back(shop: Visitor, project: Project) -> None:

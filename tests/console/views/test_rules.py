@@ -72,7 +72,7 @@ def test_decisions_are_explained(shop: Path) -> None:
         page = guest.page("/settings/decisions/d-2").words
         assert "train on all rows" in page
         assert "Rules that didn't apply: shift." in page
-        guest.page("/settings/decisions/nope", status=400)
+        guest.page("/settings/decisions/nope", status=404)
 
 
 def test_without_decisions_the_page_says_what_is_decided(guest: Visitor) -> None:

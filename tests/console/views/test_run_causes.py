@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -46,7 +46,10 @@ def test_what_waits_for_people_is_not_wrong(project: Project) -> None:
     id = state.review.id
     now = show_now(project)
     assert "demand" not in {fact.stage for fact in now.status.wrong}
-    assert [fact.command for fact in now.status.waiting] == [f"tidemill review show {id}"]
+    [waiting] = now.status.waiting
+    assert waiting.command == f"tidemill review show {id}"
+    asked = state.review.artifact
+    assert waiting.text == f"Should demand {asked} go live? (review {id})"
     newest, first = now.runs
     assert now.words == list_runs(project).words == {newest.id: "waiting"}
     assert first.receipt is not None
@@ -112,7 +115,11 @@ def test_the_numbers_of_now_are_those_of_the_scorecard(
     scores = {
         each["card"]["name"]: each["card"]["beside"] for each in bakery.api("/scorecard")["numbers"]
     }
-    assert "1 error" in numbers["recover"]
+    # An error that goes on lasts longer at each look.
+    numbers["recover"], scores["recover"] = (
+        each["recover"].partition("; ")[2] for each in (numbers, scores)
+    )
+    assert numbers["recover"] == "1 error"
     assert numbers == {name: scores[name] for name in ("deliver", "cost", "recover")}
 
 
@@ -162,21 +169,41 @@ def broken_run(project: Project) -> str:
             for key in ("2026-01-01", "2026-01-02")
         ),
     ]  # fmt: skip
+    record_run(project, "r1", attempts)
+    return "r1"
+
+
+def record_run(project: Project, run: str, attempts: Sequence[Attempt]) -> None:
     receipt = Receipt(
-        run="r1",
+        run=run,
         status=Status.FAILED,
         failures=group_failures(attempts),
         messages=tuple(each.message for each in attempts if each.outcome is not Outcome.OK),
     )
     project.tools.ledger.append(
         [
-            RunStarted(run="r1", environment="prod", command="tidemill run", steps=10, holder={}),
-            *(Attempted(run="r1", environment="prod", attempt=each) for each in attempts),
-            RunEnded(run="r1", status=Status.FAILED, receipt=receipt),
+            RunStarted(run=run, environment="prod", command="tidemill run", steps=10, holder={}),
+            *(Attempted(run=run, environment="prod", attempt=each) for each in attempts),
+            RunEnded(run=run, status=Status.FAILED, receipt=receipt),
         ],
         now=project.tools.clock(),
     )
-    return "r1"
+
+
+def test_a_long_cause_is_whole_on_the_page_of_its_run(project: Project, shop: Visitor) -> None:
+    message = f"sales 2026-01-01: {'columns, ' * 40}and that was the last"
+    failed = Attempt(
+        stage="sales",
+        partition="2026-01-01",
+        action="run",
+        outcome=Outcome.FAILED,
+        message=message,
+    )
+    record_run(project, "r2", [failed])
+    [cause] = show_run(project, "r2").causes
+    assert (cause.why[-1], cause.message) == ("\N{HORIZONTAL ELLIPSIS}", message)
+    assert message in shop.page("/runs/r2").words
+    assert {each.message for each in show_run(project, broken_run(project)).causes} == {""}
 
 
 def test_errors_come_before_what_waits_for_people(project: Project, shop: Visitor) -> None:

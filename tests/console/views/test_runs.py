@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import closing
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -114,3 +116,14 @@ def test_what_was_skipped_is_not_done(visitor: Visitor, logs: Path) -> None:
 def test_a_model_that_was_trained_and_judged_is_two_steps(onlooker: Visitor) -> None:
     found = onlooker.api("/runs/last")
     assert found["done"] == found["steps"]
+
+
+def test_steps_of_the_timeline_lead_to_their_logs(onlooker: Visitor) -> None:
+    page = onlooker.page("/runs/last").text
+    links = {unescape(link) for link in re.findall(r'href="(/runs/[^"]*partition=[^"]*)"', page)}
+    assert len(links) > 10
+    assert "demand" in onlooker.page(min(links)).words
+    # What leads from stage to stage keeps how far one looks.
+    drawn = onlooker.page("/lineage?stage=features&depth=1").text
+    assert 'href="/lineage?stage=sales&amp;depth=1"' in drawn
+    assert "amp;amp;" not in drawn

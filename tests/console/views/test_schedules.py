@@ -44,7 +44,7 @@ def test_it_is_paused_and_resumed_with_a_reason(guest: Visitor) -> None:
     assert "nightly goes on." in page.words
     again = guest.post("/settings/schedules/nightly/resume", {})[1]
     assert again["told"] == "nightly wasn't paused."
-    assert guest.send(page, "/settings/schedules/nope/pause", {"until": ""}).status == 400
+    assert guest.send(page, "/settings/schedules/nope/pause", {"until": ""}).status == 404
     assert guest.send(page, "/settings/schedules/nightly/pause", {"until": "x"}).status == 400
 
 

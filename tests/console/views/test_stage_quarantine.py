@@ -74,5 +74,19 @@ def test_it_says_who_may_decide(tides: Tides) -> None:
     write_settings(tides.root)
     with open_as(tides, "vera") as project:
         found = show_quarantined(project, "raw", day(0))
-    assert found.may_release.startswith("adam, rita (the role reviewer")
-    assert found.may_correct.startswith("adam, otto, rita (the role operator")
+    assert found.releasing.holders.startswith("adam, rita (the role reviewer")
+    assert found.correcting.holders.startswith("adam, otto, rita (the role operator")
+    assert not found.dropping.is_allowed
+
+
+def test_who_may_not_undo_a_ruling_reads_why(tides: Tides) -> None:
+    """It needs what the ruling needed."""
+    write_settings(tides.root)
+    with open_as(tides, "rita") as project:
+        project.quarantine.drop("raw", day(0), rows=[0], reason="wrong")
+        project.quarantine.take_back("raw", day(0), ruling=1, reason="right")
+        mine = show_quarantined(project, "raw", day(0)).held.rulings
+    assert [ruling.obstacle for ruling in mine] == ["", "it undoes another one"]
+    with open_as(tides, "otto") as project:
+        other = show_quarantined(project, "raw", day(0)).held.rulings
+    assert "otto may not drop quarantined rows" in other[0].obstacle

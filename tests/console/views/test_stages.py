@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import edit
+from tests.support.console import Visitor
 from tidemill.console.views.stages import list_stages
 from tidemill.core.errors import UsageError
 from tidemill.project.project import Project, open_project
@@ -68,3 +69,12 @@ def test_a_stage_that_is_no_longer_declared_comes_last(built: Path) -> None:
     assert found.stages[-1].state == "no longer declared"
     assert found.stages[-1].rows == 1004
     assert {row.state for row in found.stages if row.name == "truth"} == {"never run"}
+
+
+def test_a_model_says_which_version_is_live(shops: Path) -> None:
+    with Visitor(shops) as visitor:
+        live = visitor.api("/models/demand/live")["version"]
+        rows = {each["name"]: each["live"] for each in visitor.api("/stages")["stages"]}
+        stage = visitor.page("/stages/demand").words
+    assert (rows["demand"], rows["sales"]) == (live, "")
+    assert f"trained last. {live} is live." in stage

@@ -24,7 +24,7 @@ def create(guest: Visitor, **fields: str) -> tuple[str, dict[str, str]]:
     """Create a token by the form; return the page, and the headers with which it came."""
     form_key = guest.page("/settings/tokens").field("form_key")
     sent = {"form_key": form_key, "holder": "ana", "scopes": "read", **fields}
-    answer = guest.client.post("/settings/tokens", content=urlencode(sent))
+    answer = guest.client.post("/settings/tokens", content=urlencode(sent), follow_redirects=True)
     return answer.text, dict(answer.headers)
 
 
@@ -44,6 +44,18 @@ def test_a_text_is_shown_once_on_a_page_that_nothing_keeps(guest: Visitor) -> No
     # It logs in.
     with Visitor(guest.root, token=f"tm_{text}") as ana:
         assert ana.api("/settings")["who"]["name"] == "ana"
+
+
+def test_who_loads_the_page_again_creates_no_second_token(guest: Visitor) -> None:
+    form_key = guest.page("/settings/tokens").field("form_key")
+    sent = {"form_key": form_key, "holder": "ana", "scopes": "read"}
+    answer = guest.client.post("/settings/tokens", content=urlencode(sent), follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/settings/tokens")
+    # Another page that is opened meanwhile doesn't lose the text.
+    assert "tm_" not in guest.page("/settings/rules").text
+    assert 'value="tm_' in guest.page("/settings/tokens").text
+    assert 'value="tm_' not in guest.page("/settings/tokens").text
+    assert len(guest.api("/settings/tokens")["tokens"]) == 1
 
 
 def test_the_api_has_the_text_as_well(guest: Visitor) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.support.tides import Tides, day
-from tidemill.history.io.runs import RecentRuns, list_contract_versions, list_runs
+from tidemill.history.io.runs import History, RecentRuns, list_contract_versions, list_runs
 from tidemill.ledger.binding import contract_versions
-from tidemill.ledger.event import EnvironmentCreated, RunEnded
+from tidemill.ledger.event import EnvironmentCreated, LineageDropped, RunEnded
 from tidemill.ledger.run import Receipt, Status
 from tidemill.lineage.io.provenance import explain
 from tidemill.testing.doubles import MemoryLedger
-from tidemill.testing.records import run_started_event
+from tidemill.testing.records import attempted_event, run_started_event
 
 
 @pytest.fixture
@@ -85,3 +86,14 @@ def test_recent_runs_are_those_of_the_ledger() -> None:
         ledger.append([RunEnded(run=name, status=Status.OK, receipt=receipt)], now=number + 0.5)
         assert recent.read() == list_runs(ledger, 2)
         assert RecentRuns(ledger, 2).read() == list_runs(ledger, 2)
+
+
+def test_notes_are_what_was_recorded_after_the_end(tmp_path: Path) -> None:
+    ledger = MemoryLedger()
+    history = History(ledger, tmp_path)
+    lost = LineageDropped(run="r1", environment="prod", events=2, total=12, reason="refused")
+    ledger.append([run_started_event("r1"), attempted_event(run="r1")], now=0.0)
+    assert history.notes("r1") == []
+    ended = RunEnded(run="r1", status=Status.OK)
+    ledger.append([ended, replace(lost, run="r2"), lost], now=1.0)
+    assert history.notes("r1") == [lost.message]

@@ -66,12 +66,6 @@ class HeadPartitions(Mapping[str, Binding]):
         self._lookup_count = 0
         self._load_all_after = _SMALL_HEAD
 
-    def unread(self) -> HeadPartitions:
-        """The same partitions, of which none is loaded."""
-        return HeadPartitions(
-            self._connections, self._layers, self._head_key[1], self._version, self._moved
-        )
-
     @reading_values()
     def load_all(self, connection: sqlite3.Connection) -> None:
         """Read all partitions from a snapshot in which the head has this version."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import replace
 
-from tidemill.adapters.sqlite.head_partitions import HeadPartitions
-from tidemill.adapters.sqlite.state_reader import KnownCosts, OpenHead, read_state
-from tidemill.ledger.binding import Head
+from tidemill.adapters.sqlite.state_reader import KnownCosts, OpenHead, StoredHeads, read_state
 from tidemill.ports.ledger import State
 
 # One process rarely looks at more environments.
@@ -52,13 +50,5 @@ class KnownStates:
 
 def _with_own_heads(state: State) -> State:
     """The state with heads that have loaded no partitions."""
-    return replace(state, heads={name: _unread(head) for name, head in state.heads.items()})
-
-
-def _unread(head: Head) -> Head:
-    partitions = head.partitions
-    return (
-        replace(head, partitions=partitions.unread())
-        if isinstance(partitions, HeadPartitions)
-        else head
-    )
+    heads = state.heads
+    return replace(state, heads=heads.unread()) if isinstance(heads, StoredHeads) else state

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from tidemill.adapters.codec.events import decode, decode_binding, decode_event
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer, environment_layers
@@ -23,8 +23,6 @@ from tidemill.ledger.run import RunInfo, Status
 from tidemill.ports.ledger import State
 from tidemill.workflow.environment import Environment
 from tidemill.workflow.source import SourceFile
-
-T = TypeVar("T")
 
 # Opens a head's partitions from its layers, stage, version and the fact that moved it.
 OpenHead = Callable[[tuple[Layer, ...], str, int, int], HeadPartitions]
@@ -65,17 +63,17 @@ def read_state(
         environment=environment,
         seq=read_last_seq(connection),
         heads=_heads(connection, layers, open_head, whole=whole),
-        recipes=_by_name(connection, "recipes", environment, dict[str, str]),
+        recipes=_recipes(connection, environment, path),
         sources=_sources(connection, layers, path),
         completion_marks=_marks(connection, environment),
         rulings=_rulings(connection, layers, path),
-        live=_by_name(connection, "deliveries", environment, Delivery),
+        live=_live(connection, environment),
         decisions=_decisions(connection, environment, path),
         pending_effects=tuple(decode(Effect, unstamp(body)) for (body,) in effects),
         open_runs=_open_runs(connection, environment),
         costs=costs.read(connection),
         environments=_environments(connection),
-        contract_versions=_contract_versions(connection, environment),
+        contract_versions=_contract_versions(connection, environment, path),
         stale=_stale_tables(connection, environment, path),
     )
 
@@ -107,16 +105,64 @@ def decode_facts(
     ]
 
 
+class StoredHeads(Mapping[str, Head]):
+    """The heads of all stages, each opened when it is looked at; none of their partitions is loaded."""
+
+    def __init__(
+        self,
+        stored: Mapping[str, tuple[int, int]],
+        open_partitions: Callable[[str, int, int], HeadPartitions],
+    ) -> None:
+        self._stored, self._open_partitions = stored, open_partitions
+        self._opened: dict[str, Head] = {}
+
+    def unread(self) -> StoredHeads:
+        """The same heads, of which none is opened."""
+        return StoredHeads(self._stored, self._open_partitions)
+
+    def __getitem__(self, stage: str) -> Head:
+        if stage not in self._opened:
+            version, moved = self._stored[stage]
+            self._opened[stage] = Head(
+                version=version,
+                last_event=moved,
+                partitions=self._open_partitions(stage, version, moved),
+            )
+        return self._opened[stage]
+
+    def __contains__(self, stage: object) -> bool:
+        return stage in self._stored
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stored)
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+
 def _heads(
     connection: sqlite3.Connection, layers: tuple[Layer, ...], open_head: OpenHead, *, whole: bool
-) -> dict[str, Head]:
-    found: dict[str, Head] = {}
-    for stage, version, moved in _rows(connection, "heads", layers[0].environment).fetchall():
-        partitions = open_head(layers, stage, version, moved)
-        if whole:
-            partitions.load_all(connection)
-        found[stage] = Head(version=version, last_event=moved, partitions=partitions)
+) -> StoredHeads:
+    rows = _rows(connection, "heads", layers[0].environment).fetchall()
+    found = StoredHeads(
+        {stage: (version, moved) for stage, version, moved in rows}, partial(open_head, layers)
+    )
+    for head in found.values() if whole else ():
+        assert isinstance(head.partitions, HeadPartitions)
+        head.partitions.load_all(connection)
     return found
+
+
+def _recipes(
+    connection: sqlite3.Connection, environment: str, path: str
+) -> Mapping[str, Mapping[str, str]]:
+    stored = dict(_rows(connection, "recipes", environment).fetchall())
+    people = names_of_people(connection) if stored else {}
+
+    def decode_recipe(body: object) -> dict[str, str]:
+        return decode(dict[str, str], put_names(people, unstamp(body)))
+
+    return StoredRecords(path, stored, decode_recipe)
 
 
 def _sources(
@@ -177,13 +223,19 @@ def _marks(connection: sqlite3.Connection, environment: str) -> dict[str, Mark]:
 
 
 def _contract_versions(
-    connection: sqlite3.Connection, environment: str
-) -> dict[str, dict[str, ContractUse]]:
-    found: defaultdict[str, dict[str, ContractUse]] = defaultdict(dict)
-    rows = _rows(connection, "contract_versions", environment)
-    for stage, contract, first, last, published in rows:
-        found[stage][contract] = ContractUse(first=first, last=last, published=published)
-    return dict(found)
+    connection: sqlite3.Connection, environment: str, path: str
+) -> Mapping[str, Mapping[str, ContractUse]]:
+    stored: defaultdict[str, list[tuple[str, int, int, int]]] = defaultdict(list)
+    for stage, *use in _rows(connection, "contract_versions", environment).fetchall():
+        stored[stage].append(tuple(use))
+    return StoredRecords(path, stored, _contract_uses)
+
+
+def _contract_uses(stored: Iterable[tuple[str, int, int, int]]) -> dict[str, ContractUse]:
+    return {
+        contract: ContractUse(first=first, last=last, published=published)
+        for contract, first, last, published in stored
+    }
 
 
 def _stale_tables(
@@ -247,12 +299,10 @@ def _costs(connection: sqlite3.Connection) -> dict[str, dict[str, Cost]]:
     return dict(grouped)
 
 
-def _by_name(
-    connection: sqlite3.Connection, query: str, environment: str, kind: type[T]
-) -> dict[str, T]:
+def _live(connection: sqlite3.Connection, environment: str) -> dict[str, Delivery]:
     return {
-        name: decode(kind, with_names(connection, unstamp(body)))
-        for name, body in _rows(connection, query, environment)
+        name: decode(Delivery, with_names(connection, unstamp(body)))
+        for name, body in _rows(connection, "deliveries", environment)
     }
 
 

@@ -25,6 +25,7 @@ from tidemill.console.io.guard import RequestGuard
 from tidemill.console.io.pages import JSON, Console, Pages, problem_response
 from tidemill.console.io.requests import TooLarge, own_path, page_of_form, parse_form, read_body
 from tidemill.console.openapi import openapi_document
+from tidemill.console.problems import NOT_ALLOWED
 from tidemill.console.request_origin import AllowedHosts
 from tidemill.console.resource import API
 from tidemill.console.resources import ACTIONS, CALLER, RESOURCES, SHELL
@@ -184,30 +185,35 @@ class _OtherPages:
             return Response(status_code=204)
         known = await self._console.projects.call(CALLER, {}, PRODUCTION, caller.token)
         if known.status != 200:
-            return Response(status_code=204 if known.status == 403 else known.status)
+            return Response(status_code=204 if known.status in NOT_ALLOWED else known.status)
         who = caller.session.id if caller.session is not None else caller.token
         if self._streams[who] >= _MOST_STREAMS:
             return problem_response(429, f"{_MOST_STREAMS} streams are open already")
         sent = request.headers.get("last-event-id") or request.query_params.get("after", "")
         after = int(sent) if sent.isdecimal() and len(sent) < 19 else self._console.watch.seq
         return StreamingResponse(
-            self._messages(request, who, after),
+            self._messages(request, who, after, request.query_params.get("ledger", "")),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
 
-    async def _messages(self, request: Request, who: str, after: int) -> AsyncGenerator[bytes]:
+    async def _messages(
+        self, request: Request, who: str, after: int, ledger: str
+    ) -> AsyncGenerator[bytes]:
         async def is_wanted() -> bool:
             caller = self._console.caller_of(request)
             if caller is None:
                 return False
             # The stream goes on while the ledger can't be read.
             answer = await self._console.projects.call(CALLER, {}, PRODUCTION, caller.token)
-            return answer.status != 403
+            return answer.status not in NOT_ALLOWED
 
         self._streams[who] += 1
+        watch = self._console.watch
         try:
-            async with aclosing(self._console.watch.messages(after, is_wanted)) as messages:
+            # Whoever comes back says of which ledger the number of its last message is.
+            yield f"event: ledger\ndata: {watch.ledger_id}\n\n".encode()
+            async with aclosing(watch.messages(after, is_wanted, ledger)) as messages:
                 async for message in messages:
                     yield message
         finally:

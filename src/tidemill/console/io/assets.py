@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from hashlib import sha256
@@ -15,8 +16,10 @@ from tidemill.drawing.theme import theme_css
 STATIC = Path(__file__).parents[1] / "static"
 # One style sheet for a page: colours, drawings, and the rest, which is a file.
 STYLE, ICONS, _RULES = "style.css", "icons.svg", "console.css"
-# When files were written last, and the digest that they had.
-_digests: dict[str, tuple[int, str]] = {}
+# Files are looked at so often.
+_LOOK_S = 1.0
+# When they were looked at, when they were written last, and the digest that they had.
+_digests: dict[str, tuple[float, int, str]] = {}
 
 
 def read_asset(name: str) -> tuple[bytes, str] | None:
@@ -38,15 +41,16 @@ def read_asset(name: str) -> tuple[bytes, str] | None:
 
 def static_url(name: str) -> str:
     """The address of a file: a browser may keep it for ever, and asks again once it has changed."""
-    files = _files_of(name)
-    written = max((file.stat().st_mtime_ns for file in files), default=0)
-    known = _digests.get(name)
-    if known is None or known[0] != written:
-        known = _digests[name] = (
-            written,
-            _digest([name, *(file.relative_to(STATIC).as_posix() for file in files)]),
-        )
-    return f"/static/{known[1]}/{name}"
+    known, now = _digests.get(name), time.monotonic()
+    if known is None or now - known[0] > _LOOK_S:
+        files = _files_of(name)
+        written = max((file.stat().st_mtime_ns for file in files), default=0)
+        if known is not None and known[1] == written:
+            digest = known[2]
+        else:
+            digest = _digest([name, *(file.relative_to(STATIC).as_posix() for file in files)])
+        known = _digests[name] = now, written, digest
+    return f"/static/{known[2]}/{name}"
 
 
 def _files_of(name: str) -> list[Path]:

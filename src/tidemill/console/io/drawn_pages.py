@@ -27,14 +27,16 @@ from tidemill.console.score_drawings import (
     score_charts,
     version_charts,
 )
-from tidemill.console.sentence_times import mark_times
+from tidemill.console.sentence_times import keep_dates, mark_times
 from tidemill.core.counts import money_text, plural
 from tidemill.core.figures import age, approximate_seconds, count, seconds, size
 from tidemill.core.partition import shown_key
 from tidemill.core.printable import printable_lines
 from tidemill.drawing.chart import Chart
+from tidemill.drawing.status import DrawnStatus
 from tidemill.governance.page_html import html_prose, html_section
 from tidemill.governance.page_values import ANSWERS, PageSection, PageTable
+from tidemill.ledger.run_notebook import DRAWN_OUTCOMES, DRAWN_STATUSES
 from tidemill.planning.freshness import format_age
 from tidemill.workflow.environment import PRODUCTION
 
@@ -43,6 +45,17 @@ _TEMPLATES = FOLDER / "templates"
 # A date that a calendar can't have.
 _NO_TIME = "?"
 _DAY_S = 86_400
+
+
+# The CSS class of each word for a status of a run, of a step or of a stage; what is up to date is well.
+_STATUS_KINDS: Mapping[str, str] = {
+    str(word): "ok" if drawn is DrawnStatus.CURRENT else drawn.css
+    for word, drawn in (
+        *DRAWN_STATUSES.items(),
+        *DRAWN_OUTCOMES.items(),
+        *((each, each) for each in DrawnStatus),
+    )
+}
 
 
 def open_templates() -> Environment:
@@ -68,6 +81,7 @@ def open_templates() -> Environment:
         # What a form sends back must be what it got.
         "raw_text": escape,
         "prose": _prose,
+        "dates": keep_dates,
         "page_section": lambda part: Markup(
             html_section(_page_section(part), line=_prose, cards=True)
         ),
@@ -83,6 +97,7 @@ def open_templates() -> Environment:
         "words_of_page": words_of_page,
         "tag_of": lambda document: etag_of(document_text(document).encode()),
         "ANSWERS": ANSWERS,
+        "STATUS_KINDS": _STATUS_KINDS,
         "score_charts": score_charts,
         "gain_chart": gain_chart,
         "moved_chart": moved_chart,

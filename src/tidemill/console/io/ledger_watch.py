@@ -7,6 +7,7 @@ import json
 import os
 import select
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import suppress
@@ -18,8 +19,12 @@ from tidemill.core.errors import TidemillError
 from tidemill.operations.io.inotify import Inotify
 from tidemill.ports.ledger import Ledger
 
-# Without news of the system the ledger is looked at so often; events that come together are told together.
-_POLL_S, _TOGETHER_S = 0.25, 0.02
+# Without news of the system the ledger is looked at so often.
+_POLL_S = 0.25
+# So long after it was written to it is looked at: the transaction is then complete, as a rule, and what comes
+# within the longer time is told together. How long writing takes to be seen nobody knows, so it is looked
+# at again ever later, until the last of these.
+_COMMIT_S, _TOGETHER_S, _LAST_S = 0.002, 0.02, 1.0
 # Whoever missed more than so many events looks at everything again.
 _MOST = 2_000
 _BEAT_S = 15.0
@@ -43,14 +48,20 @@ class LedgerWatch:
         self._read = self.seq = 0
         self._file: tuple[int, int] | None = None
         # How often the ledger was replaced, as by one that was restored, and its last event then.
-        self.generation = self._begun = 0
+        self.generation = self._begun = self._begun_file = 0
 
     def start(self) -> None:
         """Begin, from a running loop."""
         self._loop = asyncio.get_running_loop()
         self._file = self._find_file()
+        self._begun_file = self._file[1]
         self._read = self.seq = self._last_seq()
         self._thread.start()
+
+    @property
+    def ledger_id(self) -> str:
+        """What distinguishes this ledger from the one that it replaced, and from one that replaces it."""
+        return f"{self._begun_file}-{self.generation}"
 
     def close(self) -> None:
         """End the thread, and all messages."""
@@ -60,14 +71,19 @@ class LedgerWatch:
             self._thread.join()
 
     async def messages(
-        self, after: int, is_wanted: Callable[[], Awaitable[bool]] = _for_ever
+        self,
+        after: int,
+        is_wanted: Callable[[], Awaitable[bool]] = _for_ever,
+        ledger: str = "",
     ) -> AsyncGenerator[bytes]:
         """Server-sent events about what was recorded after the event number `after`, until `close`.
 
         The id of each is the number of the last event that it tells of. They end once nobody may see them
-        any more.
+        any more. If `after` is a number of another `ledger` than the one there is, everything has changed.
         """
         changed, generation = asyncio.Event(), self.generation
+        if ledger not in ("", self.ledger_id):
+            generation = -1
         self._clients.add(changed)
         try:
             while not self._stop.is_set() and await is_wanted():
@@ -104,28 +120,31 @@ class LedgerWatch:
             watch.add(str(self._home))
         except OSError:
             watch = None
+        pause = _LAST_S
         try:
             while not self._stop.is_set():
+                looked = time.monotonic()
                 # A ledger that can't be read now is read later.
                 with suppress(TidemillError, OSError):
                     self._look()
-                self._wait(watch)
+                if watch is None:
+                    self._stop.wait(_POLL_S)
+                elif select.select([watch], [], [], pause)[0]:
+                    self._stop.wait(max(_COMMIT_S, looked + _TOGETHER_S - time.monotonic()))
+                    for _ in watch.read():
+                        pass
+                    pause = _TOGETHER_S
+                else:
+                    pause = min(pause * 4, _LAST_S)
         finally:
             if watch is not None:
                 watch.close()
 
-    def _wait(self, watch: Inotify | None) -> None:
-        if watch is None:
-            self._stop.wait(_POLL_S)
-            return
-        ready, _, _ = select.select([watch], [], [], 1.0)
-        if ready:
-            self._stop.wait(_TOGETHER_S)
-            for _ in watch.read():
-                pass
-
     def _look(self) -> None:
         file, last = self._find_file(), self._last_seq()
+        if file != self._find_file():
+            # It was replaced just now: whose number that is shows the next time.
+            return
         if file != self._file or last < self._read:
             self._file, self._read = file, last
             self._in_loop(self._start_over, last)

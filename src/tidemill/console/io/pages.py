@@ -30,6 +30,7 @@ from tidemill.console.io.requests import (
     read_body,
 )
 from tidemill.console.io.shared_answers import ViewCalls
+from tidemill.console.io.shared_parts import SharedParts
 from tidemill.console.problems import PROBLEM, problem, title_of
 from tidemill.console.refused_form import FORM_KEY, REFUSED, SEEN_TAG, RefusedForm, fill_form
 from tidemill.console.resource import PageAction, Resource, checked_arguments
@@ -43,7 +44,7 @@ from tidemill.core.lazy_dataclass import dataclass
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 JSON = "application/json"
 # The statuses of what isn't there as it was: what was typed about it is only shown, to be copied.
-_GONE = frozenset({404, 412, 428})
+_GONE = frozenset({412, 428})
 _NOT_TYPED = frozenset({FORM_KEY, SEEN_TAG})
 
 
@@ -90,6 +91,7 @@ class Pages:
         self._console = console
         self._templates = open_templates()
         self._actions = GuardedActions(console.projects)
+        self._parts = SharedParts()
 
     def page(self, resource: Resource) -> Handler:
         """The handler of a page."""
@@ -98,6 +100,8 @@ class Pages:
             caller = self._console.caller_of(request)
             if caller is None or caller.session is None:
                 return self._to_login(request)
+            if answered := self._answer_kept(request, caller.session):
+                return answered
             # What is recorded meanwhile isn't on the page, which then asks again.
             seq = self._console.watch.seq
             answer = await self._read(resource, request, caller)
@@ -178,7 +182,7 @@ class Pages:
                 back = _next_page(action, {**given, **request.path_params}, request)
                 return await self._refuse(request, session, answer, sent, back)
             if action.template:
-                return await self._draw_once(request, session, action, answer, seq)
+                return await self._lead_to_answer(request, session, action, answer, seq)
             return self._after(action, request, session, given, answer)
 
         return handle
@@ -254,15 +258,24 @@ class Pages:
         shell = await self._shell(request, session)
         if shell.status != 200:
             return await self.refusal(request, session, shell.status, _detail(shell), sent=sent)
-        body = self._draw(
-            resource.template,
-            request,
-            session,
-            shell,
-            doc=json.loads(answer.body),
-            version=etag_of(answer.body.encode()),
-            seq=seq,
-        )
+
+        def draw(form_key: str) -> bytes:
+            return self._draw(
+                resource.template,
+                request,
+                session,
+                shell,
+                doc=json.loads(answer.body),
+                version=etag_of(answer.body.encode()),
+                seq=seq,
+                form_key=form_key,
+            )
+
+        if _is_part(request):
+            shown = f"{request.url.path}?{request.url.query}", shell.body, answer.body
+            body = self._parts.draw(shown, session.form_key, draw)
+        else:
+            body = draw(session.form_key)
         if refused is not None:
             filled = fill_form(body.decode(), refused)
             if filled:
@@ -272,15 +285,24 @@ class Pages:
             )
         return _with_etag(request, body, "text/html; charset=utf-8")
 
-    async def _draw_once(
+    async def _lead_to_answer(
         self, request: Request, session: Session, action: PageAction, answer: ViewAnswer, seq: int
     ) -> Response:
-        """A page about what was just done, which no browser keeps."""
+        """Lead to a page about what was just done: who loads that again does nothing a second time."""
         shell = await self._shell(request, session)
         body = self._draw(
             action.template, request, session, shell, doc=json.loads(answer.body), seq=seq
         )
-        return Response(body, 200, {"Cache-Control": "no-store"}, "text/html")
+        address = _address_of(request)
+        self._console.sessions.leave_answer(session.id, address, body)
+        return RedirectResponse(address, 303)
+
+    def _answer_kept(self, request: Request, session: Session) -> Response | None:
+        """The page about what was just done at this address, which no browser keeps."""
+        if _is_part(request):
+            return None
+        body = self._console.sessions.take_answer(session.id, _address_of(request))
+        return Response(body, 200, {"Cache-Control": "no-store"}, "text/html") if body else None
 
     async def refusal(
         self,
@@ -336,13 +358,14 @@ class Pages:
             "shell": shell,
             "form_key": session.form_key if session is not None else "",
             "notice": self._notice(request, session),
+            "is_part": _is_part(request),
             **values,
         }
         return self._templates.get_template(template).render(context).encode()
 
     def _refused_form(self, request: Request, session: Session) -> RefusedForm | None:
         """The form of this page that was just refused."""
-        if "hx-request" in request.headers:
+        if _is_part(request):
             return None
         return self._console.sessions.take_refused(
             session.id, request.scope["path"], request.url.query
@@ -350,7 +373,7 @@ class Pages:
 
     def _notice(self, request: Request, session: Session | None) -> str:
         """What was done before this page; a part that is only fetched again has no place for it."""
-        if session is None or "hx-request" in request.headers:
+        if session is None or _is_part(request):
             return ""
         return self._console.sessions.take_notice(session.id)
 
@@ -378,14 +401,22 @@ def _next_page(action: PageAction, given: Mapping[str, str], request: Request) -
 
 def _same_page(request: Request) -> str:
     """The address of a page, to ask for it again; "" if that would do something again."""
-    path = quote(request.scope["path"])
-    return f"{path}?{request.url.query}".rstrip("?") if request.method == "GET" else ""
+    return _address_of(request) if request.method == "GET" else ""
+
+
+def _address_of(request: Request) -> str:
+    return f"{quote(request.scope['path'])}?{request.url.query}".rstrip("?")
 
 
 def _theme_of(request: Request) -> str:
     """The theme that somebody chose; "" for that of the system."""
     chosen = request.cookies.get("tidemill-theme", "")
     return chosen if chosen in ("light", "dark") else ""
+
+
+def _is_part(request: Request) -> bool:
+    """Whether only what changes is asked for, by a page that is shown."""
+    return "hx-request" in request.headers
 
 
 def _is_own(session: Session, sent: str) -> bool:

@@ -1,10 +1,12 @@
 // @ts-check
 
-/** @typedef {{ text: string, hint: string, words: string, href: string }} Entry */
-/** @typedef {{ name: string, about: string, words: string, path: string }} Place */
+/** @typedef {{ text: string, hint: string, words: string, href: string, isFirst?: boolean }} Entry */
+/** @typedef {{ name: string, about: string, words: string, path: string, is_first: boolean }} Place */
 
 // So many are listed of those that fit what is typed.
 const MOST = 30;
+// What can't be answered yet is asked for again after this time.
+const AGAIN_MS = 1000;
 
 /** @type {Promise<Entry[]> | undefined} What one can go to beside pages, until something changes. */
 let places;
@@ -21,20 +23,21 @@ function pages() {
 }
 
 /**
- * Ask for what one can go to; nothing if the workflow can't be opened.
+ * Ask for what one can go to; an error if that can't be told yet, and nothing if this person may not see it.
  * @param {string} address
  * @returns {Promise<Entry[]>}
  */
 async function askForPlaces(address) {
   const answer = await fetch(address);
+  if (answer.status >= 500) throw new Error(`${answer.status}`);
   if (!answer.ok) return [];
   const environment = new URL(address, location.href).searchParams.get("env");
   /** @type {{ places: Place[] }} */
   const found = await answer.json();
-  return found.places.map(({ name, about, words, path }) => {
+  return found.places.map(({ name, about, words, path, is_first: isFirst }) => {
     const href = new URL(path, location.href);
     if (environment && !href.searchParams.has("env")) href.searchParams.set("env", environment);
-    return { text: name, hint: about, words, href: href.pathname + href.search };
+    return { text: name, hint: about, words, href: href.pathname + href.search, isFirst };
   });
 }
 
@@ -56,15 +59,16 @@ function rank(entry, typed) {
 }
 
 /**
- * Those that fit what is typed, the best first; all pages if nothing is.
+ * Those that fit what is typed, the best first; if nothing is, all pages, behind what comes first.
  * @param {Entry[]} entries
  * @param {string} text
  */
 function fitting(entries, text) {
   const typed = text.toLowerCase().split(/\s+/).filter(Boolean);
-  if (!typed.length) return pages();
+  if (!typed.length) return [...entries.filter((entry) => entry.isFirst), ...pages()];
   const ranked = entries.map((entry) => ({ entry, rank: rank(entry, typed) ?? -1 }));
-  const found = ranked.filter((each) => each.rank >= 0).sort((one, other) => one.rank - other.rank);
+  const found = ranked.filter((each) => each.rank >= 0);
+  found.sort((one, other) => Number(other.entry.isFirst ?? false) - Number(one.entry.isFirst ?? false) || one.rank - other.rank);
   return found.slice(0, MOST).map((each) => each.entry);
 }
 
@@ -103,7 +107,7 @@ function prepare() {
     chosen = Math.min(chosen, Math.max(shown.length - 1, 0));
     list.replaceChildren(...shown.map(item));
     list.hidden = !shown.length;
-    none.textContent = shown.length ? "" : isAsking ? "Looking ..." : `Nothing found for "${field.value}".`;
+    none.textContent = isAsking ? "Looking for stages, columns, runs ..." : shown.length ? "" : `Nothing found for "${field.value}".`;
     field.setAttribute("aria-activedescendant", shown.length ? `palette-${chosen}` : "");
     list.children[chosen]?.scrollIntoView({ block: "nearest" });
   };
@@ -122,13 +126,16 @@ function prepare() {
   };
   const learn = async () => {
     isAsking = true;
+    draw();
     places ??= askForPlaces(dialog.dataset.places ?? "");
     try {
       known = await places;
+      isAsking = false;
     } catch {
+      // The workflow is opened for the first time, or the console starts again.
       places = undefined;
+      if (dialog.open) setTimeout(learn, AGAIN_MS);
     }
-    isAsking = false;
     draw();
   };
   field.addEventListener("input", () => {
@@ -151,7 +158,6 @@ function prepare() {
     if (dialog.open) return;
     field.value = "";
     chosen = 0;
-    draw();
     dialog.showModal();
     learn();
   };

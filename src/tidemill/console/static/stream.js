@@ -13,6 +13,8 @@ const recent = [];
 let source = null;
 let first = 0;
 let last = 0;
+// Which ledger the numbers are of.
+let ledger = "";
 
 /** Listen while a tab is looked at. */
 function tend() {
@@ -21,7 +23,10 @@ function tend() {
     source?.close();
     source = null;
   } else if (source === null || source.readyState === EventSource.CLOSED) {
-    source = new EventSource(`/events?after=${last}`);
+    source = new EventSource(`/events?after=${last}&ledger=${ledger}`);
+    source.addEventListener("ledger", (event) => {
+      ledger = event.data;
+    });
     source.addEventListener("change", (event) => note(/** @type {MessageEvent} */ (event)));
     source.onerror = () => {
       // The browser tries again by itself, unless the server refused.

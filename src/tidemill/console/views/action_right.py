@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.governance.permissions import Permission, find_refusal, holders_text
+from tidemill.governance.permissions import Permission, find_refusal, holders_and_scope
 from tidemill.project.project import Project
 
 
@@ -11,7 +11,7 @@ from tidemill.project.project import Project
 class ActionRight:
     """Whether who looks may do what needs a permission, else why not (`refusal`).
 
-    `holders` says whose role allows it, in words.
+    `holders` says whose role allows it and which scope a token needs, in words.
     """
 
     permission: Permission
@@ -28,5 +28,5 @@ def action_right(project: Project, permission: Permission) -> ActionRight:
         permission=permission,
         is_allowed=refusal is None,
         refusal=refusal or "",
-        holders=holders_text(permission, space.declared.name, space.grants),
+        holders=holders_and_scope(permission, space.declared.name, space.grants),
     )

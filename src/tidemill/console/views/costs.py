@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import chain
 
 from tidemill.core.counts import money_text
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.figures import seconds
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.budget import BudgetPeriod, BudgetStatus
-from tidemill.costs.cost_line import CostLine
+from tidemill.costs.cost_line import CostLine, total_line
 from tidemill.costs.day_range import DayRange
 from tidemill.costs.estimate_errors import EstimateErrors
 from tidemill.costs.io.sums_reader import SpendingReader
 from tidemill.costs.month_pace import month_pace
-from tidemill.costs.report import CostReport, CostRow, GroupBy
+from tidemill.costs.report import CostReport, CostRow, GroupBy, sum_days
 from tidemill.operations.cost_wording import (
     COST_HEADERS,
     cost_cells,
@@ -157,16 +158,14 @@ def show_costs(
     if not (found.rows or everywhere):
         # What a dropped environment did cost is known.
         project.environments.require(project.environment)
-    of_all = found
-    if not everywhere:
-        of_all = service.report(GroupBy.ENVIRONMENT, since=since, everywhere=True)
-    daily = service.report(GroupBy.DAY, since=since, everywhere=everywhere)
+    of_all = service.daily(since=since)
+    of_days = _sums_by_day(of_all if everywhere else {"": of_all.get(project.environment, {})})
     rows = _items(found.rows, found.total)
     used = {header for row in rows for header, text in row.figures.items() if text != "-"}
     is_dated = group in (GroupBy.DAY, GroupBy.MONTH)
     shown = rows[-_MOST:] if group is GroupBy.DAY else rows[:_MOST]
-    dates = _dates([row.key for row in daily.rows])
-    groups = {} if is_dated else service.daily(group, since=since, everywhere=everywhere)
+    drawn = [] if is_dated else [row.key for row in rows[:_MOST_DRAWN]]
+    dates = _dates([row.key for row in of_days])
     return CostsView(
         by=group,
         since=since,
@@ -180,11 +179,11 @@ def show_costs(
         figures=tuple(name for name in _HEADERS if name in used),
         rows=shown,
         left_out=len(rows) - len(shown),
-        total=_total(found),
-        all_total=_total(of_all),
-        by_day=_items(daily.rows, daily.total),
+        total=_total(found.total),
+        all_total=_total(total_line(chain(*(days.values() for days in of_all.values())))),
+        by_day=_items(of_days, found.total),
         dates=dates,
-        daily=tuple(_daily(groups, [row.key for row in rows[:_MOST_DRAWN]], dates, found.total)),
+        daily=tuple(_daily(found, drawn, dates)),
         notes=tuple(cost_notes(found)),
         estimates=found.estimates,
         budgets=tuple(_budgets(project)),
@@ -196,8 +195,17 @@ def show_costs(
 _HEADERS = tuple(header.removeprefix(">") for header in COST_HEADERS[:-1])
 
 
-def _total(found: CostReport) -> CostItem:
-    return _items([CostRow(key="total", line=found.total)], found.total)[0]
+def _total(line: CostLine) -> CostItem:
+    return _items([CostRow(key="total", line=line)], line)[0]
+
+
+def _sums_by_day(groups: Mapping[str, Mapping[str, CostLine]]) -> list[CostRow]:
+    """A row for each day, with what all groups cost on it."""
+    days = sorted({day for each in groups.values() for day in each})
+    return [
+        CostRow(key=day, line=total_line(each[day] for each in groups.values() if day in each))
+        for day in days
+    ]
 
 
 def _items(rows: Iterable[CostRow], total: CostLine) -> tuple[CostItem, ...]:
@@ -243,14 +251,10 @@ def _dates(days: Sequence[str]) -> tuple[str, ...]:
     return tuple((first + timedelta(days=number)).isoformat() for number in range(length))
 
 
-def _daily(
-    groups: Mapping[str, Mapping[str, CostLine]],
-    keys: Sequence[str],
-    dates: Sequence[str],
-    total: CostLine,
-) -> Iterator[DailyCosts]:
-    for key in keys if groups else ():
-        amounts = [_amounts(groups.get(key, {}).get(day, CostLine()), total) for day in dates]
+def _daily(found: CostReport, keys: Sequence[str], dates: Sequence[str]) -> Iterator[DailyCosts]:
+    for key in keys:
+        by_day = sum_days(found.lines[key])
+        amounts = [_amounts(by_day.get(day, CostLine()), found.total) for day in dates]
         for unit in sorted({unit for each in amounts for unit in each}):
             yield DailyCosts(
                 key=key, unit=unit, amounts=tuple(each.get(unit, 0.0) for each in amounts)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from tidemill.console.personal_values import shown_version
 from tidemill.console.views.action_right import ActionRight, action_right
-from tidemill.console.views.models import LiveNow, show_live
+from tidemill.console.views.models import LiveNow, rollback_targets, show_live
 from tidemill.console.views.score_cards import ScoreCard, score_cards
 from tidemill.console.views.version_lines import (
     GateLine,
@@ -55,8 +55,8 @@ class ModelVersionView:
     """A version of a model with all that is recorded about it.
 
     `obstacle` says why it can't be made live now, "" if it can; `periods` are those in which it was live.
-    `card` is its model card in Markdown, `review` the open one
-    about it. Moves are guarded by what is `live`; `right` says who may make them.
+    `card` is its model card in Markdown, `review` the open one about it. Moves are guarded by what is
+    `live`; `right` says who may make them. It `has_way_back` if one can go back to a version of before.
     """
 
     model: str
@@ -84,6 +84,7 @@ class ModelVersionView:
     obstacle: str
     card: str
     live: LiveNow
+    has_way_back: bool
     right: ActionRight
 
 
@@ -105,7 +106,7 @@ def show_version(project: Project, model: str, version: str) -> ModelVersionView
     registered = project.models[model]
     found = shown_version(project, registered.version(version))
     artifact = found.artifact
-    review = waiting_reviews(project).get(model)
+    review, live = waiting_reviews(project).get(model), show_live(project, model)
     return ModelVersionView(
         model=model,
         version=version_line(found, project.price),
@@ -131,7 +132,12 @@ def show_version(project: Project, model: str, version: str) -> ModelVersionView
         periods=tuple(each for each in reversed(registered.history) if each.version == found.id),
         obstacle=_obstacle(project, found),
         card=ModelCard(found, project.workspace).markdown,
-        live=show_live(project, model),
+        live=live,
+        has_way_back=bool(
+            rollback_targets(
+                registered.history, registered.versions, live.version, project.environment
+            )
+        ),
         right=action_right(project, Permission.DELIVER),
     )
 

@@ -207,7 +207,7 @@ def show_model(project: Project, model: str, before: str = "", limit: int = 20) 
         total=len(versions),
         history=tuple(reversed(history[-_PERIODS:])),
         is_history_cut=len(history) > _PERIODS,
-        rollback_to=_rollback_to(history, versions, live.version, project.environment),
+        rollback_to=rollback_targets(history, versions, live.version, project.environment),
         right=action_right(project, Permission.DELIVER),
         review=review.id if review is not None else "",
         traffic=tuple(_traffic_of(project, model, _traffic(project))),
@@ -339,9 +339,10 @@ def _traffic_of(
             yield requests.get(endpoint.name, EndpointTraffic(endpoint=endpoint.name))
 
 
-def _rollback_to(
+def rollback_targets(
     history: Sequence[LivePeriod], versions: Iterable[ModelVersion], live: str, environment: str
 ) -> tuple[RollbackTarget, ...]:
+    """The versions to go back to: the one that is preset, then the others, the last one first."""
     known = {each.id: each for each in versions if each.removed is None and each.id != live}
     found: dict[str, RollbackTarget] = {}
     for period in reversed(history):

@@ -14,17 +14,21 @@ from tidemill.project.project import Project
 from tidemill.project.run_words import read_run_words
 from tidemill.workflow.environment import PRODUCTION
 
-_RUNS, _COLUMNS, _MOST = 20, 5_000, 10_000
+_RUNS, _VERSIONS, _COLUMNS, _MOST = 20, 20, 5_000, 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedPlace:
-    """A page about something with a `name`: what it is `about`, other `words` for it, and its `path`."""
+    """A page about something with a `name`: what it is `about`, other `words` for it, and its `path`.
+
+    One that `is_first` comes before others that fit what is typed: the open review, if there is one only.
+    """
 
     name: str
     about: str
     path: str
     words: str = ""
+    is_first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,12 @@ def _places(project: Project) -> Iterator[NamedPlace]:
     for name in project.models:
         words = f"roll back {name} rollback versions"
         yield NamedPlace(name=name, about="model", path=_path("models", name), words=words)
+        for version in project.models[name].versions[:_VERSIONS]:
+            yield NamedPlace(
+                name=version.id,
+                about=f"version of {name}, {version.state}",
+                path=_path("models", name, "versions", version.id),
+            )
     for endpoint in project.flow.endpoints:
         yield NamedPlace(
             name=endpoint.name, about="endpoint", path=_path("endpoints", endpoint.name)
@@ -65,7 +75,8 @@ def _places(project: Project) -> Iterator[NamedPlace]:
 
 
 def _reviews(project: Project) -> Iterator[NamedPlace]:
-    for state in project.reviews.list():
+    states = project.reviews.list()
+    for state in states:
         review = state.review
         words = f"{review.id} approve reject decide vote"
         yield NamedPlace(
@@ -73,6 +84,7 @@ def _reviews(project: Project) -> Iterator[NamedPlace]:
             about="open review",
             path=_path("reviews", review.id),
             words=words,
+            is_first=len(states) == 1,
         )
 
 
@@ -102,7 +114,8 @@ def _columns(project: Project) -> Iterator[NamedPlace]:
         for name in stage.output.names if stage.output is not None else ():
             path = _path("lineage", stage.name, name)
             about = f"column of {stage.name}, lineage"
-            yield NamedPlace(name=name, about=about, path=path, words="who reads")
+            words = f"{stage.name}.{name} who reads"
+            yield NamedPlace(name=name, about=about, path=path, words=words)
 
 
 def _path(*parts: str) -> str:

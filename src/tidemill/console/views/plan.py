@@ -6,9 +6,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tidemill.console.views.action_right import ActionRight, action_right
 from tidemill.core.counts import plural
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import summarize_keys
+from tidemill.governance.permissions import Permission
 from tidemill.ledger.io.lease_holder import active_run_message, is_dead
 from tidemill.ledger.price import Price
 from tidemill.planning.plan import Plan
@@ -92,13 +94,14 @@ class PlanSummary:
 class PlanView:
     """The plan of a request; `command` runs it.
 
-    `held_by` says which run holds the environment, "" if a run may begin. `stages` and `models` are those
-    that can be asked for.
+    `right` says who may run it, and `held_by` which run holds the environment, "" if a run may begin.
+    `stages` and `models` are those that can be asked for.
     """
 
     request: PlanRequest
     command: str
     plan: PlanSummary
+    right: ActionRight
     held_by: str
     has_prices: bool
     stages: tuple[str, ...]
@@ -115,50 +118,19 @@ class StageReasonsView:
     model: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartedCommand:
-    """A run that was started by a command; `run` is "" if it isn't recorded yet."""
-
-    run: str
-    command: str
-    told: str
-
-
-def show_plan(  # noqa: PLR0913 - a request in keywords
-    project: Project,
-    stage: str = "",
-    partition: str = "",
-    since: str = "",
-    until: str = "",
-    limit: int = 0,
-    again: bool = False,
-    train: str = "",
-    verify_sources: bool = False,
-    allow_removals: str = "",
-    first: int = 0,
-) -> PlanView:
+def show_plan(project: Project, request: PlanRequest, first: int = 0) -> PlanView:
     """Plan what would run to bring a stage, its partition, or everything up to date, and say why.
 
     The arguments are the options of `tidemill plan`; `train` are names of models with commas between, and a
     `limit` of 0 is none. Steps with equal reasons are one group; there are 100 groups on a page, from `first`
     on. Nothing is changed.
     """
-    asked = PlanRequest(
-        stage=stage,
-        partition=partition,
-        since=since,
-        until=until,
-        limit=limit,
-        again=again,
-        train=train,
-        verify_sources=verify_sources,
-        allow_removals=allow_removals,
-    )
-    plan = project.plans.make(_request(asked))
+    plan = project.plans.make(_request(request))
     return PlanView(
-        request=asked,
-        command=shlex.join(["tidemill", *_words(project, asked)]),
+        request=request,
+        command=shlex.join(["tidemill", *_words(project, request)]),
         plan=summarize_plan(plan, project.price, first),
+        right=action_right(project, Permission.RUN),
         held_by=holder_text(project),
         has_prices=project.plans.off_peak is not None,
         stages=tuple(each.name for each in project.flow.stages),
@@ -181,45 +153,14 @@ def show_reasons(project: Project, stage: str, partition: str = "") -> StageReas
     )
 
 
-def start_planned_run(  # noqa: PLR0913 - a request in keywords
-    project: Project,
-    stage: str = "",
-    partition: str = "",
-    since: str = "",
-    until: str = "",
-    limit: int = 0,
-    again: bool = False,
-    train: str = "",
-    verify_sources: bool = False,
-    allow_removals: str = "",
-    off_peak: bool = False,
-) -> StartedCommand:
+def start_planned_run(project: Project, request: PlanRequest, off_peak: bool = False) -> StartedRun:
     """Start `tidemill run` with these options as a process of its own, which goes on without the console.
 
     It acts as whoever asks for it. With `off_peak` work that can wait for a cheaper time waits.
     """
-    asked = PlanRequest(
-        stage=stage,
-        partition=partition,
-        since=since,
-        until=until,
-        limit=limit,
-        again=again,
-        train=train,
-        verify_sources=verify_sources,
-        allow_removals=allow_removals,
-    )
-    project.plans.refuse_faults(_request(asked))
-    words = [*_words(project, asked), *(["--off-peak"] if off_peak else [])]
-    return describe_started(start_run(project.workspace, words))
-
-
-def describe_started(found: StartedRun) -> StartedCommand:
-    """A run that was started, and what to tell whoever started it."""
-    told = f"Started `{found.command}`."
-    if not found.run:
-        told += " It isn't recorded yet: it will be the newest here once it has planned."
-    return StartedCommand(run=found.run, command=found.command, told=told)
+    project.plans.refuse_faults(_request(request))
+    words = [*_words(project, request), *(["--off-peak"] if off_peak else [])]
+    return start_run(project.workspace, words)
 
 
 def holder_text(project: Project) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from tidemill.console.views.action_right import ActionRight, action_right
 from tidemill.console.views.plan import (
     PlanSummary,
-    StartedCommand,
-    describe_started,
     holder_text,
     summarize_plan,
 )
@@ -13,7 +12,7 @@ from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Permission
 from tidemill.project.project import Project
-from tidemill.project.started_runs import start_run
+from tidemill.project.started_runs import StartedRun, start_run
 from tidemill.workflow.environment import check_environment_name
 
 
@@ -21,8 +20,8 @@ from tidemill.workflow.environment import check_environment_name
 class PromotionView:
     """The plan of a promotion of `source` to `target`, and which rules and people hold it back.
 
-    Without a source there is no plan yet; `sources` are the environments that can be promoted. `held_by`
-    says which run holds the target, "" if none does.
+    Without a source there is no plan yet; `sources` are the environments that can be promoted. `right`
+    says who may promote, and `held_by` which run holds the target, "" if none does.
     """
 
     source: str
@@ -30,6 +29,7 @@ class PromotionView:
     sources: tuple[str, ...]
     plan: PlanSummary | None
     obstacles: tuple[str, ...]
+    right: ActionRight
     held_by: str
 
 
@@ -47,11 +47,12 @@ def show_promotion(project: Project, source: str = "", first: int = 0) -> Promot
         sources=tuple(sorted(name for name in names if name != project.environment)),
         plan=summarize_plan(found.plan, project.price, first) if found is not None else None,
         obstacles=found.held_by if found is not None else (),
+        right=action_right(project, Permission.PROMOTE),
         held_by=holder_text(project),
     )
 
 
-def start_promotion(project: Project, source: str) -> StartedCommand:
+def start_promotion(project: Project, source: str) -> StartedRun:
     """Start `tidemill promote` of an environment to this one as a process of its own.
 
     It goes on without the console, and acts as whoever asks for it.
@@ -59,4 +60,4 @@ def start_promotion(project: Project, source: str) -> StartedCommand:
     if check_environment_name(source) == project.environment:
         raise UsageError(f"{source} can't be promoted to itself")
     words = ["promote", source, project.environment]
-    return describe_started(start_run(project.workspace, words, Permission.PROMOTE))
+    return start_run(project.workspace, words, Permission.PROMOTE)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 
 from tidemill.console.personal_values import HIDDEN, hidden_columns
+from tidemill.console.views.action_right import ActionRight, action_right
 from tidemill.console.views.stage_quarantine import RowRuling, one_partition, row_rulings
 from tidemill.contracts.docs.phrases import column_terms
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import UNPLACED, WHOLE
-from tidemill.governance.permissions import Permission, holders_text
+from tidemill.governance.permissions import Permission
 from tidemill.project.project import Project
 from tidemill.workflow.stage import Kind
 
@@ -34,7 +35,7 @@ class QuarantinedRowView:
     """A quarantined row: which rules it broke, and its cells, broken ones first, of `total_columns`.
 
     `rulings` are the decisions on it that no run has applied yet, or that left it in quarantine.
-    `obstacle` says why it can't be corrected; `may_correct` who may.
+    `obstacle` says why it can't be corrected; `correcting` who may.
     """
 
     stage: str
@@ -48,7 +49,7 @@ class QuarantinedRowView:
     cells: tuple[RowCell, ...]
     total_columns: int
     obstacle: str
-    may_correct: str
+    correcting: ActionRight
 
 
 def show_quarantined_row(
@@ -58,9 +59,8 @@ def show_quarantined_row(
 
     At most 200 columns are shown, those that broke a rule and the key first.
     """
-    space = project.workspace
     rows = project.quarantine.rows(stage, partition)
-    known = space.known_stage(stage)
+    known = project.workspace.known_stage(stage)
     corrections = import_module("tidemill.console.corrected_row")
     found = corrections.find_row(rows, row)
     rules: list[str] = found.get_column("_reasons").to_list()[0]
@@ -82,7 +82,7 @@ def show_quarantined_row(
         rows=rows.height,
         digest=found.get_column("_digest").to_list()[0] if "_digest" not in own else "",
         rules=tuple(rules),
-        rulings=row_rulings(one_partition(project, stage, partition), row),
+        rulings=row_rulings(project, one_partition(project, stage, partition), row),
         cells=tuple(
             RowCell(
                 name=name,
@@ -96,7 +96,7 @@ def show_quarantined_row(
         ),
         total_columns=len(own),
         obstacle=_obstacle(partition, is_declared=known.is_declared),
-        may_correct=holders_text(Permission.CORRECT_ROWS, space.declared.name, space.grants),
+        correcting=action_right(project, Permission.CORRECT_ROWS),
     )
 
 

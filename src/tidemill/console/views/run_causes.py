@@ -8,20 +8,21 @@ from tidemill.contracts.finding import Finding
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE, summarize_keys
 from tidemill.ledger.awaited_review import awaited_by_attempt, awaited_by_failure
-from tidemill.ledger.run import Attempt, Outcome, RunInfo
+from tidemill.ledger.run import Attempt, Failure, Outcome, RunInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureCause:
     """Why some partitions of a stage failed, and what to do; `findings` are the rules that bad rows break.
 
-    If it only waits for people, `review` is what they decide, which `is_waiting` until they did, and
-    `verdict` what the gates said of it.
+    Of a long cause `why` is the beginning, and `message` all of it. If it only waits for people, `review` is
+    what they decide, which `is_waiting` until they did, and `verdict` what the gates said of it.
     """
 
     stage: str
     partitions: str
     why: str
+    message: str
     advice: str
     findings: tuple[Finding, ...]
     review: str
@@ -41,6 +42,7 @@ def failure_causes(
             stage=failure.stage,
             partitions=summarize_keys({*failure.partitions} - {WHOLE}),
             why=failure.why,
+            message=_whole_cause(failure),
             advice="" if review else failure.advice,
             findings=failure.findings,
             review=review,
@@ -49,6 +51,12 @@ def failure_causes(
         )
         found.append((bool(review), not failure.messages, one))
     return tuple(one for *_, one in sorted(found, key=lambda each: each[:2]))
+
+
+def _whole_cause(failure: Failure) -> str:
+    """All that the first attempt said, if the cause has an ellipsis in place of some of it; else ""."""
+    message = failure.messages[0] if failure.messages else ""
+    return message if failure.why.count("…") > message.count("…") else ""
 
 
 def says_more(attempt: Attempt) -> bool:

@@ -126,7 +126,7 @@ def show_run(project: Project, run: str) -> RunView:
         word=read_run_words(ledger, (info,)).get(info.id, str(info.status)),
         causes=failure_causes(info, found.failed, open_reviews(ledger, info.environment)),
         steps=history.steps(info.id),
-        done=len(found.done),
+        done=found.done,
         is_lost=info.status is Status.RUNNING and is_dead(info.holder),
         stages=tuple(found.stages.values()),
         timeline=tuple(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tidemill.console.views.action_right import ActionRight, action_right
-from tidemill.console.views.plan import StartedCommand, describe_started
 from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Permission
@@ -11,7 +10,7 @@ from tidemill.ledger.run import Status
 from tidemill.operations.schedule import CatchUp, LastTick, SchedulePause
 from tidemill.project.project import Project
 from tidemill.project.schedules import ScheduleStatus
-from tidemill.project.started_runs import start_run
+from tidemill.project.started_runs import StartedRun, start_run
 
 _TICKS = 5
 
@@ -74,7 +73,7 @@ def list_schedules(project: Project) -> SchedulesView:
     )
 
 
-def run_schedule(project: Project, schedule: str) -> StartedCommand:
+def run_schedule(project: Project, schedule: str) -> StartedRun:
     """Start `tidemill schedules run` of a schedule that is due as a process of its own.
 
     It goes on without the console, and acts as whoever asks for it.
@@ -84,7 +83,7 @@ def run_schedule(project: Project, schedule: str) -> StartedCommand:
     found = project.schedules.statuses(project.tools.clock())
     if not any(each.due for each in found if each.schedule.name == schedule):
         raise UsageError(f"{schedule} isn't due now; its stages can be run on the page Plan")
-    return describe_started(start_run(project.workspace, ["schedules", "run", schedule]))
+    return start_run(project.workspace, ["schedules", "run", schedule])
 
 
 def pause_schedule(

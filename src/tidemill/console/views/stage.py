@@ -28,7 +28,7 @@ from tidemill.workflow.stage import Stage
 # So many attempts of the last runs are looked at, and so many columns and runs are shown.
 _ATTEMPTS, _COLUMNS, _RUNS, _FILES = 300, 100, 8, 5
 # What the last partitions were computed from is looked up; of all that takes seconds if there are thousands.
-_TRACED = 50
+_TRACED = 20
 _ALL, _NONE = "all columns", "only how many rows there are"
 
 

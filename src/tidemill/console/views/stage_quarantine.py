@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tidemill.console.personal_values import hidden_columns, personal_columns
 from tidemill.console.table_window import TableWindow, chosen_columns, table_window
+from tidemill.console.views.action_right import ActionRight, action_right
+from tidemill.contracts.row_ruling import Disposition
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE
-from tidemill.governance.permissions import Permission, holders_text
+from tidemill.governance.permissions import Permission
 from tidemill.project.enforcement import governs_releases
 from tidemill.project.project import Project
+from tidemill.project.ruling_permissions import RULING_PERMISSIONS
 from tidemill.quarantine.release_request import row_ranges
 from tidemill.workflow.stage import Kind, Stage
 
@@ -39,12 +42,14 @@ class RowRuling:
     """A decision on quarantined rows in words; one that `is_pending` is applied by the next run.
 
     `rows` are their numbers as ranges; empty if they are others than those that are quarantined now.
+    `obstacle` says why whoever looks can't undo it, "" if that one can.
     """
 
     number: int
     text: str
     rows: str
     is_pending: bool
+    obstacle: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +82,8 @@ class QuarantineList:
 class QuarantinedPartitionView:
     """The quarantined rows of a partition: how many broke which rule, the first of them, and the decisions.
 
-    Who may decide: `may_release`, `may_correct` and `may_drop`, in words. If releases are `governed`, rules
-    of the project decide on them, and may ask people first.
+    `releasing`, `correcting` and `dropping` say who may do that. If releases are `governed`, rules of the
+    project decide on them, and may ask people first.
     """
 
     stage: str
@@ -89,9 +94,9 @@ class QuarantinedPartitionView:
     reasons: tuple[str, ...]
     decided: tuple[str, ...]
     governed: bool
-    may_release: str
-    may_correct: str
-    may_drop: str
+    releasing: ActionRight
+    correcting: ActionRight
+    dropping: ActionRight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +130,7 @@ def list_quarantined(project: Project, stage: str, after: str = "") -> Quarantin
         stage=stage,
         kind=known.kind,
         is_declared=known.is_declared,
-        partitions=tuple(_quarantine_line(each, never) for each in shown),
+        partitions=tuple(_quarantine_line(project, each, never) for each in shown),
         next=shown[-1].partition if len(found) > len(shown) else "",
     )
 
@@ -140,26 +145,26 @@ def show_quarantined(
     space = project.workspace
     known = space.known_stage(stage)
     found = one_partition(project, stage, partition)
-    grants, workflow = space.grants, space.declared.name
+    rights = _rights(project)
     table = TableWindow(columns=(), rows=(), first_column=0, total_columns=0)
     reasons: tuple[str, ...] = ()
     decided: tuple[str, ...] = ()
     if found.rows:
         rows = project.quarantine.rows(stage, partition)
         table, reasons = _window(project, known, rows.head(_FIRST_ROWS), 0)
-        decided = _decided(found, table)
+        decided = _decided(project, found, table)
     return QuarantinedPartitionView(
         stage=stage,
         kind=known.kind,
         is_declared=known.is_declared,
-        held=_quarantine_line(found, project.quarantine.unwaivable(stage)),
+        held=_quarantine_line(project, found, project.quarantine.unwaivable(stage)),
         table=table,
         reasons=reasons,
         decided=decided,
         governed=governs_releases(space),
-        may_release=holders_text(Permission.RELEASE_ROWS, workflow, grants),
-        may_correct=holders_text(Permission.CORRECT_ROWS, workflow, grants),
-        may_drop=holders_text(Permission.DROP_ROWS, workflow, grants),
+        releasing=rights[Permission.RELEASE_ROWS],
+        correcting=rights[Permission.CORRECT_ROWS],
+        dropping=rights[Permission.DROP_ROWS],
     )
 
 
@@ -201,14 +206,14 @@ def list_quarantined_rows(
         next=start + most if start + most < selected.height else 0,
         table=table,
         reasons=reasons,
-        decided=_decided(one_partition(project, stage, partition), table),
+        decided=_decided(project, one_partition(project, stage, partition), table),
     )
 
 
-def _decided(found: QuarantinedPartition, table: TableWindow) -> tuple[str, ...]:
+def _decided(project: Project, found: QuarantinedPartition, table: TableWindow) -> tuple[str, ...]:
     """The numbers of the decisions on each row of a table."""
     return tuple(
-        ", ".join(str(ruling.number) for ruling in row_rulings(found, row.number))
+        ", ".join(str(ruling.number) for ruling in row_rulings(project, found, row.number))
         for row in table.rows
     )
 
@@ -220,7 +225,20 @@ def one_partition(project: Project, stage: str, partition: str) -> QuarantinedPa
     return found[0]
 
 
-def _quarantine_line(found: QuarantinedPartition, never: frozenset[str]) -> QuarantineLine:
+def _rights(project: Project) -> Mapping[Permission, ActionRight]:
+    return {each: action_right(project, each) for each in RULING_PERMISSIONS.values()}
+
+
+def _obstacle(disposition: Disposition, rights: Mapping[Permission, ActionRight]) -> str:
+    """Why whoever looks can't take back a ruling: it needs what the ruling needed."""
+    if disposition is Disposition.HOLD:
+        return "it undoes another one"
+    return rights[RULING_PERMISSIONS[disposition]].refusal
+
+
+def _quarantine_line(
+    project: Project, found: QuarantinedPartition, never: frozenset[str]
+) -> QuarantineLine:
     return QuarantineLine(
         partition=found.partition,
         rows=found.rows,
@@ -228,7 +246,7 @@ def _quarantine_line(found: QuarantinedPartition, never: frozenset[str]) -> Quar
             RuleCount(rule=rule, rows=rows, is_waivable=rule not in never)
             for rule, rows in found.reasons.items()
         ),
-        rulings=row_rulings(found),
+        rulings=row_rulings(project, found),
         done=found.done,
         gone=found.gone,
         run=found.run,
@@ -237,17 +255,21 @@ def _quarantine_line(found: QuarantinedPartition, never: frozenset[str]) -> Quar
     )
 
 
-def row_rulings(found: QuarantinedPartition, row: int | None = None) -> tuple[RowRuling, ...]:
+def row_rulings(
+    project: Project, found: QuarantinedPartition, row: int | None = None
+) -> tuple[RowRuling, ...]:
     """The decisions on a partition's quarantined rows; for one `row` those that are about it."""
-    applied = len(found.rulings) - found.pending
+    applied, rights = len(found.rulings) - found.pending, _rights(project)
+    each = zip(found.rulings, found.ruled_rows, found.dispositions, strict=True)
     return tuple(
         RowRuling(
             number=number,
             text=text,
             rows="" if rows is None else row_ranges(rows) or "all",
             is_pending=number > applied,
+            obstacle=_obstacle(disposition, rights),
         )
-        for number, (text, rows) in enumerate(zip(found.rulings, found.ruled_rows, strict=True), 1)
+        for number, (text, rows, disposition) in enumerate(each, 1)
         if row is None or (rows is not None and (not rows or row in rows))
     )
 

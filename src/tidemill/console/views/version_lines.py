@@ -25,11 +25,23 @@ class GateLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FigureRows:
+    """The rows that figures are of: how many, of which `days` ("" if that isn't known).
+
+    With equal digests the same rows were scored.
+    """
+
+    rows: int
+    days: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VersionLine:
     """A version of a model: its state, when and on how much it was trained, its newest figures, and its cost.
 
-    `metrics` has the `figures` in one line. `gates` says how many gates passed, "" where none judged it.
-    `removed` is when a sweep removed it, if one did.
+    `metrics` has the `figures` in one line, and `scored` the rows that each of them is of. `gates` says how
+    many gates passed, "" where none judged it. `removed` is when a sweep removed it, if one did.
     """
 
     version: str
@@ -40,6 +52,7 @@ class VersionLine:
     rows: int
     metrics: str
     figures: Mapping[str, float]
+    scored: Mapping[str, FigureRows]
     gates: str
     bytes: int
     cpu_s: float | None
@@ -62,6 +75,7 @@ def version_line(version: ModelVersion, price: Price, review: Review | None = No
         rows=version.artifact.rows,
         metrics=version.metrics_text,
         figures=version.figures,
+        scored=_scored_rows(version),
         gates=f"{passed} of {len(results)} passed" if results else "",
         bytes=version.bytes,
         cpu_s=cost.cpu_s if cost is not None else None,
@@ -69,6 +83,22 @@ def version_line(version: ModelVersion, price: Price, review: Review | None = No
         currency=price.currency,
         removed=version.removed,
     )
+
+
+def _scored_rows(version: ModelVersion) -> Mapping[str, FigureRows]:
+    """The rows that each of the newest figures of a version is of."""
+    newest = {each.stage: each for each in version.evaluations}
+    found = {}
+    for stage, each in newest.items():
+        days = each.scores.daily.days if each.scores.daily is not None else ()
+        rows = FigureRows(
+            rows=each.scores.rows,
+            days=f"{days[0]} to {days[-1]}" if days else "",
+            digest=each.rows_read,
+        )
+        for name in each.scores.metrics:
+            found[f"{stage}.{name}" if len(newest) > 1 else name] = rows
+    return found
 
 
 def gate_lines(decisions: Iterable[Decision]) -> tuple[GateLine, ...]:

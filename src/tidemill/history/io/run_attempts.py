@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -9,7 +10,8 @@ from dataclasses import field
 
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.event import Attempted, RecordedEvent
-from tidemill.ledger.run import FAILURES, FAULTS, Attempt, counted_as, done_steps
+from tidemill.ledger.event_filter import EventFilter
+from tidemill.ledger.run import FAILURES, FAULTS, Attempt, counted_as, ended_well
 from tidemill.ports.ledger import Ledger
 
 # So many of the last attempts are kept, of the first that failed, and of the last failures of each stage;
@@ -49,24 +51,31 @@ class RunAttempts:
     """The attempts of a run up to event `seq`, by stage in the order in which stages began to end.
 
     Of the `total` ones it has the `last`, with the times at which they were recorded, and the first that
-    `failed`; `failures` are the last ones of each stage that weren't tried again. `done` are the
-    steps that ended well.
+    `failed`; `failures` are the last ones of each stage that weren't tried again.
     """
 
     seq: int = 0
     total: int = 0
     stages: dict[str, StageAttempts] = field(default_factory=dict)
-    done: set[tuple[str, str, str]] = field(default_factory=set)
     last: deque[tuple[float, Attempt]] = field(default_factory=lambda: deque(maxlen=_MOST_LAST))
     failed: list[Attempt] = field(default_factory=list)
     failures: dict[str, deque[Attempt]] = field(default_factory=dict)
+    _done: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+
+    @property
+    def done(self) -> int:
+        """How many steps ended well."""
+        return sum(map(len, self._done.values()))
 
     def add(self, found: Iterable[tuple[RecordedEvent, Attempt]]) -> None:
         """Add attempts with their events."""
         for fact, attempt in found:
             self.seq = fact.seq
             self.total += 1
-            self.done |= done_steps([attempt])
+            if ended_well(attempt):
+                own = self._done.setdefault((attempt.action, attempt.stage), set())
+                # A run has many steps, with the same keys of partitions in each stage.
+                own.add(sys.intern(attempt.partition))
             if attempt.stage not in self.stages:
                 self.stages[attempt.stage] = StageAttempts(stage=attempt.stage)
             self.stages[attempt.stage].add(attempt)
@@ -101,9 +110,16 @@ class AttemptSums:
 
 
 def ended_attempts(
-    ledger: Ledger, run: str, after: int = 0
+    ledger: Ledger, run: str, after: int = 0, until: int | None = None
 ) -> Iterator[tuple[RecordedEvent, Attempt]]:
-    """The attempts at the steps of a run with their events, of which those after a number only."""
-    for recorded in ledger.events(kinds=(Attempted.__name__,), run=run, after=after):
+    """The attempts at the steps of a run with their events: those after a number only, or until one."""
+    where = EventFilter(before=None if until is None else until + 1)
+    for recorded in ledger.events(kinds=(Attempted.__name__,), run=run, after=after, where=where):
         if isinstance(recorded.event, Attempted):
             yield recorded, recorded.event.attempt
+
+
+def last_attempt(ledger: Ledger, run: str) -> int:
+    """The number of the event of the last attempt that ended in a run; 0 without any."""
+    found = ledger.events(kinds=(Attempted.__name__,), run=run, newest=True, limit=1)
+    return next((fact.seq for fact in found), 0)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.errors import UnknownNameError, UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.history.attempt_log import add_outcomes
 from tidemill.history.io.log_reader import LogReader
-from tidemill.history.io.run_attempts import ended_attempts
+from tidemill.history.io.run_attempts import ended_attempts, last_attempt
 from tidemill.history.log_cursor import LogCursor, parse_log_cursor
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.ledger.log_line import AttemptKey, LogLine
-from tidemill.ledger.run import RunInfo, Status
+from tidemill.ledger.run import Attempt, RunInfo, Status
 from tidemill.ports.ledger import Ledger
 
 # So many lines of one run are remembered, for so many seconds; and who spoke in so many runs that go on.
@@ -31,7 +33,10 @@ class LogPart:
 
 
 class RunLog:
-    """Reads a run's log incrementally, with outcomes; `steps` are all so far, `spoke` who logged anything."""
+    """Reads a run's log incrementally, with outcomes.
+
+    `steps` are the partitions of all steps so far, by stage, and `spoke` is who logged anything.
+    """
 
     def __init__(
         self,
@@ -46,7 +51,7 @@ class RunLog:
         self._ledger, self._run, self._seq = ledger, run, begin.seq
         self._reader = LogReader(folder, begin.read)
         self.spoke = set() if spoke is None else spoke
-        self.steps: set[tuple[str, str]] = set()
+        self.steps: dict[str, set[str]] = {}
 
     @property
     def cursor(self) -> LogCursor:
@@ -60,19 +65,26 @@ class RunLog:
 
     def read_new(self, most: int = -1) -> list[LogLine]:
         """The lines since the last call, step by step; of each file about `most` bytes, if that is given."""
-        # An outcome is recorded after the last line of its attempt: in this order no line is missed.
-        ended = list(ended_attempts(self._ledger, self._run, self._seq))
+        # An outcome is recorded after the last line of its attempt: with those until now no line is missed.
+        until = last_attempt(self._ledger, self._run)
         lines = self._reader.read_new(most)
-        if self.is_behind:
-            # Outcomes follow the lines of their attempts.
-            ended = []
-        found = add_outcomes(lines, [(fact.at, attempt) for fact, attempt in ended], self.spoke)
-        if ended:
-            self._seq = ended[-1][0].seq
+        # Outcomes follow the lines of their attempts.
+        found = add_outcomes(lines, () if self.is_behind else self._ended(until), self.spoke)
         self.spoke.update(line.attempt_key for line in lines)
-        self.steps.update((attempt.stage, attempt.partition) for _, attempt in ended)
-        self.steps.update((line.stage, line.partition) for line in lines)
+        for line in lines:
+            self._note_step(line.stage, line.partition)
         return found
+
+    def _ended(self, until: int) -> Iterator[tuple[float, Attempt]]:
+        """The attempts up to an event that weren't read yet, with their times; nobody keeps all of them."""
+        for fact, attempt in ended_attempts(self._ledger, self._run, self._seq, until):
+            self._seq = fact.seq
+            self._note_step(attempt.stage, attempt.partition)
+            yield fact.at, attempt
+
+    def _note_step(self, stage: str, partition: str) -> None:
+        # A run has many steps, with the same keys of partitions in each stage.
+        self.steps.setdefault(stage, set()).add(sys.intern(partition))
 
 
 class RunLogs:
@@ -144,11 +156,15 @@ def belongs_to(line: LogLine, stage: str, partition: str) -> bool:
     return stage in ("", line.stage) and partition in ("", line.partition)
 
 
-def _refuse_unknown(run: str, stage: str, partition: str, steps: set[tuple[str, str]]) -> None:
-    stages = {name for name, _ in steps if name}
-    if stage and stage not in stages:
-        raise UsageError(f"run {run} had no step of {stage!r} ({did_you_mean(stage, stages)})")
-    keys = {key for name, key in steps if key and stage in ("", name)}
-    if partition and partition not in keys:
+def _refuse_unknown(
+    run: str, stage: str, partition: str, steps: Mapping[str, Collection[str]]
+) -> None:
+    if stage and stage not in steps:
+        advice = did_you_mean(stage, filter(None, steps))
+        raise UnknownNameError(f"run {run} had no step of {stage!r} ({advice})")
+    if not partition:
+        return
+    keys = {key for name in ([stage] if stage else steps) for key in steps[name] if key}
+    if partition not in keys:
         advice = did_you_mean(partition, keys)
         raise UsageError(f"run {run} had no step {stage} {partition!r} ({advice})")

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from tidemill.core.errors import UsageError, did_you_mean
+from tidemill.core.errors import UnknownNameError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.history.io.run_attempts import AttemptSums, RunAttempts, ended_attempts
 from tidemill.history.io.run_log import LogPart, RunLog, RunLogs, belongs_to
@@ -78,7 +78,7 @@ class History:
         if len(found) != 1:
             known = [info.id for info in found or self.runs(limit=_MOST_NAMED)]
             many = "more than one run is" if found else "there is no run"
-            raise UsageError(f"{many} {name!r} ({did_you_mean(name, known)})")
+            raise UnknownNameError(f"{many} {name!r} ({did_you_mean(name, known)})")
         return _ended(self._ledger, found[0])
 
     def runs_like(self, name: str) -> list[RunInfo]:
@@ -94,16 +94,16 @@ class History:
         """
         where = EventFilter(before=before or None)
         found: list[RunInfo] = []
-        number = 0
+        number = looked = 0
         kinds = (RunStarted.__name__,)
         most = limit if status is None else _MOST_FILTERED
         events = self._ledger.events(kinds=kinds, where=where, newest=True, limit=most + 1)
-        for place, recorded in enumerate(events):
-            if len(found) == limit or place == most:
-                return RunPage(runs=tuple(found), next=number)
-            if isinstance(recorded.event, RunStarted):
-                info = _ended(self._ledger, _as_started(recorded.event, recorded.at))
-                number = recorded.seq
+        starts = iter(events)
+        while some := [*islice(starts, limit + 1)]:
+            for seq, info in _with_ends(self._ledger, some):
+                if len(found) == limit or looked == most:
+                    return RunPage(runs=tuple(found), next=number)
+                number, looked = seq, looked + 1
                 if status in (None, info.status):
                     found.append(info)
         return RunPage(runs=tuple(found), next=0)
@@ -141,7 +141,15 @@ class History:
 
     def notes(self, run: str) -> list[str]:
         """What was recorded about a run after its end, in words."""
-        found = self._ledger.events(kinds=(LineageDropped.__name__,), run=self.run(run).id)
+        id = self.run(run).id
+        ends = self._ledger.events(
+            kinds=(RunEnded.__name__,), where=about(run_subject(id)), limit=1
+        )
+        after = next((fact.seq for fact in ends), None)
+        if after is None:
+            return []
+        kinds = (LineageDropped.__name__,)
+        found = self._ledger.events(kinds=kinds, run=id, after=after)
         return [fact.event.message for fact in found if isinstance(fact.event, LineageDropped)]
 
     def log(self, run: str = LAST, stage: str = "", partition: str = "") -> list[LogLine]:
@@ -272,6 +280,23 @@ def _ended(ledger: Ledger, info: RunInfo) -> RunInfo:
     """A run with its end, if it has ended."""
     found = ledger.events(kinds=(RunEnded.__name__,), where=about(run_subject(info.id)), limit=1)
     return _as_ended(info, next(iter(found), None))
+
+
+def _with_ends(ledger: Ledger, starts: Iterable[RecordedEvent]) -> Iterator[tuple[int, RunInfo]]:
+    """Runs by the events that started them, with their ends as far as they have ended."""
+    infos = [
+        (fact.seq, _as_started(fact.event, fact.at))
+        for fact in starts
+        if isinstance(fact.event, RunStarted)
+    ]
+    where = EventFilter(among=tuple(run_subject(info.id) for _, info in infos))
+    ends = {
+        fact.event.run: fact
+        for fact in ledger.events(kinds=(RunEnded.__name__,), where=where)
+        if isinstance(fact.event, RunEnded)
+    }
+    for seq, info in infos:
+        yield seq, _as_ended(info, ends.get(info.id))
 
 
 def _as_ended(info: RunInfo, recorded: RecordedEvent | None) -> RunInfo:

@@ -47,10 +47,11 @@ if TYPE_CHECKING:
 class QuarantinedPartition:
     """The quarantined rows of one partition by rule, the run that quarantined them, and rulings on them.
 
-    `rulings` are described in their order, with what undoes them; the last `pending` of them wait for a
-    run. `ruled_rows` are the numbers of the rows of each, if these are in quarantine as they were then: none
-    stand for all; None: they were quarantined by another run. `done` says what happened to rows with a ruling, `gone` counts those of them that the source no
-    longer has. A stage that isn't `declared` any more has no contract.
+    `rulings` are described in their order, with what undoes them, and `dispositions` say what each does; the
+    last `pending` of them wait for a run. `ruled_rows` are the numbers of the rows of each, if these are in
+    quarantine as they were then: none stand for all; None: another run quarantined them. `done` says what
+    happened to rows with a ruling, `gone` counts those of them that the source no longer has. A stage that
+    isn't `declared` any more has no contract.
     """
 
     stage: str
@@ -61,6 +62,7 @@ class QuarantinedPartition:
     at: float
     contract: str
     rulings: tuple[str, ...] = ()
+    dispositions: tuple[Disposition, ...] = ()
     ruled_rows: tuple[tuple[int, ...] | None, ...] = ()
     pending: int = 0
     done: str = ""
@@ -258,6 +260,7 @@ class Quarantine:
             ),
             declared=place.stage.is_declared,
             rulings=describe_rulings(place.rulings),
+            dispositions=tuple(each.disposition for each in place.rulings),
             ruled_rows=tuple(
                 ruling.rows if (ruling.object, ruling.key) == place.quarantine else None
                 for ruling in place.rulings
