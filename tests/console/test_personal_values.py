@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tidemill.console.views.stage_profile import show_profile
 from tidemill.console.views.stage_quarantine import list_quarantined_rows, show_quarantined
 from tidemill.console.views.stage_rows import show_rows
 from tidemill.core.errors import UsageError
+from tidemill.ledger.access_token import TokenScope
 
 
 @pytest.fixture
@@ -34,8 +36,9 @@ def tides(tmp_path: Path) -> Tides:
 def test_a_viewer_sees_none_of_the_values(tides: Tides) -> None:
     with open_as(tides, "vera") as project:
         stage = project.workspace.stage("raw")
-        assert dict(personal_columns(stage)) == {"value": "health"}
-        assert hidden_columns(project, stage) == {"value"}
+        assert dict(personal_columns(project, stage, ["id", "value"])) == {"value": "health"}
+        # What the contract doesn't name may hold anything.
+        assert hidden_columns(project, stage, ["id", "value", "more"]) == {"value", "more"}
         rows = show_rows(project, "raw", day(0)).table
         listed = list_quarantined_rows(project, "raw", day(0)).table
         first = show_quarantined(project, "raw", day(0)).table
@@ -58,9 +61,37 @@ def test_a_viewer_sees_none_of_the_values(tides: Tides) -> None:
 
 def test_an_operator_sees_them_unless_the_settings_ask_for_more(tides: Tides) -> None:
     with open_as(tides, "otto") as project:
+        assert hidden_columns(project, project.workspace.stage("raw"), ["value", "more"]) == set()
         assert HIDDEN not in show_rows(project, "raw", day(0)).table.rows[0].cells
     write_settings(tides.root, f'{ROLES}\n[tool.tidemill.console]\npersonal = "admin"\n')
     with open_as(tides, "otto") as project:
         assert HIDDEN in show_rows(project, "raw", day(0)).table.rows[0].cells
         with pytest.raises(UsageError, match="value holds personal data, which you may not see"):
             correct_row(project, "raw", 0, "guessed", '{"value": "1.0"}', partition=day(0))
+
+
+@pytest.mark.parametrize(
+    ("scopes", "is_seen"),
+    [
+        ((TokenScope.READ,), False),
+        ((TokenScope.PREDICT, TokenScope.READ), False),
+        ((TokenScope.RUN,), True),
+        ((TokenScope.READ, TokenScope.REVIEW), True),
+    ],
+)
+def test_a_token_that_may_only_read_sees_what_viewers_see(
+    tides: Tides, scopes: tuple[TokenScope, ...], is_seen: bool
+) -> None:
+    with open_as(tides, "otto") as project:
+        actor = replace(project.workspace.actor, token="t1", scopes=frozenset(scopes))
+        project.workspace = project.workspace.acting_as(actor)
+        assert (HIDDEN not in show_rows(project, "raw", day(0)).table.rows[0].cells) == is_seen
+
+
+def test_of_a_stage_that_is_gone_nothing_is_known(tides: Tides) -> None:
+    tides.text = tides.text.replace("def doubled(", "def other(").replace("doubled", "other")
+    for person, is_seen in (("vera", False), ("otto", True)):
+        with open_as(tides, person) as project:
+            table = show_rows(project, "doubled", day(0)).table
+        assert table.columns
+        assert [column.is_hidden for column in table.columns] == [not is_seen] * len(table.columns)

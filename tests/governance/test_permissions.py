@@ -14,6 +14,7 @@ from tidemill.governance.permissions import (
     allows,
     covers_workflows,
     find_refusal,
+    has_role,
     holders_and_scope,
     holders_text,
 )
@@ -59,6 +60,25 @@ def test_a_token_never_grants_more_than_role_or_scopes(
     assert (by_role is None) == (role is not None and role >= needed.role)
     here = any(pattern in ("*", "flights", "fl*") for pattern in workflows)
     assert (by_scope is None) == (here and allows(scopes, needed.scope))
+
+
+@given(st.sampled_from(Role), st.none() | st.sampled_from(Role), scope_sets)
+def test_a_token_has_a_role_as_far_as_it_may_do_what_needs_it(
+    least: Role, role: Role | None, scopes: frozenset[TokenScope] | None
+) -> None:
+    actor, grants = token(scopes), grants_of(role)
+    may_do = any(
+        needed.role >= least and allows(scopes, needed.scope) for needed in REQUIREMENTS.values()
+    )
+    assert has_role(least, actor, FLOW, grants) == (may_do and role is not None and role >= least)
+    assert not has_role(least, token(scopes, ("bakery",)), FLOW, grants)
+
+
+def test_a_scope_to_read_gives_what_viewers_have() -> None:
+    reading = token(frozenset({TokenScope.READ}))
+    assert has_role(Role.VIEWER, reading, FLOW, grants_of(Role.ADMIN))
+    assert not has_role(Role.OPERATOR, reading, FLOW, grants_of(Role.ADMIN))
+    assert has_role(Role.ADMIN, Actor(name="ana"), FLOW, Grants())
 
 
 @given(scope_sets, st.sampled_from(TokenScope))

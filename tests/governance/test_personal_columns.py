@@ -6,7 +6,11 @@ from dataclasses import replace
 
 from tests.lineage.test_dictionary import FLOW, RECIPES
 from tests.support.planning import deliver, flow_of
-from tidemill.governance.personal_columns import delivered_columns, personal_columns
+from tidemill.governance.personal_columns import (
+    delivered_columns,
+    personal_columns,
+    personal_marks,
+)
 
 
 def test_marked_columns_and_those_that_pass_them_on_are_personal() -> None:
@@ -16,6 +20,14 @@ def test_marked_columns_and_those_that_pass_them_on_are_personal() -> None:
     # A stage whose columns can't be followed may pass on any of them.
     assert personal_columns(FLOW, RECIPES, {"blind": ["x", "mail"]}) == ("blind.mail",)
     assert personal_columns(FLOW, RECIPES, {"other": ["mail"]}) == ()
+
+
+def test_a_delivery_and_a_forgotten_mark_tell_what_they_hold() -> None:
+    assert personal_marks(FLOW, RECIPES, "raw", ["mail", "id"]) == {"mail": "email"}
+    # What is delivered may hold any column of what is read, under its name.
+    sent = deliver("sent", FLOW["model"], FLOW["raw"])
+    flow = replace(FLOW, stages=(*FLOW.stages[:-1], sent))
+    assert personal_marks(flow, RECIPES, "sent", ["prediction", "mail"]) == {"mail": "email"}
 
 
 def test_a_delivery_has_the_columns_that_its_sink_gets() -> None:

@@ -173,6 +173,16 @@ def holders_text(permission: Permission, workflow: str, grants: Grants) -> str:
     return f"{who} ({least} in {workflow})"
 
 
+def has_role(role: Role, actor: Actor, workflow: str, grants: Grants) -> bool:
+    """Whether an actor has at least a role, and through a token may do something that needs as much."""
+    needed = {each.scope for each in REQUIREMENTS.values() if each.role >= role}
+    return (
+        any(allows(actor.scopes, scope) for scope in needed)
+        and matches_any(workflow, actor.workflows)
+        and grants.may(role, actor.name, workflow)
+    )
+
+
 def holders_and_scope(permission: Permission, workflow: str, grants: Grants) -> str:
     """Who may do something in a workflow, in words, and which scope a token needs for it."""
     scope = REQUIREMENTS[permission].scope

@@ -6,7 +6,7 @@ delivery, code that collects) may read all that it receives, and any output may 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import field
 from typing import TypeAlias
 
@@ -95,14 +95,30 @@ def build_dictionary(flow: Flow, recipes: Mapping[str, Recipe]) -> Dictionary:
     entries = tuple(
         entry_of(flow, recipes, stage.name) for stage in flow.stages if stage.output is not None
     )
-    marked = [(e.stage, c.name, c.pii) for e in entries for c in e.spec.columns if c.pii]
-    personal = tuple(
-        PersonalColumn(
-            stage=stage, column=column, pii=pii, reached=_data_flow(flow, recipes, (stage, column))
-        )
-        for stage, column, pii in marked
+    return Dictionary(
+        workflow=flow.name,
+        owner=flow.owner,
+        entries=entries,
+        personal=marked_columns(flow, recipes),
     )
-    return Dictionary(workflow=flow.name, owner=flow.owner, entries=entries, personal=personal)
+
+
+def marked_columns(
+    flow: Flow, recipes: Mapping[str, Recipe], names: Collection[str] | None = None
+) -> tuple[PersonalColumn, ...]:
+    """The columns that contracts mark as personal data, of all or of these `names`, and what they reach."""
+    return tuple(
+        PersonalColumn(
+            stage=stage.name,
+            column=column.name,
+            pii=column.pii,
+            reached=_data_flow(flow, recipes, (stage.name, column.name)),
+        )
+        for stage in flow.stages
+        if stage.output is not None
+        for column in stage.output.columns
+        if column.pii and (names is None or column.name in names)
+    )
 
 
 def entry_of(flow: Flow, recipes: Mapping[str, Recipe], name: str) -> DictionaryEntry:

@@ -23,13 +23,16 @@ def entity_sample(values: Iterable[object]) -> str:
 
 
 def entity_finding(entity: str, sample: str, values: Iterable[object]) -> Finding | None:
-    """Return a finding if entities of an evaluation are in the sample of the training."""
+    """Return a finding if entities of an evaluation are in the sample of the training.
+
+    It names none of them: they may be people, and findings are recorded for good.
+    """
     known = {sample[at : at + _DIGITS] for at in range(0, len(sample), _DIGITS)}
     # Above the largest digest of a full sample nothing is known.
     limit = max(known, default="") if len(known) >= SIZE else "g"
-    digests = {_digest(value): value for value in values if value is not None}
+    digests = {_digest(value) for value in values if value is not None}
     comparable = [digest for digest in digests if digest <= limit]
-    both = sorted(digest for digest in comparable if digest in known)
+    both = known.intersection(comparable)
     if not both:
         return None
     share = len(both) / len(comparable)
@@ -38,11 +41,9 @@ def entity_finding(entity: str, sample: str, values: Iterable[object]) -> Findin
         rule=f"leakage.{entity}",
         severity="warn",
         rows=len(both),
-        sample=str(digests[both[0]]),
         message=(
-            f"{about}{share:.0%} of the values of `{entity}` were in training, too, such as "
-            f"{digests[both[0]]!r}: scores may be too good; split by `{entity}`, or accept it: "
-            f"tm.fitted(..., allow_leakage=[{entity!r}])"
+            f"{about}{share:.0%} of the values of `{entity}` were in training, too: scores may be too good; "
+            f"split by `{entity}`, or accept it: tm.fitted(..., allow_leakage=[{entity!r}])"
         ),
     )
 

@@ -15,6 +15,7 @@ from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.redaction import Redactor
 from tidemill.costs.budget import limit_faults
 from tidemill.governance.permissions import Permission
+from tidemill.governance.personal_notes import personal_notes
 from tidemill.ledger.governance_events import RulesLoaded
 from tidemill.lineage.impact import consumers_of
 from tidemill.lineage.io.git_ref import stages_at
@@ -120,7 +121,7 @@ class Checks:
         )
 
     def _notes(self) -> Iterator[str]:
-        """Notes on partitions that meet, on evaluations, and on stages that could be reused more."""
+        """Notes on partitions, evaluations and personal data, and on stages that could be reused more."""
         space = self._workspace
         recipes = {stage.name: space.recipes[stage.name] for stage in space.flow.stages}
         yield from _rule_notes(space)
@@ -130,6 +131,7 @@ class Checks:
             yield from [no_prices_note(note)] if note else []
         yield from partition_notes(space.flow)
         yield from evaluation_notes(space.flow)
+        yield from personal_notes(space.flow, recipes)
         yield from opaque_notes(recipes)
         for stage in space.flow.stages:
             query = space.evidence.evidence[stage.name].query

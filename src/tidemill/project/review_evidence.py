@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 
 from tidemill.contracts.compatibility.diff import diff
 from tidemill.core.errors import TidemillError, describe_error
@@ -12,6 +14,7 @@ from tidemill.governance.model_sections import ModelEvidence, MovedExamples, mod
 from tidemill.governance.page_values import PageSection, section
 from tidemill.governance.permissions import Permission, holders_and_scope
 from tidemill.governance.personal_columns import personal_columns
+from tidemill.governance.personal_slices import has_personal_slices, mask_compared
 from tidemill.governance.review_page import moment
 from tidemill.governance.rule_sections import plain_sections
 from tidemill.history.model_comparison import compare_versions
@@ -19,14 +22,14 @@ from tidemill.ledger.event import Attempted, RecipeChanged, RunEnded, RunStarted
 from tidemill.ledger.event_filter import about
 from tidemill.ledger.event_subjects import decision_subject, run_subject
 from tidemill.ledger.governance_events import PolicyDecided, Waived, WaiverEnded
-from tidemill.ledger.model_version import Follower, ModelVersion
+from tidemill.ledger.model_version import Follower, ModelVersion, VersionComparison
 from tidemill.ledger.policy import PolicyDecision, Waiver
 from tidemill.ledger.review import Review
 from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.models.input_compatibility import trained_inputs
 from tidemill.project.change_evidence import change_detail
 from tidemill.project.model_registry import RegisteredModel
-from tidemill.project.moved_examples import moved_examples
+from tidemill.project.moved_examples import MASKED, moved_examples
 from tidemill.project.source_changes import source_changes
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.recipe import recipe_changes
@@ -101,7 +104,7 @@ def _model_evidence(
         review=review,
         candidate=candidate,
         live=live,
-        comparison=compare_versions(live, candidate) if live is not None else None,
+        comparison=_comparison(space, live, candidate) if live is not None else None,
         training=_training(space, candidate),
         request=_request(space, candidate),
         least_rows=_least_rows(stage),
@@ -127,6 +130,13 @@ def _model_evidence(
         ),
     )
     return found, faults
+
+
+def _comparison(space: Workspace, live: ModelVersion, candidate: ModelVersion) -> VersionComparison:
+    """What differs between two versions; values of personal columns name no slices."""
+    found = compare_versions(live, candidate)
+    is_personal = partial(has_personal_slices, space.flow, space.recipes)
+    return replace(found, metrics=mask_compared(found.metrics, is_personal, MASKED))
 
 
 def _examples(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from tidemill.console.personal_values import sees_personal
 from tidemill.core.counts import plural
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE, summarize_keys
@@ -96,6 +98,10 @@ def explain_stage(
     """
     found = project.lineage.explain(stage, partition, column)
     facts = found.column
+    artifact = found.artifact
+    if artifact is not None and not sees_personal(project):
+        # They hold values of columns that were encoded, and digests of entities.
+        artifact = replace(artifact, encodings=(), entities="")
     return ExplainView(
         stage=found.stage,
         kind=str(found.kind),
@@ -125,7 +131,7 @@ def explain_stage(
         runs=found.runs,
         earlier_runs=found.earlier_runs,
         model=found.model,
-        artifact=found.artifact,
+        artifact=artifact,
         live=found.live,
         trained_because=found.trained_because,
         trigger=tuple(trigger_lines(found.evidence, indent="")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from tidemill.console.personal_values import shown_version
 from tidemill.console.views.action_right import ActionRight, action_right
 from tidemill.console.views.models import LiveNow, rollback_targets, show_live
 from tidemill.console.views.score_cards import ScoreCard, score_cards
@@ -20,6 +21,8 @@ from tidemill.core.partition import summarize_keys
 from tidemill.core.signature import signature
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.model_version import LivePeriod, ModelVersion, TrainingCost, VersionState
+from tidemill.project.model_bom import bom_of
+from tidemill.project.model_cards import ModelCard
 from tidemill.project.project import Project
 from tidemill.project.removals import removal_text
 
@@ -101,7 +104,7 @@ def show_version(project: Project, model: str, version: str) -> ModelVersionView
     """
     project.workspace.require(Permission.READ)
     registered = project.models[model]
-    found = registered.version(version)
+    found = shown_version(project, registered.version(version))
     artifact = found.artifact
     review, live = waiting_reviews(project).get(model), show_live(project, model)
     return ModelVersionView(
@@ -128,7 +131,7 @@ def show_version(project: Project, model: str, version: str) -> ModelVersionView
         cost=found.cost,
         periods=tuple(each for each in reversed(registered.history) if each.version == found.id),
         obstacle=_obstacle(project, found),
-        card=registered.card(found.id).markdown,
+        card=ModelCard(found, project.workspace).markdown,
         live=live,
         has_way_back=bool(
             rollback_targets(
@@ -142,9 +145,10 @@ def show_version(project: Project, model: str, version: str) -> ModelVersionView
 def show_bom(project: Project, model: str, version: str) -> ModelBomView:
     """Show the bill of materials of a version: its data with digests, and the packages of its training."""
     project.workspace.require(Permission.READ)
-    registered = project.models[model]
-    found = registered.version(version)
-    return ModelBomView(model=model, version=found.id, bom=registered.bom(found.id).document)
+    found = shown_version(project, project.models[model].version(version))
+    return ModelBomView(
+        model=model, version=found.id, bom=bom_of(found, project.workspace).document
+    )
 
 
 def _trained_on(found: ModelVersion) -> Iterator[TrainedInput]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from tidemill.console.personal_values import shown_comparisons
 from tidemill.console.views.action_right import ActionRight, action_right
 from tidemill.console.views.version_lines import (
     GateLine,
@@ -246,6 +247,7 @@ def compare_models(
     project.workspace.require(Permission.READ)
     found = project.models[model]
     compared = found.compare(one, other, latency=latency)
+    compared = replace(compared, metrics=shown_comparisons(project, compared.metrics))
     better, lines = comparison_verdict(compared)
     return ComparisonView(
         model=model,

@@ -76,7 +76,8 @@ def show_quarantined_row(
     shown = sorted(own, key=lambda name: (name not in broken, name not in key))[:_MOST]
     # The types of a wide table aren't asked for cell by cell.
     part = found.select(shown)
-    texts, hidden = corrections.row_texts(part, shown), hidden_columns(project, known)
+    texts = corrections.row_texts(part, shown)
+    hidden = hidden_columns(project, known, shown)
     return QuarantinedRowView(
         stage=stage,
         kind=known.kind,

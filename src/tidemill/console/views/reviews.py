@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
+from tidemill.console.personal_values import shown_comparisons, shown_version
 from tidemill.console.views.action_right import ActionRight, action_right
 from tidemill.console.views.models import LiveNow, show_live
 from tidemill.console.views.score_cards import ScoreCard, score_cards
@@ -237,14 +238,16 @@ def _evidence(
     known = {version.id: version for version in project.models[review.name].versions}
     live, candidate = known.get(review.replaces), known.get(review.artifact)
     found = [
-        _scored_version(role, version)
+        _scored_version(project, role, version)
         for role, version in (("live", live), ("candidate", candidate))
         if version is not None
     ]
     if live is None or candidate is None:
         return tuple(found), ()
-    return tuple(found), compare_versions(live, candidate).metrics
+    compared = compare_versions(live, candidate).metrics
+    return tuple(found), shown_comparisons(project, compared)
 
 
-def _scored_version(role: str, version: ModelVersion) -> ScoredVersion:
-    return ScoredVersion(role=role, version=version.id, scores=score_cards(version.evaluations))
+def _scored_version(project: Project, role: str, version: ModelVersion) -> ScoredVersion:
+    scores = score_cards(shown_version(project, version).evaluations)
+    return ScoredVersion(role=role, version=version.id, scores=scores)

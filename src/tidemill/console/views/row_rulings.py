@@ -109,7 +109,8 @@ def correct_row(  # noqa: PLR0913 - the fields of a form
     quarantine = project.quarantine
     corrections = import_module("tidemill.console.corrected_row")
     found = corrections.find_row(quarantine.rows(stage, partition), row)
-    hidden = hidden_columns(project, project.workspace.known_stage(stage))
+    known = project.workspace.known_stage(stage)
+    hidden = hidden_columns(project, known, found.columns)
     mask = project.workspace.redactor.mask
     fixed = corrections.corrected_row(found, cells, nulls, mask, hidden)
     return _recorded(

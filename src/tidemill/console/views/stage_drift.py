@@ -76,7 +76,8 @@ def show_drift(project: Project, stage: str, partition: str = "", rule: str = ""
         if partition or rule:
             raise
         return DriftView(stage=stage, kind=kind, obstacle=str(error))
-    return _view(report, kind, hidden_columns(project, known))
+    names = [each.name for each in report.columns[:_MOST_COLUMNS]]
+    return _view(report, kind, hidden_columns(project, known, names))
 
 
 def _view(report: DriftReport, kind: Kind, hidden: Collection[str]) -> DriftView:

@@ -63,12 +63,14 @@ def show_profile(
         profile = project.profile(stage, key, until or None)
         names = [column.name for column in profile.columns]
         fit, start, fitting = chosen_columns(names, first_column, containing)
-        marks, hidden = personal_columns(known), hidden_columns(project, known)
+        shown = fit[:_MOST_COLUMNS]
+        marks = personal_columns(project, known, shown)
+        hidden = hidden_columns(project, known, shown)
         figures_of = import_module("tidemill.console.column_statistics").figures_of
         by_name = {column.name: column for column in profile.columns}
         columns = [
             figures_of(by_name[name], marks.get(name, ""), is_hidden=name in hidden)
-            for name in fit[:_MOST_COLUMNS]
+            for name in shown
         ]
         rows = profile.rows
     return ProfileView(

@@ -286,7 +286,7 @@ def _window(
         numbers=numbers,
         first_column=start,
         total_columns=len(own),
-        personal=personal_columns(stage),
-        hidden=hidden_columns(project, stage),
+        personal=personal_columns(project, stage, shown),
+        hidden=hidden_columns(project, stage, shown),
     )
     return table, tuple(", ".join(why) for why in rows.get_column(_REASONS).to_list())

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 
-from tidemill.console.personal_values import hidden_columns, personal_columns
+from tidemill.console.personal_values import hidden_columns, personal_columns, shown_scores
 from tidemill.console.table_window import TableWindow, chosen_columns, table_window
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Permission
@@ -82,7 +82,10 @@ def show_rows(
     if not key:
         return found
     if known.kind is Kind.EVALUATE:
-        scores = project.models.scores(stage)
+        scores = {
+            subject: shown_scores(project, stage, each)
+            for subject, each in project.models.scores(stage).items()
+        }
         return replace(found, scores=_score_lines(scores), metrics=_metrics(scores))
     if known.kind is Kind.MODEL:
         artifact = bound[key].product.artifact
@@ -102,8 +105,8 @@ def _table(
         numbers=range(head.height),
         first_column=start,
         total_columns=fitting,
-        personal=personal_columns(stage),
-        hidden=hidden_columns(project, stage),
+        personal=personal_columns(project, stage, shown),
+        hidden=hidden_columns(project, stage, shown),
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tidemill.console.personal_values import HIDDEN, hidden_columns
 from tidemill.core.errors import TidemillError, UsageError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Permission
@@ -86,7 +87,8 @@ def try_row(project: Project, endpoint: str, row: str, version: str = "") -> Tri
     """Answer a row as the endpoint does, without a server, and say which features were looked up for it.
 
     `row` is a JSON object with the inputs; texts of numbers and booleans are read as such. By default the
-    live version answers. Nothing is logged.
+    live version answers. Nothing is logged. Looked up personal data is hidden from people below the role that
+    the settings name.
     """
     project.workspace.require(Permission.READ)
     given = _row_of(row)
@@ -100,8 +102,26 @@ def try_row(project: Project, endpoint: str, row: str, version: str = "") -> Tri
     try:
         document, features = project.serving.try_row(endpoint, values, version=version)
     except TidemillError as error:
-        return replace(form, problem=str(error))
-    return replace(form, answer=_answer(document, features))
+        return replace(form, problem=_problem(error, _hidden_features(project, endpoint)))
+    hidden = _hidden_features(project, endpoint)
+    shown = {name: HIDDEN if name in hidden else value for name, value in features.items()}
+    return replace(form, answer=_answer(document, shown))
+
+
+def _hidden_features(project: Project, endpoint: str) -> frozenset[str]:
+    """The features of an endpoint whose values who looks may not see."""
+    flow = project.flow
+    name = next(each.features for each in flow.endpoints if each.name == endpoint)
+    output = flow[name].output if name else None
+    return hidden_columns(project, flow[name], output.names) if output is not None else frozenset()
+
+
+def _problem(error: TidemillError, hidden: Collection[str]) -> str:
+    """What is wrong, without the values of features where some are hidden."""
+    findings = getattr(error, "findings", ())
+    if not hidden or not findings:
+        return str(error)
+    return "; ".join(f"{finding.rule}: {finding.message}" for finding in findings)
 
 
 def _row_of(text: str) -> dict[str, Any]:
