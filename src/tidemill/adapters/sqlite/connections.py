@@ -107,7 +107,8 @@ class Connections:
 
         SQLite would go on with the file that no other process finds any more, and lose what is written.
         """
-        if connection is None:
+        # It is closed already if no connection to the file that replaced its own could be opened.
+        if connection is None or connection not in self._files:
             return None
         if self._find_file() == self._files[connection]:
             return connection
