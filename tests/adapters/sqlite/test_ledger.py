@@ -495,7 +495,7 @@ def test_a_file_that_is_removed_while_it_is_open_is_not_written(
     assert ledger.append([Ticked(schedule="daily", tick="c")], now=3.0) == 2
 
 
-@pytest.mark.parametrize("damage", [b"no database" * 1_000, None])
+@pytest.mark.parametrize("damage", [b"no database" * 1_000, b"", None])
 def test_an_open_ledger_goes_on_once_a_damaged_file_is_replaced_by_the_good_one(
     path: Path, ledger: SqliteLedger, damage: bytes | None
 ) -> None:
@@ -514,6 +514,7 @@ def test_an_open_ledger_goes_on_once_a_damaged_file_is_replaced_by_the_good_one(
         ):
             with pytest.raises(StorageError, match=r"is damaged or no ledger|can't be used"):
                 call()
+    assert damage is None or path.read_bytes() == damage
     path.rename(path.with_name("damaged"))
     for place, other in away:
         other.rename(place)
