@@ -158,7 +158,7 @@ class Tokens:
 
 
 def is_own_token(token: AccessToken, actor: Actor) -> bool:
-    """Whether somebody acts by that token; or holds it, and acts without one or by one with the scope admin."""
+    """Whether somebody acts by that token, or holds it and isn't kept from managing tokens by another one."""
     if token.id == actor.token:
         return True
     return token.holder == actor.name and allows(actor.scopes, TokenScope.ADMIN)
