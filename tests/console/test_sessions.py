@@ -118,6 +118,8 @@ def test_a_link_is_good_once_and_for_a_time() -> None:
     code = links.make("nonce", 1_000.0)
     assert not LoginLinks(b"another").use(code, 1_000.0)
     assert not links.use(code, 1_001.0 + LINK_S)
+    assert not links.use("é.99999999999.abc", 1_001.0)
+    assert not links.use("n.99999999999.é", 1_001.0)
     assert links.use(code, 1_001.0)
     assert not links.use(code, 1_001.0)
     assert not links.use(f"{code[:-1]}0" if code[-1] != "0" else f"{code[:-1]}1", 1_001.0)

@@ -119,7 +119,8 @@ class LoginLinks:
         """Whether a code is good; from now on it isn't."""
         said, _, _ = code.rpartition(".")
         expires = said.rpartition(".")[2]
-        if not expires.isdecimal() or not hmac.compare_digest(self._signed(said), code):
+        signed = self._signed(said).encode()
+        if not expires.isdecimal() or not hmac.compare_digest(signed, code.encode()):
             return False
         self._used = {each: until for each, until in self._used.items() if until > now}
         if int(expires) < now or code in self._used:
