@@ -128,4 +128,5 @@ def test_a_process_that_may_open_any_number_of_files_has_limits_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
-    assert server._limits().connections == 1_000
+    found = server._limits()
+    assert (found.connections, found.backlog) == (1_000, 250)

@@ -144,11 +144,11 @@ def new_link(settings: Settings) -> str:
 
 class _ConsoleServer(uvicorn.Server):
     def __init__(self, app: ASGIApp, started: Callable[[], None]) -> None:
-        application = _Application(app)
+        application, limits = _Application(app), _limits()
         super().__init__(
             uvicorn.Config(
                 application,
-                http=partial(Connection, limits=_limits(), application=application),  # type: ignore[arg-type]
+                http=partial(Connection, limits=limits, application=application),  # type: ignore[arg-type]
                 ws="none",
                 loop="asyncio",
                 log_level="warning",
@@ -156,6 +156,7 @@ class _ConsoleServer(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=_END_S,
+                backlog=limits.backlog,
             )
         )
         self._tell = started
@@ -200,6 +201,8 @@ def _limits() -> HttpLimits:
         head_bytes=_HEAD,
         body_bytes=LARGEST,
         connections=most,
+        # So many are accepted before those beyond the limit are closed.
+        backlog=most // 4,
     )
 
 
