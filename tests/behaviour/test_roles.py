@@ -141,6 +141,19 @@ def test_holders_revoke_their_own_tokens(home: Tides) -> None:
             project.tokens.revoke(other)
 
 
+def test_a_token_that_manages_none_revokes_only_itself(home: Tides) -> None:
+    with open_as(home, "adam") as project:
+        shown, admin, other = (
+            project.tokens.create("adam", scopes=[scope]) for scope in ("read", "admin", "run")
+        )
+    with open_with(home, shown.text) as project:
+        with pytest.raises(AccessError, match="has only the scope read"):
+            project.tokens.revoke(admin.issued.token.id)
+        assert project.tokens.revoke(shown.issued.token.id).revoked_by == "adam"
+    with open_with(home, admin.text) as project:
+        assert project.tokens.revoke(other.issued.token.id).revoked_by == "adam"
+
+
 def test_an_admin_of_one_workflow_makes_no_tokens_for_others(tmp_path: Path) -> None:
     write_settings(tmp_path, ROLES + 'ina = { role = "admin", workflows = ["tides", "river*"] }\n')
     with open_as(Tides(tmp_path), "ina") as project:

@@ -62,6 +62,12 @@ def test_arguments_are_those_of_the_view() -> None:
         # Half of a character, and more than the ledger can count.
         ({"name": "\ud800"}, "name = '\\ud800' is not text"),
         ({"name": "x", "limit": 1 << 63}, "limit = 9223372036854775808 is not a whole number"),
+        # Of what is huge the beginning is quoted.
+        ({"name": "x", "limit": "x" * 9_999}, f"limit = '{'x' * 96}... is not a whole number"),
+        (
+            {"x" * 9_999: ""},
+            f"there is no parameter '{'x' * 97}...' (there is: is_whole, limit, name, share)",
+        ),
     ],
 )
 def test_others_are_refused(given: dict[str, object], why: str) -> None:

@@ -84,9 +84,21 @@ def test_a_refused_form_is_for_its_page_and_once() -> None:
 
 def test_so_many_are_logged_in_and_who_came_first_leaves() -> None:
     known = sessions()
-    first, *_, last = [known.begin(0.0) for _ in range(1_001)]
+    first, *_, last = [known.begin(0.0, f"token {number}") for number in range(1_001)]
     assert known.find(first.id, 0.0) is None
     assert known.find(last.id, 0.0) == last
+
+
+def test_a_token_opens_so_many_sessions_and_ends_none_of_others() -> None:
+    known = sessions()
+    other = known.begin(0.0, "another")
+    first, *_ = [known.begin(0.0, "one") for _ in range(20)]
+    assert known.find(first.id, 0.0) == first
+    for _ in range(1_000):
+        last = known.begin(0.0, "one")
+    assert known.find(first.id, 0.0) is None
+    assert known.find(last.id, 0.0) == last
+    assert known.find(other.id, 0.0) == other
 
 
 def test_sessions_hide_what_opens_them() -> None:
@@ -106,6 +118,8 @@ def test_a_link_is_good_once_and_for_a_time() -> None:
     code = links.make("nonce", 1_000.0)
     assert not LoginLinks(b"another").use(code, 1_000.0)
     assert not links.use(code, 1_001.0 + LINK_S)
+    assert not links.use("é.99999999999.abc", 1_001.0)
+    assert not links.use("n.99999999999.é", 1_001.0)
     assert links.use(code, 1_001.0)
     assert not links.use(code, 1_001.0)
     assert not links.use(f"{code[:-1]}0" if code[-1] != "0" else f"{code[:-1]}1", 1_001.0)

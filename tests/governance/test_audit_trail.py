@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from tidemill.core.errors import UsageError
 from tidemill.governance.audit_trail import TRAIL_KINDS, AuditEntry, TrailFilter, audit_entries
 from tidemill.ledger.event import EVENTS, Event, RecordedEvent, RunEnded, RunStarted
 from tidemill.ledger.governance_events import Waived
@@ -82,3 +83,12 @@ def test_entries_can_be_chosen(wanted: dict[str, object], count: int | None) -> 
         assert all("ana" in entry.who for entry in found)
     else:
         assert len(found) == count
+
+
+@pytest.mark.parametrize("name", ["who", "what"])
+def test_a_pattern_has_a_length(name: str) -> None:
+    assert trail(**{name: "[" * 199 + "*"}) == []
+    with pytest.raises(
+        UsageError, match=f"^{name} has 15,001 characters: a pattern has at most 200$"
+    ):
+        TrailFilter(**{name: "[" * 15_000 + "*"})  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
+from tidemill.core.printable import shorten
 
 API = "/api/v1"
 View: TypeAlias = Callable[..., Any]
@@ -25,6 +26,8 @@ _PLACEHOLDER = re.compile(r"\{(\w+)(?::path)?\}")
 _FLAGS = {"true": True, "1": True, "on": True, "false": False, "0": False, "": False}
 # Longer texts are no names, reasons or corrections.
 _LONGEST = 100_000
+# Of what messages quote of a request.
+LONGEST_QUOTED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,8 @@ def checked_arguments(resource: Resource, given: Mapping[str, object]) -> dict[s
     known = resource.parameters
     for name in given:
         if name not in known:
-            raise UsageError(f"there is no parameter {name!r} ({did_you_mean(name, known)})")
+            shown = shorten(name, LONGEST_QUOTED)
+            raise UsageError(f"there is no parameter {shown!r} ({did_you_mean(shown, known)})")
     found = {name: _as_kind(known[name], value) for name, value in given.items()}
     for name, each in known.items():
         if each.is_required and found.get(name) in (None, ""):
@@ -151,7 +155,8 @@ def _as_kind(parameter: Parameter, value: object) -> Any:
     except (KeyError, OverflowError, TypeError, ValueError):
         wanted = {"int": "a whole number", "float": "a number", "bool": "true or false"}
         shown = wanted.get(parameter.kind, "text")
-        raise UsageError(f"{parameter.name} = {value!r} is not {shown}") from None
+        quoted = shorten(repr(value), LONGEST_QUOTED)
+        raise UsageError(f"{parameter.name} = {quoted} is not {shown}") from None
 
 
 def _as_text(value: object) -> str:

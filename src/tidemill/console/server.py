@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
+import resource
 import secrets
 import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidemill.console.io.app import open_app
 from tidemill.console.io.assets import describe_missing
 from tidemill.console.io.ledger_watch import LedgerWatch
 from tidemill.console.io.pages import Console
 from tidemill.console.io.projects import Projects
+from tidemill.console.io.requests import LARGEST
 from tidemill.console.io.shared_answers import SharedAnswers
 from tidemill.console.request_origin import AllowedHosts
 from tidemill.console.sessions import LoginLinks, Sessions
@@ -31,11 +36,20 @@ from tidemill.project.composition import open_shared_ledger
 from tidemill.project.settings import Settings, configured_secrets
 from tidemill.project.workflow_name import written_times
 from tidemill.serving.host_names import HostName, is_loopback, parse_origin
+from tidemill.serving.io.http_connection import (
+    Connection,
+    HttpLimits,
+    WholeRequest,
+    cut_off_slow_clients,
+)
 
 # Who can read this file may log in as the user who started the console.
 _FILE = "console.json"
 _END_S = 3
 _BACKLOG = 512
+# Of the headers of a request; and the seconds in which they, and all of a request, have to come.
+_HEAD, _HEAD_S, _REQUEST_S = 32_768, 10.0, 60.0
+_MOST_CONNECTIONS = 1_000
 # Without a choice it is the first of so many ports that is free.
 _PORT, _PORTS = 8484, 20
 
@@ -110,15 +124,7 @@ def run_console(
     try:
         link = f"{place}/?link={links.make(secrets.token_urlsafe(9), time.time())}"
         server = _ConsoleServer(
-            uvicorn.Config(
-                open_app(console, hosts),
-                loop="asyncio",
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=_END_S,
-            ),
+            open_app(console, hosts),
             lambda: started(RunningConsole(url=url, link=link, lack=describe_missing())),
         )
         server.run(sockets=[listener])
@@ -142,14 +148,67 @@ def new_link(settings: Settings) -> str:
 
 
 class _ConsoleServer(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
-        super().__init__(config)
+    def __init__(self, app: ASGIApp, started: Callable[[], None]) -> None:
+        application, limits = _Application(app), _limits()
+        super().__init__(
+            uvicorn.Config(
+                application,
+                http=partial(Connection, limits=limits, application=application),  # type: ignore[arg-type]
+                ws="none",
+                loop="asyncio",
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=_END_S,
+                backlog=limits.backlog,
+            )
+        )
         self._tell = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            self._sweep = asyncio.create_task(cut_off_slow_clients(self.server_state.connections))
             self._tell()
+
+
+class _Application:
+    """Answers each request at once."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+    def note_connection(self) -> None:
+        """Nothing depends on it."""
+
+    def arrival(self) -> float:
+        """When bytes that are read now arrived."""
+        return time.monotonic()
+
+    def accept(self, request: WholeRequest) -> None:
+        """Begin a request."""
+        request.begin()
+
+
+def _limits() -> HttpLimits:
+    """What browsers may send; half of the files that this process may open are for other things."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    most = _MOST_CONNECTIONS
+    if files != resource.RLIM_INFINITY:
+        most = min(most, files // 2)
+    return HttpLimits(
+        head_s=_HEAD_S,
+        request_s=_REQUEST_S,
+        head_bytes=_HEAD,
+        body_bytes=LARGEST,
+        connections=most,
+        # So many are accepted before those beyond the limit are closed.
+        backlog=most // 4,
+    )
 
 
 def _log_logins() -> None:

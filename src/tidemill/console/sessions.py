@@ -11,8 +11,8 @@ from tidemill.console.refused_form import RefusedForm
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.token_bucket import TokenBucket
 
-# So many people may be logged in; who came first is logged out.
-_MOST = 1_000
+# So many sessions there may be, and of one token; the first is ended.
+_MOST, _MOST_OF_TOKEN = 1_000, 20
 # Attempts to log in from one address: some at once, then one in so many seconds.
 _BURST, _EVERY_S = 5.0, 10.0
 _MOST_ADDRESSES = 10_000
@@ -49,8 +49,11 @@ class Sessions:
         self._known = {
             key: each for key, each in self._known.items() if each.expires > now
         }  # fmt: skip
-        while len(self._known) >= _MOST:
-            del self._known[next(iter(self._known))]
+        same = [key for key, each in self._known.items() if each.token == token]
+        if len(same) >= _MOST_OF_TOKEN:
+            self.end(same[0])
+        elif len(self._known) >= _MOST:
+            self.end(next(iter(self._known)))
         self._known[session.id] = session
         self._refused = {key: form for key, form in self._refused.items() if key in self._known}
         self._answers = {key: page for key, page in self._answers.items() if key in self._known}
@@ -116,7 +119,8 @@ class LoginLinks:
         """Whether a code is good; from now on it isn't."""
         said, _, _ = code.rpartition(".")
         expires = said.rpartition(".")[2]
-        if not expires.isdecimal() or not hmac.compare_digest(self._signed(said), code):
+        signed = self._signed(said).encode()
+        if not expires.isdecimal() or not hmac.compare_digest(signed, code.encode()):
             return False
         self._used = {each: until for each, until in self._used.items() if until > now}
         if int(expires) < now or code in self._used:

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 from tidemill.core.counts import plural
+from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.compaction_events import Compacted
 from tidemill.ledger.event import (
@@ -53,6 +54,8 @@ from tidemill.ledger.schedule_events import (
     Ticked,
 )
 
+# The time that a pattern takes to read grows with the square of its length.
+_LONGEST_PATTERN = 200
 # Who, what, to what, and why.
 _Told: TypeAlias = tuple[str, str, str, str]
 
@@ -77,6 +80,7 @@ class TrailFilter:
     """Which entries are wanted: patterns such as `delay_*` for `who` and `what`, and times in Unix seconds.
 
     `what` matches the subject or the action. `kinds` are names of events, none for those that people act by.
+    UsageError for a pattern that is too long.
     """
 
     who: str = ""
@@ -84,6 +88,13 @@ class TrailFilter:
     since: float | None = None
     until: float | None = None
     kinds: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, pattern in (("who", self.who), ("what", self.what)):
+            if len(pattern) > _LONGEST_PATTERN:
+                raise UsageError(
+                    f"{name} has {len(pattern):,} characters: a pattern has at most {_LONGEST_PATTERN}"
+                )
 
     def accepts(self, entry: AuditEntry) -> bool:
         """Whether an entry is wanted."""

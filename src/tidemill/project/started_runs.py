@@ -49,7 +49,7 @@ def start_run(
     environment, and what the command says if it ends without a run.
     """
     space.require(permission)
-    words = [*words, *_place(space)]
+    words = [*_place(space), *words]
     command = shlex.join(["tidemill", *words])
     # Who can't run is told at once.
     take_lease(space.tools, space.environment, this_process(command), None).close()
@@ -68,7 +68,7 @@ def start_command(space: Workspace, words: Sequence[str], permission: Permission
     once.
     """
     space.require(permission)
-    words = [*words, *_place(space)]
+    words = [*_place(space), *words]
     _start(space, words, _AT_ONCE_S, lambda _: "")
     return shlex.join(["tidemill", *words])
 

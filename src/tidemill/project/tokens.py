@@ -111,8 +111,8 @@ class Tokens:
     def revoke(self, id: str, *, reason: str = "", note: str = "") -> IssuedToken:
         """Revoke a token by its id; a token that is revoked already stays as it is.
 
-        Running servers refuse it within a second. UsageError for an unknown id, AccessError for the token of
-        somebody else if the actor may not manage tokens.
+        Running servers refuse it within a second. UsageError for an unknown id, AccessError for a token that
+        isn't the actor's own if the actor may not manage tokens.
         """
         space = self._workspace
         known = {each.token.id: each for each in self.list()}
@@ -121,7 +121,7 @@ class Tokens:
         if id not in known:
             raise UnknownNameError(f"there is no token {id!r} ({did_you_mean(id, known)})")
         actor = space.actor
-        if known[id].token.holder != actor.name:
+        if not is_own_token(known[id].token, actor):
             actor = space.require(Permission.MANAGE_TOKENS)
         if known[id].revoked is None:
             event = TokenRevoked(
@@ -155,6 +155,13 @@ class Tokens:
                     "in which you are admin"
                 )
         return chosen
+
+
+def is_own_token(token: AccessToken, actor: Actor) -> bool:
+    """Whether somebody acts by that token, or holds it and isn't kept from managing tokens by another one."""
+    if token.id == actor.token:
+        return True
+    return token.holder == actor.name and allows(actor.scopes, TokenScope.ADMIN)
 
 
 def _require_no_wider(token: AccessToken, actor: Actor) -> None:

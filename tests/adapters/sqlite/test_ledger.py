@@ -495,6 +495,33 @@ def test_a_file_that_is_removed_while_it_is_open_is_not_written(
     assert ledger.append([Ticked(schedule="daily", tick="c")], now=3.0) == 2
 
 
+@pytest.mark.parametrize("damage", [b"no database" * 1_000, b"", None])
+def test_an_open_ledger_goes_on_once_a_damaged_file_is_replaced_by_the_good_one(
+    path: Path, ledger: SqliteLedger, damage: bytes | None
+) -> None:
+    ledger.append([Ticked(schedule="daily", tick="a")], now=1.0)
+    away = [(each, each.with_name(f"away-{each.name}")) for each in path.parent.iterdir()]
+    for place, other in away:
+        place.rename(other)
+    if damage is None:
+        path.mkdir()
+    else:
+        path.write_bytes(damage)
+    for _ in range(2):
+        for call in (
+            lambda: ledger.state(PROD),
+            lambda: ledger.append([Ticked(schedule="daily", tick="b")], now=2.0),
+        ):
+            with pytest.raises(StorageError, match=r"is damaged or no ledger|can't be used"):
+                call()
+    assert damage is None or path.read_bytes() == damage
+    path.rename(path.with_name("damaged"))
+    for place, other in away:
+        other.rename(place)
+    assert ledger.state(PROD).seq == 1
+    assert ledger.append([Ticked(schedule="daily", tick="c")], now=3.0) == 2
+
+
 def test_a_ledger_that_was_moved_before_the_first_write_is_not_made_again(path: Path) -> None:
     home = path.parent / "home"
     home.mkdir()

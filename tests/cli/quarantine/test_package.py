@@ -114,3 +114,10 @@ def test_what_makes_no_sense_is_a_usage_error(built: Path, arguments: list[str],
     assert (ended.code, ended.out) == (2, "")
     assert told in ended.err
     assert "waits" not in tidemill("quarantine", "list").out
+
+
+def test_a_ruling_is_one_line(built: Path) -> None:
+    forged = ("--reason", "torn\nforged: line")
+    assert tidemill("quarantine", "drop", "sales", DAY, "--rows", "0", *forged).code == 0
+    told = tidemill("quarantine", "list").out
+    assert "torn\\nforged: line (pending)\n" in told

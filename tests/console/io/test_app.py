@@ -64,6 +64,9 @@ def test_nobody_reads_the_api_or_acts_without_a_token(built: Path) -> None:
 def test_a_link_logs_in_once(built: Path) -> None:
     with Visitor(built, is_logged_in=False) as visitor:
         code = visitor.links.make("nonce", 4e9)
+        # A program that previews the link doesn't use it.
+        preview = visitor.client.head(f"/?link={code}")
+        assert "set-cookie" not in preview.headers
         first = visitor.client.get(f"/?link={code}")
         assert first.headers["location"] == "/now"
         cookie = first.headers["set-cookie"]
@@ -86,7 +89,7 @@ def test_a_token_logs_in_and_leads_to_where_one_was_going(built: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "then", ["https://evil.example", "//evil.example", "/\\evil.example", "now", ""]
+    "then", ["https://evil.example", "//evil.example", "/\\evil.example", "//[", "now", ""]
 )
 def test_logging_in_leads_to_no_other_site(built: Path, then: str) -> None:
     with open_project(built) as project:
@@ -121,6 +124,8 @@ def test_a_revoked_token_ends_its_session(built: Path) -> None:
             visitor.page("/now")
             project.tokens.revoke(made.issued.token.id, reason="left")
             assert "revoked" in visitor.page("/now", 403).words
+            for query in ("", "?env=nope", "?env=..%2Fx"):
+                assert visitor.client.get(f"/counts{query}").status_code == 204
 
 
 def test_the_token_of_the_console_ends_what_its_link_opened(
@@ -177,6 +182,7 @@ def test_logging_out_needs_the_key_of_the_form(visitor: Visitor) -> None:
     [
         ("http://127.0.0.1:8484/runs?status=failed", "/runs?status=failed"),
         ("https://evil.example.org//evil.example.org/", "/"),
+        ("http://[", "/"),
     ],
 )
 def test_whoever_logs_in_next_goes_on_where_somebody_logged_out(
@@ -338,7 +344,7 @@ def test_changes_are_streamed_to_who_may_see_them_and_not_too_often(
 def test_static_files_are_those_of_the_console_only(onlooker: Visitor) -> None:
     found = onlooker.client.get("/static/any/console.css")
     assert found.headers["cache-control"].endswith("immutable")
-    for name in ("../io/app.py", "%2e%2e/io/app.py", "/etc/passwd", "nothing.js"):
+    for name in ("../io/app.py", "%2e%2e/io/app.py", "/etc/passwd", "nothing.js", "a" * 300):
         assert onlooker.client.get(f"/static/any/{name}").status_code == 404
 
 
@@ -411,6 +417,7 @@ def test_what_breaks_is_told_without_what_it_was(
         ("http://127.0.0.1:8484/reviews/r0", "there is no review"),
         ("http://127.0.0.1:8484//example.org/x", ""),
         ("javascript:alert(1)", ""),
+        ("http://[", ""),
         ("", ""),
     ],
 )

@@ -7,7 +7,7 @@ import json
 import pytest
 from starlette.requests import Request
 
-from tidemill.console.io.requests import arguments_of, gather_members
+from tidemill.console.io.requests import arguments_of, gather_members, parse_document
 from tidemill.core.errors import UsageError
 
 
@@ -37,3 +37,10 @@ def test_arguments_are_in_one_place_each() -> None:
             arguments_of(request_of(query), {"reason": "torn"})
     with pytest.raises(UsageError, match="more than one 'stage'"):
         arguments_of(request_of(""), {"stage": "other"})
+
+
+@pytest.mark.parametrize("body", [b'{"a": 1, "a": 2}', b'{"b": [{"a": 1, "a": 1}]}'])
+def test_a_document_names_nothing_twice(body: bytes) -> None:
+    with pytest.raises(UsageError, match=r"^there is more than one 'a'$"):
+        parse_document(body)
+    assert parse_document(b'{"a": {"a": 1}}') == {"a": {"a": 1}}

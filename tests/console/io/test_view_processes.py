@@ -107,6 +107,19 @@ def test_a_process_that_ends_is_told_and_replaced(fresh: Path) -> None:
     use(fresh, play)
 
 
+def test_a_process_that_ended_while_nobody_asked_is_replaced(fresh: Path) -> None:
+    async def play(pool: ViewProcesses) -> None:
+        first = int((await call(pool, process_id)).body)
+        os.kill(first, signal.SIGKILL)
+        # Until it has ended; whoever started it is still told.
+        os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
+        second = await call(pool, process_id, acts=True)
+        assert second.status == 200
+        assert int(second.body) != first
+
+    use(fresh, play)
+
+
 def test_what_takes_too_long_is_ended_and_told(
     fresh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

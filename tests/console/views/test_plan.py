@@ -117,6 +117,21 @@ def test_a_run_that_holds_the_environment_is_told_at_once(built: Path) -> None:
             lease.close()
 
 
+def test_a_partition_may_look_like_an_option_wherever_the_workflow_is_named(built: Path) -> None:
+    settings = built / "pyproject.toml"
+    named = 'workflow = "bakery:flow"\n'
+    text = settings.read_text(encoding="utf-8")
+    assert named in text
+    settings.write_text(text.replace(named, ""), encoding="utf-8")
+    with open_project(built, workflow="bakery:flow") as project:
+        day = PlanRequest(stage="features", partition="2026-01-10", again=True)
+        found = start_planned_run(project, day)
+        assert wait_for(project, found.run) is Status.OK
+        assert found.command == "tidemill -w bakery:flow run --again features 2026-01-10"
+        with pytest.raises(UsageError, match=r"-- features -x`: error: features has no .*'-x'"):
+            start_planned_run(project, PlanRequest(stage="features", partition="-x", again=True))
+
+
 def test_what_the_command_refuses_is_told(built: Path) -> None:
     with (
         open_project(built) as project,

@@ -89,11 +89,13 @@ def test_who_may_not_manage_tokens_can_revoke_only_the_own_one(guest: Visitor) -
     project = open_project(guest.root)
     own = project.tokens.create("ana", scopes=["read"])
     other = project.tokens.create("ben", scopes=["read"]).issued.token.id
+    another = project.tokens.create("ana", scopes=["admin"]).issued.token.id
     project.close()
     with Visitor(guest.root, token=own.text) as ana:
         page = ana.page("/settings/tokens")
         assert page.text.count("/revoke") == 1
         assert ana.send(page, f"/settings/tokens/{other}/revoke", {}).status == 403
+        assert ana.send(page, f"/settings/tokens/{another}/revoke", {}).status == 403
         assert ana.send(page, "/settings/tokens", {"holder": "eve"}).status == 403
 
 

@@ -107,7 +107,8 @@ class Connections:
 
         SQLite would go on with the file that no other process finds any more, and lose what is written.
         """
-        if connection is None:
+        # It is closed already if no connection to the file that replaced its own could be opened.
+        if connection is None or connection not in self._files:
             return None
         if self._find_file() == self._files[connection]:
             return connection
@@ -176,6 +177,9 @@ class Connections:
         """Create or migrate the schema; reject a file that isn't a ledger this version can read."""
         if version != 0 or connection.execute(queries()["any_table"]).fetchone():
             self._check_version(connection, version)
+        elif self._was_open:
+            # A backup that is copied there may follow.
+            raise damaged_ledger(self.path, ValueError("it is empty"))
         else:
             # So that a compaction can give what is free back to the disk, step by step.
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")

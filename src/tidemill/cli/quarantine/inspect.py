@@ -15,6 +15,7 @@ from tidemill.cli.render.frame import frame_table
 from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.terminal.output import print_text
 from tidemill.core.partition import WHOLE, place_name, shown_key
+from tidemill.core.printable import printable
 from tidemill.core.text_table import text_table
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ def _rulings(found: Sequence[QuarantinedPartition]) -> list[str]:
         lines += ["", place_name(held.stage, held.partition)]
         carried = len(held.rulings) - held.pending
         for number, words in enumerate(held.rulings, 1):
-            lines.append(f"  {number}. {words}{'' if number <= carried else ' (pending)'}")
+            lines.append(
+                f"  {number}. {printable(words)}{'' if number <= carried else ' (pending)'}"
+            )
         if held.done:
             lines.append(f"  {held.done}")
         if held.gone:

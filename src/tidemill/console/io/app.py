@@ -110,7 +110,8 @@ class _OtherPages:
     async def home(self, request: Request) -> Response:
         """Log in who has a link, and show what there is to see now."""
         code = request.query_params.get("link", "")
-        if not code:
+        # Programs that preview links only ask for the head.
+        if not code or request.method == "HEAD":
             return RedirectResponse("/now", 303)
         if not self._console.links.use(code, time.time()):
             fault = "this link was used or is too old: `tidemill console --link` makes a new one"

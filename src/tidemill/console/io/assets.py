@@ -32,10 +32,11 @@ def read_asset(name: str) -> tuple[bytes, str] | None:
     else:
         try:
             path = (STATIC / name).resolve()
-        except ValueError:
-            # No file has a NUL in its name.
+            is_there = STATIC in path.parents and path.is_file()
+        except (OSError, ValueError):
+            # No file has a NUL in its name, or one that is so long.
             return None
-        if STATIC not in path.parents or not path.is_file():
+        if not is_there:
             return None
         content = path.read_bytes()
     return content, mimetypes.guess_type(name)[0] or "application/octet-stream"

@@ -113,7 +113,7 @@ class Pages:
         """How many things are wrong, wait and run, alone, as every page shows it."""
         session = self._console.session_of(request)
         shell = await self._shell(request, session) if session is not None else None
-        if shell is None:
+        if shell is None or shell.status != 200:
             return Response(status_code=204)
         body = self._draw("counts.html", request, session, shell)
         return Response(body, 200, {"Cache-Control": "no-store"}, "text/html")

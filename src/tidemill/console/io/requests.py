@@ -10,7 +10,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
 
+from tidemill.console.resource import LONGEST_QUOTED
 from tidemill.core.errors import UsageError
+from tidemill.core.printable import shorten
 from tidemill.workflow.environment import PRODUCTION, check_environment_name
 
 # Of the body of a request, in bytes.
@@ -37,21 +39,23 @@ def arguments_of(
     query = [each for each in request.query_params.multi_items() if each[0] not in _OF_PAGES]
     for name, value in [*fields.items(), *query]:
         if name in found:
-            raise UsageError(f"there is more than one {name!r}")
+            raise _repeated(name)
         found[name] = value
     return found
 
 
 def own_path(path: str) -> str:
     """A path of this console with its query; "" for anything else."""
-    found = urlsplit(path)
-    own = path.startswith("/") and not path.startswith(("//", "/\\")) and not found.netloc
+    own = path.startswith("/") and not path.startswith(("//", "/\\"))
     return path if own and path.isprintable() else ""
 
 
 def page_of_form(request: Request) -> str:
     """The path and query of the page, of this console, that sent a form; "" if a browser doesn't say."""
-    found = urlsplit(request.headers.get("referer", ""))
+    try:
+        found = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return ""
     return own_path(found.path + (f"?{found.query}" if found.query else ""))
 
 
@@ -77,7 +81,7 @@ def parse_form(body: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True):
         if name in found:
-            raise UsageError(f"there is more than one {name!r}")
+            raise _repeated(name)
         found[name] = value
     return found
 
@@ -98,9 +102,22 @@ def gather_members(fields: Mapping[str, str]) -> dict[str, str]:
 def parse_document(body: bytes) -> Mapping[str, Any]:
     """The members of a JSON object; UsageError for anything else."""
     try:
-        found = json.loads(body) if body else {}
+        found = json.loads(body, object_pairs_hook=_members) if body else {}
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise UsageError("the body is not a JSON object")
     return found
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise _repeated(name)
+        found[name] = value
+    return found
+
+
+def _repeated(name: str) -> UsageError:
+    return UsageError(f"there is more than one {shorten(name, LONGEST_QUOTED)!r}")

@@ -80,6 +80,10 @@ class _ViewProcess:
         self.files |= file_times(reply.files)
         return reply.answer
 
+    def has_ended(self) -> bool:
+        """Whether the process has ended by itself."""
+        return self._process.has_ended()
+
     def close(self) -> None:
         """End the process."""
         if self._writer is not None:
@@ -136,8 +140,11 @@ class ViewProcesses:
     async def _worker(self, *, is_fresh: bool) -> _ViewProcess:
         """A process that can be called; one that `is_fresh` knows the files as they are at this moment."""
         self._drop_outdated(at_once=is_fresh)
-        if self._free:
-            return self._free.pop()
+        while self._free:
+            worker = self._free.pop()
+            if not worker.has_ended():
+                return worker
+            worker.close()
         worker = _ViewProcess(self._options)
         try:
             await worker.open()

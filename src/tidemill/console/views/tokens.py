@@ -10,6 +10,7 @@ from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.access_token import TokenScope
 from tidemill.project.project import Project
+from tidemill.project.tokens import is_own_token
 from tidemill.serving.issued_tokens import IssuedToken
 
 _MOST = 200
@@ -143,5 +144,5 @@ def _line(project: Project, issued: IssuedToken) -> TokenLine:
         revoked=issued.revoked,
         revoked_by=issued.revoked_by,
         reason=issued.reason,
-        is_own=token.holder == project.workspace.actor.name,
+        is_own=is_own_token(token, project.workspace.actor),
     )

@@ -74,6 +74,9 @@ def take_lease(
             )
         except ConflictError as error:
             if time.monotonic() >= deadline:
+                if not error.holder:
+                    # Nobody has the lease: the ledger is busy with something else.
+                    raise
                 message = (
                     f"{active_run_message(environment, error.holder)}; {_ADVICE[wait_s is None]}"
                 )

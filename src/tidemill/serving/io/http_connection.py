@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from tidemill.core.lazy_dataclass import dataclass
 
+_SWEEP_S = 0.5
 # Seconds in which a connection beyond the limit may send the request that is refused.
 _EXCESS_S = 1.0
 _UPGRADES = (b"upgrade", b"http2-settings")
@@ -385,3 +386,12 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         else:
             self._refuse("408 Request Timeout", "the request did not arrive in time")
+
+
+async def cut_off_slow_clients(connections: set[Any]) -> None:
+    """Cut off the slow ones of a server's connections, until it is cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(_SWEEP_S)
+        for connection in list(connections):
+            connection.cut_off_slow(loop.time())

@@ -21,10 +21,14 @@ from typing import NamedTuple, Protocol
 import uvicorn
 
 from tidemill.serving.host_names import is_loopback
-from tidemill.serving.io.http_connection import Application, Connection, HttpLimits
+from tidemill.serving.io.http_connection import (
+    Application,
+    Connection,
+    HttpLimits,
+    cut_off_slow_clients,
+)
 
 _TICK_S = 0.05
-_SWEEP_S = 0.5
 
 
 class DrainedApplication(Application, Protocol):
@@ -109,7 +113,7 @@ class HttpServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to accept connections, and to cut slow clients off."""
         await super().startup(sockets)
-        self._sweep = asyncio.create_task(self._cut_slow_clients())
+        self._sweep = asyncio.create_task(cut_off_slow_clients(self.server_state.connections))
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -133,14 +137,6 @@ class HttpServer(uvicorn.Server):
             if loop.time() >= end + self._limits.grace_s:
                 return
             await asyncio.sleep(_TICK_S)
-
-    async def _cut_slow_clients(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(_SWEEP_S)
-            for connection in list(self.server_state.connections):
-                assert isinstance(connection, Connection)
-                connection.cut_off_slow(loop.time())
 
 
 def _check_tls(tls: TlsFiles) -> None:
