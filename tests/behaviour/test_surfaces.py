@@ -44,7 +44,6 @@ NOT_IN_CONSOLE = {
     "checks.write_stages": _CODE,
     "contracts.at_ref": _CODE,
     "contracts.of_stage": _PART,
-    "costs.lines": "pages show sums of these lines",
     "costs.read": _PART,
     "data.profile": "pages ask the project itself, which asks this",
     "data.quarantined": "pages show quarantined rows by partition",

@@ -59,7 +59,10 @@ def test_each_stage(built: Path) -> None:
         assert sum(float(row["BilledCost"]) for row in rows) == pytest.approx(total)
         assert {row["BillingCurrency"] for row in rows} == {"EUR"}
         models = tidemill("costs", "--by", "model", "--json").document["rows"]
-        assert [row["key"] for row in models] == ["demand", "(no model)"]
+        spent = {row["key"]: row["line"]["amounts"]["EUR"] for row in models}
+        assert {*spent} == {"demand", "(no model)"}
+        # What took longest is first.
+        assert [*spent.values()] == sorted(spent.values(), reverse=True)
         bad = tidemill("costs", "--csv", "none/costs.csv")
         assert (bad.code, "--csv none/costs.csv can't be written" in bad.err) == (2, True)
     finally:

@@ -23,6 +23,8 @@ from tidemill.core.errors import (
     StepError,
     StorageError,
     TidemillError,
+    UnknownNameError,
+    UnknownTokenError,
     UsageError,
     describe_error,
     did_you_mean,
@@ -30,9 +32,9 @@ from tidemill.core.errors import (
 
 CODES: dict[type[TidemillError], int] = {
     TidemillError: 1, StepError: 1, SourceError: 1, StorageError: 1, DamagedObjectError: 1,
-    OvertakenError: 1, SendError: 1, AttestationError: 1, UsageError: 2,
+    OvertakenError: 1, SendError: 1, AttestationError: 1, UsageError: 2, UnknownNameError: 2,
     ContractError: 3, DeclarationError: 3, GateError: 4, BudgetError: 5, ConflictError: 6,
-    AccessError: 7,
+    AccessError: 7, UnknownTokenError: 7,
 }  # fmt: skip
 
 

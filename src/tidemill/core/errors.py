@@ -14,7 +14,9 @@ TidemillError                 a message with what, where, which values, and what
 ├── BudgetError               a budget is used up
 ├── ConflictError             another process holds it, or it changed after planning
 ├── AccessError               the actor may not do it
-└── UsageError                the caller asked for something that doesn't exist
+│   └── UnknownTokenError     no token of this home has the text that the actor gave
+└── UsageError                the caller asked for something that can't be
+    └── UnknownNameError      nothing of that kind has the name that was given
 
 `RunFailed` in `ledger/run.py` carries the receipt of a run that failed, `BrokenContract` in
 `contracts/finding.py` the rules that the rows of a partition break.
