@@ -95,7 +95,7 @@ bench: $(VENV)/.ready ## measure against the goals, printed as ratios
 
 soak: $(VENV)/.ready ## search long for broken properties and crashes
 	@$(STEP) "soak" $(PY) -m pytest --hypothesis-profile=soak --thorough -o faulthandler_timeout=0 tests/planning/test_planner.py tests/analysis/query tests/behaviour/query tests/behaviour/test_unread_columns.py tests/seams/test_ledger_properties.py tests/adapters/lanes/test_resource_shares.py tests/adapters/lanes/test_process_lane.py tests/e2e/test_crash.py
-	@$(STEP) "properties with all examples" $(PY) -m pytest -m thorough --thorough -o faulthandler_timeout=0 tests
+	@$(STEP) "properties with all examples" $(PY) -m pytest --hypothesis-profile=wide -m "thorough or hypothesis" --thorough -o faulthandler_timeout=0 tests
 	@rm -rf build/soak && mkdir -p build/soak
 	@SOAK_SECONDS=600 SOAK_REPORT=build/soak/counts.txt \
 		$(STEP) "soundness" $(PY) -m pytest -s -o faulthandler_timeout=0 tests/soundness tests/e2e/test_sink_crash.py
