@@ -10,7 +10,7 @@ import lightgbm as lgb
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tidemill as tm
@@ -122,6 +122,7 @@ seconds = st.floats(allow_nan=True, allow_infinity=True)
 
 
 @given(calls=st.lists(seconds, max_size=5), cpu_s=seconds, hour=seconds)
+@example(calls=[], cpu_s=-1e-195, hour=2e-313)
 def test_nothing_passes_without_figures(calls: list[float], cpu_s: float, hour: float) -> None:
     speed = speed_of(*calls, cpu_s=cpu_s)
     if judge_latency(tm.latency(5), speed).passed:

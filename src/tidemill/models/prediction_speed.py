@@ -101,5 +101,6 @@ def judge_cost(gate: CostPer1k, speed: PredictionSpeed, price: CpuPrice) -> Gate
         f"{cost:.3g} {price.currency} for 1,000 predictions, at most {gate.most:g} "
         f"({seconds:.3g} s of CPU at {price.hour:g} an hour)"
     )
-    passed = math.isfinite(cost) and 0 <= cost <= gate.most
+    # A product of tiny numbers is 0, whatever their signs.
+    passed = math.isfinite(cost) and seconds >= 0 and cost <= gate.most
     return GateResult(gate=str(gate), passed=passed, evidence=evidence)
