@@ -230,8 +230,8 @@ def test_a_viewer_changes_nothing(guest: Guests) -> None:
         if tag:
             assert vera.post(path, body)[0] == 428, action.name
         status, told = vera.post(path, body, tag)
-        wanted = 404 if action.name in ABOUT_NOTHING else 403
-        assert status == wanted, (action.name, told)
+        wanted = (400, 404) if action.name in ABOUT_NOTHING else (403,)
+        assert status in wanted, (action.name, told)
     assert recorded(vera.running.folder, *EVENTS) == before
     for path in (f"/reviews/{known['review']}", *WITH_FORMS):
         vera.go(path)

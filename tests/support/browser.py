@@ -77,6 +77,11 @@ class PageFactory:
         for context in self._contexts:
             context.close()
         self._chromium.suspend()
+        return self.faults
+
+    @property
+    def faults(self) -> list[str]:
+        """What went wrong so far, all but what is expected."""
         return [
             fault for fault in self._faults if not any(text in fault for text in self._expected)
         ]

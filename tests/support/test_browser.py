@@ -114,7 +114,13 @@ def test_what_goes_wrong_on_a_page_is_noted(
     chromium: ConsoleBrowser, shop: str, path: str, faults: list[str]
 ) -> None:
     pages = PageFactory(chromium)
-    pages().goto(f"{shop}{path}")
+    page = pages()
+    page.goto(f"{shop}{path}")
+    # What fails after the page has loaded is noted when it does.
+    for _ in range(300):
+        if len(pages.faults) >= len(faults):
+            break
+        page.wait_for_timeout(100)
     found = pages.close()
     assert len(found) == len(faults), found
     for fault in faults:
