@@ -62,7 +62,8 @@ class RunsClient:
     def _follow(self) -> None:
         page = HTTPConnection(self._host)
         for line in self._changes:
-            if not line.startswith(b"data: "):
+            # Other messages say which ledger it is.
+            if not line.startswith(b"data: {"):
                 continue
             topics = json.loads(line.removeprefix(b"data: "))["topics"]
             if not {"runs", "*"}.intersection(topics):
