@@ -47,10 +47,10 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 
 # Nothing here is timed (a deadline and the check for slow data are clocks in disguise), and `make
-# test` draws the same few examples each time: red means that the code changed. The search for new
+# test` draws the same examples each time: red means that the code changed. The search for new
 # examples is `make soak`: a wide one with all properties, and a long one with some of them.
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("steady", UNTIMED, derandomize=True, max_examples=50, print_blob=True)
+settings.register_profile("steady", UNTIMED, derandomize=True, max_examples=100, print_blob=True)
 settings.register_profile("wide", UNTIMED, max_examples=200, print_blob=True)
 settings.register_profile("soak", UNTIMED, max_examples=5_000, print_blob=True)
 settings.load_profile("steady")

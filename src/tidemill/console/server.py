@@ -49,6 +49,8 @@ _END_S = 3
 _BACKLOG = 512
 # Of the headers of a request; and the seconds in which they, and all of a request, have to come.
 _HEAD, _HEAD_S, _REQUEST_S = 32_768, 10.0, 60.0
+# Late ones are looked for so often: each look wakes a console that nobody uses.
+_SWEEP_S = 2.0
 _MOST_CONNECTIONS = 1_000
 # Without a choice it is the first of so many ports that is free.
 _PORT, _PORTS = 8484, 20
@@ -169,7 +171,8 @@ class _ConsoleServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._sweep = asyncio.create_task(cut_off_slow_clients(self.server_state.connections))
+            connections = self.server_state.connections
+            self._sweep = asyncio.create_task(cut_off_slow_clients(connections, _SWEEP_S))
             self._tell()
 
 

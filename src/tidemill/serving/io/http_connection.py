@@ -388,10 +388,10 @@ class Connection(HttpToolsProtocol):
             self._refuse("408 Request Timeout", "the request did not arrive in time")
 
 
-async def cut_off_slow_clients(connections: set[Any]) -> None:
-    """Cut off the slow ones of a server's connections, until it is cancelled."""
+async def cut_off_slow_clients(connections: set[Any], every_s: float = _SWEEP_S) -> None:
+    """Cut off the slow ones of a server's connections every so many seconds, until it is cancelled."""
     loop = asyncio.get_running_loop()
     while True:
-        await asyncio.sleep(_SWEEP_S)
+        await asyncio.sleep(every_s)
         for connection in list(connections):
             connection.cut_off_slow(loop.time())
