@@ -239,7 +239,7 @@ class Pages:
             )
         form = RefusedForm(
             page=page,
-            action=f"{quote(request.scope['path'])}?{request.url.query}",
+            action=_address_of(request),
             fields=sent,
             status=answer.status,
             headline=title_of(answer.status),
@@ -272,7 +272,7 @@ class Pages:
             )
 
         if _is_part(request):
-            shown = f"{request.url.path}?{request.url.query}", shell.body, answer.body
+            shown = _address_of(request), shell.body, answer.body
             body = self._parts.draw(shown, session.form_key, draw)
         else:
             body = draw(session.form_key)
