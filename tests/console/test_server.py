@@ -7,6 +7,7 @@ import os
 import resource
 import secrets
 import select
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -51,8 +52,8 @@ def test_small_answers_are_sent_at_once() -> None:
 @contextmanager
 def running() -> Iterator[int]:
     """The port of a server that answers every request."""
-    ready = threading.Event()
-    found = server._ConsoleServer(PlainTextResponse("answered"), ready.set)
+    ready, ended = threading.Event(), threading.Event()
+    found = server._ConsoleServer(PlainTextResponse("answered"), ready.set, ending=ended.set)
     with server._bind_port("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=found.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -60,8 +61,9 @@ def running() -> Iterator[int]:
         try:
             yield listener.getsockname()[1]
         finally:
-            found.should_exit = True
+            found.handle_exit(signal.SIGTERM, None)
             thread.join()
+    assert ended.is_set()
 
 
 def read_all(client: socket.socket) -> bytes:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -46,7 +47,6 @@ from tidemill.serving.io.http_connection import (
 # Who can read this file may log in as the user who started the console.
 _FILE = "console.json"
 _END_S = 3
-_BACKLOG = 512
 # Of the headers of a request; and the seconds in which they, and all of a request, have to come.
 _HEAD, _HEAD_S, _REQUEST_S = 32_768, 10.0, 60.0
 # Late ones are looked for so often: each look wakes a console that nobody uses.
@@ -128,9 +128,11 @@ def run_console(
         server = _ConsoleServer(
             open_app(console, hosts),
             lambda: started(RunningConsole(url=url, link=link, lack=describe_missing())),
+            ending=watch.end,
         )
         server.run(sockets=[listener])
     finally:
+        watch.close()
         _forget(file, secret)
         listener.close()
         ledger.close()
@@ -150,7 +152,9 @@ def new_link(settings: Settings) -> str:
 
 
 class _ConsoleServer(uvicorn.Server):
-    def __init__(self, app: ASGIApp, started: Callable[[], None]) -> None:
+    def __init__(
+        self, app: ASGIApp, started: Callable[[], None], *, ending: Callable[[], None]
+    ) -> None:
         application, limits = _Application(app), _limits()
         super().__init__(
             uvicorn.Config(
@@ -166,9 +170,28 @@ class _ConsoleServer(uvicorn.Server):
                 backlog=limits.backlog,
             )
         )
-        self._tell = started
+        self._tell, self._end_streams = started, ending
+        self._is_asked_to_end = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._is_asked_to_end.set)
+
+    async def main_loop(self) -> None:
+        """Set the date of answers each second until it ends; uvicorn wakes ten times as often."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._is_asked_to_end.wait(), 1.0)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Streams of events would go on until time is up.
+        self._end_streams()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         if self.started:
             connections = self.server_state.connections
@@ -241,13 +264,14 @@ def _bind_port(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        # Now nobody else has the port; how many connections may wait is set later.
+        listener.listen()
     except OSError as error:
         listener.close()
         raise UsageError(
             f"the console can't listen at {host} port {port}: {error.strerror or error}; "
             "choose another one with --port, or [tool.tidemill.console] port"
         ) from error
-    listener.listen(_BACKLOG)
     return listener
 
 

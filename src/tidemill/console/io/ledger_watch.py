@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import select
+import socket
 import threading
 import time
 from collections import deque
@@ -41,7 +42,9 @@ class LedgerWatch:
         self._ledger, self._home = ledger, home
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tidemill-console", daemon=True)
+        # The thread waits at the other end, too, and wakes once this one is closed.
+        self._waker: socket.socket | None = None
+        self._thread: threading.Thread | None = None
         self._clients: set[asyncio.Event] = set()
         self._recent: deque[tuple[int, frozenset[str]]] = deque(maxlen=_MOST)
         # What the thread has read, and what was told.
@@ -56,6 +59,10 @@ class LedgerWatch:
         self._file = self._find_file()
         self._begun_file = self._file[1]
         self._read = self.seq = self._last_seq()
+        self._waker, ending = socket.socketpair()
+        self._thread = threading.Thread(
+            target=self._run, args=(ending,), name="tidemill-console", daemon=True
+        )
         self._thread.start()
 
     @property
@@ -63,11 +70,17 @@ class LedgerWatch:
         """What distinguishes this ledger from the one that it replaced, and from one that replaces it."""
         return f"{self._begun_file}-{self.generation}"
 
-    def close(self) -> None:
-        """End the thread, and all messages."""
+    def end(self) -> None:
+        """End all messages, at once."""
         self._stop.set()
+        if self._waker is not None:
+            self._waker.close()
         self._in_loop(self._wake)
-        if self._thread.is_alive():
+
+    def close(self) -> None:
+        """End all messages and the thread."""
+        self.end()
+        if self._thread is not None:
             self._thread.join()
 
     async def messages(
@@ -113,23 +126,25 @@ class LedgerWatch:
         found = [*islice(self._ledger.events(after=after), _MOST + 1)]
         return (EVERYTHING,) if len(found) > _MOST else topics_of_all(each.event for each in found)
 
-    def _run(self) -> None:
+    def _run(self, ending: socket.socket) -> None:
         try:
             watch: Inotify | None = Inotify()
             assert watch is not None
             watch.add(str(self._home))
         except OSError:
             watch = None
-        pause = _LAST_S
+        pause = _LAST_S if watch is not None else _POLL_S
+        sources = [ending, *([watch] if watch is not None else [])]
         try:
             while not self._stop.is_set():
                 looked = time.monotonic()
                 # A ledger that can't be read now is read later.
                 with suppress(TidemillError, OSError):
                     self._look()
+                changed = select.select(sources, [], [], pause)[0]
                 if watch is None:
-                    self._stop.wait(_POLL_S)
-                elif select.select([watch], [], [], pause)[0]:
+                    continue
+                if watch in changed:
                     self._stop.wait(max(_COMMIT_S, looked + _TOGETHER_S - time.monotonic()))
                     for _ in watch.read():
                         pass
@@ -137,6 +152,7 @@ class LedgerWatch:
                 else:
                     pause = min(pause * 4, _LAST_S)
         finally:
+            ending.close()
             if watch is not None:
                 watch.close()
 
