@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,37 +16,47 @@ from tests.behaviour.test_models import WINDOW, Sea
 from tests.behaviour.test_search import sea_of, study_of, trials, values
 from tests.behaviour.test_warm_start import WARM, artifact_of
 from tests.e2e.test_crash import REPOSITORY
+from tests.support.thoroughness import examples, thorough
 from tests.support.tides import day
 from tidemill.ledger.event import Attempted, Computed
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.search import Study
 
+
+def points(
+    quick: Sequence[tuple[str, str, int]], slow: Sequence[tuple[str, str, int]]
+) -> list[Any]:
+    """Where to kill a process: `make test-full` takes every third of the slow ones, and a soak all."""
+    every = len(slow) // examples(len(slow) // 3, len(slow))
+    marks = (pytest.mark.slow, thorough)
+    return [
+        *(pytest.param(*point) for point in quick),
+        *(pytest.param(*point, marks=marks) for point in slow[::every]),
+    ]
+
+
 # Eight trials, then the training on the whole window, its evaluation and deliveries.
-POINTS = [
-    ("call", "after", 5),
-    ("append", "after", 4),
-    *(
-        pytest.param(*point, marks=pytest.mark.slow)
-        for point in [
-            ("load", "before", 1),
-            ("load", "before", 20),
-            ("call", "before", 1),
-            ("call", "before", 9),
-            ("call", "after", 9),
-            ("dump", "before", 9),
-            ("dump", "after", 9),
-            ("fill", "before", 1),
-            ("fill", "after", 1),
-            ("move", "before", 1),
-            ("move", "after", 1),
-            ("append", "before", 2),
-            ("append", "after", 2),
-            ("append", "before", 3),
-            ("append", "before", 4),
-            ("append", "after", 6),
-        ]
-    ),
-]
+SEARCHED = points(
+    [("call", "after", 5), ("append", "after", 4)],
+    [
+        ("load", "before", 1),
+        ("load", "before", 20),
+        ("call", "before", 1),
+        ("call", "before", 9),
+        ("call", "after", 9),
+        ("dump", "before", 9),
+        ("dump", "after", 9),
+        ("fill", "before", 1),
+        ("fill", "after", 1),
+        ("move", "before", 1),
+        ("move", "after", 1),
+        ("append", "before", 2),
+        ("append", "after", 2),
+        ("append", "before", 3),
+        ("append", "before", 4),
+        ("append", "after", 6),
+    ],
+)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +87,7 @@ def killed_at(sea: Sea, point: str, when: str, nth: int, what: str) -> None:
     assert child.returncode == -signal.SIGKILL, child.stderr
 
 
-@pytest.mark.parametrize(("point", "when", "nth"), POINTS, ids=lambda item: str(item))
+@pytest.mark.parametrize(("point", "when", "nth"), SEARCHED, ids=lambda item: str(item))
 def test_the_next_run_finishes_it(
     tmp_path: Path, undisturbed: Study, point: str, when: str, nth: int
 ) -> None:
@@ -101,24 +113,21 @@ def test_the_next_run_finishes_it(
 
 
 # A new day: its training, which continues the live version, its evaluation and the gates.
-CONTINUED = [
-    ("call", "after", 1),
-    *(
-        pytest.param(*point, marks=pytest.mark.slow)
-        for point in [
-            ("call", "before", 1),
-            ("dump", "after", 1),
-            ("fill", "after", 1),
-            ("fill", "before", 2),
-            ("move", "before", 1),
-            ("move", "after", 2),
-            ("append", "before", 2),
-            ("append", "after", 2),
-            ("append", "before", 3),
-            ("append", "after", 3),
-        ]
-    ),
-]
+CONTINUED = points(
+    [("call", "after", 1)],
+    [
+        ("call", "before", 1),
+        ("dump", "after", 1),
+        ("fill", "after", 1),
+        ("fill", "before", 2),
+        ("move", "before", 1),
+        ("move", "after", 2),
+        ("append", "before", 2),
+        ("append", "after", 2),
+        ("append", "before", 3),
+        ("append", "after", 3),
+    ],
+)
 
 
 def with_a_new_day(root: Path) -> Sea:

@@ -23,7 +23,7 @@ from tidemill.ledger.event import EffectDone, EffectQueued
 REPOSITORY = Path(__file__).parents[2]
 DAYS = 3
 # A soak kills more runs.
-KILLS = 30 if "SOAK_SECONDS" in os.environ else 6
+KILLS = 30 if "SOAK_SECONDS" in os.environ else 4
 FLOW = """
 import polars as pl
 import tidemill as tm
@@ -195,4 +195,4 @@ def test_a_run_that_is_killed_while_it_delivers(tmp_path: Path, format: str, url
 @pytest.mark.parametrize("format", SINKS)
 def test_runs_that_are_killed_at_many_lines(tmp_path: Path, format: str, url: str) -> None:
     # Its catalog makes Iceberg slow.
-    check_kills(Shore(tmp_path, format, url), KILLS // 3 if format == "iceberg" else KILLS)
+    check_kills(Shore(tmp_path, format, url), KILLS // 2 if format == "iceberg" else KILLS)
