@@ -32,6 +32,7 @@ def test_the_live_model_predicts_and_the_candidate_if_it_is_asked_for(sea: Sea) 
         assert candidate.predict(frame.lazy()).collect()["prediction"].to_list() == [3.0, 3.0]
         assert live.artifact.id == project.state().live["model"].artifact.id
         assert repr(live) == f"<LoadedModel model {live.artifact.id}: x -> y>"
+        assert "<td>predicts</td><td>y from x</td>" in live._repr_html_()
         assert live.predict(frame.clear()).height == 0
 
 

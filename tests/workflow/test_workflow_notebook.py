@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tidemill as tm
+from tidemill.workflow.seal import seal
 from tidemill.workflow.workflow_notebook import stages_html, workflow_html
 
 
@@ -35,6 +36,7 @@ def test_the_graph_and_a_row_for_each_stage() -> None:
     assert "<td>copy0</td><td>transform</td><td>raw</td>" in found
     assert found.count('class="box"') == 2
     assert found.count('class="edge"') == 1
+    assert seal(declared())._repr_html_() == found
 
 
 def test_faults_are_told_and_nothing_is_drawn() -> None:

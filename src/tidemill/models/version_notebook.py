@@ -17,6 +17,7 @@ from tidemill.ledger.model_version import ModelVersion, VersionState
 from tidemill.models.charts.evaluation import evaluation_charts
 from tidemill.models.intervals import metric_interval
 from tidemill.workflow.gate import Scores
+from tidemill.workflow.model import Artifact
 
 DRAWN_STATES: Mapping[VersionState, DrawnStatus] = {
     VersionState.LIVE: DrawnStatus.CURRENT,
@@ -37,20 +38,33 @@ def version_html(version: ModelVersion) -> str:
     scores = version.latest_scores().items()
     charts = [chart for stage, each in scores for chart in evaluation_charts(stage, each)]
     drawn = "".join(chart.svg for chart in charts[:_MOST_CHARTS])
-    facts = [
-        ("trained", f"{moment_text(version.trained_at)} by run {version.run}"),
-        ("data", f"{plural(artifact.rows, 'row')}; {_data(version)}"),
-        ("predicts", f"{artifact.output} from {', '.join(artifact.inputs)}"),
-        ("parameters", artifact.params),
-    ]
+    trained = f"{moment_text(version.trained_at)} by run {version.run}"
     return notebook_html(
-        f'<p><span class="strong">{html_text(version.model)}</span> <code>{html_text(version.id)}</code> '
-        f"{label}</p>",
+        _heading(artifact, label),
         notebook_table(("metric", ">value", "95 % interval over days"), _figures(version)),
         f'<div class="charts">{drawn}</div>' if drawn else "",
         _gates(version),
-        notebook_table(("fact", "value"), facts),
+        notebook_table(("fact", "value"), [("trained", trained), *_facts(artifact)]),
     )
+
+
+def artifact_html(artifact: Artifact) -> str:
+    """A stored model by itself: what it reads and predicts, and what it was trained on."""
+    return notebook_html(
+        _heading(artifact), notebook_table(("fact", "value"), [*_facts(artifact)])
+    )
+
+
+def _heading(artifact: Artifact, label: str = "") -> str:
+    name, id = html_text(artifact.stage), html_text(artifact.id)
+    return f'<p><span class="strong">{name}</span> <code>{id}</code> {label}</p>'
+
+
+def _facts(artifact: Artifact) -> Iterator[tuple[str, str]]:
+    data = (f"{name} {summarize_keys(keys)}" for name, keys in artifact.trained_on.items())
+    yield "data", f"{plural(artifact.rows, 'row')}; {', '.join(data)}"
+    yield "predicts", f"{artifact.output} from {', '.join(artifact.inputs)}"
+    yield "parameters", artifact.params
 
 
 def versions_html(name: str, versions: Sequence[ModelVersion]) -> str:
@@ -110,8 +124,3 @@ def _gates(version: ModelVersion) -> str:
         for result in decision.results
     ]
     return notebook_table(("gate", "outcome", "evidence"), rows) if rows else ""
-
-
-def _data(version: ModelVersion) -> str:
-    trained = version.artifact.trained_on
-    return ", ".join(f"{name} {summarize_keys(keys)}" for name, keys in trained.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import overload
 
 import polars as pl
@@ -26,6 +27,11 @@ class LoadedModel:
         return (
             f"<LoadedModel {known.stage} {known.id}: {', '.join(known.inputs)} -> {known.output}>"
         )
+
+    def _repr_html_(self) -> str:
+        """Render what it reads, predicts and was trained on, for notebooks."""
+        html: str = import_module("tidemill.models.version_notebook").artifact_html(self.artifact)
+        return html
 
     @overload
     def predict(self, features: pl.DataFrame) -> pl.DataFrame: ...

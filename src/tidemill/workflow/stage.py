@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from enum import StrEnum
+from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
 from tidemill.contracts.spec import ContractSpec, Reads
@@ -182,6 +183,12 @@ class Flow:
 
     def __getitem__(self, name: str) -> Stage:
         return self._by_name[name]
+
+    def _repr_html_(self) -> str:
+        """Render the graph of the stages and a row for each, for notebooks."""
+        draw = import_module("tidemill.workflow.workflow_notebook").stages_html
+        html: str = draw(self.stages, f"workflow {self.name}")
+        return html
 
     @property
     def names(self) -> tuple[str, ...]:
