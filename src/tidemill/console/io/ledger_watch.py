@@ -133,8 +133,10 @@ class LedgerWatch:
             watch.add(str(self._home))
         except OSError:
             watch = None
-        pause = _LAST_S if watch is not None else _POLL_S
-        sources = [ending, *([watch] if watch is not None else [])]
+        pause = last = _POLL_S if watch is None else _LAST_S
+        sources: list[socket.socket | Inotify] = [ending]
+        if watch is not None:
+            sources.append(watch)
         try:
             while not self._stop.is_set():
                 looked = time.monotonic()
@@ -142,15 +144,13 @@ class LedgerWatch:
                 with suppress(TidemillError, OSError):
                     self._look()
                 changed = select.select(sources, [], [], pause)[0]
-                if watch is None:
-                    continue
-                if watch in changed:
+                if watch is not None and watch in changed:
                     self._stop.wait(max(_COMMIT_S, looked + _TOGETHER_S - time.monotonic()))
                     for _ in watch.read():
                         pass
                     pause = _TOGETHER_S
                 else:
-                    pause = min(pause * 4, _LAST_S)
+                    pause = min(pause * 4, last)
         finally:
             ending.close()
             if watch is not None:
