@@ -50,9 +50,7 @@ def version_html(version: ModelVersion) -> str:
 
 def artifact_html(artifact: Artifact) -> str:
     """A stored model by itself: what it reads and predicts, and what it was trained on."""
-    return notebook_html(
-        _heading(artifact), notebook_table(("fact", "value"), [*_facts(artifact)])
-    )
+    return notebook_html(_heading(artifact), notebook_table(("fact", "value"), [*_facts(artifact)]))
 
 
 def _heading(artifact: Artifact, label: str = "") -> str:

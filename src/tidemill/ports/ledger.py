@@ -72,8 +72,8 @@ class State:
     existing environments by name. `contract_versions` are those of each stage, in the order of their first
     publication, and `stale` the last verdicts on the tables that aren't fresh.
 
-    The partitions of a head may be loaded lazily. If the head changed in the meantime, loading raises
-    ConflictError.
+    The partitions of a head and the contract versions of its stage may be loaded lazily. If the head
+    changed in the meantime, loading raises ConflictError.
     """
 
     environment: str

@@ -197,13 +197,17 @@ def test_a_head_that_moved_is_not_read_any_more(
     ledger.append(
         [published_event("1"), published_event("2"), published_event("1", stage="labels")], now=1.0
     )
-    heads = ledger.state(PROD).heads
+    state = ledger.state(PROD)
+    heads = state.heads
     ledger.append([published_event("3")], now=1.0)
-    with pytest.raises(
-        ConflictError, match=r"'features' in 'prod' moved while it was read: from version 1 to 2"
-    ):
+    moved = r"'features' in 'prod' moved while it was read: from version 1 to 2"
+    with pytest.raises(ConflictError, match=moved):
         look(heads["features"].partitions)
     assert set(heads["labels"].partitions) == {"1"}
+    with pytest.raises(ConflictError, match=moved):
+        state.contract_versions.get("features")
+    [use] = state.contract_versions["labels"].values()
+    assert use.published == 1
 
 
 def test_after_many_lookups_the_rest_is_read_at_once(ledger: SqliteLedger) -> None:

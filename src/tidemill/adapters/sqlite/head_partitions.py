@@ -16,7 +16,7 @@ from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.adapters.codec.events import decode_binding
 from tidemill.adapters.sqlite.stamps import can_be_stored, reading_values, unstamp
 from tidemill.adapters.sqlite.statements import queries
-from tidemill.ledger.binding import Binding
+from tidemill.ledger.binding import Binding, ContractUse
 
 if TYPE_CHECKING:
     from collections.abc import ItemsView, ValuesView
@@ -61,6 +61,7 @@ class HeadPartitions(Mapping[str, Binding]):
         self._head_key = (layers[0].environment, stage)
         self._version, self._moved = version, moved
         self._cache: dict[str, Binding] = {}
+        self._uses: Mapping[str, ContractUse] | None = None
         self._keys: dict[str, None] | None = None
         self._is_complete = False
         self._lookup_count = 0
@@ -75,6 +76,22 @@ class HeadPartitions(Mapping[str, Binding]):
         }
         self._keys = dict.fromkeys(self._cache)
         self._is_complete = True
+
+    def load_uses(self, connection: sqlite3.Connection) -> Mapping[str, ContractUse]:
+        """Read how it was published from a snapshot in which the head has this version."""
+        rows = connection.execute(queries()["contract_versions"], self._head_key)
+        self._uses = {
+            contract: ContractUse(first=first, last=last, published=published)
+            for contract, first, last, published in rows
+        }
+        return self._uses
+
+    def contract_uses(self) -> Mapping[str, ContractUse]:
+        """How its partitions were published under each version of the contract, the first one first."""
+        if self._uses is None:
+            with self._read_transaction() as connection:
+                return self.load_uses(connection)
+        return self._uses
 
     def __getitem__(self, partition: str) -> Binding:
         if partition in self._cache:

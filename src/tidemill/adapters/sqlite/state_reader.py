@@ -59,10 +59,11 @@ def read_state(
     """
     effects = _rows(connection, "pending_effects", environment)
     layers = environment_layers(connection, environment)
+    heads = _heads(connection, layers, open_head, whole=whole)
     return State(
         environment=environment,
         seq=read_last_seq(connection),
-        heads=_heads(connection, layers, open_head, whole=whole),
+        heads=heads,
         recipes=_recipes(connection, environment, path),
         sources=_sources(connection, layers, path),
         completion_marks=_marks(connection, environment),
@@ -73,7 +74,7 @@ def read_state(
         open_runs=_open_runs(connection, environment),
         costs=costs.read(connection),
         environments=_environments(connection),
-        contract_versions=_contract_versions(connection, environment, path),
+        contract_versions=ContractUses(heads),
         stale=_stale_tables(connection, environment, path),
     )
 
@@ -148,9 +149,34 @@ def _heads(
         {stage: (version, moved) for stage, version, moved in rows}, partial(open_head, layers)
     )
     for head in found.values() if whole else ():
-        assert isinstance(head.partitions, HeadPartitions)
-        head.partitions.load_all(connection)
+        partitions = _stored_partitions(head)
+        partitions.load_all(connection)
+        partitions.load_uses(connection)
     return found
+
+
+def _stored_partitions(head: Head) -> HeadPartitions:
+    assert isinstance(head.partitions, HeadPartitions)
+    return head.partitions
+
+
+class ContractUses(Mapping[str, Mapping[str, ContractUse]]):
+    """How the partitions of heads were published, by stage; read when a stage is looked at: few commands do."""
+
+    def __init__(self, heads: Mapping[str, Head]) -> None:
+        self._heads = heads
+
+    def __getitem__(self, stage: str) -> Mapping[str, ContractUse]:
+        found = _stored_partitions(self._heads[stage]).contract_uses()
+        if not found:
+            raise KeyError(stage)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return (stage for stage in self._heads if stage in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def _recipes(
@@ -219,22 +245,6 @@ def _marks(connection: sqlite3.Connection, environment: str) -> dict[str, Mark]:
     return {
         stage: Mark(signature=signature, partitions=partitions)
         for stage, signature, partitions in _rows(connection, "settled", environment)
-    }
-
-
-def _contract_versions(
-    connection: sqlite3.Connection, environment: str, path: str
-) -> Mapping[str, Mapping[str, ContractUse]]:
-    stored: defaultdict[str, list[tuple[str, int, int, int]]] = defaultdict(list)
-    for stage, *use in _rows(connection, "contract_versions", environment).fetchall():
-        stored[stage].append(tuple(use))
-    return StoredRecords(path, stored, _contract_uses)
-
-
-def _contract_uses(stored: Iterable[tuple[str, int, int, int]]) -> dict[str, ContractUse]:
-    return {
-        contract: ContractUse(first=first, last=last, published=published)
-        for contract, first, last, published in stored
     }
 
 

@@ -730,7 +730,7 @@ SELECT stage, signature, partitions FROM settled WHERE environment = ? ORDER BY 
 
 -- name: contract_versions
 -- In the order in which they were published first.
-SELECT stage, contract, first, last, published FROM contract_versions WHERE environment = ? ORDER BY first;
+SELECT contract, first, last, published FROM contract_versions WHERE environment = ? AND stage = ? ORDER BY first;
 
 -- name: stale_tables
 SELECT stale_tables.stage, events.body
