@@ -36,7 +36,12 @@ def page_costs() -> list[Row]:
         with RunningConsole(folder) as running:
             client = _Client(running, folder, clock)
             paths = {name: path for name, path in _paths().items() if not chosen or name in chosen}
-            rows = [row for name, path in paths.items() for row in client.measure(name, path)]
+            size = f"{events:,} events, {SIZE} stages, {SIZE * PARTITIONS:,} partitions"
+            rows = [
+                row
+                for name, path in paths.items()
+                for row in client.measure(f"{name}, {size}, CPU", path)
+            ]
             return [*rows, *_memory(running)]
     finally:
         del os.environ[VARIABLE]
@@ -73,7 +78,7 @@ class _Client:
         took = tuple(each for each, _ in later)
         size = later[-1][1]
         yield Row(
-            name=f"{name}, {SIZE} stages, {SIZE * PARTITIONS:,} partitions, CPU",
+            name=name,
             unit="ms",
             goal=100,
             value=statistics.median(took),

@@ -282,8 +282,8 @@ def _has_computed(attempt: Attempt) -> bool:
 
 def _drop_before(tables: dict[str, dict[str, Any]], first: str) -> None:
     for key, days in [*tables.items()]:
-        if min(days, default="") >= first:
-            # Of most there is nothing that old, whenever somebody looks.
+        if next(iter(days), "") >= first:
+            # Of most there is nothing that old. One that a clock put out of order is forgotten later.
             continue
         tables[key] = {day: each for day, each in days.items() if day >= first}
         if not tables[key]:

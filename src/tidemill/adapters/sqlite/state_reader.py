@@ -161,7 +161,7 @@ def _stored_partitions(head: Head) -> HeadPartitions:
 
 
 class ContractUses(Mapping[str, Mapping[str, ContractUse]]):
-    """How the partitions of heads were published, by stage; read when a stage is looked at: few commands do."""
+    """How the partitions of heads were published, by stage; read when a stage is looked at, which is rare."""
 
     def __init__(self, heads: Mapping[str, Head]) -> None:
         self._heads = heads
