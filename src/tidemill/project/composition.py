@@ -15,7 +15,6 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tidemill.adapters.files import artifacts as files
 from tidemill.adapters.files import claims, memos, probes
 from tidemill.adapters.lanes.thread_lane import ThreadLane
 from tidemill.adapters.search.optuna_sampler import OptunaSampler
@@ -35,6 +34,7 @@ from tidemill.project.external_sources import OpenedSources
 from tidemill.project.model_formats import open_formats
 from tidemill.project.model_probe import SubprocessProbe
 from tidemill.project.model_probe_server import FormatOptions
+from tidemill.project.object_stores import open_artifacts
 from tidemill.project.settings import Settings
 from tidemill.project.sinks import open_sinks
 from tidemill.project.workflow_ledger import WorkflowLedger
@@ -141,7 +141,7 @@ def open_tools(settings: Settings, flow: Flow, redactor: Redactor) -> Runtime:
         root=root,
         logs=logs_in(home),
         ledger=WorkflowLedger(shared, flow.name, flow.names, settings.retention),
-        artifacts=files.FileArtifacts(home, clock=clock),
+        artifacts=open_artifacts(settings, clock),
         claims=claims.FileClaims(home / "claims.lock"),
         probes=probes.FileProbes(home),
         memos=memos.FileMemos(memo, below=None if settings.memo else home),

@@ -30,6 +30,7 @@ from tidemill.ports.ledger import Ledger
 from tidemill.project.composition import logs_in
 from tidemill.project.erasure_obstacles import NAME_EVENTS, name_obstacles
 from tidemill.project.found_places import FoundPlace
+from tidemill.project.object_stores import CACHE
 from tidemill.project.reviews import StoredPage
 from tidemill.project.workflow_ledger import shared_ledger
 from tidemill.project.workspace import Workspace
@@ -113,7 +114,7 @@ class ErasedNames:
                 yield _left(PlaceKind.PAGES, str(inside), found.count, _FOREIGN)
             elif page in pages:
                 yield from self._page(found, pages[page], by)
-            elif inside.parts[0] == "objects":
+            elif inside.parts[0] in ("objects", CACHE):
                 others[str(inside)] = found.count
             else:
                 yield self._file(found, inside, by)

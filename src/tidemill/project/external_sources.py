@@ -10,13 +10,13 @@ from typing import Any
 from tidemill.adapters.databases.postgres import PostgresDatabase
 from tidemill.adapters.databases.sqlite import SqliteDatabase
 from tidemill.adapters.databases.urls import public_location, resolve_url
-from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import SourceError, UsageError
 from tidemill.core.redaction import Redactor, url_secrets
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import Ledger
 from tidemill.ports.sources import Database, Lake
+from tidemill.project.object_stores import open_artifacts
 from tidemill.project.settings import find_settings
 from tidemill.workflow.source import SCHEMES, Delta, Engine, Iceberg
 
@@ -85,7 +85,10 @@ class OpenedSources:
             home = settings.root / settings.home
             if not (home / "ledger.db").is_file():
                 raise SourceError(f"nothing was run in {settings.root} yet: there is no {home}")
-            self._projects[folder] = SqliteLedger(home / "ledger.db"), FileArtifacts(home)
+            self._projects[folder] = (
+                SqliteLedger(home / "ledger.db"),
+                open_artifacts(settings),
+            )
         return self._projects[folder]
 
     def lake(self, source: Delta[Any] | Iceberg[Any]) -> Lake:

@@ -103,6 +103,11 @@ class HomeBackups:
             raise UsageError(
                 f"{target} and the home {home} lie in each other: name a folder elsewhere"
             )
+        if space.settings.artifacts:
+            raise UsageError(
+                f"the objects of this home are in {space.settings.artifacts}, and a backup copies those in "
+                "the home only: let the store keep versions of them"
+            )
         space.record_action(Permission.MANAGE_HOME, str(target), "backed up")
         folder = BackupFolder(target, is_quick=is_quick)
         with folder.writing():

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.adapters.files.memos import FileMemos
 from tidemill.adapters.sqlite.compaction import SqliteCompaction
 from tidemill.adapters.sqlite.ledger import SqliteLedger
@@ -35,6 +34,7 @@ from tidemill.operations.retention import Pin, RetentionFacts, RetentionPolicy, 
 from tidemill.operations.shared_retention import SETTLING, RecordedSettings, SharedRetention
 from tidemill.operations.swept import LastSweep, SweepReport
 from tidemill.ports.ledger import Ledger, State
+from tidemill.ports.upkeep import StoredObjects
 from tidemill.project.composition import run_id
 from tidemill.project.removals import removal_text
 from tidemill.project.verification import LEDGER
@@ -310,7 +310,7 @@ class Retention:
         space = self._workspace
         tools, ledger = space.tools, self._ledger()
         artifacts, memos = tools.artifacts, tools.memos
-        assert isinstance(artifacts, FileArtifacts)
+        assert isinstance(artifacts, StoredObjects)
         assert isinstance(memos, FileMemos)
         garbage = ledger.garbage
         return Sweeper(

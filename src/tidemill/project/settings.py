@@ -77,7 +77,8 @@ class Settings:
 
     Runs use up to `workers` processes (0: one per CPU), which end after `idle` seconds without work, and
     `gpus` devices. The memory caps of active stages add up to at most `memory`, such as "16GB". Results
-    of memos are stored in the folder `memo` (default: in `home`), which projects may share. `profiles`
+    of memos are stored in the folder `memo` (default: in `home`), which projects may share. Objects are
+    stored at the URL `artifacts` (default: in `home`), with copies of up to `artifacts_cache`. `profiles`
     are the run profiles by name. The values of the environment variables `secrets` are masked wherever
     text is recorded or shown. `model_formats` are formats of the project's own, each `module:Class`;
     `allow_pickle` stores models with pickle that no format accepts. Members of the
@@ -100,6 +101,8 @@ class Settings:
     gpus: int = 0
     memory: str = ""
     memo: str = ""
+    artifacts: str = ""
+    artifacts_cache: str = "20GB"
     profiles: Mapping[str, RunProfile] = field(default_factory=lambda: BUILT_IN)
     secrets: Sequence[str] = ()
     model_formats: Sequence[str] = ()
@@ -210,6 +213,14 @@ def _check_type(file: Path, name: str, value: object) -> None:
         raise UsageError(f"{file}: [tool.tidemill] {name} = {value!r} is negative")
 
 
+def _check_sizes(file: Path, table: Mapping[str, Any]) -> None:
+    for name in ("memory", "artifacts_cache"):
+        try:
+            parse_bytes(table.get(name) or 1)
+        except ValueError as error:
+            raise UsageError(f"{file}: [tool.tidemill] {name} = {error}") from error
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and isfinite(value)
 
@@ -225,10 +236,7 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
             raise UsageError(f"{file}: [tool.tidemill] {name}: {did_you_mean(name, known)}")
         if name not in (*_TABLES, *_READERS):
             _check_type(file, name, table[name])
-    try:
-        parse_bytes(table.get("memory") or 1)
-    except ValueError as error:
-        raise UsageError(f"{file}: [tool.tidemill] memory = {error}") from error
+    _check_sizes(file, table)
     named = workflow or table.get("workflow")
     if not named:
         raise UsageError(f'{file}: [tool.tidemill] needs workflow = "module:name"')

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.core.errors import ConflictError, TidemillError
 from tidemill.costs.storage import METERED_EVERY_S, divide_storage
 from tidemill.ledger.cost_events import StorageMetered
 from tidemill.ports.ledger import Guard
+from tidemill.ports.upkeep import StoredObjects
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.environment import PRODUCTION
@@ -39,7 +39,7 @@ def meter_storage(space: Workspace) -> tuple[str, ...]:
 
 def _events(space: Workspace, since: float) -> Iterator[StorageMetered]:
     ledger, artifacts = space.tools.ledger, space.tools.artifacts
-    if not isinstance(artifacts, FileArtifacts):
+    if not isinstance(artifacts, StoredObjects):
         return
     environments = space.state().environments
     # What production needs is its own, also where branches of it need it too.

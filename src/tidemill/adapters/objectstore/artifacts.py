@@ -1,0 +1,324 @@
+"""Store immutable objects in an object store: `objects/ab/abcdef....parquet`, as in a folder.
+
+No write depends on another one, since some stores accept conditions and ignore them: an object is named by
+its content, so whoever writes it twice writes the same, and the ledger's transaction decides what counts.
+An object `home` names the home that they belong to, since a sweep of another one would delete what it needs.
+An empty object in `damaged/` remembers that the object of that name is missing or isn't what was stored, and
+one in `renewed/` that somebody stored it again. Objects are read from copies on this machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+
+from tidemill.adapters.objectstore.object_cache import ObjectCache
+from tidemill.core.errors import DamagedObjectError, StorageError
+from tidemill.core.fingerprint import is_object_name, object_name
+from tidemill.core.lazy_dataclass import dataclass
+from tidemill.core.payload import Payload, byte_count
+from tidemill.ports.upkeep import Discarded, StoredObject
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+    from obstore.store import ObjectStore
+
+    from tidemill.ports.artifacts import StoredBytes
+
+R = TypeVar("R")
+# Requests that wait for a store at the same time.
+_AT_ONCE = 16
+# Larger objects are sent in parts, several at a time, each of which is tried again by itself.
+_LARGE, _PART = 64 << 20, 16 << 20
+_HOME, _OBJECTS, _DAMAGED, _RENEWED = "home", "objects/", "damaged/", "renewed/"
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenCopy:
+    """The opened copy of an object, with the version of the object itself."""
+
+    file: StoredBytes
+    version: object
+
+    @property
+    def size(self) -> int:
+        return self.file.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self.file.read(offset, length)
+
+
+class StoreArtifacts:
+    """Objects in a store, whose URL `place` stands in errors; a `cache` has copies of those that are read.
+
+    They are only written and deleted for the home of which `home_id` returns the id.
+    """
+
+    def __init__(
+        self, store: ObjectStore, place: str, cache: ObjectCache, home_id: Callable[[], str]
+    ) -> None:
+        self._store, self._place, self._cache = store, place, cache
+        self._home_id, self._is_ours = home_id, False
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="tidemill-objects")
+
+    def put_all(self, objects: Sequence[tuple[Payload, str]]) -> list[str]:
+        names = [object_name(payload, suffix) for payload, suffix in objects]
+        wanted = {name: payload for name, (payload, _) in zip(names, objects, strict=True)}
+        if not wanted:
+            return []
+        self._require_ours()
+        damaged = self._list_damaged()
+        self._each(lambda name: self._put(name, wanted[name], is_damaged=name in damaged), wanted)
+        # A copy only saves time, and a disk may be full.
+        with suppress(StorageError):
+            self._cache.keep(objects)
+        self._forget_damage(damaged & wanted.keys())
+        return names
+
+    def get(self, name: str) -> bytes:
+        with self._errors():
+            try:
+                payload = obstore.get(self._store, _path(name)).bytes().to_bytes()
+            except FileNotFoundError:
+                payload = None
+        if payload is None:
+            self._remember_damage(name)
+            raise self._missing(name)
+        if hashlib.sha256(payload).hexdigest() != name[:64]:
+            self._remember_damage(name)
+            self._cache.forget([name])
+            raise DamagedObjectError(
+                f"the object {self._place}/{_path(name)} is damaged: its content doesn't match its name"
+            )
+        return payload
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[_OpenCopy]:
+        known = self._head(_path(name))
+        if known is None:
+            raise self._missing(name)
+        self.uri(name)
+        with self._cache.open(name) as file:
+            yield _OpenCopy(file, _version(known))
+
+    def uri(self, name: str) -> str:
+        """The path of a copy, which is fetched if need be; of none if the object isn't stored."""
+        path = self._cache.path(name)
+        if not self._cache.has(name) and self._head(_path(name)) is not None:
+            self._cache.keep([(self.get(name), name[64:])])
+        return path
+
+    def find_missing(self, names: Collection[str]) -> dict[str, str]:
+        """Those of `names` that can't be used, in order."""
+        if not names:
+            return {}
+        damaged, found = self._list_damaged(), self._heads(names)
+        return {
+            name: "damaged" if name in found else "missing"
+            for name in names
+            if name not in found or name in damaged
+        }
+
+    def versions(self, names: Collection[str]) -> dict[str, object]:
+        return {name: _version(known) for name, known in self._heads(names).items()}
+
+    def names(self, *, damaged: bool = False) -> Iterable[str]:
+        """Every stored object, in no particular order; others in the same place are skipped."""
+        if damaged:
+            return sorted(self._list_damaged())
+        return (name for name, _ in self._listed(_OBJECTS))
+
+    def remove(self, names: Iterable[str]) -> int:
+        """Delete objects and return the number of bytes freed; names that aren't stored are ignored."""
+        self._require_ours(again=True)
+        names = [*names]
+        sizes = self.sizes(names)
+        self._delete([_path(name) for name in sizes])
+        self._cache.forget(names)
+        self._forget_damage(self._list_damaged().intersection(names))
+        return sum(sizes.values())
+
+    def stored(self) -> Iterator[StoredObject]:
+        renewed = {name: _written(known) for name, known in self._listed(_RENEWED)}
+        for name, known in self._listed(_OBJECTS):
+            written = max(_written(known), renewed.get(name, 0.0))
+            yield StoredObject(name=name, bytes=known["size"], written=written)
+
+    def sizes(self, names: Collection[str]) -> dict[str, int]:
+        return {name: known["size"] for name, known in self._heads(names).items()}
+
+    def discard(self, names: Sequence[str], *, before: float) -> Discarded:
+        """Delete objects that were last stored before a time, by the clock of the store.
+
+        One that somebody stores again just then may be deleted as well: then the ledger binds nothing to it.
+        """
+        self._require_ours(again=True)
+        found = self._each(lambda name: self._discard(name, before), names)
+        failed = {name: size for name, size in found.items() if isinstance(size, str)}
+        sizes = {name: size for name, size in found.items() if isinstance(size, int)}
+        self._cache.forget(sizes)
+        self._forget_damage(self._list_damaged() & sizes.keys())
+        recent = tuple(name for name in names if name not in failed and name not in sizes)
+        return Discarded(sizes=sizes, recent=recent, failed=failed)
+
+    def remove_leftovers(self, before: float, *, dry_run: bool = False) -> int:
+        old = [name for name, known in self._listed(_RENEWED) if _written(known) < before]
+        if not dry_run:
+            self._require_ours(again=True)
+            self._delete([_RENEWED + name for name in old])
+            # Copies of what another machine deleted, as for a person whose data are erased.
+            self._cache.forget(self.find_missing(self._cache.names()).keys())
+        return 0
+
+    def is_conditional(self) -> bool:
+        """Whether the store refuses to replace an object where that is asked; StorageError without access."""
+        path = f"probe/{secrets.token_hex(8)}"
+        with self._errors():
+            obstore.put(self._store, path, b"1")
+            try:
+                obstore.put(self._store, path, b"2", mode="create")
+            except AlreadyExistsError:
+                return True
+            finally:
+                obstore.delete(self._store, path)
+        return False
+
+    def _require_ours(self, *, again: bool = False) -> None:
+        """Note whose the objects are, unless that was done; StorageError if they are another home's."""
+        if self._is_ours and not again:
+            return
+        own = self._home_id()
+        found = self._owner()
+        if not found:
+            with self._errors():
+                obstore.put(self._store, _HOME, own.encode())
+            # Another home may have done so as well.
+            found = self._owner()
+        if found != own:
+            raise StorageError(
+                f"the objects at {self._place} belong to another home ({found}), whose sweeps would delete "
+                f"those of this one ({own}): choose another path for `artifacts`"
+            )
+        self._is_ours = True
+
+    def _owner(self) -> str:
+        with self._errors():
+            try:
+                return obstore.get(self._store, _HOME).bytes().to_bytes().decode(errors="replace")
+            except FileNotFoundError:
+                return ""
+
+    def _put(self, name: str, payload: Payload, *, is_damaged: bool) -> None:
+        if not is_damaged and self._renew(name, byte_count(payload)):
+            return
+        with self._errors():
+            is_large = byte_count(payload) > _LARGE
+            obstore.put(self._store, _path(name), payload, use_multipart=is_large, chunk_size=_PART)
+
+    def _renew(self, name: str, size: int) -> bool:
+        """Whether an object is stored; then note that somebody needs it now."""
+        known = self._head(_path(name))
+        if known is None or known["size"] != size:
+            return False
+        with self._errors():
+            obstore.put(self._store, _RENEWED + name, b"")
+        # A sweep may have deleted it until now.
+        return self._head(_path(name)) is not None
+
+    def _discard(self, name: str, before: float) -> int | str | None:
+        """Delete an object: its size, or why that failed; None if it was stored since a time."""
+        try:
+            known, renewed = self._head(_path(name)), self._head(_RENEWED + name)
+            if known is None:
+                return 0
+            if max(_written(each) for each in (known, renewed) if each is not None) >= before:
+                return None
+            self._delete([_path(name), *([_RENEWED + name] if renewed is not None else [])])
+        except StorageError as error:
+            return str(error)
+        return known["size"]
+
+    def _head(self, path: str) -> ObjectMeta | None:
+        with self._errors():
+            try:
+                return obstore.head(self._store, path)
+            except FileNotFoundError:
+                return None
+
+    def _heads(self, names: Collection[str]) -> dict[str, ObjectMeta]:
+        found = self._each(lambda name: self._head(_path(name)), names)
+        return {name: known for name, known in found.items() if known is not None}
+
+    def _listed(self, folder: str) -> Iterator[tuple[str, ObjectMeta]]:
+        """The objects in a folder by name; what isn't ours there is skipped."""
+        with self._errors():
+            for part in obstore.list(self._store, prefix=folder):
+                for known in part:
+                    name = known["path"].rpartition("/")[2]
+                    place = (
+                        _path(name)
+                        if folder == _OBJECTS and is_object_name(name)
+                        else folder + name
+                    )
+                    if is_object_name(name) and known["path"] == place:
+                        yield name, known
+
+    def _delete(self, paths: Sequence[str]) -> None:
+        if paths:
+            with self._errors():
+                obstore.delete(self._store, paths)
+
+    def _list_damaged(self) -> frozenset[str]:
+        return frozenset(name for name, _ in self._listed(_DAMAGED))
+
+    def _remember_damage(self, name: str) -> None:
+        with suppress(StorageError), self._errors():
+            obstore.put(self._store, _DAMAGED + name, b"")
+
+    def _forget_damage(self, names: Set[str]) -> None:
+        with suppress(StorageError):
+            self._delete([_DAMAGED + name for name in names])
+
+    def _each(self, call: Callable[[str], R], names: Iterable[str]) -> dict[str, R]:
+        """What a call gives for each name; several requests are under way at a time."""
+        names = dict.fromkeys(names)
+        return dict(zip(names, self._pool.map(call, names), strict=True))
+
+    def _missing(self, name: str) -> StorageError:
+        return StorageError(
+            f"the object {self._place}/{_path(name)} is missing: it was removed; run again to recompute it"
+        )
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            first = str(error).partition("\n")[0]
+            raise StorageError(
+                f"the object store {self._place} can't be used: {first}; check its address, the network, and "
+                "the credentials in the environment"
+            ) from error
+
+
+def _path(name: str) -> str:
+    if not is_object_name(name):
+        raise StorageError(
+            f"{name!r} isn't an object name: expected 64 hex digits and a suffix like .parquet"
+        )
+    return f"{_OBJECTS}{name[:2]}/{name}"
+
+
+def _version(known: ObjectMeta) -> object:
+    return known["e_tag"], known["last_modified"], known["size"]
+
+
+def _written(known: ObjectMeta) -> float:
+    return known["last_modified"].timestamp()

@@ -1,0 +1,242 @@
+"""Objects in object stores: in memory, in a folder, and in an S3 server on this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import obstore
+import pytest
+from obstore.store import MemoryStore
+
+from tidemill.adapters.files.artifacts import FileArtifacts
+from tidemill.adapters.objectstore import artifacts as store_artifacts
+from tidemill.adapters.objectstore.artifacts import StoreArtifacts
+from tidemill.adapters.objectstore.object_cache import ObjectCache
+from tidemill.adapters.objectstore.opened import open_artifacts
+from tidemill.core.errors import DamagedObjectError, StorageError, UsageError
+from tidemill.core.fingerprint import object_name
+from tidemill.testing import records as samples
+from tidemill.testing.suites.artifacts_and_claims import ArtifactsSuite, put
+from tools import object_store
+
+LIMIT = 1 << 30
+
+
+def ours() -> str:
+    return "ours"
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[None]:
+    """An S3 server, which the environment names."""
+    if reason := object_store.missing():
+        pytest.skip(reason)
+    with object_store.server() as environment, pytest.MonkeyPatch.context() as patched:
+        for name, value in environment.items():
+            patched.setenv(name, value)
+        yield
+
+
+def in_memory(folder: Path) -> StoreArtifacts:
+    return StoreArtifacts(MemoryStore(), "memory://", ObjectCache(folder / "cache", LIMIT), ours)
+
+
+class TestMemoryStore(ArtifactsSuite):
+    @pytest.fixture
+    def artifacts(self, tmp_path: Path) -> StoreArtifacts:
+        return in_memory(tmp_path)
+
+
+class TestFolder(ArtifactsSuite):
+    @pytest.fixture
+    def artifacts(self, tmp_path: Path) -> StoreArtifacts:
+        return open_artifacts(f"file://{tmp_path}/store", tmp_path / "cache", LIMIT, ours)
+
+    def test_it_heeds_conditions(self, artifacts: StoreArtifacts) -> None:
+        assert artifacts.is_conditional()
+
+    def test_a_large_object_is_sent_in_parts(
+        self, artifacts: StoreArtifacts, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The S3 server of these tests puts parts together wrongly."""
+        monkeypatch.setattr(store_artifacts, "_LARGE", 1 << 20)
+        monkeypatch.setattr(store_artifacts, "_PART", 1 << 20)
+        payload = os.urandom((5 << 20) + 1)
+        assert artifacts.get(put(artifacts, payload, ".bin")) == payload
+
+
+@pytest.mark.usefixtures("s3")
+class TestS3(ArtifactsSuite):
+    @pytest.fixture
+    def artifacts(self, tmp_path: Path) -> StoreArtifacts:
+        url = f"s3://{object_store.BUCKET}/{tmp_path.name}"
+        return open_artifacts(url, tmp_path / "cache", LIMIT, ours)
+
+    def test_a_bucket_that_is_not_there(self, tmp_path: Path) -> None:
+        artifacts = open_artifacts("s3://nothing/x", tmp_path / "cache", LIMIT, ours)
+        with pytest.raises(StorageError, match=r"s3://nothing/x can't be used.*NoSuchBucket"):
+            put(artifacts, b"one", ".txt")
+        with pytest.raises(StorageError, match="NoSuchBucket"):
+            artifacts.find_missing([samples.object_name("a")])
+
+    def test_it_ignores_conditions(self, artifacts: StoreArtifacts) -> None:
+        assert not artifacts.is_conditional()
+
+    def test_a_buffer_is_stored(self, artifacts: StoreArtifacts) -> None:
+        payload = os.urandom(12 << 20)
+        name = artifacts.put_all([(memoryview(payload), ".bin")])[0]
+        assert artifacts.sizes([name]) == {name: len(payload)}
+        assert artifacts.get(name) == payload
+
+
+class TestUpkeep:
+    """What sweeps, repairs and several machines do."""
+
+    @pytest.fixture
+    def artifacts(self, tmp_path: Path) -> StoreArtifacts:
+        return in_memory(tmp_path)
+
+    def test_damage_is_remembered_and_mended(self, artifacts: StoreArtifacts) -> None:
+        name = put(artifacts, b"one", ".txt")
+        path = f"objects/{name[:2]}/{name}"
+        obstore.put(artifacts._store, path, b"two")
+        with pytest.raises(DamagedObjectError, match="its content doesn't match its name"):
+            artifacts.get(name)
+        assert artifacts.find_missing([name]) == {name: "damaged"}
+        assert list(artifacts.names(damaged=True)) == [name]
+        assert not Path(artifacts._cache.path(name)).exists()
+        assert put(artifacts, b"one", ".txt") == name
+        assert artifacts.find_missing([name]) == {}
+        assert artifacts.get(name) == b"one"
+
+    def test_a_missing_object_is_remembered(self, artifacts: StoreArtifacts) -> None:
+        gone = samples.object_name("gone")
+        with pytest.raises(StorageError, match="is missing"):
+            artifacts.get(gone)
+        assert list(artifacts.names(damaged=True)) == [gone]
+
+    def test_only_old_objects_are_discarded(self, artifacts: StoreArtifacts) -> None:
+        names = [put(artifacts, payload, ".txt") for payload in (b"one", b"four")]
+        gone = samples.object_name("gone")
+        [first, _] = sorted(artifacts.stored(), key=lambda each: each.bytes)
+        assert (first.name, first.bytes) == (names[0], 3)
+        found = artifacts.discard([*names, gone], before=first.written)
+        assert (found.recent, found.sizes) == (tuple(names), {gone: 0})
+        later = artifacts.discard(names, before=first.written + 3_600)
+        assert (later.recent, later.sizes) == ((), {names[0]: 3, names[1]: 4})
+        assert list(artifacts.names()) == []
+        assert not Path(artifacts._cache.path(names[0])).exists()
+
+    def test_what_is_stored_again_is_needed(self, artifacts: StoreArtifacts) -> None:
+        name = put(artifacts, b"one", ".txt")
+        [before] = artifacts.stored()
+        put(artifacts, b"one", ".txt")
+        [after] = artifacts.stored()
+        assert after.written > before.written
+        assert artifacts.discard([name], before=after.written).recent == (name,)
+        assert artifacts.remove_leftovers(after.written + 1) == 0
+        [left] = artifacts.stored()
+        assert left.written == before.written
+
+    def test_others_in_the_same_place_are_skipped(self, artifacts: StoreArtifacts) -> None:
+        name = put(artifacts, b"one", ".txt")
+        for path in ("objects/readme", f"objects/zz/{name}", f"elsewhere/{name}"):
+            obstore.put(artifacts._store, path, b"x")
+        assert list(artifacts.names()) == [name]
+
+    def test_another_machine_reads_what_one_stored(
+        self, artifacts: StoreArtifacts, tmp_path: Path
+    ) -> None:
+        name = put(artifacts, b"one", ".txt")
+        other = StoreArtifacts(
+            artifacts._store, "memory://", ObjectCache(tmp_path / "other", LIMIT), ours
+        )
+        copy = Path(other.uri(name))
+        assert copy.is_relative_to(tmp_path / "other")
+        assert copy.read_bytes() == b"one"
+        # Whatever a copy holds, the object in the store is what counts.
+        copy.write_bytes(b"two")
+        assert other.get(name) == b"one"
+
+    def test_a_folder_of_objects_can_be_moved_into_a_store(self, tmp_path: Path) -> None:
+        name = put(FileArtifacts(tmp_path / "home"), b"one", ".txt")
+        artifacts = open_artifacts(f"file://{tmp_path}/home", tmp_path / "cache", LIMIT, ours)
+        assert list(artifacts.names()) == [name]
+        assert artifacts.get(name) == b"one"
+
+    def test_a_store_belongs_to_one_home(self, artifacts: StoreArtifacts, tmp_path: Path) -> None:
+        """A sweep of another one would find that nothing needs its objects."""
+        name = put(artifacts, b"one", ".txt")
+        cache = ObjectCache(tmp_path / "other", LIMIT)
+        theirs = StoreArtifacts(artifacts._store, "memory://", cache, lambda: "theirs")
+        for write in (
+            lambda: put(theirs, b"two", ".txt"),
+            lambda: theirs.remove([name]),
+            lambda: theirs.discard([name], before=4e9),
+            lambda: theirs.remove_leftovers(4e9),
+        ):
+            with pytest.raises(StorageError, match=r"belong to another home \(ours\)"):
+                write()
+        assert theirs.get(name) == b"one"
+        # It is looked at again before anything is deleted.
+        obstore.put(artifacts._store, "home", b"theirs")
+        with pytest.raises(StorageError, match=r"belong to another home \(theirs\)"):
+            artifacts.discard([name], before=4e9)
+        assert artifacts.get(name) == b"one"
+
+    def test_copies_of_what_is_gone_are_deleted(self, artifacts: StoreArtifacts) -> None:
+        name, kept = (put(artifacts, payload, ".txt") for payload in (b"one", b"two"))
+        obstore.delete(artifacts._store, f"objects/{name[:2]}/{name}")
+        assert Path(artifacts.uri(name)).exists()
+        artifacts.remove_leftovers(0.0)
+        assert not Path(artifacts.uri(name)).exists()
+        assert Path(artifacts.uri(kept)).exists()
+
+
+class TestCache:
+    def test_what_was_used_the_longest_time_ago_goes_first(self, tmp_path: Path) -> None:
+        now = [1e9]
+        cache = ObjectCache(tmp_path, 1_000, clock=lambda: now[0])
+        for number in range(10):
+            cache.keep([copy(number)])
+            now[0] += 4_000.0
+        assert held(cache) == [*range(10)]
+        assert cache.has(name_of(0))
+        cache.keep([copy(10)])
+        # Down to 900 bytes.
+        assert held(cache) == [0, *range(3, 11)]
+
+    def test_nothing_that_may_be_read_just_now_goes(self, tmp_path: Path) -> None:
+        cache = ObjectCache(tmp_path, 150)
+        cache.keep([copy(number) for number in range(5)])
+        assert held(cache) == [*range(5)]
+
+
+def copy(number: int) -> tuple[bytes, str]:
+    return bytes([number]) * 100, ".bin"
+
+
+def name_of(number: int) -> str:
+    return object_name(*copy(number))
+
+
+def held(cache: ObjectCache) -> list[int]:
+    return [number for number in range(20) if os.path.exists(cache.path(name_of(number)))]
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("ftp://x/y", "isn't a URL of an object store: use s3://"),
+        ("/tmp/x", "isn't a URL of an object store"),
+        ("s3://key:secret@bucket/x", "credentials and options belong into the environment"),
+        ("s3://bucket/x?region=eu", "credentials and options belong into the environment"),
+        ("s3://", "can't be opened"),
+    ],
+)
+def test_other_urls_are_refused(url: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        open_artifacts(url, tmp_path, LIMIT, ours)
+    assert "secret" not in str(caught.value)

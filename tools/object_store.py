@@ -1,0 +1,129 @@
+"""An S3 server of one's own, for tests: `python tools/object_store.py` installs what it takes (Debian).
+
+It is the gateway of Ceph, which keeps its objects in SQLite files here and needs no cluster. It accepts
+conditions of writes (`If-None-Match`, `If-Match`) and ignores them.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+INSTALL = "apt-get install --no-install-recommends --yes radosgw"
+PROGRAMS = ("radosgw", "radosgw-admin")
+BUCKET = "bucket"
+_START_S = 60
+_SETTINGS = """[global]
+auth_cluster_required = none
+auth_service_required = none
+auth_client_required = none
+fsid = 5f3b4bf8-2d8a-4a30-8c62-8f1f2b7a3d11
+log_file = {folder}/log
+run_dir = {folder}
+admin_socket =
+rgw_backend_store = dbstore
+rgw_config_store = dbstore
+dbstore_db_dir = {folder}/data
+dbstore_config_uri = file:{folder}/data/config.db
+rgw_data = {folder}/data
+rgw_frontends = beast endpoint=127.0.0.1:{port}
+debug_rgw = 0
+"""
+
+
+def missing() -> str:
+    """Why there can't be a server here; empty when there can."""
+    absent = [name for name in PROGRAMS if shutil.which(name) is None]
+    return f"there is no {' and no '.join(absent)}: run `python tools/object_store.py`" * bool(
+        absent
+    )
+
+
+@contextmanager
+def server() -> Iterator[Mapping[str, str]]:
+    """The environment by which clients reach a new server with an empty bucket, gone when the block ends."""
+    with tempfile.TemporaryDirectory(prefix="tidemill-s3-") as name:
+        folder = Path(name)
+        (folder / "data").mkdir()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        settings = folder / "ceph.conf"
+        settings.write_text(_SETTINGS.format(folder=folder, port=port), encoding="utf-8")
+        options = ["-c", str(settings), "--no-mon-config"]
+        with (folder / "out").open("wb") as out:
+            user = ["user", "create", "--uid", "tester", "--display-name", "tester"]
+            made = subprocess.run(
+                ["radosgw-admin", *options, *user], stdout=subprocess.PIPE, stderr=out, check=False
+            )
+            if made.returncode:
+                raise RuntimeError(f"radosgw-admin failed:\n{(folder / 'out').read_text()}")
+            [key] = json.loads(made.stdout)["keys"]
+            running = subprocess.Popen(["radosgw", *options, "-f"], stdout=out, stderr=out)
+        try:
+            environment = {
+                "AWS_ACCESS_KEY_ID": key["access_key"],
+                "AWS_SECRET_ACCESS_KEY": key["secret_key"],
+                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+                "AWS_REGION": "default",
+                "AWS_ALLOW_HTTP": "true",
+            }
+            _await(running, port, folder / "out")
+            _make_bucket(environment)
+            yield environment
+        finally:
+            running.terminate()
+            running.wait()
+
+
+def _await(running: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    end = time.monotonic() + _START_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            if running.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"radosgw doesn't start:\n{log.read_text()}") from None
+            time.sleep(0.05)
+
+
+def _make_bucket(environment: Mapping[str, str]) -> None:
+    import obstore
+    from obstore.store import S3Store
+
+    store = S3Store(
+        BUCKET,
+        access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        endpoint=environment["AWS_ENDPOINT_URL"],
+        region=environment["AWS_REGION"],
+        client_options={"allow_http": True},
+    )
+    # The root of a bucket is the bucket itself.
+    address = obstore.sign(store, "PUT", "", timedelta(minutes=1))
+    with urllib.request.urlopen(urllib.request.Request(address, method="PUT"), timeout=60):
+        pass
+
+
+def main() -> int:
+    """Install the server where that can be done; 1 and a reason otherwise."""
+    if not missing():
+        return 0
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        print(f"{missing()}; as root on Debian: {INSTALL}", file=sys.stderr)
+        return 1
+    subprocess.run(["apt-get", "update"], check=True)
+    return subprocess.run(INSTALL.split(), check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
