@@ -46,6 +46,9 @@ class Artifacts(Protocol):
     def uri(self, name: str) -> str:
         """Return a path or URI from which Polars can scan the object."""
 
+    def fetch(self, names: Collection[str]) -> None:
+        """Bring objects near that are to be read, if they are elsewhere; missing ones are ignored."""
+
     def find_missing(self, names: Collection[str]) -> Mapping[str, str]:
         """Map those of `names` that can't be used to the reason: "missing" or "damaged"."""
 

@@ -110,6 +110,7 @@ def scan_verified(
     """
 
     def scan(some: Sequence[StoredProduct]) -> pl.LazyFrame:
+        artifacts.fetch([name for product in some for name, _ in product])
         paths = [artifacts.uri(name) for product in some for name, _ in product]
         if alike and all(len(product) == 1 and product[0][1] is None for product in some):
             # One scan of many files is planned faster than many scans.

@@ -234,6 +234,9 @@ class MemoryArtifacts:
                 file.write(self._objects[name])
         return path
 
+    def fetch(self, names: Collection[str]) -> None:
+        """Do nothing: they are near."""
+
     def find_missing(self, names: Collection[str]) -> Mapping[str, str]:
         return {
             name: "damaged" if name in self._objects else "missing"

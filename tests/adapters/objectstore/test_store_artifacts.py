@@ -10,6 +10,7 @@ import obstore
 import pytest
 from obstore.store import MemoryStore
 
+from tests.support.object_stores import s3_environment
 from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.adapters.objectstore import artifacts as store_artifacts
 from tidemill.adapters.objectstore.artifacts import StoreArtifacts
@@ -30,12 +31,7 @@ def ours() -> str:
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[None]:
-    """An S3 server, which the environment names."""
-    if reason := object_store.missing():
-        pytest.skip(reason)
-    with object_store.server() as environment, pytest.MonkeyPatch.context() as patched:
-        for name, value in environment.items():
-            patched.setenv(name, value)
+    with s3_environment():
         yield
 
 
@@ -153,6 +149,7 @@ class TestUpkeep:
         other = StoreArtifacts(
             artifacts._store, "memory://", ObjectCache(tmp_path / "other", LIMIT), ours
         )
+        other.fetch([name])
         copy = Path(other.uri(name))
         assert copy.is_relative_to(tmp_path / "other")
         assert copy.read_bytes() == b"one"

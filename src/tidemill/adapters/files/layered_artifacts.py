@@ -28,6 +28,10 @@ class LayeredArtifacts:
     def uri(self, name: str) -> str:
         return self._layer(name).uri(name)
 
+    def fetch(self, names: Collection[str]) -> None:
+        self._upper.fetch(names)
+        self._lower.fetch(names)
+
     def find_missing(self, names: Collection[str]) -> Mapping[str, str]:
         return self._lower.find_missing([*self._upper.find_missing(names)])
 

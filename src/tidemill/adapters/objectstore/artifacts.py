@@ -115,6 +115,9 @@ class StoreArtifacts:
             self._cache.keep([(self.get(name), name[64:])])
         return path
 
+    def fetch(self, names: Collection[str]) -> None:
+        self._each(self.uri, [name for name in names if not self._cache.has(name)])
+
     def find_missing(self, names: Collection[str]) -> dict[str, str]:
         """Those of `names` that can't be used, in order."""
         if not names:

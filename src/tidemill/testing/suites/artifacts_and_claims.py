@@ -56,6 +56,11 @@ class ArtifactsSuite:
         assert path.suffix == ".parquet"
         assert path.read_bytes() == b"one"
 
+    def test_objects_are_fetched_before_they_are_read(self, artifacts: Artifacts) -> None:
+        name = put(artifacts, b"one", ".parquet")
+        artifacts.fetch([name, samples.object_name("gone")])
+        assert Path(artifacts.uri(name)).read_bytes() == b"one"
+
     def test_missing_objects_are_listed(self, artifacts: Artifacts) -> None:
         here, gone = put(artifacts, b"one", ".parquet"), samples.object_name("gone")
         assert artifacts.find_missing([gone, here]) == {gone: "missing"}

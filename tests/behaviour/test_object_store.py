@@ -1,0 +1,119 @@
+"""A project whose objects are in an object store: an S3 server here, or a folder elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.object_stores import s3_environment
+from tests.support.tides import Tides, day, everything, flow_of, rebuilt
+from tidemill.adapters.objectstore.artifacts import StoreArtifacts
+from tidemill.core.errors import StorageError, UsageError
+from tidemill.project.home_backup import HomeBackups
+from tidemill.project.project import Project
+from tidemill.project.settings import Settings
+from tools import object_store
+
+DAYS, YEARS_S = 4, 1e8
+
+
+class StoreTides(Tides):
+    """The project, with objects at a URL."""
+
+    url = ""
+
+    def open(self) -> Project:
+        settings = Settings(root=self.root, workflow="tides", artifacts=self.url)
+        project = Project(settings, flow_of(self.root, self.text), "prod")
+        project.workspace.tools = self.change(project.tools)
+        return project
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[None]:
+    with s3_environment():
+        yield
+
+
+@pytest.fixture(params=["file", "s3"])
+def tides(request: pytest.FixtureRequest, tmp_path: Path) -> StoreTides:
+    found = StoreTides(tmp_path / "project")
+    if request.param == "s3":
+        request.getfixturevalue("s3")
+        found.url = f"s3://{object_store.BUCKET}/{tmp_path.name}"
+    else:
+        found.url = f"file://{tmp_path}/elsewhere"
+    for number in range(DAYS):
+        found.send(number)
+    return found
+
+
+def store_of(tides: StoreTides) -> StoreArtifacts:
+    artifacts = tides.open().tools.artifacts
+    assert isinstance(artifacts, StoreArtifacts)
+    return artifacts
+
+
+def test_it_works_as_with_files(tides: StoreTides, tmp_path: Path) -> None:
+    assert tides.ok() == everything(range(DAYS))
+    assert tides.ok() == {}
+    assert not (tides.root / ".tidemill" / "objects").exists()
+    # Without the copies of this machine nothing is computed again.
+    shutil.rmtree(tides.root / ".tidemill" / "cache")
+    assert tides.ok() == {}
+    tides.send(1, (5.0, 6.0))
+    tides.edit("value * 2", "value * 3")
+    tides.ok()
+    assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
+
+
+def test_an_object_that_is_gone_is_found_and_computed_again(tides: StoreTides) -> None:
+    tides.ok()
+    project = tides.open()
+    bound = project.state().heads["doubled"].partitions[day(2)]
+    [name] = bound.product.objects
+    project.close()
+    store_of(tides).remove([name])
+    with tides.open() as project:
+        found = project.stored_state.verify()
+    assert [name in str(problem) for problem in found.problems] == [True]
+    assert tides.ok() == {"ok run doubled": [day(2)]}
+    with tides.open() as project:
+        assert project.stored_state.verify().problems == ()
+
+
+def test_a_sweep_deletes_what_nothing_needs(tides: StoreTides) -> None:
+    tides.ok()
+    before = {*store_of(tides).names()}
+    tides.edit("value * 2", "value * 3")
+    tides.ok()
+    with tides.open() as project:
+        heads = project.state().heads.values()
+        bound = [each for head in heads for each in head.partitions.values()]
+        needed = {name for each in bound for name in each.product.all_objects}
+    assert before - needed
+    tides.use(clock=lambda: time.time() + YEARS_S)
+    with tides.open() as project:
+        project.retention.sweep()
+    assert {*store_of(tides).names()} == needed
+    assert tides.ok() == {}
+
+
+def test_another_home_cannot_use_the_same_place(tides: StoreTides, tmp_path: Path) -> None:
+    tides.ok()
+    other = StoreTides(tmp_path / "other")
+    other.url = tides.url
+    other.send(0)
+    with pytest.raises(StorageError, match="belong to another home"):
+        other.run()
+    assert tides.ok() == {}
+
+
+def test_a_backup_says_where_the_objects_are(tides: StoreTides, tmp_path: Path) -> None:
+    tides.ok()
+    with tides.open() as project, pytest.raises(UsageError, match=f"are in {tides.url}"):
+        HomeBackups(project.workspace).back_up(tmp_path / "backup")

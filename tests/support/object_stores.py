@@ -1,0 +1,21 @@
+"""An S3 server that tests share, and which the environment of this process names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tools import object_store
+
+
+@contextmanager
+def s3_environment() -> Iterator[None]:
+    """The variables by which clients find a new S3 server; the test is skipped, and says why, without one."""
+    if reason := object_store.missing():
+        pytest.skip(reason)
+    with object_store.server() as environment, pytest.MonkeyPatch.context() as patched:
+        for name, value in environment.items():
+            patched.setenv(name, value)
+        yield
