@@ -13,6 +13,8 @@ from tests.support.object_stores import s3_environment
 from tests.support.tides import Tides, day, everything, flow_of, rebuilt
 from tidemill.adapters.objectstore.artifacts import StoreArtifacts
 from tidemill.core.errors import StorageError, UsageError
+from tidemill.operations.health import Level
+from tidemill.project.doctor import examine
 from tidemill.project.home_backup import HomeBackups
 from tidemill.project.project import Project
 from tidemill.project.settings import Settings
@@ -117,3 +119,24 @@ def test_a_backup_says_where_the_objects_are(tides: StoreTides, tmp_path: Path) 
     tides.ok()
     with tides.open() as project, pytest.raises(UsageError, match=f"are in {tides.url}"):
         HomeBackups(project.workspace).back_up(tmp_path / "backup")
+
+
+def test_doctor_says_whether_a_store_can_be_used(tides: StoreTides) -> None:
+    tides.root.joinpath("pyproject.toml").write_text(
+        f'[tool.tidemill]\nworkflow = "nothing:here"\nartifacts = "{tides.url}"\n', encoding="utf-8"
+    )
+    [found] = [each for each in examine(tides.root, connect=True) if each.area == "objects"]
+    how = "refuses" if tides.url.startswith("file:") else "doesn't refuse"
+    expected = f"{tides.url} can be read and written; it {how} to replace an object"
+    assert (found.level, found.text) == (Level.OK, expected)
+
+
+@pytest.mark.usefixtures("s3")
+def test_doctor_says_why_it_cannot(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.tidemill]\nworkflow = "nothing:here"\nartifacts = "s3://nothing/here"\n',
+        encoding="utf-8",
+    )
+    [found] = [each for each in examine(tmp_path, connect=True) if each.area == "objects"]
+    assert found.level is Level.FAULT
+    assert "s3://nothing/here can't be used" in found.text

@@ -38,6 +38,7 @@ from tidemill.operations.io.probes import (
     unwritable,
 )
 from tidemill.project.external_sources import OpenedSources
+from tidemill.project.object_stores import open_object_store
 from tidemill.project.setting_faults import setting_faults
 from tidemill.project.settings import Settings, find_settings, load_workflow
 from tidemill.workflow.seal import seal
@@ -79,6 +80,8 @@ def examine(
     ]
     if connect and found.workflow is not None:
         findings += _connections(found.settings.root, found.workflow)
+    if connect and found.settings.artifacts:
+        findings.append(_object_store(found.settings))
     # The clock is looked at last, so that it is watched all the time.
     return [*findings, *judge_clock(watch.read(offset, facts.newest if facts else None))]
 
@@ -163,6 +166,20 @@ def _ledger_file(path: Path, facts: LedgerFacts) -> LedgerFile:
         known_version=facts.known_version,
         events=facts.events,
         leases=facts.leases,
+    )
+
+
+def _object_store(settings: Settings) -> HealthFinding:
+    """Try to write and read an object, which is deleted then."""
+    try:
+        is_conditional = open_object_store(settings).is_conditional()
+    except TidemillError as error:
+        return HealthFinding(area="objects", level=Level.FAULT, text=str(error))
+    how = "refuses" if is_conditional else "doesn't refuse"
+    return HealthFinding(
+        area="objects",
+        level=Level.OK,
+        text=f"{settings.artifacts} can be read and written; it {how} to replace an object",
     )
 
 
