@@ -16,8 +16,7 @@ from tidemill.adapters.objectstore import artifacts as store_artifacts
 from tidemill.adapters.objectstore.artifacts import StoreArtifacts
 from tidemill.adapters.objectstore.object_cache import ObjectCache
 from tidemill.adapters.objectstore.opened import open_artifacts
-from tidemill.core.errors import DamagedObjectError, StorageError, UsageError
-from tidemill.core.fingerprint import object_name
+from tidemill.core.errors import DamagedObjectError, StorageError
 from tidemill.testing import records as samples
 from tidemill.testing.suites.artifacts_and_claims import ArtifactsSuite, put
 from tools import object_store
@@ -190,50 +189,3 @@ class TestUpkeep:
         artifacts.remove_leftovers(0.0)
         assert not Path(artifacts.uri(name)).exists()
         assert Path(artifacts.uri(kept)).exists()
-
-
-class TestCache:
-    def test_what_was_used_the_longest_time_ago_goes_first(self, tmp_path: Path) -> None:
-        now = [1e9]
-        cache = ObjectCache(tmp_path, 1_000, clock=lambda: now[0])
-        for number in range(10):
-            cache.keep([copy(number)])
-            now[0] += 4_000.0
-        assert held(cache) == [*range(10)]
-        assert cache.has(name_of(0))
-        cache.keep([copy(10)])
-        # Down to 900 bytes.
-        assert held(cache) == [0, *range(3, 11)]
-
-    def test_nothing_that_may_be_read_just_now_goes(self, tmp_path: Path) -> None:
-        cache = ObjectCache(tmp_path, 150)
-        cache.keep([copy(number) for number in range(5)])
-        assert held(cache) == [*range(5)]
-
-
-def copy(number: int) -> tuple[bytes, str]:
-    return bytes([number]) * 100, ".bin"
-
-
-def name_of(number: int) -> str:
-    return object_name(*copy(number))
-
-
-def held(cache: ObjectCache) -> list[int]:
-    return [number for number in range(20) if os.path.exists(cache.path(name_of(number)))]
-
-
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        ("ftp://x/y", "isn't a URL of an object store: use s3://"),
-        ("/tmp/x", "isn't a URL of an object store"),
-        ("s3://key:secret@bucket/x", "credentials and options belong into the environment"),
-        ("s3://bucket/x?region=eu", "credentials and options belong into the environment"),
-        ("s3://", "can't be opened"),
-    ],
-)
-def test_other_urls_are_refused(url: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=message) as caught:
-        open_artifacts(url, tmp_path, LIMIT, ours)
-    assert "secret" not in str(caught.value)
