@@ -5,12 +5,17 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from typing import Any
 
+import obstore
 import pytest
+from obstore.exceptions import GenericError
 
 from tests.support.object_stores import s3_environment
 from tests.support.tides import Tides, day, everything, flow_of, rebuilt
+from tidemill.adapters.objectstore import artifacts as store_artifacts
 from tidemill.adapters.objectstore.artifacts import StoreArtifacts
 from tidemill.core.errors import StorageError, UsageError
 from tidemill.operations.health import Level
@@ -140,3 +145,55 @@ def test_doctor_says_why_it_cannot(tmp_path: Path) -> None:
     [found] = [each for each in examine(tmp_path, connect=True) if each.area == "objects"]
     assert found.level is Level.FAULT
     assert "s3://nothing/here can't be used" in found.text
+
+
+class Failing:
+    """The functions of obstore, of which the call numbered `at` and all later ones fail."""
+
+    def __init__(self, at: int) -> None:
+        self.left = at
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(obstore, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            self.left -= 1
+            if self.left < 0:
+                raise GenericError("Generic S3 error: the network is down\n\nDebug source: ...")
+            return real(*arguments, **options)
+
+        return call
+
+
+def test_a_store_that_goes_away_at_any_request_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = Tides(tmp_path / "files")
+    for number in range(DAYS):
+        files.send(number)
+    files.ok()
+    tried = 0
+    for at in count(0, 3):
+        tides = StoreTides(tmp_path / f"{at}")
+        tides.url = f"file://{tmp_path}/store-{at}"
+        shutil.copytree(files.root / "data", tides.root / "data", dirs_exist_ok=True)
+        asked = Failing(at)
+        with monkeypatch.context() as patched:
+            patched.setattr(store_artifacts, "obstore", asked)
+            if run_through(tides):
+                break
+        assert asked.left < 0
+        tides.run(inline=True)
+        assert tides.ok(inline=True) == {}
+        assert tides.contents() == files.contents()
+        tried += 1
+    assert tried > 10
+
+
+def run_through(tides: StoreTides) -> bool:
+    """Whether a run succeeds; one that fails says why."""
+    try:
+        return tides.run(inline=True).exit_code == 0
+    except StorageError as error:
+        assert "the network is down; check its address" in str(error)
+        return False
