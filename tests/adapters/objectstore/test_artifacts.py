@@ -101,7 +101,7 @@ class TestUpkeep:
             artifacts.get(name)
         assert artifacts.find_missing([name]) == {name: "damaged"}
         assert list(artifacts.names(damaged=True)) == [name]
-        assert not Path(artifacts._cache.path(name)).exists()
+        assert not Path(artifacts.cache.path(name)).exists()
         assert put(artifacts, b"one", ".txt") == name
         assert artifacts.find_missing([name]) == {}
         assert artifacts.get(name) == b"one"
@@ -122,7 +122,7 @@ class TestUpkeep:
         later = artifacts.discard(names, before=first.written + 3_600)
         assert (later.recent, later.sizes) == ((), {names[0]: 3, names[1]: 4})
         assert list(artifacts.names()) == []
-        assert not Path(artifacts._cache.path(names[0])).exists()
+        assert not Path(artifacts.cache.path(names[0])).exists()
 
     def test_what_is_stored_again_is_needed(self, artifacts: StoreArtifacts) -> None:
         name = put(artifacts, b"one", ".txt")
@@ -155,6 +155,7 @@ class TestUpkeep:
         # Whatever a copy holds, the object in the store is what counts.
         copy.write_bytes(b"two")
         assert other.get(name) == b"one"
+        assert copy.read_bytes() == b"one"
 
     def test_a_folder_of_objects_can_be_moved_into_a_store(self, tmp_path: Path) -> None:
         name = put(FileArtifacts(tmp_path / "home"), b"one", ".txt")

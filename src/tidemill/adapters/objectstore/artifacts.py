@@ -64,7 +64,7 @@ class StoreArtifacts:
     def __init__(
         self, store: ObjectStore, place: str, cache: ObjectCache, home_id: Callable[[], str]
     ) -> None:
-        self._store, self._place, self._cache = store, place, cache
+        self._store, self._place, self.cache = store, place, cache
         self._home_id, self._is_ours = home_id, False
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="tidemill-objects")
 
@@ -78,7 +78,7 @@ class StoreArtifacts:
         self._each(lambda name: self._put(name, wanted[name], is_damaged=name in damaged), wanted)
         # A copy only saves time, and a disk may be full.
         with suppress(StorageError):
-            self._cache.keep(objects)
+            self.cache.keep(objects)
         self._forget_damage(damaged & wanted.keys())
         return names
 
@@ -93,10 +93,13 @@ class StoreArtifacts:
             raise self._missing(name)
         if hashlib.sha256(payload).hexdigest() != name[:64]:
             self._remember_damage(name)
-            self._cache.forget([name])
+            self.cache.forget([name])
             raise DamagedObjectError(
                 f"the object {self._place}/{_path(name)} is damaged: its content doesn't match its name"
             )
+        if self.cache.has(name):
+            # Whoever asks for all of it may have found that the copy isn't what is stored.
+            self.cache.keep([(payload, name[64:])])
         return payload
 
     @contextmanager
@@ -105,18 +108,18 @@ class StoreArtifacts:
         if known is None:
             raise self._missing(name)
         self.uri(name)
-        with self._cache.open(name) as file:
+        with self.cache.open(name) as file:
             yield _OpenCopy(file, _version(known))
 
     def uri(self, name: str) -> str:
         """The path of a copy, which is fetched if need be; of none if the object isn't stored."""
-        path = self._cache.path(name)
-        if not self._cache.has(name) and self._head(_path(name)) is not None:
-            self._cache.keep([(self.get(name), name[64:])])
+        path = self.cache.path(name)
+        if not self.cache.has(name) and self._head(_path(name)) is not None:
+            self.cache.keep([(self.get(name), name[64:])])
         return path
 
     def fetch(self, names: Collection[str]) -> None:
-        self._each(self.uri, [name for name in names if not self._cache.has(name)])
+        self._each(self.uri, [name for name in names if not self.cache.has(name)])
 
     def find_missing(self, names: Collection[str]) -> dict[str, str]:
         """Those of `names` that can't be used, in order."""
@@ -144,7 +147,7 @@ class StoreArtifacts:
         names = [*names]
         sizes = self.sizes(names)
         self._delete([_path(name) for name in sizes])
-        self._cache.forget(names)
+        self.cache.forget(names)
         self._forget_damage(self._list_damaged().intersection(names))
         return sum(sizes.values())
 
@@ -166,7 +169,7 @@ class StoreArtifacts:
         found = self._each(lambda name: self._discard(name, before), names)
         failed = {name: size for name, size in found.items() if isinstance(size, str)}
         sizes = {name: size for name, size in found.items() if isinstance(size, int)}
-        self._cache.forget(sizes)
+        self.cache.forget(sizes)
         self._forget_damage(self._list_damaged() & sizes.keys())
         recent = tuple(name for name in names if name not in failed and name not in sizes)
         return Discarded(sizes=sizes, recent=recent, failed=failed)
@@ -177,7 +180,7 @@ class StoreArtifacts:
             self._require_ours(again=True)
             self._delete([_RENEWED + name for name in old])
             # Copies of what another machine deleted, as for a person whose data are erased.
-            self._cache.forget(self.find_missing(self._cache.names()).keys())
+            self.cache.forget(self.find_missing(self.cache.names()).keys())
         return 0
 
     def is_conditional(self) -> bool:
