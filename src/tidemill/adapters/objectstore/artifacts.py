@@ -83,20 +83,10 @@ class StoreArtifacts:
         return names
 
     def get(self, name: str) -> bytes:
-        with self._errors():
-            try:
-                payload = obstore.get(self._store, _path(name)).bytes().to_bytes()
-            except FileNotFoundError:
-                payload = None
+        payload = self._read(name)
         if payload is None:
             self._remember_damage(name)
             raise self._missing(name)
-        if hashlib.sha256(payload).hexdigest() != name[:64]:
-            self._remember_damage(name)
-            self.cache.forget([name])
-            raise DamagedObjectError(
-                f"the object {self._place}/{_path(name)} is damaged: its content doesn't match its name"
-            )
         if self.cache.has(name):
             # Whoever asks for all of it may have found that the copy isn't what is stored.
             self.cache.keep([(payload, name[64:])])
@@ -114,8 +104,8 @@ class StoreArtifacts:
     def uri(self, name: str) -> str:
         """The path of a copy, which is fetched if need be; of none if the object isn't stored."""
         path = self.cache.path(name)
-        if not self.cache.has(name) and self._head(_path(name)) is not None:
-            self.cache.keep([(self.get(name), name[64:])])
+        if not self.cache.has(name) and (payload := self._read(name)) is not None:
+            self.cache.keep([(payload, name[64:])])
         return path
 
     def fetch(self, names: Collection[str]) -> None:
@@ -220,6 +210,21 @@ class StoreArtifacts:
                 return obstore.get(self._store, _HOME).bytes().to_bytes().decode(errors="replace")
             except FileNotFoundError:
                 return ""
+
+    def _read(self, name: str) -> bytes | None:
+        """The bytes of an object, verified against its name; None if it isn't stored."""
+        with self._errors():
+            try:
+                payload = obstore.get(self._store, _path(name)).bytes().to_bytes()
+            except FileNotFoundError:
+                return None
+        if hashlib.sha256(payload).hexdigest() != name[:64]:
+            self._remember_damage(name)
+            self.cache.forget([name])
+            raise DamagedObjectError(
+                f"the object {self._place}/{_path(name)} is damaged: its content doesn't match its name"
+            )
+        return payload
 
     def _put(self, name: str, payload: Payload, *, is_damaged: bool) -> None:
         if not is_damaged and self._renew(name, byte_count(payload)):
