@@ -104,6 +104,24 @@ def test_a_copy_that_was_damaged_is_fetched_again(tides: StoreTides, tmp_path: P
     assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
 
 
+def test_a_store_that_damages_an_object_is_noticed(tides: StoreTides, tmp_path: Path) -> None:
+    tides.ok()
+    with tides.open() as project:
+        [name] = project.state().heads["raw"].partitions[day(2)].product.objects
+        artifacts = project.tools.artifacts
+        assert isinstance(artifacts, StoreArtifacts)
+        found = artifacts.get(name)
+        damaged = found[:-1] + bytes([found[-1] ^ 1])
+        obstore.put(artifacts._store, f"objects/{name[:2]}/{name}", damaged)
+    shutil.rmtree(tides.root / ".tidemill" / "cache")
+    tides.edit("value * 2", "value * 3")
+    receipt = tides.run()
+    assert (receipt.exit_code, tides.ran(receipt)["ok run raw"]) == (0, [day(2)])
+    assert any("found 1 damaged object" in message for message in receipt.messages)
+    assert tides.ok() == {}
+    assert tides.contents() == rebuilt(tides, tmp_path / "fresh")
+
+
 def test_a_sweep_deletes_what_nothing_needs(tides: StoreTides) -> None:
     tides.ok()
     before = {*store_of(tides).names()}
