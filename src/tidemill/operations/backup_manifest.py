@@ -23,6 +23,8 @@ _LEFT_OUT = frozenset(
         "ledger.db-shm",
         "ledger.db-journal",
         "objects",
+        "cache",
+        "home-id",
         "tmp",
         "damaged",
         "loaded",

@@ -233,6 +233,8 @@ def engine_options(
         secrets=tuple(sorted(secrets)),
         model_formats=tuple(settings.model_formats),
         allow_pickle=settings.allow_pickle,
+        artifacts=settings.artifacts,
+        artifacts_cache=settings.artifacts_cache,
     )
     return EngineOptions(
         engines=engines,

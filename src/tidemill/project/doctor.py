@@ -38,7 +38,7 @@ from tidemill.operations.io.probes import (
     unwritable,
 )
 from tidemill.project.external_sources import OpenedSources
-from tidemill.project.object_stores import open_object_store
+from tidemill.project.object_stores import probe_store
 from tidemill.project.setting_faults import setting_faults
 from tidemill.project.settings import Settings, find_settings, load_workflow
 from tidemill.workflow.seal import seal
@@ -172,14 +172,11 @@ def _ledger_file(path: Path, facts: LedgerFacts) -> LedgerFile:
 def _object_store(settings: Settings) -> HealthFinding:
     """Try to write and read an object, which is deleted then."""
     try:
-        is_conditional = open_object_store(settings).is_conditional()
+        probe_store(settings)
     except TidemillError as error:
         return HealthFinding(area="objects", level=Level.FAULT, text=str(error))
-    how = "refuses" if is_conditional else "doesn't refuse"
     return HealthFinding(
-        area="objects",
-        level=Level.OK,
-        text=f"{settings.artifacts} can be read and written; it {how} to replace an object",
+        area="objects", level=Level.OK, text=f"{settings.artifacts} can be read and written"
     )
 
 

@@ -106,6 +106,8 @@ class ErasedNames:
         home, (pages, foreign) = self._workspace.home, self._pages()
         leave_out = [home / f"{_LEDGER}{end}" for end in ("", "-wal", "-shm")]
         others: Counter[str] = Counter()
+        # Copies of pages that are stored elsewhere lie in the home.
+        self._workspace.tools.artifacts.fetch(list(pages))
         for found in find_mentions(home, self._name, leave_out):
             inside = found.path.relative_to(home)
             if found.fault:

@@ -85,10 +85,11 @@ class OpenedSources:
             home = settings.root / settings.home
             if not (home / "ledger.db").is_file():
                 raise SourceError(f"nothing was run in {settings.root} yet: there is no {home}")
-            self._projects[folder] = (
-                SqliteLedger(home / "ledger.db"),
-                open_artifacts(settings),
-            )
+            try:
+                artifacts = open_artifacts(settings)
+            except UsageError as error:
+                raise SourceError(f"the objects of {folder} can't be read: {error}") from error
+            self._projects[folder] = SqliteLedger(home / "ledger.db"), artifacts
         return self._projects[folder]
 
     def lake(self, source: Delta[Any] | Iceberg[Any]) -> Lake:

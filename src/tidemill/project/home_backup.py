@@ -106,7 +106,8 @@ class HomeBackups:
         if space.settings.artifacts:
             raise UsageError(
                 f"the objects of this home are in {space.settings.artifacts}, and a backup copies those in "
-                "the home only: let the store keep versions of them"
+                "the home only: let the store keep versions of them, and write the events to a file with "
+                "`tidemill ledger export`"
             )
         space.record_action(Permission.MANAGE_HOME, str(target), "backed up")
         folder = BackupFolder(target, is_quick=is_quick)

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidemill.adapters.files.artifacts import FileArtifacts
-from tidemill.adapters.files.disk import translate_os_errors
-from tidemill.core.errors import UsageError
+from tidemill.adapters.files.disk import make_folder, translate_os_errors
+from tidemill.core.errors import StorageError, UsageError
 from tidemill.core.extras import install_command
 from tidemill.core.units import parse_bytes
 from tidemill.ledger.io.home_files import open_private
 from tidemill.ports.artifacts import Artifacts
 from tidemill.project.settings import Settings
+from tidemill.project.store_urls import FOLDER
 
 if TYPE_CHECKING:
     from tidemill.adapters.objectstore.artifacts import StoreArtifacts
@@ -30,14 +31,27 @@ _ID = "home-id"
 
 
 def open_artifacts(settings: Settings, clock: Callable[[], float] = time.time) -> Artifacts:
-    """The objects of a project; UsageError for a URL or a library that can't be used."""
-    if settings.artifacts:
-        return open_object_store(settings, clock)
-    return FileArtifacts(settings.root / settings.home, clock=clock)
+    """The objects of a project; UsageError for a library that is missing, or an incomplete environment.
+
+    StorageError for a folder with the objects of another home.
+    """
+    home, url = settings.root / settings.home, settings.artifacts
+    if not url:
+        return FileArtifacts(home, clock=clock)
+    if url.startswith(FOLDER):
+        folder = Path(url.removeprefix(FOLDER))
+        if folder.resolve().is_relative_to(home.resolve()):
+            raise UsageError(
+                f"artifacts = {url!r} lies in the home {home}: name a folder elsewhere, or leave it out"
+            )
+        found = FileArtifacts(folder, clock=clock)
+        _claim(folder, _home_id(home))
+        return found
+    return open_object_store(settings, clock)
 
 
 def open_object_store(settings: Settings, clock: Callable[[], float] = time.time) -> StoreArtifacts:
-    """The objects of a project whose settings have a URL for them."""
+    """The objects of a project whose settings have the URL of an object store."""
     home = settings.root / settings.home
     try:
         # Most projects need no library for it.
@@ -55,15 +69,50 @@ def open_object_store(settings: Settings, clock: Callable[[], float] = time.time
     return found
 
 
+def probe_store(settings: Settings) -> None:
+    """Write, read and delete an object; raises what the first use would."""
+    if not settings.artifacts.startswith(FOLDER):
+        open_object_store(settings).probe()
+    elif (settings.root / settings.home).exists():
+        open_artifacts(settings)
+
+
+def _claim(folder: Path, own: str) -> None:
+    """Note in a folder whose objects it has; StorageError if they are another home's."""
+    homes = folder / "homes"
+    with translate_os_errors(str(homes)):
+        make_folder(str(homes))
+        if not (homes / own).exists():
+            with open(homes / own, "w", encoding="utf-8", opener=open_private):
+                pass
+        others = sorted({*os.listdir(homes)} - {own})
+    if others:
+        (homes / own).unlink()
+        raise StorageError(
+            f"the objects in {folder} belong to another home ({', '.join(others)}), whose sweeps would "
+            f"delete those of this one ({own}): choose another path for `artifacts`, or, if that home is "
+            f"gone for good, delete its note in {homes}"
+        )
+
+
 def _home_id(home: Path) -> str:
-    """The id of a home, which it gets once."""
+    """The id of a home, which it gets once; "" of one that isn't there yet."""
+    if not home.exists():
+        return ""
     file, draft = home / _ID, home / f"{_ID}-{secrets.token_hex(8)}"
     with translate_os_errors(str(file)):
         if not file.exists():
             with open(draft, "x", encoding="utf-8", opener=open_private) as out:
                 out.write(secrets.token_hex(8))
+                out.flush()
+                os.fsync(out.fileno())
             # Another process may have been first.
             with suppress(FileExistsError):
                 os.link(draft, file)
             draft.unlink()
-        return file.read_text(encoding="utf-8")
+        found = file.read_text(encoding="utf-8")
+    if not found:
+        raise StorageError(
+            f"{file} is empty: delete it, and the note of this home among the objects"
+        )
+    return found

@@ -36,6 +36,7 @@ from tidemill.operations.price_settings import parse_prices, require_one_form
 from tidemill.operations.retention_settings import parse_retention
 from tidemill.operations.up_settings import UpSettings, parse_up_settings
 from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage
+from tidemill.project.store_urls import parse_store_url
 from tidemill.scorecard.scorecard_settings import ScorecardSettings, parse_scorecard_settings
 from tidemill.serving.serve_settings import ServeSettings, parse_serve_settings
 from tidemill.workflow.environment import RunProfile
@@ -214,9 +215,10 @@ def _check_type(file: Path, name: str, value: object) -> None:
 
 
 def _check_sizes(file: Path, table: Mapping[str, Any]) -> None:
-    for name in ("memory", "artifacts_cache"):
+    sizes = {"memory": table.get("memory") or 1, "artifacts_cache": table.get("artifacts_cache", 1)}
+    for name, value in sizes.items():
         try:
-            parse_bytes(table.get(name) or 1)
+            parse_bytes(value)
         except ValueError as error:
             raise UsageError(f"{file}: [tool.tidemill] {name} = {error}") from error
 
@@ -265,6 +267,8 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
         has_logins=isinstance(oidc, OidcSettings) and bool(oidc.groups_claim),
         may_be_empty=proxy is not None and bool(proxy.groups_header),
     )
+    if table.get("artifacts"):
+        given["artifacts"] = parse_store_url(table["artifacts"], f"{place}]")
     apart = (*_TABLES, *_READERS)
     plain = {name: value for name, value in table.items() if name not in apart}
     return Settings(**{**plain, **given})

@@ -68,6 +68,8 @@ def _open_runner(context: bytes) -> StepRunner:
         profiles=found.profiles,
         model_formats=found.model_formats,
         allow_pickle=found.allow_pickle,
+        artifacts=found.artifacts,
+        artifacts_cache=found.artifacts_cache,
     )
     flow = load_workflow(settings)
     space = Workspace(settings, flow, found.environment, secrets=found.secrets, params=found.params)

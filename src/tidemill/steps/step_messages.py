@@ -42,6 +42,8 @@ class ProjectContext:
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     model_formats: tuple[str, ...] = ()
     allow_pickle: bool = False
+    artifacts: str = ""
+    artifacts_cache: str = ""
 
 
 _T = TypeVar("_T")

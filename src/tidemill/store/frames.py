@@ -200,7 +200,7 @@ class FrameStore:
     def _collect(self, products: Sequence[Product], names: Sequence[str]) -> pl.DataFrame:
         """Read some columns of many partitions, verified."""
         objects = [name for product in products for name in product.objects]
-        self._verify_columns(products, names)
+        self._verifier.verify(dict(self._unverified(products, names)))
         if not any(p.parts for p in products) and self._recent.keys().isdisjoint(objects):
             uris = [self._artifacts.uri(name) for name in objects]
             found = pl.scan_parquet(uris, glob=False).select(names).collect()
@@ -210,12 +210,8 @@ class FrameStore:
         return found
 
     def _verify(self, bindings: Iterable[Binding], columns: Sequence[str]) -> None:
-        self._verify_columns((binding.product for binding in bindings), columns)
-
-    def _verify_columns(self, products: Iterable[Product], columns: Sequence[str]) -> None:
-        unverified = dict(self._unverified(products, columns))
-        self._artifacts.fetch(unverified)
-        self._verifier.verify(unverified)
+        products = (binding.product for binding in bindings)
+        self._verifier.verify(dict(self._unverified(products, columns)))
 
     def _unverified(
         self, products: Iterable[Product], columns: Sequence[str]

@@ -41,6 +41,7 @@ class ObjectVerifier:
 
         Raises DamagedObjectError for the first damaged object, StorageError if one is missing.
         """
+        self._artifacts.fetch(wanted.keys())
         versions = self._artifacts.versions(self._known.keys() & wanted.keys())
         for name, columns in wanted.items():
             known = self._known.get(name)
@@ -76,12 +77,14 @@ def verify_object(artifacts: Artifacts, name: str, columns: Columns = None) -> t
     Raises DamagedObjectError, or StorageError if it is missing.
     """
     mark = mark_in(name)
-    with artifacts.open(name) as file:
-        version = file.version
-        if mark is not None and is_sound(mark, file.size, file.read, columns=columns):
-            return version, mark.is_whole
-    # Objects of earlier versions have no checksums. Damage is confirmed and remembered by the store.
-    artifacts.get(name)
+    for _ in range(2):
+        with artifacts.open(name) as file:
+            version = file.version
+            if mark is not None and is_sound(mark, file.size, file.read, columns=columns):
+                return version, mark.is_whole
+        # Objects of earlier versions have no checksums. Damage is confirmed and remembered by the store. If
+        # only a copy was damaged, there is another one now.
+        artifacts.get(name)
     return version, True
 
 
@@ -110,7 +113,6 @@ def scan_verified(
     """
 
     def scan(some: Sequence[StoredProduct]) -> pl.LazyFrame:
-        artifacts.fetch([name for product in some for name, _ in product])
         paths = [artifacts.uri(name) for product in some for name, _ in product]
         if alike and all(len(product) == 1 and product[0][1] is None for product in some):
             # One scan of many files is planned faster than many scans.

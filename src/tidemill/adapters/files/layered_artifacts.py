@@ -30,7 +30,7 @@ class LayeredArtifacts:
 
     def fetch(self, names: Collection[str]) -> None:
         self._upper.fetch(names)
-        self._lower.fetch(names)
+        self._lower.fetch([*self._upper.find_missing(names)])
 
     def find_missing(self, names: Collection[str]) -> Mapping[str, str]:
         return self._lower.find_missing([*self._upper.find_missing(names)])

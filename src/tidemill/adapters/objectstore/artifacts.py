@@ -2,14 +2,15 @@
 
 No write depends on another one, since some stores accept conditions and ignore them: an object is named by
 its content, so whoever writes it twice writes the same, and the ledger's transaction decides what counts.
-An object `home` names the home that they belong to, since a sweep of another one would delete what it needs.
-An empty object in `damaged/` remembers that the object of that name is missing or isn't what was stored, and
-one in `renewed/` that somebody stored it again. Objects are read from copies on this machine.
+An empty object in `homes/` names the home that they belong to, since a sweep of another one would delete what
+it needs. One in `damaged/` remembers that the object of that name is missing or isn't what was stored, one in
+`renewed/` that somebody stored it again. Objects are read from copies on this machine.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import BaseError
 
 from tidemill.adapters.objectstore.object_cache import ObjectCache
 from tidemill.core.errors import DamagedObjectError, StorageError
@@ -33,11 +34,22 @@ if TYPE_CHECKING:
     from tidemill.ports.artifacts import StoredBytes
 
 R = TypeVar("R")
+_CHECK = "check its address, the network, and the credentials in the environment"
+# What to do by what the library or the store says.
+_ADVICE = {
+    "NoSuchBucket": "there is no such bucket: make it, or choose another one",
+    "AccessDenied": "the credentials in the environment don't allow this",
+    "SignatureDoesNotMatch": "the secret key in the environment isn't that of the access key",
+    "InvalidAccessKeyId": "the store doesn't know the access key in the environment",
+    "builder error": "an address with http:// needs AWS_ALLOW_HTTP=true in the environment",
+}
 # Requests that wait for a store at the same time.
 _AT_ONCE = 16
 # Larger objects are sent in parts, several at a time, each of which is tried again by itself.
 _LARGE, _PART = 64 << 20, 16 << 20
-_HOME, _OBJECTS, _DAMAGED, _RENEWED = "home", "objects/", "damaged/", "renewed/"
+_HOMES, _OBJECTS, _DAMAGED, _RENEWED = "homes/", "objects/", "damaged/", "renewed/"
+# Of an object that was sent as a whole, most stores have this as the tag.
+_MD5 = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +70,23 @@ class _OpenCopy:
 class StoreArtifacts:
     """Objects in a store, whose URL `place` stands in errors; a `cache` has copies of those that are read.
 
-    They are only written and deleted for the home of which `home_id` returns the id.
+    They are only written and deleted for the home of which `home_id` returns the id. The same store as
+    `quick` gives up sooner: what it is asked takes no time, and a transaction of the ledger may wait for it.
     """
 
     def __init__(
-        self, store: ObjectStore, place: str, cache: ObjectCache, home_id: Callable[[], str]
+        self,
+        store: ObjectStore,
+        place: str,
+        cache: ObjectCache,
+        home_id: Callable[[], str],
+        *,
+        quick: ObjectStore | None = None,
     ) -> None:
         self._store, self._place, self.cache = store, place, cache
+        self._quick = store if quick is None else quick
         self._home_id, self._is_ours = home_id, False
-        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="tidemill-objects")
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="object-store")
 
     def put_all(self, objects: Sequence[tuple[Payload, str]]) -> list[str]:
         names = [object_name(payload, suffix) for payload, suffix in objects]
@@ -89,17 +109,18 @@ class StoreArtifacts:
             raise self._missing(name)
         if self.cache.has(name):
             # Whoever asks for all of it may have found that the copy isn't what is stored.
-            self.cache.keep([(payload, name[64:])])
+            with suppress(StorageError):
+                self.cache.keep([(payload, name[64:])])
         return payload
 
     @contextmanager
     def open(self, name: str) -> Iterator[_OpenCopy]:
-        known = self._head(_path(name))
-        if known is None:
-            raise self._missing(name)
         self.uri(name)
+        version = self.cache.version(name)
+        if version is None:
+            raise self._missing(name)
         with self.cache.open(name) as file:
-            yield _OpenCopy(file, _version(known))
+            yield _OpenCopy(file, version)
 
     def uri(self, name: str) -> str:
         """The path of a copy, which is fetched if need be; of none if the object isn't stored."""
@@ -123,7 +144,10 @@ class StoreArtifacts:
         }
 
     def versions(self, names: Collection[str]) -> dict[str, object]:
-        return {name: _version(known) for name, known in self._heads(names).items()}
+        """The versions of copies, which are what is read."""
+        self.fetch(names)
+        found = ((name, self.cache.version(name)) for name in names)
+        return {name: version for name, version in found if version is not None}
 
     def names(self, *, damaged: bool = False) -> Iterable[str]:
         """Every stored object, in no particular order; others in the same place are skipped."""
@@ -133,7 +157,7 @@ class StoreArtifacts:
 
     def remove(self, names: Iterable[str]) -> int:
         """Delete objects and return the number of bytes freed; names that aren't stored are ignored."""
-        self._require_ours(again=True)
+        self._require_ours(may_claim=False)
         names = [*names]
         sizes = self.sizes(names)
         self._delete([_path(name) for name in sizes])
@@ -155,8 +179,9 @@ class StoreArtifacts:
 
         One that somebody stores again just then may be deleted as well: then the ledger binds nothing to it.
         """
-        self._require_ours(again=True)
-        found = self._each(lambda name: self._discard(name, before), names)
+        self._require_ours(may_claim=False)
+        away: list[str] = []
+        found = self._each(lambda name: self._discard(name, before, away), names)
         failed = {name: size for name, size in found.items() if isinstance(size, str)}
         sizes = {name: size for name, size in found.items() if isinstance(size, int)}
         self.cache.forget(sizes)
@@ -165,51 +190,56 @@ class StoreArtifacts:
         return Discarded(sizes=sizes, recent=recent, failed=failed)
 
     def remove_leftovers(self, before: float, *, dry_run: bool = False) -> int:
+        """Delete notes of that time, and copies of what another machine deleted."""
         old = [name for name, known in self._listed(_RENEWED) if _written(known) < before]
         if not dry_run:
-            self._require_ours(again=True)
+            self._require_ours(may_claim=False)
             self._delete([_RENEWED + name for name in old])
-            # Copies of what another machine deleted, as for a person whose data are erased.
-            self.cache.forget(self.find_missing(self.cache.names()).keys())
+            # As the data of a person who is erased.
+            copies = {*self.cache.names()}
+            self.cache.forget(copies.difference(self.names()) if copies else ())
+            self.cache.remove_leftovers(before)
         return 0
 
-    def is_conditional(self) -> bool:
-        """Whether the store refuses to replace an object where that is asked; StorageError without access."""
+    def probe(self) -> None:
+        """Write, read and delete an object; StorageError if that fails, or if the place is another home's."""
+        self._require_ours(may_claim=False, is_new=True)
         path = f"probe/{secrets.token_hex(8)}"
         with self._errors():
-            obstore.put(self._store, path, b"1")
-            try:
-                obstore.put(self._store, path, b"2", mode="create")
-            except AlreadyExistsError:
-                return True
-            finally:
-                obstore.delete(self._store, path)
-        return False
+            obstore.put(self._quick, path, b"1")
+            obstore.get(self._quick, path).bytes()
+            obstore.delete(self._quick, path)
 
-    def _require_ours(self, *, again: bool = False) -> None:
-        """Note whose the objects are, unless that was done; StorageError if they are another home's."""
-        if self._is_ours and not again:
+    def _require_ours(self, *, may_claim: bool = True, is_new: bool = False) -> None:
+        """StorageError if the objects are another home's, or nobody's, unless this one `may_claim` them.
+
+        Each home has its own note, so that of two at the same time one notices the other at least. Whoever
+        deletes looks again.
+        """
+        if may_claim and self._is_ours:
             return
-        own = self._home_id()
-        found = self._owner()
-        if not found:
+        own, homes = self._home_id(), self._homes()
+        if may_claim and not homes:
             with self._errors():
-                obstore.put(self._store, _HOME, own.encode())
-            # Another home may have done so as well.
-            found = self._owner()
-        if found != own:
+                obstore.put(self._quick, _HOMES + own, b"")
+            homes = self._homes()
+        if others := homes - {own}:
             raise StorageError(
-                f"the objects at {self._place} belong to another home ({found}), whose sweeps would delete "
-                f"those of this one ({own}): choose another path for `artifacts`"
+                f"the objects at {self._place} belong to another home ({', '.join(sorted(others))}), whose "
+                f"sweeps would delete those of this one ({own}): choose another path for `artifacts`, or, if "
+                f"that home is gone for good, delete its note in {self._place}/{_HOMES}"
             )
-        self._is_ours = True
+        if not homes and not is_new:
+            raise StorageError(
+                f"nothing in {self._place}/{_HOMES} says that the objects there are of this home ({own}), so "
+                "none is deleted: run the workflow first"
+            )
+        self._is_ours = bool(homes)
 
-    def _owner(self) -> str:
+    def _homes(self) -> set[str]:
         with self._errors():
-            try:
-                return obstore.get(self._store, _HOME).bytes().to_bytes().decode(errors="replace")
-            except FileNotFoundError:
-                return ""
+            parts = obstore.list(self._quick, prefix=_HOMES)
+            return {known["path"].rpartition("/")[2] for part in parts for known in part}
 
     def _read(self, name: str) -> bytes | None:
         """The bytes of an object, verified against its name; None if it isn't stored."""
@@ -218,33 +248,53 @@ class StoreArtifacts:
                 payload = obstore.get(self._store, _path(name)).bytes().to_bytes()
             except FileNotFoundError:
                 return None
-        if hashlib.sha256(payload).hexdigest() != name[:64]:
-            self._remember_damage(name)
-            self.cache.forget([name])
-            raise DamagedObjectError(
-                f"the object {self._place}/{_path(name)} is damaged: its content doesn't match its name"
-            )
-        return payload
+        if hashlib.sha256(payload).hexdigest() == name[:64]:
+            return payload
+        self._remember_damage(name)
+        if (copy := self._restored(name)) is not None:
+            return copy
+        raise DamagedObjectError(
+            f"the object {self._place}/{_path(name)} is damaged: its content doesn't match its name"
+        )
+
+    def _restored(self, name: str) -> bytes | None:
+        """The bytes of a sound copy, by which an object that is damaged in the store was replaced."""
+        copy = self.cache.read(name)
+        if copy is not None:
+            # Another home's objects aren't written.
+            with suppress(StorageError):
+                self._require_ours()
+                self._put(name, copy, is_damaged=True)
+                self._forget_damage({name})
+        return copy
 
     def _put(self, name: str, payload: Payload, *, is_damaged: bool) -> None:
-        if not is_damaged and self._renew(name, byte_count(payload)):
+        if not is_damaged and self._renew(name, payload):
             return
         with self._errors():
             is_large = byte_count(payload) > _LARGE
             obstore.put(self._store, _path(name), payload, use_multipart=is_large, chunk_size=_PART)
 
-    def _renew(self, name: str, size: int) -> bool:
-        """Whether an object is stored; then note that somebody needs it now."""
+    def _renew(self, name: str, payload: Payload) -> bool:
+        """Whether an object is stored, as far as the store tells; then note that somebody needs it now."""
         known = self._head(_path(name))
-        if known is None or known["size"] != size:
+        if known is None or known["size"] != byte_count(payload):
+            return False
+        tag = (known["e_tag"] or "").strip('"')
+        if _MD5.fullmatch(tag) and tag != hashlib.md5(payload, usedforsecurity=False).hexdigest():
             return False
         with self._errors():
-            obstore.put(self._store, _RENEWED + name, b"")
+            obstore.put(self._quick, _RENEWED + name, b"")
         # A sweep may have deleted it until now.
         return self._head(_path(name)) is not None
 
-    def _discard(self, name: str, before: float) -> int | str | None:
-        """Delete an object: its size, or why that failed; None if it was stored since a time."""
+    def _discard(self, name: str, before: float, away: list[str]) -> int | str | None:
+        """Delete an object: its size, or why that failed; None if it was stored since a time.
+
+        The first failure is noted in `away`: a store that doesn't answer isn't asked for each object.
+        """
+        if away:
+            return away[0]
         try:
             known, renewed = self._head(_path(name)), self._head(_RENEWED + name)
             if known is None:
@@ -253,13 +303,14 @@ class StoreArtifacts:
                 return None
             self._delete([_path(name), *([_RENEWED + name] if renewed is not None else [])])
         except StorageError as error:
+            away.append(str(error))
             return str(error)
         return known["size"]
 
     def _head(self, path: str) -> ObjectMeta | None:
         with self._errors():
             try:
-                return obstore.head(self._store, path)
+                return obstore.head(self._quick, path)
             except FileNotFoundError:
                 return None
 
@@ -270,7 +321,7 @@ class StoreArtifacts:
     def _listed(self, folder: str) -> Iterator[tuple[str, ObjectMeta]]:
         """The objects in a folder by name; what isn't ours there is skipped."""
         with self._errors():
-            for part in obstore.list(self._store, prefix=folder):
+            for part in obstore.list(self._quick, prefix=folder):
                 for known in part:
                     name = known["path"].rpartition("/")[2]
                     place = (
@@ -282,16 +333,17 @@ class StoreArtifacts:
                         yield name, known
 
     def _delete(self, paths: Sequence[str]) -> None:
-        if paths:
-            with self._errors():
-                obstore.delete(self._store, paths)
+        for path in paths:
+            # Some stores tell that another process was first.
+            with self._errors(), suppress(FileNotFoundError):
+                obstore.delete(self._quick, path)
 
     def _list_damaged(self) -> frozenset[str]:
         return frozenset(name for name, _ in self._listed(_DAMAGED))
 
     def _remember_damage(self, name: str) -> None:
         with suppress(StorageError), self._errors():
-            obstore.put(self._store, _DAMAGED + name, b"")
+            obstore.put(self._quick, _DAMAGED + name, b"")
 
     def _forget_damage(self, names: Set[str]) -> None:
         with suppress(StorageError):
@@ -312,10 +364,11 @@ class StoreArtifacts:
         try:
             yield
         except (BaseError, OSError) as error:
-            first = str(error).partition("\n")[0]
+            text = str(error)
+            advice = next((advice for mark, advice in _ADVICE.items() if mark in text), _CHECK)
+            first = text.partition("\n")[0].partition(": <?xml")[0]
             raise StorageError(
-                f"the object store {self._place} can't be used: {first}; check its address, the network, and "
-                "the credentials in the environment"
+                f"the object store {self._place} can't be used: {first}; {advice}"
             ) from error
 
 
@@ -325,10 +378,6 @@ def _path(name: str) -> str:
             f"{name!r} isn't an object name: expected 64 hex digits and a suffix like .parquet"
         )
     return f"{_OBJECTS}{name[:2]}/{name}"
-
-
-def _version(known: ObjectMeta) -> object:
-    return known["e_tag"], known["last_modified"], known["size"]
 
 
 def _written(known: ObjectMeta) -> float:

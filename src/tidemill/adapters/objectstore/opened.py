@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import from_url
 
 from tidemill.adapters.objectstore.artifacts import StoreArtifacts
 from tidemill.adapters.objectstore.object_cache import ObjectCache
 from tidemill.core.errors import UsageError
 
-SCHEMES = ("s3", "gs", "az", "file")
-# A store that is away is an error after so long.
-_RETRIES, _RETRIED_FOR = 5, timedelta(seconds=60)
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
+
+# What moves bytes may take long. All else is answered at once, and is an error after some 15 s: a transaction
+# of the ledger waits for half a minute.
+_TRANSFER: RetryConfig = {"max_retries": 10, "retry_timeout": timedelta(seconds=60)}
+_QUICK: RetryConfig = {"max_retries": 4, "retry_timeout": timedelta(seconds=8)}
+_TRANSFER_CLIENT: ClientConfig = {"connect_timeout": "5s", "timeout": "10min"}
+_QUICK_CLIENT: ClientConfig = {"connect_timeout": "3s", "timeout": "8s"}
+
+_PLAIN = ("AWS_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP", "AZURE_ALLOW_HTTP")
 
 
 def open_artifacts(
@@ -30,26 +39,21 @@ def open_artifacts(
 ) -> StoreArtifacts:
     """Objects of a home at `url`, with copies of up to about `limit` bytes in the folder `cache`.
 
-    UsageError for a URL of another kind, or one with credentials in it. Nothing is asked of the store yet.
+    UsageError if the environment lacks what it takes. Nothing is asked of the store yet.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES:
-        wanted = ", ".join(f"{scheme}://..." for scheme in SCHEMES)
-        raise UsageError(f"artifacts = {url!r} isn't a URL of an object store: use {wanted}")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise UsageError(
-            f"artifacts = {parts.scheme}://... may have a bucket and a path only: credentials and options "
-            "belong into the environment, such as AWS_ACCESS_KEY_ID"
-        )
-    place = url.rstrip("/")
+    # Options of a client take the place of all that the environment says of it.
+    plain: ClientConfig = {"allow_http": any(map(_is_true, _PLAIN))}
     try:
-        if parts.scheme == "file":
-            store: ObjectStore = LocalStore.from_url(place, mkdir=True)
-        else:
-            store = from_url(
-                place, retry_config={"max_retries": _RETRIES, "retry_timeout": _RETRIED_FOR}
-            )
+        store = from_url(url, retry_config=_TRANSFER, client_options={**_TRANSFER_CLIENT, **plain})
+        quick = from_url(url, retry_config=_QUICK, client_options={**_QUICK_CLIENT, **plain})
     except (BaseError, OSError, ValueError) as error:
         first = str(error).partition("\n")[0]
-        raise UsageError(f"artifacts = {url!r} can't be opened: {first}") from error
-    return StoreArtifacts(store, place, ObjectCache(cache, limit, clock=clock), home_id)
+        raise UsageError(
+            f"artifacts = {url!r} can't be opened: {first}; set the variables of its credentials, such as "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AZURE_STORAGE_ACCOUNT_NAME"
+        ) from error
+    return StoreArtifacts(store, url, ObjectCache(cache, limit, clock=clock), home_id, quick=quick)
+
+
+def _is_true(variable: str) -> bool:
+    return os.environ.get(variable, "").lower() in ("1", "true", "yes")
