@@ -54,7 +54,7 @@ _MD5 = re.compile("[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class _OpenCopy:
-    """The opened copy of an object, with the version of the object itself."""
+    """The opened copy of an object, with a version that doesn't change when it is read."""
 
     file: StoredBytes
     version: object
