@@ -13,10 +13,11 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import IO
 
 INSTALL = "apt-get install --no-install-recommends --yes radosgw"
 PROGRAMS = ("radosgw", "radosgw-admin")
@@ -60,13 +61,7 @@ def server() -> Iterator[Mapping[str, str]]:
         settings.write_text(_SETTINGS.format(folder=folder, port=port), encoding="utf-8")
         options = ["-c", str(settings), "--no-mon-config"]
         with (folder / "out").open("wb") as out:
-            user = ["user", "create", "--uid", "tester", "--display-name", "tester"]
-            made = subprocess.run(
-                ["radosgw-admin", *options, *user], stdout=subprocess.PIPE, stderr=out, check=False
-            )
-            if made.returncode:
-                raise RuntimeError(f"radosgw-admin failed:\n{(folder / 'out').read_text()}")
-            [key] = json.loads(made.stdout)["keys"]
+            key = _make_user(options, out)
             running = subprocess.Popen(["radosgw", *options, "-f"], stdout=out, stderr=out)
         try:
             environment = {
@@ -80,8 +75,35 @@ def server() -> Iterator[Mapping[str, str]]:
             _make_bucket(environment)
             yield environment
         finally:
-            running.terminate()
+            # What it has is thrown away, and its end might take long.
+            running.kill()
             running.wait()
+
+
+def _make_user(options: Sequence[str], out: IO[bytes]) -> dict[str, str]:
+    """The keys of a new user. The program that makes one tells them, and then now and then never ends."""
+    command = [
+        "radosgw-admin",
+        *options,
+        "user",
+        "create",
+        "--uid",
+        "tester",
+        "--display-name",
+        "t",
+    ]
+    found = b""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=out) as making:
+        assert making.stdout is not None
+        try:
+            while part := os.read(making.stdout.fileno(), 65_536):
+                found += part
+                with suppress(ValueError):
+                    [key] = json.loads(found)["keys"]
+                    return dict(key)
+        finally:
+            making.kill()
+    raise RuntimeError(f"radosgw-admin made no user:\n{found.decode(errors='replace')}")
 
 
 def _await(running: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
