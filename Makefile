@@ -72,8 +72,8 @@ unit: $(VENV)/.ready
 	@$(STEP) "oidc-provider" $(PY) tools/identity_provider.py || :
 	@$(STEP) "npm packages" $(PY) tools/console_assets.py || :
 	@$(STEP) "chromium" $(PY) -m tools.browser || :
-	@$(STEP) "postgresql" $(PY) tools/postgres.py || :
-	@$(STEP) "radosgw" $(PY) tools/object_store.py || :
+	@$(STEP) "postgresql" $(PY) -m tools.postgres || :
+	@$(STEP) "radosgw" $(PY) -m tools.object_store || :
 	@rm -rf build/coverage && mkdir -p build/coverage build/tests
 	@$(STEP) "pytest" $(PY) -m tools.unit
 	@$(PY) -m coverage combine --quiet

@@ -20,6 +20,7 @@ from hypothesis.internal.constants_ast import Constants
 from tests.support.bakery import built, built_template, committed, fresh, fresh_template
 from tests.support.browser import chromium, page_at
 from tests.support.modules import Project
+from tests.support.object_stores import s3
 from tests.support.thoroughness import draw_all_examples
 from tidemill.cli.terminal import live_progress
 from tidemill.core.openmp import spin_limit
@@ -27,6 +28,7 @@ from tidemill.core.openmp import spin_limit
 # Fixtures that are made elsewhere are found by their names here.
 __all__ = [
     "built", "built_template", "chromium", "committed", "fresh", "fresh_template", "page_at", "project",
+    "s3",
 ]  # fmt: skip
 
 # What a shell sets for whoever sits before it, and what would change output. Commands that tests start

@@ -86,6 +86,16 @@ def install(command: Sequence[str]) -> bool:
     return subprocess.call(command, env=environment) == 0
 
 
+def provide(reason: str, command: Sequence[str]) -> int:
+    """Install what is missing for a `reason`, where that can be done; 1 and the reason otherwise."""
+    if not reason:
+        return 0
+    if shutil.which(command[0]) is None or not may_install(command):
+        print(f"{reason}; as root on Debian: {' '.join(command)}", file=sys.stderr)
+        return 1
+    return 0 if install(command) else 1
+
+
 def main(what: str) -> int:
     """Provide `what`; 0 when it is there, 1 when the user has to act."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"

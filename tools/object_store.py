@@ -1,4 +1,4 @@
-"""An S3 server of one's own, for tests: `python tools/object_store.py` installs what it takes (Debian).
+"""An S3 server of one's own, for tests: `python -m tools.object_store` installs what it takes (Debian).
 
 It is the gateway of Ceph, which keeps its objects in SQLite files here and needs no cluster. It accepts
 conditions of writes (`If-None-Match`, `If-Match`) and ignores them.
@@ -19,7 +19,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
-INSTALL = "apt-get install --no-install-recommends --yes radosgw"
+from tools import native
+
+INSTALL = ["apt-get", "install", "--no-install-recommends", "--yes", "radosgw"]
 PROGRAMS = ("radosgw", "radosgw-admin")
 BUCKET = "bucket"
 _START_S = 60
@@ -44,7 +46,7 @@ debug_rgw = 0
 def missing() -> str:
     """Why there can't be a server here; empty when there can."""
     absent = [name for name in PROGRAMS if shutil.which(name) is None]
-    return f"there is no {' and no '.join(absent)}: run `python tools/object_store.py`" * bool(
+    return f"there is no {' and no '.join(absent)}: run `python -m tools.object_store`" * bool(
         absent
     )
 
@@ -136,16 +138,5 @@ def _make_bucket(environment: Mapping[str, str]) -> None:
         pass
 
 
-def main() -> int:
-    """Install the server where that can be done; 1 and a reason otherwise."""
-    if not missing():
-        return 0
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        print(f"{missing()}; as root on Debian: {INSTALL}", file=sys.stderr)
-        return 1
-    subprocess.run(["apt-get", "update"], check=True)
-    return subprocess.run(INSTALL.split(), check=False).returncode
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(native.provide(missing(), INSTALL))

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of one's own, for tests: `python tools/postgres.py` installs what it takes (Debian).
+"""A PostgreSQL server of one's own, for tests: `python -m tools.postgres` installs what it takes (Debian).
 
 It runs as a user that isn't root, and is reached by a socket in a folder of its own.
 """
@@ -16,7 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-INSTALL = "apt-get install --no-install-recommends --yes postgresql"
+from tools import native
+
+INSTALL = ["apt-get", "install", "--no-install-recommends", "--yes", "postgresql"]
 _UNPRIVILEGED = ("postgres", "nobody")
 _START_S = 60
 
@@ -33,7 +35,7 @@ def missing() -> str:
     if os.name != "posix":
         return "PostgreSQL is only started on POSIX systems"
     absent = [name for name in ("initdb", "postgres") if binary(name) is None]
-    return f"there is no {' and no '.join(absent)}: run `python tools/postgres.py`" * bool(absent)
+    return f"there is no {' and no '.join(absent)}: run `python -m tools.postgres`" * bool(absent)
 
 
 @contextmanager
@@ -84,16 +86,5 @@ def _user() -> dict[str, Any]:
     return {"user": found.pw_uid, "group": found.pw_gid, "extra_groups": []}
 
 
-def main() -> int:
-    """Install the server where that can be done; 1 and a reason otherwise."""
-    if not missing():
-        return 0
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        print(f"{missing()}; as root on Debian: {INSTALL}", file=sys.stderr)
-        return 1
-    subprocess.run(["apt-get", "update"], check=True)
-    return subprocess.run(INSTALL.split(), check=False).returncode
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(native.provide(missing(), INSTALL))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from obstore.exceptions import GenericError
 from obstore.store import MemoryStore
 
 from tests.support.commands import process
-from tests.support.object_stores import s3_environment
 from tests.support.tides import Tides, day, everything, flow_of, rebuilt
 from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.adapters.objectstore import artifacts as store_artifacts
@@ -42,12 +40,6 @@ class StoreTides(Tides):
         project = Project(settings, flow_of(self.root, self.text), "prod")
         project.workspace.tools = self.change(project.tools)
         return project
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[None]:
-    with s3_environment():
-        yield
 
 
 def sent(folder: Path, url: str) -> StoreTides:

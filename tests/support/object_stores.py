@@ -1,17 +1,16 @@
-"""An S3 server that tests share, and which the environment of this process names."""
+"""An S3 server that the tests of a module share, and which the environment of this process names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from tools import object_store
 
 
-@contextmanager
-def s3_environment() -> Iterator[None]:
+@pytest.fixture(scope="module")
+def s3() -> Iterator[None]:
     """The variables by which clients find a new S3 server; the test is skipped, and says why, without one."""
     if reason := object_store.missing():
         pytest.skip(reason)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.adapters.files.disk import make_folder, translate_os_errors
+from tidemill.adapters.objectstore.owner import NOTES, require_own
 from tidemill.core.errors import StorageError, UsageError
 from tidemill.core.extras import install_command
 from tidemill.core.units import parse_bytes
@@ -79,20 +80,20 @@ def probe_store(settings: Settings) -> None:
 
 def _claim(folder: Path, own: str) -> None:
     """Note in a folder whose objects it has; StorageError if they are another home's."""
-    homes = folder / "homes"
+    homes, place = folder / NOTES, str(folder)
     with translate_os_errors(str(homes)):
         make_folder(str(homes))
-        if not (homes / own).exists():
-            with open(homes / own, "w", encoding="utf-8", opener=open_private):
-                pass
-        others = sorted({*os.listdir(homes)} - {own})
-    if others:
-        (homes / own).unlink()
-        raise StorageError(
-            f"the objects in {folder} belong to another home ({', '.join(others)}), whose sweeps would "
-            f"delete those of this one ({own}): choose another path for `artifacts`, or, if that home is "
-            f"gone for good, delete its note in {homes}"
-        )
+        require_own(place, os.listdir(homes), own)
+        if (homes / own).exists():
+            return
+        with open(homes / own, "w", encoding="utf-8", opener=open_private):
+            pass
+        try:
+            # Another home may have done so as well.
+            require_own(place, os.listdir(homes), own)
+        except StorageError:
+            (homes / own).unlink()
+            raise
 
 
 def _home_id(home: Path) -> str:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import obstore
 import pytest
 from obstore.store import MemoryStore
 
-from tests.support.object_stores import s3_environment
 from tidemill.adapters.objectstore import artifacts as store_artifacts
 from tidemill.adapters.objectstore.artifacts import StoreArtifacts
 from tidemill.adapters.objectstore.object_cache import ObjectCache
@@ -25,12 +23,6 @@ LIMIT = 1 << 30
 
 def ours() -> str:
     return "ours"
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[None]:
-    with s3_environment():
-        yield
 
 
 def in_memory(folder: Path) -> StoreArtifacts:

@@ -21,6 +21,7 @@ import obstore
 from obstore.exceptions import BaseError
 
 from tidemill.adapters.objectstore.object_cache import ObjectCache
+from tidemill.adapters.objectstore.owner import NOTES, require_own
 from tidemill.core.errors import DamagedObjectError, StorageError
 from tidemill.core.fingerprint import is_object_name, object_name
 from tidemill.core.lazy_dataclass import dataclass
@@ -47,7 +48,7 @@ _ADVICE = {
 _AT_ONCE = 16
 # Larger objects are sent in parts, several at a time, each of which is tried again by itself.
 _LARGE, _PART = 64 << 20, 16 << 20
-_HOMES, _OBJECTS, _DAMAGED, _RENEWED = "homes/", "objects/", "damaged/", "renewed/"
+_HOMES, _OBJECTS, _DAMAGED, _RENEWED = f"{NOTES}/", "objects/", "damaged/", "renewed/"
 # Of an object that was sent as a whole, most stores have this as the tag.
 _MD5 = re.compile("[0-9a-f]{32}")
 
@@ -223,15 +224,10 @@ class StoreArtifacts:
             with self._errors():
                 obstore.put(self._quick, _HOMES + own, b"")
             homes = self._homes()
-        if others := homes - {own}:
-            raise StorageError(
-                f"the objects at {self._place} belong to another home ({', '.join(sorted(others))}), whose "
-                f"sweeps would delete those of this one ({own}): choose another path for `artifacts`, or, if "
-                f"that home is gone for good, delete its note in {self._place}/{_HOMES}"
-            )
+        require_own(self._place, homes, own)
         if not homes and not is_new:
             raise StorageError(
-                f"nothing in {self._place}/{_HOMES} says that the objects there are of this home ({own}), so "
+                f"nothing in {self._place}/{NOTES} says that the objects there are of this home ({own}), so "
                 "none is deleted: run the workflow first"
             )
         self._is_ours = bool(homes)
@@ -324,11 +320,7 @@ class StoreArtifacts:
             for part in obstore.list(self._quick, prefix=folder):
                 for known in part:
                     name = known["path"].rpartition("/")[2]
-                    place = (
-                        _path(name)
-                        if folder == _OBJECTS and is_object_name(name)
-                        else folder + name
-                    )
+                    place = f"{folder}{name[:2]}/{name}" if folder == _OBJECTS else folder + name
                     if is_object_name(name) and known["path"] == place:
                         yield name, known
 
