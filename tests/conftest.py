@@ -21,14 +21,15 @@ from tests.support.bakery import built, built_template, committed, fresh, fresh_
 from tests.support.browser import chromium, page_at
 from tests.support.modules import Project
 from tests.support.object_stores import s3
+from tests.support.shared_homes import address, machine, new_home, postgres_url
 from tests.support.thoroughness import draw_all_examples
 from tidemill.cli.terminal import live_progress
 from tidemill.core.openmp import spin_limit
 
 # Fixtures that are made elsewhere are found by their names here.
 __all__ = [
-    "built", "built_template", "chromium", "committed", "fresh", "fresh_template", "page_at", "project",
-    "s3",
+    "address", "built", "built_template", "chromium", "committed", "fresh", "fresh_template", "machine",
+    "new_home", "page_at", "postgres_url", "project", "s3",
 ]  # fmt: skip
 
 # What a shell sets for whoever sits before it, and what would change output. Commands that tests start

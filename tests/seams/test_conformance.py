@@ -15,6 +15,8 @@ from tidemill.adapters.files.memos import FileMemos
 from tidemill.adapters.openlineage.command_transport import CommandTransport
 from tidemill.adapters.openlineage.file_transport import FileTransport
 from tidemill.adapters.openlineage.http_transport import HttpTransport
+from tidemill.adapters.postgres.address import HomeAddress
+from tidemill.adapters.postgres.claims import PostgresClaims
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.memos.io.in_memory import InMemoryMemos
 from tidemill.ports.artifacts import Artifacts
@@ -35,6 +37,12 @@ class TestSqliteLedger(LedgerSuite):
         ledger = SqliteLedger(tmp_path / "state" / "ledger.db")
         yield ledger
         ledger.close()
+
+
+class TestPostgresLedger(LedgerSuite):
+    @pytest.fixture
+    def ledger(self, machine: Callable[[str], Ledger]) -> Ledger:
+        return machine("one")
 
 
 class TestWorkflowLedger(LedgerSuite):
@@ -80,6 +88,12 @@ class TestFileClaims(ClaimsSuite):
     @pytest.fixture
     def new_claims(self, tmp_path: Path) -> Callable[[], Claims]:
         return lambda: FileClaims(tmp_path / "claims.lock")
+
+
+class TestPostgresClaims(ClaimsSuite):
+    @pytest.fixture
+    def new_claims(self, address: HomeAddress) -> Callable[[], Claims]:
+        return lambda: PostgresClaims(address)
 
 
 class TestMemoryClaims(ClaimsSuite):

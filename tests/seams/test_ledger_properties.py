@@ -1,5 +1,6 @@
 """For any sequence of operations the ledgers agree, and projections can be rebuilt from facts."""
 
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -11,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.shared_homes import as_address, copy_on
 from tests.support.tables import earlier, rebuild, tables
 from tests.support.thoroughness import examples, thorough
+from tidemill.adapters.sqlite.integrity import find_damage
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import TidemillError
 from tidemill.ledger.event import (
@@ -201,6 +204,43 @@ def test_ledgers_agree_and_tables_follow_from_facts(acts: list[Act]) -> None:
         one.close()
         rebuild(path, Path(folder) / "copy.db")
         assert tables(path) == tables(Path(folder) / "copy.db")
+
+
+@thorough
+@pytest.mark.untraced
+@settings(max_examples=examples(15))
+@given(
+    st.lists(st.tuples(ACTS, st.integers(0, 2), st.sampled_from(["", "", "delete", "look"]))),
+    st.integers(1, 4),
+)
+def test_machines_agree_whatever_becomes_of_their_copies(
+    new_home: Callable[[], str], acts: list[tuple[Act, int, str]], most: int
+) -> None:
+    """Each act is that of one of three machines, whose copies go, and follow in small steps."""
+    from tidemill.adapters.postgres import replica
+    from tidemill.adapters.postgres.ledger import PostgresLedger
+
+    address, whole = as_address(new_home()), MemoryLedger()
+    ours: dict[str, Any] = {}
+    theirs: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(replica, "_MOST_EVENTS", most)
+        paths = [copy_on(Path(folder), str(number)) for number in range(3)]
+        machines = [PostgresLedger(path, address) for path in paths]
+        for now, (act, number, fate) in enumerate(acts):
+            if fate == "delete":
+                machines[number].close()
+                shutil.rmtree(paths[number].parent)
+                machines[number] = PostgresLedger(paths[number], address)
+            elif fate == "look":
+                machines[number].state("dev")
+            said = _outcome(machines[number], act, float(now), ours)
+            assert said == _outcome(whole, act, float(now), theirs)
+        for ledger, path in zip(machines, paths, strict=True):
+            assert _look(ledger) == _look(whole)
+            ledger.close()
+            assert find_damage(path) == []
+            assert tables(path) == tables(paths[0])
 
 
 def _check_quarantine(ledger: Ledger) -> None:

@@ -44,6 +44,7 @@ from tidemill.ledger.event_digest import ChainedEvent
 from tidemill.ledger.event_filter import EventFilter
 from tidemill.ledger.governance_events import PolicyDecided, ReviewOpened, Waived
 from tidemill.ledger.recent_events import events_since
+from tidemill.project.home_ledger import ledger_file, require_ledger
 from tidemill.project.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Audit:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._settings = workspace.settings.audit
-        self._path = workspace.home / "ledger.db"
+        self._path = ledger_file(workspace.settings)
         self._kept = HomeCheckpoints(workspace.home / _KEPT)
 
     def verify(
@@ -289,8 +290,7 @@ class Audit:
         return read_chain(self._path, after, link)
 
     def _require_ledger(self) -> None:
-        if not self._path.exists():
-            raise UsageError(f"there is no ledger {self._path}: nothing was ever run here")
+        require_ledger(self._workspace.settings)
         _ = self._workspace.tools.ledger
 
     def _maker(self) -> CheckpointMaker:

@@ -140,7 +140,7 @@ class ChangeReviews:
     def _space(self) -> Iterator[Workspace]:
         """The workspace; without a home one whose home is temporary, so that none is made."""
         own = self._workspace
-        if own.home.exists():
+        if own.has_home:
             yield own
             return
         with tempfile.TemporaryDirectory(prefix="tidemill-") as folder:

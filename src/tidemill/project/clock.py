@@ -14,15 +14,15 @@ from tidemill.core.errors import UsageError
 VARIABLE = "TIDEMILL_CLOCK"
 
 
-def project_clock() -> Callable[[], float]:
+def project_clock(shared: Callable[[], float] = time.time) -> Callable[[], float]:
     """The clock by which everything of a project happens, in Unix seconds.
 
-    It is the system's unless the environment variable TIDEMILL_CLOCK names a file with the time. UsageError,
-    also of each later call, if that can't be read.
+    It is the system's, or that which machines share, unless the environment variable TIDEMILL_CLOCK names a
+    file with the time. UsageError, also of each later call, if that can't be read.
     """
     name = os.environ.get(VARIABLE)
     if not name:
-        return time.time
+        return shared
     file = Path(name)
     read_clock(file)
     return lambda: read_clock(file)

@@ -119,6 +119,8 @@ def compare_versions(
     asked = SampleQuestion(
         root=str(space.root),
         home=str(space.home),
+        home_url=space.settings.home_url,
+        artifacts=space.settings.artifacts,
         environment=space.environment,
         stages=tuple(each.stage for each in edits),
         partitions=limits.partitions,

@@ -11,6 +11,7 @@ from tidemill.core.errors import TidemillError
 from tidemill.ledger.event import RunStarted
 from tidemill.ledger.workflow_scope import split_name
 from tidemill.ports.ledger import Ledger
+from tidemill.project.home_ledger import ledger_file
 from tidemill.project.settings import Settings, find_settings
 from tidemill.workflow.environment import PRODUCTION
 
@@ -41,7 +42,8 @@ def find_names(start: Path, kind: Named, environment: str = PRODUCTION) -> tuple
 
 
 def _recorded_names(settings: Settings, kind: Named, environment: str) -> Iterator[str]:
-    file = settings.root / settings.home / "ledger.db"
+    # A server would take too long to answer: what this machine knows of it is enough here.
+    file = ledger_file(settings)
     if not file.is_file():
         return
     ledger = SqliteLedger(file)

@@ -15,10 +15,10 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tidemill.adapters.files import claims, memos, probes
+from tidemill.adapters.files import memos, probes
 from tidemill.adapters.lanes.thread_lane import ThreadLane
 from tidemill.adapters.search.optuna_sampler import OptunaSampler
-from tidemill.adapters.sqlite import ledger as sqlite
+from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import Fault, SourceError, StorageError
 from tidemill.core.python_command import inherited_path
@@ -26,11 +26,11 @@ from tidemill.core.redaction import Redactor
 from tidemill.core.units import parse_bytes
 from tidemill.ledger.io.home_files import make_home, open_private, require_restored
 from tidemill.ports.execution import Executor, TaskFunctions, TaskMeter, WorkerClass
-from tidemill.ports.ledger import Ledger
 from tidemill.ports.reuse import Memos
 from tidemill.ports.runtime import Runtime
 from tidemill.project.clock import project_clock
 from tidemill.project.external_sources import OpenedSources
+from tidemill.project.home_ledger import open_claims, open_ledger
 from tidemill.project.model_formats import open_formats
 from tidemill.project.model_probe import SubprocessProbe
 from tidemill.project.model_probe_server import FormatOptions
@@ -112,8 +112,13 @@ def version_of(package: str) -> str:
     return importlib.metadata.version(package)
 
 
-def open_shared_ledger(settings: Settings, redactor: Redactor) -> Ledger:
-    """Open the ledger of a home, which several workflows may share; a new home is made."""
+def open_shared_ledger(
+    settings: Settings, redactor: Redactor, *, when_used: bool = False
+) -> SqliteLedger:
+    """Open the ledger of a home, which several workflows may share; a new home is made.
+
+    With `when_used` a server is asked only by the first use.
+    """
     home = settings.root / settings.home
     require_restored(home)
     try:
@@ -124,10 +129,13 @@ def open_shared_ledger(settings: Settings, redactor: Redactor) -> Ledger:
                 file.write("*\n")
     except OSError as error:
         raise StorageError(f"{home} can't be written: {error.strerror}") from error
-    return sqlite.SqliteLedger(home / "ledger.db", redactor=redactor)
+    return open_ledger(settings, redactor, when_used=when_used)
 
 
-def open_tools(settings: Settings, flow: Flow, redactor: Redactor) -> Runtime:
+def open_tools(
+    settings: Settings, flow: Flow, redactor: Redactor, *, in_worker: bool = False
+) -> Runtime:
+    """Open the adapters; a worker seldom needs the ledger, so that a server isn't asked before."""
     root, home = settings.root, settings.root / settings.home
     memo = root / (settings.memo or home / "memo")
     options = FormatOptions(
@@ -136,13 +144,14 @@ def open_tools(settings: Settings, flow: Flow, redactor: Redactor) -> Runtime:
         model_formats=tuple(settings.model_formats),
         allow_pickle=settings.allow_pickle,
     )
-    shared, clock = open_shared_ledger(settings, redactor), project_clock()
+    shared = open_shared_ledger(settings, redactor, when_used=in_worker)
+    clock = project_clock(shared.clock)
     return Runtime(
         root=root,
         logs=logs_in(home),
         ledger=WorkflowLedger(shared, flow.name, flow.names, settings.retention),
         artifacts=open_artifacts(settings, clock),
-        claims=claims.FileClaims(home / "claims.lock"),
+        claims=open_claims(settings),
         probes=probes.FileProbes(home),
         memos=memos.FileMemos(memo, below=None if settings.memo else home),
         formats=open_formats(options),
@@ -224,6 +233,7 @@ def engine_options(
         root=str(settings.root),
         workflow=settings.workflow,
         home=settings.home,
+        home_url=settings.home_url,
         memo=settings.memo,
         environment=environment,
         run=run,

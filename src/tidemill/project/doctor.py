@@ -14,6 +14,7 @@ from tidemill.core.counts import plural
 from tidemill.core.errors import StorageError, TidemillError, describe_error
 from tidemill.core.extras import modules_by_extra
 from tidemill.core.lazy_dataclass import dataclass
+from tidemill.core.redaction import Redactor
 from tidemill.ledger.io.home_files import require_restored
 from tidemill.notices.io.channels import channel_variables
 from tidemill.operations.health import (
@@ -38,6 +39,7 @@ from tidemill.operations.io.probes import (
     unwritable,
 )
 from tidemill.project.external_sources import OpenedSources
+from tidemill.project.home_ledger import open_shared
 from tidemill.project.object_stores import probe_store
 from tidemill.project.setting_faults import setting_faults
 from tidemill.project.settings import Settings, find_settings, load_workflow
@@ -80,6 +82,8 @@ def examine(
     ]
     if connect and found.workflow is not None:
         findings += _connections(found.settings.root, found.workflow)
+    if connect and found.settings.home_url:
+        findings.append(_shared_home(found.settings))
     if connect and found.settings.artifacts:
         findings.append(_object_store(found.settings))
     # The clock is looked at last, so that it is watched all the time.
@@ -167,6 +171,19 @@ def _ledger_file(path: Path, facts: LedgerFacts) -> LedgerFile:
         events=facts.events,
         leases=facts.leases,
     )
+
+
+def _shared_home(settings: Settings) -> HealthFinding:
+    """Try to reach the database of a home, without a copy of it."""
+    try:
+        ledger = open_shared(settings, Redactor(), when_used=True)
+        try:
+            text = f"{ledger.place} can be reached, and has {ledger.count:,} events"
+        finally:
+            ledger.close()
+    except TidemillError as error:
+        return HealthFinding(area="shared home", level=Level.FAULT, text=str(error))
+    return HealthFinding(area="shared home", level=Level.OK, text=text)
 
 
 def _object_store(settings: Settings) -> HealthFinding:

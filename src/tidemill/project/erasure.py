@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import replace
 
-from tidemill.adapters.sqlite.people import erase_person
+from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.recorded_reason import checked_note
 from tidemill.governance.erasure import Erasure, ErasurePlace, ErasureSubject, PlaceKind
 from tidemill.governance.permissions import Permission
@@ -16,6 +16,7 @@ from tidemill.ports.ledger import Guard
 from tidemill.project.erased_names import ErasedNames
 from tidemill.project.erased_rows import ErasedRows
 from tidemill.project.found_places import FoundPlace
+from tidemill.project.workflow_ledger import shared_ledger
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.lease import take_lease
 
@@ -79,8 +80,10 @@ class Erasures:
         people = [each for each in found.places if each.kind is PlaceKind.PEOPLE]
         if not subject.column and not any(each.left for each in people):
             # The holder of the lease may be the subject, of whom the ledger has no trace then.
-            ledger = space.home / "ledger.db"
-            is_removed = bool(erase_person(ledger, subject.value, dict.fromkeys(unchanged, last)))
+            ledger = shared_ledger(space.tools.ledger)
+            assert isinstance(ledger, SqliteLedger)
+            as_of = dict.fromkeys(unchanged, last)
+            is_removed = bool(ledger.erase_person(subject.value, as_of))
             people = [replace(each, rows=int(is_removed)) for each in people]
         return replace(found, places=(*done, *people))
 

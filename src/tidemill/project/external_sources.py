@@ -10,12 +10,12 @@ from typing import Any
 from tidemill.adapters.databases.postgres import PostgresDatabase
 from tidemill.adapters.databases.sqlite import SqliteDatabase
 from tidemill.adapters.databases.urls import public_location, resolve_url
-from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import SourceError, UsageError
 from tidemill.core.redaction import Redactor, url_secrets
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import Ledger
 from tidemill.ports.sources import Database, Lake
+from tidemill.project.home_ledger import has_ledger, open_ledger
 from tidemill.project.object_stores import open_artifacts
 from tidemill.project.settings import find_settings
 from tidemill.workflow.source import SCHEMES, Delta, Engine, Iceberg
@@ -82,14 +82,13 @@ class OpenedSources:
                 settings = find_settings(folder, None)
             except UsageError:
                 raise SourceError(f"{folder} is in no project with [tool.tidemill]") from None
-            home = settings.root / settings.home
-            if not (home / "ledger.db").is_file():
+            if not has_ledger(settings):
+                home = settings.root / settings.home
                 raise SourceError(f"nothing was run in {settings.root} yet: there is no {home}")
             try:
-                artifacts = open_artifacts(settings)
+                self._projects[folder] = open_ledger(settings), open_artifacts(settings)
             except UsageError as error:
-                raise SourceError(f"the objects of {folder} can't be read: {error}") from error
-            self._projects[folder] = SqliteLedger(home / "ledger.db"), artifacts
+                raise SourceError(f"what {folder} stored can't be read: {error}") from error
         return self._projects[folder]
 
     def lake(self, source: Delta[Any] | Iceberg[Any]) -> Lake:

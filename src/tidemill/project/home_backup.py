@@ -107,7 +107,7 @@ class HomeBackups:
             raise UsageError(
                 f"the objects of this home are in {space.settings.artifacts}, and a backup copies those in "
                 "the home only: let the store keep versions of them, and write the events to a file with "
-                "`tidemill ledger export`"
+                "`tidemill ledger export`, or back up the database if they are in one"
             )
         space.record_action(Permission.MANAGE_HOME, str(target), "backed up")
         folder = BackupFolder(target, is_quick=is_quick)
@@ -211,6 +211,11 @@ class HomeBackups:
         StorageError if the backup is damaged.
         """
         space = self._workspace
+        if space.settings.home_url and into is None:
+            raise UsageError(
+                "this home is in PostgreSQL: restore to a folder with --into, and copy that with `tidemill "
+                "home move`"
+            )
         # Without `..`, so that what lies in it can be told from what doesn't.
         home = Path(os.path.abspath(space.home if into is None else into))
         place = HomeRestoration(home)

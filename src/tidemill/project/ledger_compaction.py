@@ -5,8 +5,8 @@ from __future__ import annotations
 from tidemill.core.errors import UsageError
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.compaction_report import CompactionReport
+from tidemill.project.home_ledger import require_ledger
 from tidemill.project.retention import Retention, compact_ledger
-from tidemill.project.verification import LEDGER
 from tidemill.project.workspace import Workspace
 
 
@@ -24,9 +24,7 @@ class LedgerCompaction:
         compacted before stays so.
         """
         space = self._workspace
-        path = space.home / LEDGER
-        if not path.exists():
-            raise UsageError(f"there is no ledger {path}: nothing was ever run here")
+        require_ledger(space.settings)
         permission = Permission.READ if dry_run else Permission.MANAGE_LEDGER
         actor = space.require(permission).name
         if Retention(space).keeps_all():

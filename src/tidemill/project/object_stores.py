@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +18,7 @@ from tidemill.core.extras import install_command
 from tidemill.core.units import parse_bytes
 from tidemill.ledger.io.home_files import open_private
 from tidemill.ports.artifacts import Artifacts
+from tidemill.project.home_ledger import home_id
 from tidemill.project.settings import Settings
 from tidemill.project.store_urls import FOLDER
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 # In a home, what was read from a store elsewhere.
 CACHE = "cache"
-_ID = "home-id"
 
 
 def open_artifacts(settings: Settings, clock: Callable[[], float] = time.time) -> Artifacts:
@@ -46,7 +44,7 @@ def open_artifacts(settings: Settings, clock: Callable[[], float] = time.time) -
                 f"artifacts = {url!r} lies in the home {home}: name a folder elsewhere, or leave it out"
             )
         found = FileArtifacts(folder, clock=clock)
-        _claim(folder, _home_id(home))
+        _claim(folder, home_id(settings))
         return found
     return open_object_store(settings, clock)
 
@@ -64,7 +62,7 @@ def open_object_store(settings: Settings, clock: Callable[[], float] = time.time
         settings.artifacts,
         home / CACHE,
         parse_bytes(settings.artifacts_cache),
-        partial(_home_id, home),
+        partial(home_id, settings),
         clock=clock,
     )
     return found
@@ -94,26 +92,3 @@ def _claim(folder: Path, own: str) -> None:
         except StorageError:
             (homes / own).unlink()
             raise
-
-
-def _home_id(home: Path) -> str:
-    """The id of a home, which it gets once; "" of one that isn't there yet."""
-    if not home.exists():
-        return ""
-    file, draft = home / _ID, home / f"{_ID}-{secrets.token_hex(8)}"
-    with translate_os_errors(str(file)):
-        if not file.exists():
-            with open(draft, "x", encoding="utf-8", opener=open_private) as out:
-                out.write(secrets.token_hex(8))
-                out.flush()
-                os.fsync(out.fileno())
-            # Another process may have been first.
-            with suppress(FileExistsError):
-                os.link(draft, file)
-            draft.unlink()
-        found = file.read_text(encoding="utf-8")
-    if not found:
-        raise StorageError(
-            f"{file} is empty: delete it, and the note of this home among the objects"
-        )
-    return found

@@ -28,7 +28,8 @@ _LONGEST = 300
 class SampleQuestion:
     """What to compute: `partitions` of each of the `stages`, on the data of the project in `root`.
 
-    `home` holds its state. Partitions with more than `max_rows` published rows are left out.
+    `home` holds its state, or that of this machine if others share what is at `home_url`; objects are at
+    `artifacts`, or in the home. Partitions with more than `max_rows` published rows are left out.
     """
 
     root: str
@@ -37,6 +38,8 @@ class SampleQuestion:
     stages: tuple[str, ...]
     partitions: int
     max_rows: int
+    home_url: str = ""
+    artifacts: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,13 @@ def answer_question(folder: Path, workflow: str | None, question: Path, into: Pa
     settings = find_settings(folder.resolve(), workflow)
     flow = load_workflow(settings)
     # The code is that of a git ref, while data and state are the project's.
-    there = replace(settings, root=Path(asked.root), home=asked.home)
+    there = replace(
+        settings,
+        root=Path(asked.root),
+        home=asked.home,
+        home_url=asked.home_url,
+        artifacts=asked.artifacts,
+    )
     space = Workspace(there, flow, asked.environment)
     try:
         with (into / INDEX).open("a", encoding="utf-8") as index:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from tidemill.adapters.files.memos import FileMemos
-from tidemill.adapters.sqlite.compaction import SqliteCompaction
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.adapters.sqlite.scratch_folder import clear_scratch_folders
 from tidemill.core.errors import ConflictError, TidemillError, UnknownNameError, UsageError
@@ -36,6 +35,7 @@ from tidemill.operations.swept import LastSweep, SweepReport
 from tidemill.ports.ledger import Ledger, State
 from tidemill.ports.upkeep import StoredObjects
 from tidemill.project.composition import run_id
+from tidemill.project.home_ledger import has_ledger
 from tidemill.project.removals import removal_text
 from tidemill.project.verification import LEDGER
 from tidemill.project.workflow_ledger import (
@@ -256,7 +256,7 @@ class Retention:
     ) -> tuple[int, tuple[str, ...]]:
         """Compact the ledger, whose old events may need less now; return the bytes saved, and notes."""
         space = self._workspace
-        if self.keeps_all() or not (space.home / LEDGER).exists():
+        if self.keeps_all() or not has_ledger(space.settings):
             return 0, ()
         found = compact_ledger(space, actor, goes_on=goes_on, dry_run=dry_run)
         if dry_run:
@@ -487,5 +487,6 @@ def compact_ledger(
 ) -> CompactionReport:
     """Compact the events that are old enough by the settings; StorageError if the disk is full."""
     terms = CompactionTerms(after_s=space.settings.ledger.compact_after_s, goes_on=goes_on)
-    compaction = SqliteCompaction(space.home / LEDGER)
-    return compaction.compact(terms, now=space.tools.clock(), actor=actor, dry_run=dry_run)
+    ledger = shared_ledger(space.tools.ledger)
+    assert isinstance(ledger, SqliteLedger)
+    return ledger.compaction.compact(terms, now=space.tools.clock(), actor=actor, dry_run=dry_run)

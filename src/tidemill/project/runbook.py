@@ -52,7 +52,7 @@ class Runbooks:
         Without a home there is no history, and none is begun. AccessError if the actor may not read.
         """
         space = self._workspace
-        has_home = space.home.exists()
+        has_home = space.has_home
         if has_home:
             space.require(Permission.READ)
             load_state(space.tools.ledger, space.environment)

@@ -35,6 +35,7 @@ from tidemill.operations.objective_settings import Objective, parse_objectives
 from tidemill.operations.price_settings import parse_prices, require_one_form
 from tidemill.operations.retention_settings import parse_retention
 from tidemill.operations.up_settings import UpSettings, parse_up_settings
+from tidemill.project.home_settings import parse_home
 from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage
 from tidemill.project.store_urls import parse_store_url
 from tidemill.scorecard.scorecard_settings import ScorecardSettings, parse_scorecard_settings
@@ -45,6 +46,8 @@ from tidemill.workflow.workflow import Workflow
 
 # The characters of the shortest secret that is masked.
 _LEAST_SECRET = 5
+# Fields that are derived from what is set.
+_NOT_SET = {"root", "grants", "home_url"}
 # Tables of the settings, and what reads those that stand for themselves.
 _TABLES = ("profiles", "roles", "groups", "schedules", "prices")
 _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
@@ -71,6 +74,9 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
 class Settings:
     """`workflow` is `module:name`; `home` holds the state; a CPU hour costs `cpu_hour` of `currency`.
 
+    If machines share the state, it is in the database at `home_url`, and the folder `home` has what this one
+    keeps of it.
+
     An hour of a gigabyte of memory costs `memory_gb_hour`. `prices`, if there are any, take the place of
     these: ask `price_book`. `serve` are the settings of servers, `attest` those of attestations,
     `openlineage` those of events of lineage, `metrics` those of metrics; `slo` are the objectives of stages
@@ -95,6 +101,7 @@ class Settings:
     root: Path
     workflow: str
     home: str = ".tidemill"
+    home_url: str = ""
     cpu_hour: float = 0.0
     currency: str = "USD"
     workers: int = 0
@@ -232,7 +239,7 @@ def _is_names(value: object) -> bool:
 
 
 def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str | None) -> Settings:
-    known = {field.name for field in fields(Settings)} - {"root", "grants"} | {"roles", "groups"}
+    known = {field.name for field in fields(Settings)} - _NOT_SET | {"roles", "groups"}
     for name in table:
         if name not in known:
             raise UsageError(f"{file}: [tool.tidemill] {name}: {did_you_mean(name, known)}")
@@ -267,6 +274,7 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
         has_logins=isinstance(oidc, OidcSettings) and bool(oidc.groups_claim),
         may_be_empty=proxy is not None and bool(proxy.groups_header),
     )
+    given |= parse_home(table, f"{place}]")
     if table.get("artifacts"):
         given["artifacts"] = parse_store_url(table["artifacts"], f"{place}]")
     apart = (*_TABLES, *_READERS)

@@ -145,7 +145,7 @@ class StageCases:
     def _known_rows(self, stage: str) -> GivenTable:
         """A few rows of a stage without personal data: of its newest partition, if it is published."""
         space = self._workspace
-        published = space.bindings(stage) if space.home.exists() else {}
+        published = space.bindings(stage) if space.has_home else {}
         keys = readable_keys(published)
         if not keys:
             return GivenTable(count=_SCAFFOLDED)

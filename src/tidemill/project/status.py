@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.counts import plural
 from tidemill.core.errors import UnknownNameError
 from tidemill.core.local_day import local_day
@@ -48,6 +47,7 @@ from tidemill.ports.ledger import Ledger, State
 from tidemill.project.budget_status import open_spending, read_budgets
 from tidemill.project.clock import project_clock
 from tidemill.project.declared_schedules import declared_schedules
+from tidemill.project.home_ledger import has_ledger, open_ledger
 from tidemill.project.settings import Settings, configured_secrets, find_settings
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workflow_name import find_workflow_name
@@ -91,7 +91,7 @@ def read_status(
     settings = find_settings(start.resolve(), workflow)
     home = settings.root / settings.home
     require_restored(home)
-    if not (home / "ledger.db").is_file():
+    if not has_ledger(settings):
         return StatusReport(
             workflow=settings.workflow,
             environment=environment,
@@ -100,7 +100,7 @@ def read_status(
             notes=("nothing was run yet: start with `tidemill run`, or `tidemill up`",),
         )
     reports = read_reports(home, environment)
-    shared = SqliteLedger(home / "ledger.db", redactor=Redactor(configured_secrets(settings)))
+    shared = open_ledger(settings, Redactor(configured_secrets(settings)))
     try:
         name = find_workflow_name(settings, shared, (*reports[0], *reports[1]))
         own = _about(reports, settings, name)

@@ -24,6 +24,7 @@ from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import Ledger, State
 from tidemill.project.composition import memo_spaces
 from tidemill.project.delivered_tables import DeliveredTables
+from tidemill.project.home_ledger import find_server_damage, remake_copy, require_ledger
 from tidemill.project.runs import Runs
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workspace import Workspace
@@ -105,6 +106,8 @@ class StoredState:
         space = self._workspace
         space.require(Permission.MANAGE_LEDGER)
         ledger = self._existing_ledger()
+        # Whatever other machines recorded comes with opening it.
+        _ = space.tools
         space.note_action(Permission.MANAGE_LEDGER, f"{LEDGER} to {target}", "exported")
         return export_events(ledger, target)
 
@@ -114,7 +117,13 @@ class StoredState:
         StorageError if events are damaged or missing, unless `skip_damaged`. ConflictError if a run is
         active or another process has the ledger open.
         """
+        settings = self._workspace.settings
         self._workspace.require(Permission.MANAGE_LEDGER)
+        if settings.home_url:
+            raise UsageError(
+                "the events of this home are in PostgreSQL, and what each machine derives from them is made "
+                f"anew when {self.ledger} is deleted: restore lost events from a backup of the database"
+            )
         if source is None:
             self._existing_ledger()
         self._workspace.close()
@@ -142,13 +151,14 @@ class StoredState:
         )
 
     def _existing_ledger(self) -> Path:
-        if not self.ledger.exists():
-            raise UsageError(f"there is no ledger {self.ledger}: nothing was ever run here")
+        require_ledger(self._workspace.settings)
         return self.ledger
 
     def _ledger_problems(self, *, repair: bool) -> list[StorageFault]:
         found = self._find_damage()
         problems = [StorageFault(kind="ledger", place=LEDGER, message=text) for text in found]
+        if self._workspace.settings.home_url:
+            return self._shared_problems(problems, repair=repair)
         # A rebuilt ledger has a new chain, which would hide that events were changed.
         if problems and repair and not integrity.find_chain_fault(self.ledger):
             try:
@@ -160,6 +170,19 @@ class StoredState:
                 left = {*integrity.find_damage(self.ledger)}
                 problems = [replace(each, repaired=each.message not in left) for each in problems]
         return problems
+
+    def _shared_problems(self, problems: list[StorageFault], *, repair: bool) -> list[StorageFault]:
+        """The problems of this machine's copy, and of what the server has."""
+        settings = self._workspace.settings
+        there = [
+            StorageFault(kind="ledger", place="PostgreSQL", message=text)
+            for text in find_server_damage(settings)
+        ]
+        if problems and repair and not there:
+            self._workspace.close()
+            remake_copy(settings)
+            problems = [replace(each, repaired=True) for each in problems]
+        return [*problems, *there]
 
     def _find_damage(self) -> list[str]:
         """Describe what is wrong with the ledger, which is upgraded before, as by any command."""

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tidemill.history.io.log_recorder import LogRecorder
+from tidemill.project.composition import open_tools
 from tidemill.project.settings import Settings, load_workflow
 from tidemill.project.workspace import Workspace
 from tidemill.steps.io.step_runner import StepRunner
@@ -63,6 +64,7 @@ def _open_runner(context: bytes) -> StepRunner:
         root=Path(found.root),
         workflow=found.workflow,
         home=found.home,
+        home_url=found.home_url,
         memo=found.memo,
         # The file may have changed since the plan was made.
         profiles=found.profiles,
@@ -73,6 +75,7 @@ def _open_runner(context: bytes) -> StepRunner:
     )
     flow = load_workflow(settings)
     space = Workspace(settings, flow, found.environment, secrets=found.secrets, params=found.params)
+    space.tools = open_tools(settings, space.declared, space.redactor, in_worker=True)
     recipes = space.recipes
     # Not before: a module that keeps a replaced stream would have another recipe than was planned.
     recorder = LogRecorder(space.tools.logs / found.run, quiet=True, redactor=space.redactor)

@@ -105,8 +105,13 @@ class Workspace:
 
     @property
     def home(self) -> Path:
-        """The folder that holds the ledger and the stored objects."""
+        """The folder that holds the ledger and the stored objects, or what this machine keeps of them."""
         return self.root / self.settings.home
+
+    @property
+    def has_home(self) -> bool:
+        """Whether anything may have been recorded: nothing has if there is no home yet."""
+        return bool(self.settings.home_url) or self.home.exists()
 
     @cached_property
     def tools(self) -> Runtime:

@@ -32,6 +32,7 @@ class ProjectContext:
     root: str = ""
     workflow: str = ""
     home: str = ""
+    home_url: str = ""
     memo: str = ""
     environment: str = ""
     run: str = ""

@@ -311,7 +311,7 @@ def replace_body(path: Path, seq: int, body: object) -> None:
     connections = Connections(path, 1.0)
     try:
         with connections.write_transaction() as connection:
-            connection.create_function("is_same_fact", 3, compaction._is_same_fact)
+            connection.create_function("is_same_fact", 3, compaction.is_same_fact)
             connection.execute("UPDATE events SET body = ? WHERE seq = ?", (body, seq))
     finally:
         connections.close()

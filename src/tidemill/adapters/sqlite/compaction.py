@@ -10,18 +10,18 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from tidemill.adapters.codec.events import decode_event, encode, encode_event, encode_sparse
-from tidemill.adapters.sqlite.connections import Connections
+from tidemill.adapters.sqlite.connections import BUSY_TIMEOUT_S, Connections
 from tidemill.adapters.sqlite.event_chain import EventWriter, event_place
 from tidemill.adapters.sqlite.file_space import pack_pages, shrink
 from tidemill.adapters.sqlite.garbage import marked_events
-from tidemill.adapters.sqlite.ledger import BUSY_TIMEOUT_S
 from tidemill.adapters.sqlite.packed_text import is_packed, pack
 from tidemill.adapters.sqlite.people import KnownPeople, PeopleWriter
 from tidemill.adapters.sqlite.projections import Projector
@@ -53,17 +53,21 @@ class _Smaller:
 
 
 class SqliteCompaction:
-    """Compacts the ledger in the file `path`."""
+    """Compacts the ledger in the file `path`, through the connections that `connect` opens to it.
 
-    def __init__(self, path: Path) -> None:
+    Events are taken out and put back, so these don't enforce foreign keys: in between, what refers to an
+    event has nothing to refer to.
+    """
+
+    def __init__(self, path: Path, connect: Callable[[], Connections] | None = None) -> None:
         self._path = path
+        self._connect = connect or partial(Connections, path, BUSY_TIMEOUT_S, foreign_keys=False)
 
     def compact(
         self, terms: CompactionTerms, *, now: float, actor: str = "", dry_run: bool = False
     ) -> CompactionReport:
         found = _Progress(file_before=_file_size(self._path))
-        # Events are taken out and put back, so what refers to them has nothing to refer to in between.
-        connections = Connections(self._path, BUSY_TIMEOUT_S, foreign_keys=False)
+        connections = self._connect()
         try:
             with connections.read_transaction() as connection:
                 until = read_last_seq(connection)
@@ -274,7 +278,7 @@ def _replace(
 ) -> list[_Smaller]:
     """Replace bodies in one transaction; return those that no other compaction has replaced yet."""
     with connections.write_transaction() as connection:
-        connection.create_function("is_same_fact", 3, _is_same_fact, deterministic=True)
+        connection.create_function("is_same_fact", 3, is_same_fact, deterministic=True)
         wanted = encode([each.seq for each in page])
         left = dict(connection.execute(queries()["uncompacted_among"], (wanted,)).fetchall())
         # Another compaction may have replaced them meanwhile.
@@ -320,7 +324,7 @@ def _record(connection: sqlite3.Connection, event: Compacted, *, seq: int, now: 
     writer.write_links()
 
 
-def _is_same_fact(old: object, new: object, digest: bytes | None) -> bool:
+def is_same_fact(old: object, new: object, digest: bytes | None) -> bool:
     """Whether a body is replaced by the same text, or by a smaller one whose whole digest is noted."""
     if not is_packed(new):
         return False

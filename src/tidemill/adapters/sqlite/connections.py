@@ -36,6 +36,7 @@ APPLICATION_ID = (
     0x54444D4C  # "TDML" in the file's header distinguishes a ledger from other SQLite files
 )
 
+BUSY_TIMEOUT_S = 30.0
 _BUSY_CODES = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 _FORBIDDEN_CODES = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN)
 # SQLite quotes what it read in its messages, which may not be Unicode.
@@ -52,14 +53,22 @@ class Connections:
     _writer: sqlite3.Connection | None
     _reader: sqlite3.Connection | None
 
-    def __init__(self, path: Path, busy_timeout_s: float, *, foreign_keys: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        busy_timeout_s: float,
+        *,
+        foreign_keys: bool = True,
+        when_used: bool = False,
+    ) -> None:
         self.path = os.path.abspath(path)
         self._foreign_keys = "ON" if foreign_keys else "OFF"
         self._busy_timeout_s = busy_timeout_s
         self._was_open = False
         self._reset()
-        with self.read_transaction():
-            pass  # open and migrate now, so that an unusable ledger is rejected here
+        if not when_used:
+            with self.read_transaction():
+                pass  # open and migrate now, so that an unusable ledger is rejected here
 
     @contextmanager
     def write_transaction(self) -> Iterator[sqlite3.Connection]:
@@ -130,7 +139,7 @@ class Connections:
             try:
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute(f"PRAGMA foreign_keys = {self._foreign_keys}")
-                allow_appends(connection)
+                self._set_functions(connection)
                 version = read_schema_version(connection)
                 # The file may have been replaced while this waited for it. From now on it can't be.
                 if self._identity() == created:
@@ -144,6 +153,10 @@ class Connections:
         self._open.append(connection)
         self._was_open = True
         return connection
+
+    def _set_functions(self, connection: sqlite3.Connection) -> None:
+        """Add the functions without which the ledger's triggers refuse to write."""
+        allow_appends(connection)
 
     def _create_file(self) -> object:
         """Create the file if it is missing; return what distinguishes it from one that replaces it."""

@@ -18,6 +18,7 @@ from typing import Any
 from tidemill.adapters.codec.events import decode_event, encode_event, event_scope
 from tidemill.adapters.files.disk import storage_error
 from tidemill.adapters.sqlite.connections import (
+    BUSY_TIMEOUT_S,
     READ_ERRORS,
     Connections,
     is_busy,
@@ -27,7 +28,6 @@ from tidemill.adapters.sqlite.connections import (
     unreadable_ledger,
 )
 from tidemill.adapters.sqlite.event_chain import EventWriter, chain_faults, event_place
-from tidemill.adapters.sqlite.ledger import BUSY_TIMEOUT_S
 from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION
 from tidemill.adapters.sqlite.packed_text import is_packed
 from tidemill.adapters.sqlite.people import damaged_names

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 
@@ -11,13 +13,13 @@ from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.adapters.codec.events import encode, encode_event
 from tidemill.adapters.codec.ledger_errors import require_objects
 from tidemill.adapters.sqlite import leases, state_reader
-from tidemill.adapters.sqlite.connections import Connections
+from tidemill.adapters.sqlite.connections import BUSY_TIMEOUT_S, Connections
 from tidemill.adapters.sqlite.event_chain import EventWriter, event_place
 from tidemill.adapters.sqlite.event_reader import EventReader
 from tidemill.adapters.sqlite.garbage import SqliteGarbage
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer
 from tidemill.adapters.sqlite.known_states import KnownStates
-from tidemill.adapters.sqlite.people import KnownPeople, PeopleWriter
+from tidemill.adapters.sqlite.people import KnownPeople, PeopleWriter, erase_person
 from tidemill.adapters.sqlite.projections import Projector
 from tidemill.adapters.sqlite.stamps import can_be_stored
 from tidemill.core.redaction import Redactor
@@ -26,9 +28,8 @@ from tidemill.ledger.event import Event, RecordedEvent
 from tidemill.ledger.event_filter import EVERYTHING, EventFilter
 from tidemill.ledger.people import names_people
 from tidemill.ledger.redacted import redacted_event
+from tidemill.ports.compaction import Compaction
 from tidemill.ports.ledger import Guard, Lease, State
-
-BUSY_TIMEOUT_S = 30.0
 
 
 class SqliteLedger:
@@ -36,7 +37,8 @@ class SqliteLedger:
 
     Opening raises StorageError when the file is damaged, not a ledger, or from a newer Tidemill.
     A writer waits up to `busy_timeout_s` seconds for another; then ConflictError names the other.
-    `redactor` removes secrets from messages before they are stored.
+    `redactor` removes secrets from messages before they are stored. `connections` are those to the file, if
+    what is written goes elsewhere as well.
     """
 
     def __init__(
@@ -45,8 +47,9 @@ class SqliteLedger:
         *,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
         redactor: Redactor | None = None,
+        connections: Connections | None = None,
     ) -> None:
-        self._connections = Connections(path, busy_timeout_s)
+        self._connections = connections or Connections(path, busy_timeout_s)
         self._people = KnownPeople()
         self._states = KnownStates(self._open_head, self._connections.path)
         self._redact = (redactor or Redactor()).redact
@@ -130,6 +133,31 @@ class SqliteLedger:
     def garbage(self) -> SqliteGarbage:
         """What nothing needs any more, for sweeps."""
         return SqliteGarbage(self._connections)
+
+    @property
+    def compaction(self) -> Compaction:
+        """What gives old events smaller bodies."""
+        # Few commands compact.
+        module = import_module("tidemill.adapters.sqlite.compaction")
+        found: Compaction = module.SqliteCompaction(self._path)
+        return found
+
+    @property
+    def _path(self) -> Path:
+        return Path(self._connections.path)
+
+    def erase_person(self, name: str, unchanged: Mapping[str, int] | None = None) -> str:
+        """Remove a person from the file, and from what SQLite would leave of them there.
+
+        Returns the reference, "" if nobody has that name. ConflictError if there are events of a kind of
+        `unchanged` after its number, or if another process keeps the file from being cleaned: the same call
+        does that later.
+        """
+        return erase_person(self._path, name, unchanged)
+
+    def clock(self) -> float:
+        """The time in Unix seconds by which the ledger goes."""
+        return time.time()
 
     def close(self) -> None:
         self._connections.close()

@@ -1,4 +1,4 @@
-"""The named SQL statements of the ledger, read from `queries.sql`."""
+"""The named SQL statements of a ledger, read from a file `queries.sql`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _COMMENT = re.compile(r"^\s*--.*\n?", re.MULTILINE)
 
 
 @cache
-def queries() -> Mapping[str, str]:
+def queries(folder: str = FOLDER) -> Mapping[str, str]:
     """The statements of `queries.sql` by name, without comments."""
-    _, *parts = _NAME.split(read_script("queries.sql"))
+    _, *parts = _NAME.split(read_script("queries.sql", folder))
     return {
         name: without_comments(text).strip().rstrip(";")
         for name, text in zip(parts[::2], parts[1::2], strict=True)
     }
 
 
-def read_script(name: str) -> str:
-    """Read one file of the `sql` folder."""
-    with open(os.path.join(FOLDER, name), encoding="utf-8") as file:
+def read_script(name: str, folder: str = FOLDER) -> str:
+    """Read one file of a folder with SQL."""
+    with open(os.path.join(folder, name), encoding="utf-8") as file:
         return file.read()
 
 

@@ -1,0 +1,61 @@
+"""Claim keys between the machines that share a home, by advisory locks of its server.
+
+The server releases the locks of a connection that ends, so there is no heartbeat and nothing to clean up.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from tidemill.adapters.postgres.address import HomeAddress
+from tidemill.adapters.postgres.server import LedgerServer, statement
+from tidemill.core.errors import TidemillError
+
+_FIRST_PAUSE_S = 0.002
+_MAX_PAUSE_S = 0.1
+
+
+class PostgresClaims:
+    """One holder's claims in a shared home; thread-safe.
+
+    Claims only save work, so a server that can't be reached keeps nobody from working.
+    """
+
+    def __init__(self, address: HomeAddress) -> None:
+        self._schema = address.schema
+        # A connection of its own: locks are those of a connection.
+        self._server = LedgerServer(address, lock_s=1.0)
+        self._held = set[str]()
+        self._lock = threading.Lock()
+
+    def take(self, key: str) -> bool:
+        with self._lock:
+            if key not in self._held and self._ask("try_claim", key, otherwise=True):
+                self._held.add(key)
+            return key in self._held
+
+    def wait(self, key: str, timeout_s: float) -> bool:
+        deadline, pause = time.monotonic() + timeout_s, _FIRST_PAUSE_S
+        while not self.take(key):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, _MAX_PAUSE_S)
+        return True
+
+    def release(self, key: str) -> None:
+        with self._lock:
+            if key in self._held:
+                self._held.remove(key)
+                self._ask("release_claim", key, otherwise=True)
+
+    def _ask(self, name: str, key: str, *, otherwise: bool) -> bool:
+        try:
+            row = self._server.ask(
+                lambda c: c.execute(statement(name), (f"{self._schema}/{key}",)).fetchone()
+            )
+        except TidemillError:
+            return otherwise
+        return row is not None and bool(row[0])

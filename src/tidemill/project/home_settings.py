@@ -1,0 +1,52 @@
+"""The setting `home`: a folder, or the URL of a PostgreSQL database that machines share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from tidemill.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from tidemill.adapters.postgres.address import HomeAddress
+
+_SCHEMES = ("postgresql:", "postgres:")
+# Names a variable with the URL.
+_VARIABLE = "env:"
+# Has what a machine keeps of shared homes.
+_FOLDER = ".tidemill"
+
+
+def parse_home(table: Mapping[str, Any], place: str) -> dict[str, str]:
+    """The settings of a home that machines share, which also has a folder on each; none of another home.
+
+    UsageError for a URL that can't be used, which shows no credentials, or without a place for objects.
+    """
+    url = table.get("home", "")
+    if not url.startswith((*_SCHEMES, _VARIABLE)):
+        return {}
+    address = resolve_home(url, place)
+    if not table.get("artifacts"):
+        raise UsageError(
+            f"{place} home is shared by machines, and so must be the objects: set artifacts to "
+            "s3://BUCKET/PATH, or to file:///PATH of a folder that all of them mount"
+        )
+    return {"home": f"{_FOLDER}/{address.folder}", "home_url": url}
+
+
+def resolve_home(url: str, place: str) -> HomeAddress:
+    """The address that a setting gives, by itself or by a variable that it names."""
+    # Only projects with a shared home need it.
+    parse = import_module("tidemill.adapters.postgres.address").parse_address
+    if not url.startswith(_VARIABLE):
+        address: HomeAddress = parse(url, place, with_password=False)
+        return address
+    name = url.removeprefix(_VARIABLE)
+    found = os.environ.get(name, "")
+    if not found.startswith(_SCHEMES):
+        state = "isn't set" if not found else "is no URL of a PostgreSQL database"
+        raise UsageError(f"{place} home = {url!r}: the environment variable {name} {state}")
+    address = parse(found, f"{place} {name} as", with_password=True)
+    return address
