@@ -1,373 +1,324 @@
-"""Workflows in one folder keep their state apart; a home from before and a renamed workflow go on."""
+"""Machines that share a home: a PostgreSQL server here, and a folder that all of them reach."""
 
 from __future__ import annotations
 
+import shutil
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.support.damage import cut, flip, object_files
-from tests.support.tides import CHAIN, Tides, day, everything, flow_of
-from tests.support.users import noted
-from tidemill.core.errors import ConflictError, UsageError
-from tidemill.ledger.delivery import Effect
-from tidemill.ledger.event import EffectQueued
-from tidemill.ports.ledger import Lease
-from tidemill.project import composition
-from tidemill.project.project import Project, open_project
-from tidemill.project.workflow_ledger import WorkflowLedger
+from tests.support.commands import process
+from tests.support.cut_connections import proxy_to
+from tests.support.tables import tables
+from tests.support.thoroughness import examples, thorough
+from tests.support.tides import Tides, day, everything, flow_of, rebuilt
+from tidemill.core.errors import StorageError, TidemillError, UsageError
+from tidemill.operations.health import HealthFinding, Level
+from tidemill.project.doctor import examine
+from tidemill.project.home_ledger import ledger_file
+from tidemill.project.project import Project
+from tidemill.project.settings import Settings, find_settings
+from tidemill.project.status import read_status
 
-OTHER = CHAIN.replace('tm.Workflow("tides")', 'tm.Workflow("other/tides")').replace(
-    "return value * 2", "return value * 5"
-)
-
-
-def single(stage: str, source: str, contract: str) -> str:
-    """A workflow of one ingest."""
-    head = CHAIN.partition("flow =")[0] + 'flow = tm.Workflow("single")\n\n\n@flow.ingest\n'
-    return f"{head}def {stage}() -> tm.Source[{contract}]:\n    return {source}\n"
+DAYS = 4
 
 
-def on(tides: Tides, environment: str) -> Project:
-    return open_project(tides.root, workflow=flow_of(tides.root, tides.text), env=environment)
+class Machine(Tides):
+    """A checkout of the project, whose home others share."""
+
+    url = ""
+    store = ""
+
+    @property
+    def settings(self) -> Settings:
+        self.configure()
+        return replace(find_settings(self.root), workflow="tides")
+
+    def configure(self) -> None:
+        """Write the settings, with what the workflow's module is called."""
+        text = f'[tool.tidemill]\nworkflow = "tides:flow"\nhome = "{self.url}"\nartifacts = "{self.store}"\n'
+        (self.root / "pyproject.toml").write_text(text, encoding="utf-8")
+
+    @property
+    def copy(self) -> Path:
+        """The copy of the ledger on this machine."""
+        return ledger_file(self.settings)
+
+    def open(self) -> Project:
+        project = Project(self.settings, flow_of(self.root, self.text), "prod")
+        project.workspace.tools = self.change(project.tools)
+        return project
 
 
 @pytest.fixture
-def from_before(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Until it is undone, runs record environments without a workflow."""
-    unscoped: Any = lambda shared, *_: shared  # noqa: E731
-    monkeypatch.setattr(composition, "WorkflowLedger", unscoped)
-    return monkeypatch
+def new_machine(new_home: Callable[[], str], tmp_path: Path) -> Callable[[str], Machine]:
+    """Call it with a name for a machine with the same files; all of them share a home."""
+    url = new_home()
+
+    def new_machine(name: str) -> Machine:
+        return machine(tmp_path / name, url, f"file://{tmp_path}/store")
+
+    return new_machine
 
 
-def test_two_workflows_with_stages_of_the_same_names(tmp_path: Path) -> None:
-    one, two = Tides(tmp_path), Tides(tmp_path, OTHER)
-    for number in range(2):
-        one.send(number)
-    assert one.ok() == everything([0, 1])
-    # What both compute in the same way is computed once.
-    days = [day(0), day(1)]
-    assert two.ok() == {"bound bind raw": days, "ok run doubled": days, "ok run daily": days}
-    # Each is up to date, and has its own values, environments and runs.
-    assert (one.ok(), two.ok()) == ({}, {})
-    assert one.read("daily").get_column("total").to_list() == [12.0, 12.0]
-    assert two.read("daily").get_column("total").to_list() == [30.0, 30.0]
-    one.send(2)
-    assert one.ok() == everything([2])
-    assert sorted(two.published()["daily"]) == [day(0), day(1)]
-    assert set(two.ok()) == {"bound bind raw", "ok run doubled", "ok run daily"}
-    with on(one, "prod") as project:
-        assert len(project.runs()) == 3
-        project.environments.create("dev")
-    with on(two, "prod") as project:
-        assert len(project.runs()) == 3
-        assert [found.name for found in project.environments.list()] == ["prod"]
-        assert project.check() == ()
-    with on(one, "dev") as project:
-        assert project.plan().empty
-        with pytest.raises(UsageError, match=r"there is no environment 'new' \(did you|there is"):
-            project.diff("new")
+def machine(root: Path, url: str, store: str) -> Machine:
+    found = Machine(root)
+    found.url, found.store = url, store
+    for number in range(DAYS):
+        found.send(number)
+    return found
 
 
-def test_both_can_run_at_the_same_time(tmp_path: Path) -> None:
-    one, two = Tides(tmp_path), Tides(tmp_path, OTHER)
-    with one.open() as first, two.open() as second:
-        held = {"host": "elsewhere", "pid": "1"}
-        for project in (first, second):
-            lease = project.tools.ledger.acquire(
-                "run:prod", held, now=1.0, ttl=60.0, dead=lambda _: False
-            )
-            assert lease.name == "run:prod"
-        with pytest.raises(ConflictError, match="'run:prod' is held by"):
-            second.tools.ledger.acquire("run:prod", held, now=2.0, ttl=60.0, dead=lambda _: False)
-
-
-def test_a_home_from_before_goes_on(tmp_path: Path, from_before: pytest.MonkeyPatch) -> None:
-    tides = Tides(tmp_path)
-    for number in range(3):
-        tides.send(number, (1.0, 2000.0))
-    tides.ok()
-    with on(tides, "prod") as project:
-        project.environments.create("dev", sample=0.5, ttl="3d")
-        project.quarantine.release("raw", day(0), reason="right", note="ana")
-    contents, events = tides.contents(), len(tides.events())
-    from_before.undo()
-    # Before the first run nothing is recorded, and all is there.
-    assert tides.contents() == contents
-    assert len(tides.events()) == events
-    assert tides.ok() == {
-        "ok run raw": [day(0)],
-        "ok run doubled": [day(0)],
-        "ok run daily": [day(0)],
+def test_what_one_machine_computed_no_other_computes_again(
+    new_machine: Callable[[str], Machine], tmp_path: Path
+) -> None:
+    one, other = new_machine("one"), new_machine("other")
+    assert one.ok() == everything(range(DAYS))
+    assert other.ok() == {}
+    assert not (other.root / other.settings.home / "objects").exists()
+    other.send(1, (5.0, 6.0))
+    other.edit("value * 2", "value * 3")
+    ran = other.ok()
+    assert {name: sorted(keys) for name, keys in ran.items()} == {
+        "ok run raw": [day(1)],
+        "ok run doubled": [day(number) for number in range(DAYS)],
+        "ok run daily": [day(number) for number in range(DAYS)],
     }
-    assert tides.ok() == {}
-    with on(tides, "prod") as project:
-        prod, dev = project.environments.list()
-        assert (dev.name, dev.parent, dev.sample) == ("dev", "prod", 0.5)
-        assert prod.parent == ""
-        assert [run.environment for run in project.runs()] == ["prod"] * 3
-        versions = project.contracts.history("raw").versions
-        assert [each.published for each in versions] == [4]
-        (held,) = [p for p in project.quarantine.list("raw") if p.partition == day(0)]
-        assert f"released by {noted('ana')}" in held.rulings[0]
-        found = project.lineage.explain("raw", day(0))
-        assert len({run.run for run in found.runs}) == 1
-    tides.send(3)
-    assert tides.ok() == everything([3])
-    tides.edit('"data/*.parquet"', '"data/*.parquet", on_missing="remove"')
-    tides.root.joinpath("data", f"{day(2)}.parquet").unlink()
-    tides.run()
-    assert tides.published()["daily"] == [day(0), day(1), day(3)]
-    with on(tides, "prod") as project:
-        project.environments.drop(["dev"])
-        assert [found.name for found in project.environments.list()] == ["prod"]
-    # A workflow that has none of the stages begins with nothing.
-    assert Tides(tmp_path, single("rows", 'tm.files("data/*.parquet")', "Raw")).published() == {}
-
-
-def test_two_workflows_take_a_home_from_before_over(
-    tmp_path: Path, from_before: pytest.MonkeyPatch
-) -> None:
-    one, two = Tides(tmp_path), Tides(tmp_path, OTHER)
-    one.send(0)
-    one.ok()
-    from_before.undo()
+    # A colleague pulls the change.
+    one.send(1, (5.0, 6.0))
+    one.edit("value * 2", "value * 3")
     assert one.ok() == {}
-    # What isn't its own is computed again; what it has in common is not.
-    assert set(two.ok()) == {"ok run doubled", "ok run daily"}
-    assert (one.ok(), two.ok()) == ({}, {})
+    assert one.contents() == other.contents() == rebuilt(other, tmp_path / "fresh")
+    # Back again: it is bound.
+    one.edit("value * 3", "value * 2")
+    assert {*one.ok()} == {
+        "bound bind doubled",
+        "bound bind daily",
+        "ok run doubled",
+        "ok run daily",
+    }
 
 
-def test_what_was_to_be_delivered_before_is_delivered_once(
-    tmp_path: Path, from_before: pytest.MonkeyPatch
+def test_a_machine_that_lost_all_of_its_state_computes_nothing(
+    new_machine: Callable[[str], Machine],
 ) -> None:
-    tides = Tides(tmp_path)
-    tides.send(0)
-    tides.ok()
-    with on(tides, "prod") as project:
-        ledger, now = project.tools.ledger, project.tools.clock()
-        bound = project.state().heads["daily"].partitions[day(0)]
-        name = bound.product.all_objects[0]
-        effect: dict[str, Any] = {
-            "stage": "shore",
-            "partition": day(0),
-            "action": "write",
-            "target": "out",
-        }
-        queued = EffectQueued(environment="prod", effect=Effect(key="k", object=name, **effect))
-        ledger.append([queued], now=now)
-    from_before.undo()
-    tides.text += '\nflow.table("shore", stage=daily, sink=tm.parquet("out"))\n'
-    with on(tides, "prod") as project:
-        assert [effect.key for effect in project.state().pending_effects] == ["k"]
-    tides.run()
-    tides.run()
-    with on(tides, "prod") as project:
-        assert project.state().pending_effects == ()
-    assert len(list((tmp_path / "out").iterdir())) == 1
+    one = new_machine("one")
+    one.ok()
+    shutil.rmtree(one.root / one.settings.home)
+    assert one.ok() == {}
+    one.copy.write_bytes(b"damaged" * 1_000)
+    with pytest.raises(StorageError, match="is damaged or no ledger"):
+        one.run()
 
 
-def test_a_renamed_workflow_goes_on_when_it_is_asked_to(tmp_path: Path) -> None:
-    tides = Tides(tmp_path)
-    tides.send(0)
-    tides.ok()
-    tides.edit('tm.Workflow("tides")', 'tm.Workflow("sea tides")')
-    hint = "`tidemill env adopt tides` continues there"
-    with on(tides, "prod") as project:
-        (note,) = [note for note in project.plan().notes if hint in note]
-        assert note in project.check()
-        with pytest.raises(UsageError, match=r"no other workflow 'tide' .*did you mean 'tides'"):
-            project.environments.adopt("tide")
-        assert project.environments.adopt("tides") == ("prod",)
-    assert tides.ok() == {}
-    with on(tides, "prod") as project:
-        assert project.check() == ()
-        assert len(project.runs()) == 2
-        with pytest.raises(ConflictError, match="has state of its own already"):
-            project.environments.adopt("tides")
+def test_two_runs_do_not_happen_at_once(new_machine: Callable[[str], Machine]) -> None:
+    one, other = new_machine("one"), new_machine("other")
+    one.ok()
+    with one.open() as holder:
+        tools = holder.tools
+        lease = tools.ledger.acquire(
+            "run:prod",
+            {"host": "elsewhere", "pid": "1", "command": "run"},
+            now=time.time(),
+            ttl=60.0,
+            dead=lambda _: False,
+        )
+        with (
+            other.open() as project,
+            pytest.raises(Exception, match=r"active in prod: pid 1 on elsewhere"),
+        ):
+            project.run()
+        tools.ledger.release(lease)
+    assert other.ok() == {}
 
 
-def test_a_workflow_that_was_renamed_twice_has_one_history_of_contracts(tmp_path: Path) -> None:
-    tides = Tides(tmp_path)
-    names = ["tides", "ebb", "flood", "spring"]
-    for number, (former, name) in enumerate(pairwise(names)):
-        tides.send(number)
-        tides.ok()
-        tides.edit(f'tm.Workflow("{former}")', f'tm.Workflow("{name}")')
-        with on(tides, "prod") as project:
-            project.environments.adopt(former)
-            [version] = project.contracts.history("raw").versions
-        assert (version.first.partition, version.last.partition) == (day(0), day(number))
-        assert (version.published, version.held) == (number + 1, number + 1)
+@thorough
+@settings(max_examples=examples(4, 60))
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 1),
+            st.sampled_from(["run", "send", "edit", "forget", "at once"]),
+            st.integers(0, DAYS - 1),
+        ),
+        min_size=3,
+        max_size=10,
+    )
+)
+def test_whatever_machines_do_the_results_are_those_of_a_rebuild(
+    new_home: Callable[[], str],
+    tmp_path_factory: pytest.TempPathFactory,
+    acts: list[tuple[int, str, int]],
+) -> None:
+    """Files and code are those of a repository that both machines pull."""
+    folder, url, factor = tmp_path_factory.mktemp("machines"), new_home(), 2
+    both = [machine(folder / name, url, f"file://{folder}/store") for name in ("one", "other")]
+    for turn, (number, act, which) in enumerate(acts):
+        here = both[number]
+        if act == "send":
+            for each in both:
+                each.send(which, (float(turn), 1.0))
+        elif act == "edit":
+            for each in both:
+                each.edit(f"value * {factor}", f"value * {which + 2}")
+            factor = which + 2
+        elif act == "forget":
+            shutil.rmtree(here.root / here.settings.home, ignore_errors=True)
+        elif act == "at once":
+            _run_at_once(both)
+        else:
+            here.ok()
+    both[0].ok()
+    assert both[1].ok() == {}
+    assert both[0].contents() == both[1].contents() == rebuilt(both[0], folder / "fresh")
+    for each in both:
+        with each.open() as project:
+            assert project.stored_state.verify(deep=True).problems == ()
+    mine, theirs = (tables(each.copy) for each in both)
+    # What a verification read doesn't count.
+    assert mine["bindings"] == theirs["bindings"]
+    assert mine["events"][: len(theirs["events"])] == theirs["events"][: len(mine["events"])]
 
 
-def note(seen: list[object], fact: object) -> object:
-    seen.append(fact)
-    return fact
+def _run_at_once(both: list[Machine]) -> None:
+    """Both run: one waits for the other, and both succeed."""
+    failed: list[Exception] = []
+    projects = [each.open() for each in both]
+
+    def run(project: Project) -> None:
+        try:
+            receipt = project.run(wait_s=120)
+            assert receipt.exit_code == 0, receipt.messages
+        except (TidemillError, AssertionError) as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(project,)) for project in projects]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for project in projects:
+        project.close()
+    assert failed == []
 
 
-def test_check_names_workflows_that_deliver_to_one_folder(
+def test_verification_reads_what_the_server_has(
+    new_machine: Callable[[str], Machine], postgres_url: str
+) -> None:
+    import psycopg
+
+    one = new_machine("one")
+    one.ok()
+    with one.open() as project:
+        assert project.stored_state.verify(deep=True).is_sound
+    with psycopg.connect(postgres_url) as connection:
+        schema = one.url.rpartition("=")[2]
+        connection.execute(
+            f"UPDATE {schema}.events AS e SET body = other.body FROM {schema}.events AS other "
+            "WHERE e.seq = 1 AND other.seq = 2"
+        )
+    with one.open() as project:
+        found = project.stored_state.verify(repair=True)
+        assert not found.is_sound
+        assert [(each.place, "event 1 " in each.message) for each in found.problems] == [
+            ("PostgreSQL", True)
+        ]
+        with pytest.raises(UsageError, match="restore lost events from a backup of the database"):
+            project.stored_state.rebuild()
+
+
+def test_a_damaged_copy_is_repaired(new_machine: Callable[[str], Machine]) -> None:
+    import sqlite3
+    from contextlib import closing
+
+    one = new_machine("one")
+    one.ok()
+    with closing(sqlite3.connect(one.copy)) as connection:
+        connection.execute("DELETE FROM bindings WHERE partition = ?", (day(1),))
+        connection.commit()
+    with one.open() as project:
+        assert not project.stored_state.verify().is_sound
+        assert project.stored_state.verify(repair=True).is_sound
+        assert project.stored_state.verify().problems == ()
+    assert one.ok() == {}
+
+
+def test_a_server_that_goes_away_at_any_moment_of_a_run_loses_nothing(
+    new_home: Callable[[], str],
+    postgres_url: str,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    schema = new_home().rpartition("=")[2]
+    with proxy_to(postgres_url, tmp_path_factory.mktemp("cut")) as proxy:
+        one = machine(tmp_path / "one", f"{proxy.url}&schema={schema}", f"file://{tmp_path}/store")
+        one.send(0)
+        failed = 0
+        for pieces in range(5, 200, 13):
+            proxy.cut_after(pieces)
+            try:
+                failed += one.run().exit_code != 0
+            except StorageError:
+                failed += 1
+            proxy.come_back()
+            one.send(pieces % DAYS, (float(pieces),))
+        assert failed > 3
+        one.ok()
+        assert one.ok() == {}
+        assert one.contents() == rebuilt(one, tmp_path / "fresh")
+
+
+def test_commands_say_where_the_home_is(
+    new_machine: Callable[[str], Machine], tmp_path: Path
+) -> None:
+    one = new_machine("one")
+    one.ok()
+    (one.root / "tides.py").write_text(one.text)
+    ended = process("run", cwd=one.root)
+    assert ended.returncode == 0, ended.stderr
+    assert read_status(one.root, workflow="tides:flow").wrong == ()
+    found = {each.area: each for each in examine(one.root, connect=True)}
+    assert found["shared home"].level is Level.OK
+    assert "can be reached, and has" in found["shared home"].text
+    away = HealthFinding(area="shared home", level=Level.FAULT, text="")
+    (one.root / "pyproject.toml").write_text(
+        '[tool.tidemill]\nworkflow = "tides:flow"\nhome = "postgresql://127.0.0.1:1/none"\n'
+        f'artifacts = "{one.store}"\n'
+    )
+    [found_away] = [each for each in examine(one.root, connect=True) if each.area == away.area]
+    assert found_away.level is Level.FAULT
+    assert "can't be reached" in found_away.text
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ('home = "postgresql://db/team"', "so must be the objects: set artifacts to"),
+        ('home = "postgresql://ana:s3cret99@db/team"\nartifacts = "s3://b"', "PGPASSWORD"),
+        ('home = "env:NO_SUCH_HOME"\nartifacts = "s3://b"', "NO_SUCH_HOME isn't set"),
+        ('home = "postgresql:team"\nartifacts = "s3://b"', "no // after its scheme"),
+        ('home_url = "postgresql://db/team"', "home_url"),
+    ],
+)
+def test_settings_that_cannot_be_used(tmp_path: Path, setting: str, says: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(f'[tool.tidemill]\nworkflow = "a:b"\n{setting}\n')
+    with pytest.raises(UsageError, match=says) as refused:
+        find_settings(tmp_path)
+    assert "s3cret99" not in str(refused.value)
+
+
+def test_a_variable_may_have_the_url_and_a_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, two = Tides(tmp_path), Tides(tmp_path, OTHER)
-    one.send(0)
-    one.ok()
-    two.ok()
-    with two.open() as project:
-        ledger = project.tools.ledger
-        assert isinstance(ledger, WorkflowLedger)
-        assert ledger.also_delivered(["out/scored"]) == {}
-    with one.open() as project:
-        effect = Effect(key="k", stage="d", partition="", action="remove", target="out/scored")
-        project.tools.ledger.append([EffectQueued(environment="prod", effect=effect)], now=9.0)
-        assert project.tools.ledger.also_delivered(["out/scored"]) == {}  # type: ignore[attr-defined]
-    with two.open() as project:
-        ledger = project.tools.ledger
-        assert isinstance(ledger, WorkflowLedger)
-        assert ledger.also_delivered(["out/scored", "x"]) == {"out/scored": {"tides"}}
-        read: list[object] = []
-        events = ledger.shared.events
-        monkeypatch.setattr(
-            ledger.shared, "events", lambda **which: map(partial(note, read), events(**which))
-        )
-        # No more is read than it takes to know.
-        more = [replace(effect, key=f"k{number}") for number in range(5)]
-        ledger.shared.append(
-            [EffectQueued(environment="tides/prod", effect=e) for e in more], now=9.0
-        )
-        assert ledger.also_delivered([]) == {}
-        assert read == []
-        assert ledger.also_delivered(["out/scored"]) == {"out/scored": {"tides"}}
-        assert len(read) == 2
-
-
-def test_another_project_reads_the_workflow_that_it_names(tmp_path: Path) -> None:
-    shop = tmp_path / "shop"
-    one, two = Tides(shop), Tides(shop, OTHER)
-    (shop / "pyproject.toml").write_text('[tool.tidemill]\nworkflow = "tides:flow"\n')
-    one.send(0)
-    one.ok()
-    source = 'tm.output("../shop", "daily")'
-    reading = single("days", source, "Daily")
-    reader = Tides(tmp_path / "reader", reading)
-    reader.ok()
-    assert reader.read("days").get_column("total").to_list() == [12.0]
-    two.ok()
-    (message,) = reader.run().messages
-    assert (
-        "published by several workflows (other%2ftides, tides): name one with workflow=" in message
-    )
-    reader.edit('"daily")', '"daily", workflow="other/tides")')
-    reader.ok()
-    assert reader.read("days").get_column("total").to_list() == [30.0]
-
-
-@pytest.mark.parametrize("how", ["flipped", "missing"])
-def test_a_repair_leaves_the_objects_of_another_workflow(tmp_path: Path, how: str) -> None:
-    one, two = Tides(tmp_path), Tides(tmp_path, OTHER)
-    for number in range(2):
-        one.send(number)
-    one.ok()
-    two.ok()
-    [path] = object_files(two, "daily", day(1))
-    unused = tmp_path / ".tidemill/objects/ab" / f"{'ab' * 32}.parquet"
-    unused.parent.mkdir(exist_ok=True)
-    unused.write_bytes(b"of no partition")
-    if how == "flipped":
-        flip(path, 60)
-    else:
-        path.unlink()
-    with one.open() as project:
-        found = project.stored_state.verify(repair=True)
-        places = {(p.place, p.object, p.repaired) for p in found.problems}
-        assert places == {
-            (f"daily {day(1)} in prod of the workflow other%2ftides", path.name, False),
-            ("no published partition", unused.name, True),
-        }
-        assert not found.is_sound
-        # It stays known as damaged, so that the next run of its own workflow computes it.
-        assert project.tools.artifacts.find_missing([path.name])
-    assert path.exists() == (how == "flipped")
-    assert not unused.exists()
-    assert two.ok() == {"ok run daily": [day(1)]}
-    with one.open() as project:
-        assert project.stored_state.verify(deep=True).problems == ()
-
-
-def test_each_workflow_repairs_what_both_use(tmp_path: Path) -> None:
-    one, two = Tides(tmp_path), Tides(tmp_path, OTHER)
-    one.send(0)
-    one.ok()
-    two.ok()
-    cut(object_files(one, "raw", day(0))[0])
-    cut(object_files(one, "daily", day(0))[0])
-    with two.open() as project:
-        found = project.stored_state.verify(repair=True)
-        assert {p.place: p.repaired for p in found.problems} == {
-            f"raw {day(0)}": True,
-            f"daily {day(0)} in prod of the workflow tides": False,
-        }
-    with one.open() as project:
-        assert project.stored_state.verify(repair=True).is_sound
-        assert project.stored_state.verify(deep=True).problems == ()
-
-
-def test_a_repair_leaves_the_objects_of_another_environment(tmp_path: Path) -> None:
-    tides = Tides(tmp_path)
-    tides.send(0)
-    tides.ok()
-    text = tides.text
-    tides.edit("value * 2", "value * 3")
-    with on(tides, "dev") as project:
-        project.run()
-        bound = project.state().heads["doubled"].partitions[day(0)]
-        path = Path(project.tools.artifacts.uri(bound.product.all_objects[0]))
-    tides.text = text
-    cut(path)
-    with on(tides, "prod") as project:
-        [problem] = project.stored_state.verify(repair=True).problems
-        assert (problem.place, problem.repaired) == (f"doubled {day(0)} in dev", False)
-    assert path.exists()
-
-
-def test_errors_name_leases_and_environments_as_the_workflow_does(tmp_path: Path) -> None:
-    tides = Tides(tmp_path)
-    tides.send(0)
-    tides.ok()
-    with tides.open() as project:
-        ledger, now = project.tools.ledger, project.tools.clock()
-        command = "tidemill -C /srv/tides/shop run 'tides/run:prod'"
-
-        def acquire(pid: str, at: float) -> Lease:
-            holder = {"pid": pid, "command": command}
-            return ledger.acquire("run:prod", holder, now=at, ttl=60.0, dead=lambda _: False)
-
-        lost = acquire("1", now)
-        with pytest.raises(ConflictError) as held:
-            acquire("2", now + 1)
-        assert str(held.value).startswith(f"'run:prod' is held by pid 1, command {command}; ")
-        assert held.value.holder == {"pid": "1", "command": command}
-        acquire("2", now + 100)
-        with pytest.raises(ConflictError) as taken:
-            ledger.renew(lost, now=now + 101, ttl=60.0)
-        assert f"'run:prod' (token {lost.token}) is no" in str(taken.value)
-        assert f"command {command} now" in str(taken.value)
-        target: dict[str, Any] = {
-            "action": "write",
-            "target": "tides/prod",
-            "object": f"{'ab' * 32}.parquet",
-        }
-        effect = Effect(key="k", stage="daily", partition=day(0), **target)
-        ledger.append([EffectQueued(environment="prod", effect=effect)], now=now)
-        other = replace(effect, partition="")
-        with pytest.raises(ConflictError, match=r"\(write tides/prod\) .* other than 'prod'"):
-            ledger.append([EffectQueued(environment="prod", effect=other)], now=now)
-        project.environments.create("dev")
-        project.environments.create("dev-2", parent="dev")
-        branches = r"^'dev-2' branched off the environment 'dev' and read its data"
-        with pytest.raises(ConflictError, match=branches):
-            project.environments.drop(["dev"])
+    monkeypatch.setenv("TEAM_HOME", "postgresql://ana:s3cret99@db/team")
+    text = '[tool.tidemill]\nworkflow = "a:b"\nhome = "env:TEAM_HOME"\nartifacts = "s3://b"\n'
+    (tmp_path / "pyproject.toml").write_text(text)
+    found = find_settings(tmp_path)
+    assert found.home.startswith(".tidemill-team-")
+    assert "s3cret99" not in repr(found)

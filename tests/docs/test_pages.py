@@ -27,7 +27,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_page_does_what_it_says(page: Path, folder: Path) -> None:
+def test_page_does_what_it_says(
+    page: Path, folder: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The page says what this variable has.
+    if page.name == "shared-home.md":
+        monkeypatch.setenv("TEAM_HOME", request.getfixturevalue("new_home")())
     play(page, folder)
 
 

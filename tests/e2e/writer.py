@@ -16,18 +16,26 @@ from tidemill.adapters.sqlite.replacement import lock_ledger
 from tidemill.testing.records import events_of_every_kind, published_event
 
 
-def append(path: str, stage: str, times: str) -> None:
+def append(path: str, stage: str, times: str, url: str = "") -> None:
     """Append two partitions at a time, and print each number that was acknowledged."""
-    ledger = SqliteLedger(Path(path))
+    ledger = _shared(path, url) if url else SqliteLedger(Path(path))
     for number in range(int(times)):
         partitions = [published_event(f"{number}-{half}", stage=stage) for half in "ab"]
         os.write(1, b"%d\n" % ledger.append(partitions, now=1.0))
     ledger.close()
 
 
-def forked(path: str) -> None:
+def _shared(path: str, url: str) -> SqliteLedger:
+    """A ledger on a server, whose copy is in a file."""
+    from tests.support.shared_homes import as_address
+    from tidemill.adapters.postgres.ledger import PostgresLedger
+
+    return PostgresLedger(Path(path), as_address(url))
+
+
+def forked(path: str, url: str = "") -> None:
     """Use a ledger on both sides of a fork."""
-    ledger = SqliteLedger(Path(path))
+    ledger = _shared(path, url) if url else SqliteLedger(Path(path))
     ledger.append([published_event("before")], now=1.0)
     before = ledger._connections._writer
     child = os.fork()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from contextlib import suppress
@@ -92,3 +93,10 @@ class CuttingProxy:
     def _cut(self) -> None:
         gone, self._open = self._open, []
         self._end(*gone)
+
+
+def proxy_to(url: str, folder: Path) -> CuttingProxy:
+    """A proxy with its socket in a folder, to the server of a URL."""
+    found = re.search(r"host=([^&]*)", url)
+    assert found is not None
+    return CuttingProxy(Path(found[1]), folder)

@@ -130,7 +130,8 @@ def run_console(
             lambda: started(RunningConsole(url=url, link=link, lack=describe_missing())),
             ending=watch.end,
         )
-        server.run(sockets=[listener])
+        with ledger.followed():
+            server.run(sockets=[listener])
     finally:
         watch.close()
         _forget(file, secret)

@@ -25,6 +25,7 @@ _LEFT_OUT = frozenset(
         "objects",
         "cache",
         "home-id",
+        "moved-to",
         "tmp",
         "damaged",
         "loaded",

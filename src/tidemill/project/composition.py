@@ -24,7 +24,7 @@ from tidemill.core.errors import Fault, SourceError, StorageError
 from tidemill.core.python_command import inherited_path
 from tidemill.core.redaction import Redactor
 from tidemill.core.units import parse_bytes
-from tidemill.ledger.io.home_files import make_home, open_private, require_restored
+from tidemill.ledger.io.home_files import make_home, open_private, require_usable
 from tidemill.ports.execution import Executor, TaskFunctions, TaskMeter, WorkerClass
 from tidemill.ports.reuse import Memos
 from tidemill.ports.runtime import Runtime
@@ -120,7 +120,7 @@ def open_shared_ledger(
     With `when_used` a server is asked only by the first use.
     """
     home = settings.root / settings.home
-    require_restored(home)
+    require_usable(home)
     try:
         make_home(home, settings.home_group)
         ignore = home / ".gitignore"

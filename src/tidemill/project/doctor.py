@@ -15,7 +15,7 @@ from tidemill.core.errors import StorageError, TidemillError, describe_error
 from tidemill.core.extras import modules_by_extra
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.redaction import Redactor
-from tidemill.ledger.io.home_files import require_restored
+from tidemill.ledger.io.home_files import require_usable
 from tidemill.notices.io.channels import channel_variables
 from tidemill.operations.health import (
     Declared,
@@ -92,7 +92,7 @@ def examine(
 
 def _restored_partly(home: Path) -> Iterator[HealthFinding]:
     try:
-        require_restored(home)
+        require_usable(home)
     except StorageError as error:
         yield HealthFinding(
             area="home",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tidemill.adapters.postgres.address import HomeAddress
     from tidemill.adapters.postgres.ledger import PostgresLedger
 
-_ID = "home-id"
+HOME_ID = "home-id"
 
 
 def ledger_file(settings: Settings) -> Path:
@@ -71,7 +71,7 @@ def home_id(settings: Settings) -> str:
     home = settings.root / settings.home
     if not home.exists():
         return ""
-    file = home / _ID
+    file = home / HOME_ID
     with translate_os_errors(str(file)):
         if not file.exists():
             _write_once(file, _shared_id(settings) or secrets.token_hex(8))

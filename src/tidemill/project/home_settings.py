@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _SCHEMES = ("postgresql:", "postgres:")
 # Names a variable with the URL.
 _VARIABLE = "env:"
-# Has what a machine keeps of shared homes.
-_FOLDER = ".tidemill"
+# Before the name of the folder with what a machine keeps of a shared home; not in another home.
+_FOLDER = ".tidemill-"
 
 
 def parse_home(table: Mapping[str, Any], place: str) -> dict[str, str]:
@@ -25,7 +25,7 @@ def parse_home(table: Mapping[str, Any], place: str) -> dict[str, str]:
     UsageError for a URL that can't be used, which shows no credentials, or without a place for objects.
     """
     url = table.get("home", "")
-    if not url.startswith((*_SCHEMES, _VARIABLE)):
+    if not is_shared(url):
         return {}
     address = resolve_home(url, place)
     if not table.get("artifacts"):
@@ -33,7 +33,12 @@ def parse_home(table: Mapping[str, Any], place: str) -> dict[str, str]:
             f"{place} home is shared by machines, and so must be the objects: set artifacts to "
             "s3://BUCKET/PATH, or to file:///PATH of a folder that all of them mount"
         )
-    return {"home": f"{_FOLDER}/{address.folder}", "home_url": url}
+    return {"home": f"{_FOLDER}{address.folder}", "home_url": url}
+
+
+def is_shared(home: str) -> bool:
+    """Whether a home is that of many machines, by its setting."""
+    return home.startswith((*_SCHEMES, _VARIABLE))
 
 
 def resolve_home(url: str, place: str) -> HomeAddress:

@@ -21,7 +21,7 @@ from tidemill.governance.review_page import question
 from tidemill.history.io.run_attempts import AttemptSums
 from tidemill.history.io.runs import RecentRuns
 from tidemill.ledger.event import RunStarted
-from tidemill.ledger.io.home_files import require_restored
+from tidemill.ledger.io.home_files import require_usable
 from tidemill.ledger.io.lease_holder import is_dead
 from tidemill.ledger.off_peak import describe_late, describe_waiting
 from tidemill.ledger.run import RunInfo
@@ -90,7 +90,7 @@ def read_status(
     """
     settings = find_settings(start.resolve(), workflow)
     home = settings.root / settings.home
-    require_restored(home)
+    require_usable(home)
     if not has_ledger(settings):
         return StatusReport(
             workflow=settings.workflow,

@@ -1,12 +1,11 @@
 """Whenever a connection is cut, an append is recorded whole or not at all, and who asked for it knows."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.cut_connections import CuttingProxy
+from tests.support.cut_connections import CuttingProxy, proxy_to
 from tests.support.shared_homes import as_address, copy_on
 from tests.support.tables import tables
 from tidemill.adapters.postgres import connections
@@ -19,9 +18,7 @@ from tidemill.testing.suites.ledger import nobody_is_dead
 
 @pytest.fixture
 def proxy(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> CuttingProxy:
-    folder = re.search(r"host=(.*)", postgres_url)
-    assert folder is not None
-    return CuttingProxy(Path(folder[1]), tmp_path_factory.mktemp("cut"))
+    return proxy_to(postgres_url, tmp_path_factory.mktemp("cut"))
 
 
 @pytest.mark.parametrize("stays_away", [False, True])

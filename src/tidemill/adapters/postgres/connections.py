@@ -22,10 +22,18 @@ from tidemill.adapters.postgres.replica import (
     CopyConnections,
     Replica,
     of_copy,
+    read_copied,
     sent_body,
     sent_columns,
 )
-from tidemill.adapters.postgres.server import Connection, LedgerHead, LedgerServer, Row, statement
+from tidemill.adapters.postgres.server import (
+    Connection,
+    LedgerHead,
+    LedgerServer,
+    Row,
+    channel_of,
+    statement,
+)
 from tidemill.adapters.sqlite.stamps import unstamp
 from tidemill.adapters.sqlite.statements import read_script
 from tidemill.core.errors import ConflictError, StorageError, TidemillError
@@ -96,6 +104,13 @@ class SharedConnections(CopyConnections):
     def count(self) -> int:
         """The number of events that the server has."""
         return self._head().seq
+
+    @property
+    def copied(self) -> tuple[int, int]:
+        """The newest event and change that the copy has."""
+        with self.read_transaction() as connection:
+            known = read_copied(connection)
+        return known.seq, known.changes
 
     def _head(self) -> LedgerHead:
         head = self._reading.head()
@@ -172,11 +187,6 @@ class SharedConnections(CopyConnections):
                 time.sleep(_PAUSE_S)
             else:
                 return row is not None and bytes(row[0]) == last[1]
-
-
-def channel_of(address: HomeAddress) -> str:
-    """The channel on which the server tells of what is recorded."""
-    return f"tidemill_{address.schema}"
 
 
 def _send_events(

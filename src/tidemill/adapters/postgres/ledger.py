@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tidemill.adapters.postgres.address import HomeAddress
 from tidemill.adapters.postgres.connections import SharedConnections
+from tidemill.adapters.postgres.follower import LedgerFollower
 from tidemill.adapters.sqlite.compaction import SqliteCompaction
 from tidemill.adapters.sqlite.connections import BUSY_TIMEOUT_S
 from tidemill.adapters.sqlite.leases import check_guard
@@ -91,9 +93,15 @@ class PostgresLedger(SqliteLedger):
         """The number of events that the server has."""
         return self._connections.count
 
-    def follow(self) -> None:
-        """Bring the copy up to date."""
-        self._connections.follow()
+    @property
+    def copied(self) -> tuple[int, int]:
+        """The newest event and change that the copy of this machine has."""
+        return self._connections.copied
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        with closing(LedgerFollower(self._address, self._connections.follow)):
+            yield
 
     def clock(self) -> float:
         return time.time() + self._connections.offset

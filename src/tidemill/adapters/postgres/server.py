@@ -32,6 +32,8 @@ _IDLE_S = 60
 # connections around between transactions.
 _UNNAMED = None
 
+_MADE_ALREADY = (errors.DuplicateTable, errors.DuplicateSchema, errors.UniqueViolation)
+
 # A parent's connections: closing them in a child would end them for the parent.
 _inherited: list[object] = []
 
@@ -50,6 +52,7 @@ class LedgerHead(NamedTuple):
     seq: int
     link: bytes
     changes: int
+    moved_to: str
     at: float
 
 
@@ -158,7 +161,9 @@ class LedgerServer:
                     "with ENCODING 'UTF8'"
                 )
             if not _is_there(connection, "has_ledger", schema):
-                create_ledger(connection, self._address)
+                # Another process may be first, without this one having seen it.
+                with suppress(*_MADE_ALREADY):
+                    create_ledger(connection, self._address)
             self._upgrade(connection)
         except BaseException:
             connection.close()
@@ -179,6 +184,8 @@ class LedgerServer:
                 "database"
             )
         head = LedgerHead(*row)
+        if head.moved_to:
+            raise StorageError(f"the ledger {self.place} was moved: set home = {head.moved_to!r}")
         if head.schema_version > SCHEMA_VERSION or head.layout > LAYOUT:
             raise StorageError(
                 f"Tidemill {head.tidemill} upgraded the ledger {self.place} to schema version "
@@ -254,6 +261,11 @@ def connect(address: HomeAddress, *, autocommit: bool) -> Connection:
         keepalives_interval=3,
         keepalives_count=3,
     )
+
+
+def channel_of(address: HomeAddress) -> str:
+    """The channel on which the server tells of what is recorded."""
+    return f"tidemill_{address.schema}"
 
 
 def statement(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from importlib import import_module
 from itertools import islice
@@ -154,6 +155,10 @@ class SqliteLedger:
         does that later.
         """
         return erase_person(self._path, name, unchanged)
+
+    def followed(self) -> AbstractContextManager[None]:
+        """What others record comes into the file as soon as they do: so it does anyway, with one file."""
+        return nullcontext()
 
     def clock(self) -> float:
         """The time in Unix seconds by which the ledger goes."""

@@ -1,4 +1,4 @@
-"""`tidemill home`: back up all that a project stored, and restore it."""
+"""`tidemill home`: back up all that a project stored, restore it, and move it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tidemill.cli.lazy_group import LazyGroup
     cls=LazyGroup,
     commands_at={
         "backup": ("tidemill.cli.home.commands:backup", "Back up the home while it is in use."),
+        "move": ("tidemill.cli.home.commands:move", "Move the home to PostgreSQL, or back."),
         "restore": ("tidemill.cli.home.commands:restore", "Make a home of a backup."),
         "verify-backup": (
             "tidemill.cli.home.commands:verify_backup",
@@ -19,7 +20,8 @@ from tidemill.cli.lazy_group import LazyGroup
     },
 )
 def home() -> None:
-    """Back up all that a project stored, and restore it.
+    """Back up all that a project stored, restore it, and move it.
 
-    The home is the folder .tidemill: the ledger, the stored objects, logs and results of memos.
+    The home is the folder .tidemill: the ledger, the stored objects, logs and results of memos. Machines that
+    share one have the ledger in PostgreSQL, and the objects in a store.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.core.counts import plural
 from tidemill.operations.backup_manifest import BackupManifest
 from tidemill.project.home_backup import BackupCheck, BackupReport, HomeBackups, RestoredHome
+from tidemill.project.home_move import HomeMove, MovedHome
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -59,6 +61,23 @@ def restore(path: Path, into: Path | None, as_json: bool) -> None:
     print_result(_restored_text(made), as_json, "tidemill.restored_home/1", lambda: {"home": made})
 
 
+@click.command()
+@click.argument("target")
+@click.option("--artifacts", metavar="URL", default="",
+              help="Where objects go: a URL, or `home` for the folder TARGET; else they stay.")  # fmt: skip
+@json_option
+@project_options
+def move(target: str, artifacts: str, as_json: bool) -> None:
+    """Move the home to TARGET: a folder, or a database that machines share (postgresql://HOST/DATABASE).
+
+    The ledger, objects and all else are copied and verified, and the old home refuses to be used from then
+    on. Nothing is deleted. Change `home` and `artifacts` in pyproject.toml afterwards, on every machine.
+    """
+    with project_session() as project:
+        made = HomeMove(project.workspace).move(target, artifacts)
+    print_result(_moved_text(made), as_json, "tidemill.moved_home/1", lambda: {"home": made})
+
+
 @click.command("verify-backup")
 @click.argument("path", type=_FOLDER)
 @json_option
@@ -102,6 +121,21 @@ def _restored_text(made: RestoredHome) -> str:
     when = local_time(made.manifest.at)
     head = f"restored {made.home} as it was {when}: {_summary(made.manifest)}"
     return _lines(head, *lost, *made.notes)
+
+
+def _moved_text(made: MovedHome) -> str:
+    objects = f"{plural(made.objects, 'object')} ({size(made.object_bytes)})"
+    head = f"moved {plural(made.events, 'event')} and {objects}, and verified them"
+    lost = [
+        f"{plural(len(made.missing), 'object')} weren't intact before: the next run computes them"
+    ]
+    return _lines(
+        head,
+        *(lost if made.missing else ()),
+        "now set in [tool.tidemill] of pyproject.toml:",
+        f"home = {'the URL that you named' if '://' in made.home else json.dumps(made.home)}",
+        *([f"artifacts = {json.dumps(made.artifacts)}"] if made.artifacts else ["no artifacts"]),
+    )
 
 
 def _check_text(path: Path, found: BackupCheck) -> str:

@@ -18,6 +18,8 @@ from tidemill.core.errors import StorageError, UsageError
 LEDGER_NAME = "ledger.db"
 # The folder in a home that is being restored; its ledger comes last.
 RESTORING = "restoring"
+# The file of a home that was moved: it says where to.
+MOVED = "moved-to"
 
 _SHARED = stat.S_ISGID | stat.S_IWGRP
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
@@ -63,8 +65,14 @@ def make_private_folder(path: str | Path, *, below: str | Path | None = None) ->
             os.chmod(path, SHARED_FOLDER)
 
 
-def require_restored(home: Path) -> None:
-    """Raise StorageError for a home that was restored only partly."""
+def require_usable(home: Path) -> None:
+    """Raise StorageError for a home that was restored only partly, or that was moved elsewhere."""
+    with suppress(OSError):
+        target = (home / MOVED).read_text(encoding="utf-8").strip()
+        raise StorageError(
+            f"the home {home} was moved to {target}: set home (and artifacts) in [tool.tidemill] to where it "
+            f"is now. If that was interrupted, or to use this one again as it was, delete {home / MOVED}"
+        )
     # In a home that this user may not enter neither is there: what opens it says so.
     if os.path.exists(home / RESTORING) and not os.path.exists(home / LEDGER_NAME):
         raise StorageError(

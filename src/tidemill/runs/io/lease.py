@@ -14,7 +14,8 @@ from tidemill.ports.runtime import Runtime
 # A holder that hasn't renewed for this long counts as dead; on the same host that is seen at once.
 LEASE_SECONDS = 30.0
 
-# Leases of this process that have ended though the ledger couldn't be written: on a full disk.
+# Leases of this process that have ended though the ledger couldn't be written: on a full disk, or on a server
+# that is away.
 _UNRELEASED: set[tuple[str, frozenset[tuple[str, str]]]] = set()
 
 _ADVICE = ("use --wait 5m to run after it (in Python: wait_s=300)", "try again when it has ended")
@@ -82,6 +83,10 @@ def take_lease(
                 )
                 raise ConflictError(message, holder=error.holder) from error
             time.sleep(0.1)
+        except StorageError:
+            # A server that is away may have given the lease before.
+            _UNRELEASED.add((name, frozenset(holder.items())))
+            raise
         else:
             _UNRELEASED.discard((name, frozenset(holder.items())))
             return Heartbeat(tools, lease)

@@ -39,6 +39,18 @@ FROM replica;
 -- name: move_copy
 UPDATE replica SET id = ?, changes = ?;
 
+-- name: every_event
+-- All facts as they are stored, and their links.
+SELECT event.seq, event.batch, event.at, event.kind, event.environment, event.run, event.stage, event.partition,
+    event.body, links.link
+FROM events AS event NOT INDEXED JOIN links ON links.seq = event.seq ORDER BY event.seq;
+
+-- name: every_compacted
+SELECT seq, by, digest FROM compacted ORDER BY seq;
+
+-- name: every_lease
+SELECT name, token, NULL, 0.0, 0.0, after_seq FROM leases ORDER BY name;
+
 -- name: is_compacted
 SELECT 1 FROM compacted WHERE seq = ?;
 

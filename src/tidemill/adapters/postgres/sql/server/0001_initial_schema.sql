@@ -2,7 +2,8 @@
 -- Texts of events are bytes as the SQLite file of each machine has them: JSON with its checksum, or packed.
 
 -- One row, which a transaction that writes locks first, so that one follows another. `changes` counts changes
--- of leases and people; `schema_version` is the newest schema of the machines, and `tidemill` who has it.
+-- of leases and people; `schema_version` is the newest schema of the machines, and `tidemill` who has it. Once the home
+-- was moved, `moved_to` says where it is.
 CREATE TABLE ledger (
     is_only        boolean PRIMARY KEY DEFAULT true CHECK (is_only),
     id             text    NOT NULL,
@@ -11,7 +12,8 @@ CREATE TABLE ledger (
     tidemill       text    NOT NULL,
     seq            bigint  NOT NULL DEFAULT 0,
     link           bytea   NOT NULL,
-    changes        bigint  NOT NULL DEFAULT 0
+    changes        bigint  NOT NULL DEFAULT 0,
+    moved_to       text    NOT NULL DEFAULT ''
 );
 
 CREATE TABLE events (

@@ -26,12 +26,14 @@ INSERT INTO ledger (id, layout, schema_version, tidemill, link) VALUES (%s, %s, 
 
 -- name: head
 -- Whose ledger it is, its newest fact and change, and the server's time.
-SELECT id, layout, schema_version, tidemill, seq, link, changes, extract(epoch FROM clock_timestamp())::float8
+SELECT id, layout, schema_version, tidemill, seq, link, changes, moved_to,
+    extract(epoch FROM clock_timestamp())::float8
 FROM ledger;
 
 -- name: lock_head
 -- The same, once no other transaction writes.
-SELECT id, layout, schema_version, tidemill, seq, link, changes, extract(epoch FROM clock_timestamp())::float8
+SELECT id, layout, schema_version, tidemill, seq, link, changes, moved_to,
+    extract(epoch FROM clock_timestamp())::float8
 FROM ledger FOR UPDATE;
 
 -- name: now
@@ -96,6 +98,32 @@ INSERT INTO erased (ref, changed) VALUES (%s, %s) ON CONFLICT (ref) DO UPDATE SE
 
 -- name: move_head
 UPDATE ledger SET seq = %s, link = %s, changes = %s;
+
+-- name: name_ledger
+UPDATE ledger SET id = %s;
+
+-- name: use_schema
+SELECT set_config('search_path', %s, false);
+
+-- name: move_away
+UPDATE ledger SET moved_to = %s;
+
+-- name: held_leases
+-- Who holds leases that haven't expired.
+SELECT name, holder FROM leases
+WHERE holder IS NOT NULL AND expires > extract(epoch FROM clock_timestamp()) ORDER BY heartbeat DESC;
+
+-- name: copy_events
+COPY events (seq, batch, at, kind, environment, run, stage, partition, body, link) FROM STDIN;
+
+-- name: copy_compacted
+COPY compacted (seq, by, digest) FROM STDIN;
+
+-- name: copy_people
+COPY people (ref, name, salt, changed) FROM STDIN;
+
+-- name: copy_leases
+COPY leases (name, token, holder, heartbeat, expires, after_seq, changed) FROM STDIN;
 
 -- name: notify
 SELECT pg_notify(%s, %s);
