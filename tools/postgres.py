@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,12 @@ def missing() -> str:
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """The url of a new server, which is gone with all of its data when the block ends."""
+def server(listen: str = "", prefix: Sequence[str] = ()) -> Iterator[str]:
+    """The url of a new server, which is gone with all of its data when the block ends.
+
+    It also listens at the address `listen`, and trusts whoever reaches it there; its command comes after a
+    `prefix`, such as one that enters a namespace.
+    """
     who = _user()
     # Not in a folder that only its owner may enter: the server is somebody else.
     with tempfile.TemporaryDirectory(prefix="tidemill-postgres-") as name:
@@ -56,9 +60,19 @@ def server() -> Iterator[str]:
             made = subprocess.run([*command, "-E", "UTF8", "--no-sync"], check=False, **options)
             if made.returncode:
                 raise RuntimeError(f"initdb failed:\n{(folder / 'log').read_text()}")
-            settings = ("fsync=off", "listen_addresses=", f"unix_socket_directories={folder}")
+            if listen:
+                with (folder / "data" / "pg_hba.conf").open("a") as rules:
+                    rules.write("host all all all trust\n")
+            sockets = f"unix_socket_directories={folder}"
+            settings = ("fsync=off", f"listen_addresses={listen}", sockets)
             given = [word for setting in settings for word in ("-c", setting)]
-            running = subprocess.Popen([str(binary("postgres")), "-D", "data", *given], **options)
+            command = [str(binary("postgres")), "-D", "data", *given]
+            if prefix:
+                # Only root enters one, and becomes the other user there.
+                options = {"cwd": folder, "stdout": log, "stderr": log}
+                become = [f"--reuid={who['user']}", f"--regid={who['group']}", "--clear-groups"]
+                command = [*prefix, "setpriv", *(become if who else ["--clear-groups"]), *command]
+            running = subprocess.Popen(command, **options)
         try:
             _await(running, folder / "log")
             yield f"postgresql://tester@/postgres?host={folder}"

@@ -26,8 +26,8 @@ from tidemill.ledger.event_digest import FIRST_LINK
 FOLDER = str(Path(__file__).parent / "sql" / "server")
 LAYOUT = 1
 _CONNECT_S, _LOST_S = 10, 10
-# A writer that says nothing for so long was cut off: what it wrote is undone, and the next one goes on.
-_IDLE_S = 60
+# After this share of the time for which another writer is waited, the server takes it for cut off.
+_LOST_SHARE = 0.75
 # Statements with values are sent with them, so that they need no name on the server: poolers hand its
 # connections around between transactions.
 _UNNAMED = None
@@ -149,8 +149,9 @@ class LedgerServer:
         try:
             schema = self._address.schema
             given = {
-                "lock": f"{self._lock_s:g}s",
-                "idle": f"{_IDLE_S}s",
+                "lock_ms": f"{self._lock_s * 1e3:.0f}",
+                "lost_ms": f"{self._lock_s * _LOST_SHARE * 1e3:.0f}",
+                "quiet_s": str(max(1, int(self._lock_s * _LOST_SHARE / 3))),
                 "schema": schema,
             }
             row = connection.execute(statement("settings"), given).fetchone()

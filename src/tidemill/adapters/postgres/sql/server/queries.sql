@@ -15,9 +15,14 @@ CREATE SCHEMA {schema};
 SELECT pg_advisory_xact_lock(hashtextextended(%s, 0));
 
 -- name: settings
--- Another writer is waited for, and one that is gone without a word is given up.
-SELECT set_config('lock_timeout', %(lock)s, false),
-    set_config('idle_in_transaction_session_timeout', %(idle)s, false),
+-- Another writer is waited for for so many seconds. Before that the server gives up one that was cut off, whether it
+-- waits for its next statement, for the rest of one, or for the receipt of an answer.
+SELECT set_config('lock_timeout', %(lock_ms)s, false),
+    set_config('idle_in_transaction_session_timeout', %(lost_ms)s, false),
+    set_config('tcp_user_timeout', %(lost_ms)s, false),
+    set_config('tcp_keepalives_idle', %(quiet_s)s, false),
+    set_config('tcp_keepalives_interval', %(quiet_s)s, false),
+    set_config('tcp_keepalives_count', '2', false),
     set_config('search_path', %(schema)s, false),
     current_setting('server_encoding');
 
