@@ -39,11 +39,11 @@ def missing() -> str:
 
 
 @contextmanager
-def server(listen: str = "", prefix: Sequence[str] = ()) -> Iterator[str]:
+def server(listen: str = "", prefix: Sequence[str] = (), *, durable: bool = False) -> Iterator[str]:
     """The url of a new server, which is gone with all of its data when the block ends.
 
     It also listens at the address `listen`, and trusts whoever reaches it there; its command comes after a
-    `prefix`, such as one that enters a namespace.
+    `prefix`, such as one that enters a namespace. Unless it is `durable` it doesn't wait for the disk.
     """
     who = _user()
     # Not in a folder that only its owner may enter: the server is somebody else.
@@ -64,7 +64,11 @@ def server(listen: str = "", prefix: Sequence[str] = ()) -> Iterator[str]:
                 with (folder / "data" / "pg_hba.conf").open("a") as rules:
                     rules.write("host all all all trust\n")
             sockets = f"unix_socket_directories={folder}"
-            settings = ("fsync=off", f"listen_addresses={listen}", sockets)
+            settings = (
+                f"fsync={'on' if durable else 'off'}",
+                f"listen_addresses={listen}",
+                sockets,
+            )
             given = [word for setting in settings for word in ("-c", setting)]
             command = [str(binary("postgres")), "-D", "data", *given]
             if prefix:

@@ -1,0 +1,229 @@
+"""What a home in PostgreSQL costs: `python -m bench.shared_home [PART...]`, on a server of this machine.
+
+The server, which waits for the disk, and all machines share the CPUs. Prints a table and writes it to
+results/shared_home.json.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from bench import projects
+from bench.common import TIDEMILL, Row, drive, inside, measure
+from tidemill.adapters.postgres.address import HomeAddress, parse_address
+from tidemill.adapters.postgres.ledger import PostgresLedger
+from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.ledger.event import Published
+from tidemill.testing.records import published_event
+from tools import postgres
+
+APPENDS, BATCH, BATCHES = 300, 500, 8
+PARTITIONS, STAGES, COLUMNS = 100_000, 20, 12
+RUNNERS, STEPS = 8, 10_000
+WORKFLOW = """
+import polars as pl
+import tidemill as tm
+
+
+class Raw(tm.Contract, key=("part",)):
+    part = tm.String(partition="value")
+    value = tm.Float64()
+
+
+class Doubled(tm.Contract, key=("part",)):
+    part = Raw.part
+    double = tm.Float64()
+
+
+flow = tm.Workflow("{name}")
+
+
+@flow.ingest
+def raw() -> tm.Source[Raw]:
+    return tm.files("data/*.csv")
+
+
+@flow.transform
+def doubled(raw: tm.Frame[Raw]) -> tm.Frame[Doubled]:
+    return raw.select("part", double=pl.col("value") * 2)
+"""
+
+
+def parts_of(work: Path, url: str) -> Mapping[str, Callable[[], list[Row]]]:
+    """The parts by name, in the order in which they are measured."""
+    return {
+        "appends": lambda: _appends(work, url),
+        "runners": lambda: _runners(work, url),
+        "second": lambda: _second(work, url),
+        "plan": lambda: _plan(work, url),
+    }
+
+
+def _address(url: str, schema: str) -> HomeAddress:
+    return parse_address(f"{url}&schema={schema}", "the benchmark's", with_password=True)
+
+
+# Appends.
+
+
+def _appends(work: Path, url: str) -> list[Row]:
+    address = _address(url, "appends")
+    with (
+        closing(SqliteLedger(work / "own" / "ledger.db")) as own,
+        closing(PostgresLedger(work / "one" / "ledger.db", address)) as one,
+        closing(PostgresLedger(work / "other" / "ledger.db", address)) as other,
+    ):
+        near = [_append(own, number, 1) for number in range(APPENDS)]
+        far = [_append(one, number, 1) for number in range(APPENDS)]
+        turns = [
+            _append(ledger, APPENDS + 2 * number + which, 1)
+            for number in range(APPENDS // 2)
+            for which, ledger in enumerate((one, other))
+        ]
+        near_many = [_append(own, 10_000 + n * BATCH, BATCH) / BATCH for n in range(BATCHES)]
+        far_many = [_append(one, 10_000 + n * BATCH, BATCH) / BATCH for n in range(BATCHES)]
+        reads = [_timed(lambda: one.state("prod")) for _ in range(APPENDS)]
+    return [
+        Row(name="publish a partition, in an append of its own", unit="ms",
+            value=statistics.median(far), goal=5,
+            baseline=f"{statistics.median(near):.2f} in SQLite"),
+        Row(name="the same, when another machine appended before", unit="ms",
+            value=statistics.median(turns), baseline="a copy follows first"),
+        Row(name=f"publish a partition, with {BATCH} in an append", unit="ms",
+            value=statistics.median(far_many), goal=5,
+            baseline=f"{statistics.median(near_many):.3f} in SQLite", runs=tuple(far_many)),
+        Row(name="read the state when nothing is new", unit="ms", value=statistics.median(reads)),
+    ]  # fmt: skip
+
+
+def _append(ledger: SqliteLedger, first: int, count: int) -> float:
+    events = [published_event(f"{first + number:07}") for number in range(count)]
+    return _timed(lambda: ledger.append(events, now=1.0))
+
+
+def _timed(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return 1e3 * (time.perf_counter() - began)
+
+
+# Many runners.
+
+
+def _runners(work: Path, url: str) -> list[Row]:
+    alone = [_laid(work / "alone", url, "alone", STEPS // 2)]
+    many = [
+        _laid(work / f"runner-{number}", url, f"many_{number}", STEPS // 2 // RUNNERS)
+        for number in range(RUNNERS)
+    ]
+    one_s, one_failed = _run(alone)
+    many_s, many_failed = _run(many)
+    with closing(PostgresLedger(work / "counted.db", _address(url, "runners"))) as ledger:
+        places = [
+            (event.environment, event.stage, event.partition)
+            for fact in ledger.events(kinds=("Published",))
+            if isinstance(event := fact.event, Published)
+        ]
+    expected = 2 * STEPS // 2 * 2
+    return [
+        Row(name=f"{RUNNERS} runners at once, {STEPS:,} small steps", unit="x",
+            value=many_s / one_s, goal=1.0, baseline=f"{many_s:.1f} s against {one_s:.1f} s of one"),
+        Row(name="steps that were published twice", unit="", goal=0,
+            value=len(places) - len({*places}), baseline=f"of {len(places):,}"),
+        Row(name="steps that were lost", unit="", goal=0, value=expected - len({*places})),
+        Row(name="runs that failed by a conflict", unit="", goal=0, value=one_failed + many_failed),
+    ]  # fmt: skip
+
+
+def _laid(folder: Path, url: str, name: str, partitions: int) -> Path:
+    (folder / "data").mkdir(parents=True)
+    (folder / "small.py").write_text(WORKFLOW.format(name=name), encoding="utf-8")
+    rows = [f"{number:05},{number / 7}" for number in range(partitions)]
+    (folder / "data" / "rows.csv").write_text("\n".join(["part,value", *rows, ""]))
+    projects.age(folder / "data")
+    _settings(folder, "small:flow", f"{url}&schema=runners", folder.parent / "runner-store")
+    return folder
+
+
+def _settings(folder: Path, workflow: str, url: str, store: Path) -> None:
+    values = {"workflow": workflow, "home": url, "artifacts": f"file://{store}"}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+    (folder / "pyproject.toml").write_text("\n".join(["[tool.tidemill]", *lines, ""]))
+
+
+def _run(folders: Sequence[Path]) -> tuple[float, int]:
+    """The seconds until all runs have ended, and how many failed."""
+    began = time.perf_counter()
+    running = [
+        subprocess.Popen([TIDEMILL, "run"], cwd=each, stdout=subprocess.DEVNULL)
+        for each in folders
+    ]
+    failed = sum(process.wait() != 0 for process in running)
+    return time.perf_counter() - began, failed
+
+
+# A second machine.
+
+
+def _second(work: Path, url: str) -> list[Row]:
+    for name in ("ci", "colleague"):
+        measure([TIDEMILL, "init", name], work)
+        file = work / name / "pyproject.toml"
+        head = "[tool.tidemill]\n"
+        text = file.read_text(encoding="utf-8")
+        setting = f'home = "{url}&schema=second"\nartifacts = "file://{work}/second-store"\n'
+        file.write_text(text.replace(head, head + setting, 1), encoding="utf-8")
+    first = measure([TIDEMILL, "run"], work / "ci")
+    again = measure([TIDEMILL, "run", "--json"], work / "colleague")
+    ran = sum(stage["ran"] for stage in json.loads(again.out)["receipt"]["stages"])
+    return [
+        Row(name="steps that a second machine computes in its first run", unit="", value=ran, goal=0,
+            baseline=f"{again.wall_s:.1f} s, after a first run of {first.wall_s:.1f} s"),
+    ]  # fmt: skip
+
+
+# A large plan.
+
+
+def _plan(work: Path, url: str) -> list[Row]:
+    project = projects.scaled(work / "large", STAGES, COLUMNS)
+    inside(project, "lay", str(PARTITIONS), script="inside_scale.py")
+    projects.age(project / "data")
+    inside(project, "build", script="inside_scale.py")
+    near = inside(project, "plan", "2", script="inside_scale.py")["runs"]
+    there, store = f"{url}&schema=large", project / "store"
+    moved = measure([TIDEMILL, "home", "move", there, "--artifacts", f"file://{store}"], project)
+    file = project / "pyproject.toml"
+    head = "[tool.tidemill]\n"
+    setting = f'home = "{there}"\nartifacts = "file://{store}"\n'
+    file.write_text(file.read_text().replace(head, head + setting, 1), encoding="utf-8")
+    far = inside(project, "plan", "2", script="inside_scale.py")["runs"]
+    [copy] = project.glob(".tidemill-*")
+    shutil.rmtree(copy)
+    began = time.perf_counter()
+    with closing(PostgresLedger(copy / "ledger.db", _address(url, "large"))) as ledger:
+        events = ledger.count
+    copied_s = time.perf_counter() - began
+    size = f"{PARTITIONS:,} partitions x {STAGES} stages"
+    return [
+        Row(name=f"open + plan, {size}, nothing changed", unit="s", value=far[0]["wall_s"], goal=0.5,
+            baseline=f"{near[0]['wall_s']:.2f} in SQLite; CPU {far[0]['cpu_s']:.2f} against "
+            f"{near[0]['cpu_s']:.2f}"),
+        Row(name=f"move a home of {size} to PostgreSQL", unit="s", value=moved.wall_s,
+            baseline=f"{events:,} events, copied and verified"),
+        Row(name="copy the ledger to a new machine", unit="s", value=copied_s,
+            baseline=f"{events:,} events, {1e6 * copied_s / events:.0f} us each"),
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    with postgres.server(durable=True) as server:
+        drive("shared_home", sys.argv[1:], lambda work: parts_of(work, server))
