@@ -289,6 +289,29 @@ def test_leases_go_by_the_clock_of_the_server(address: HomeAddress, tmp_path: Pa
             slow.append([published_event()], now=1.0, guard=Guard(lease=lease))
 
 
+def test_who_may_only_read_reads_and_records_nothing(
+    machine: Machine, address: HomeAddress, tmp_path: Path
+) -> None:
+    one = machine("one")
+    one.append([published_event("first")], now=1.0)
+    role = f"reader_{address.schema}"
+    ask(address, f"CREATE ROLE {role} LOGIN")
+    ask(address, f"GRANT USAGE ON SCHEMA {address.schema} TO {role}")
+    ask(address, f"GRANT SELECT ON ALL TABLES IN SCHEMA {address.schema} TO {role}")
+    guest = replace(address, dsn=address.dsn.replace("tester@", f"{role}@"))
+    with closing(PostgresLedger(copy_on(tmp_path, "guest"), guest)) as reader:
+        assert reader.state(PROD) == one.state(PROD)
+        one.append([published_event("second")], now=1.0)
+        assert {*reader.state(PROD).heads["features"].partitions} == {"first", "second"}
+        for write in (
+            lambda: reader.append([published_event("third")], now=1.0),
+            lambda: reader.acquire("run", {}, now=1.0, ttl=1.0, dead=nobody_is_dead),
+        ):
+            with pytest.raises(StorageError, match=r"may not do that .*GRANT SELECT, INSERT"):
+                write()
+        assert reader.state(PROD).seq == 2
+
+
 def write_all(ledger: Ledger, history: list[list[Event]]) -> None:
     for now, events in enumerate(history):
         ledger.append(events, now=float(now))

@@ -31,6 +31,9 @@ def test_every_statement_fits_the_tables_and_is_used(name: str, address: HomeAdd
     text = re.sub(r"%(\(\w+\))?s", lambda _: f"${next(numbers)}", statement(name))
     with psycopg.connect(address.dsn) as connection:
         connection.execute(f"SET search_path TO {address.schema}")
+        if text.startswith("COPY"):
+            with connection.cursor().copy(text):
+                return
         connection.execute(f"PREPARE tried AS {text}")
 
 

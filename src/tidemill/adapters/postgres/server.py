@@ -212,10 +212,11 @@ class LedgerServer:
                 f"{self._lock_s:g} s; wait for it to finish or stop it, then run again"
             )
         if isinstance(error, errors.InsufficientPrivilege):
+            schema = self._address.schema
             return StorageError(
-                f"the ledger {self.place} can't be used ({text}): grant this user the schema "
-                f"{self._address.schema} and all that is in it, or let the owner of the database call "
-                f"CREATE SCHEMA {self._address.schema} AUTHORIZATION <this user>"
+                f"this user may not do that in the ledger {self.place} ({text}): to record, it needs GRANT "
+                f"SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema}; if there is no ledger yet, "
+                f"let the owner of the database call CREATE SCHEMA {schema} AUTHORIZATION <this user>"
             )
         if isinstance(error, errors.DiskFull):
             return StorageError(
