@@ -215,8 +215,8 @@ class LedgerServer:
             schema = self._address.schema
             return StorageError(
                 f"this user may not do that in the ledger {self.place} ({text}): to record, it needs GRANT "
-                f"SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema}; if there is no ledger yet, "
-                f"let the owner of the database call CREATE SCHEMA {schema} AUTHORIZATION <this user>"
+                f"SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema}; to begin a ledger, the "
+                f"owner of the database calls CREATE SCHEMA {schema} AUTHORIZATION <this user>"
             )
         if isinstance(error, errors.DiskFull):
             return StorageError(
