@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from tests.support.tables import tables
 from tests.support.thoroughness import examples, thorough
 from tests.support.tides import Tides, day, everything, flow_of, rebuilt
 from tidemill.core.errors import StorageError, TidemillError, UsageError
+from tidemill.ledger.shared_work import SharedWork
 from tidemill.operations.health import HealthFinding, Level
 from tidemill.project.doctor import examine
 from tidemill.project.home_ledger import ledger_file
@@ -103,6 +105,38 @@ def test_what_one_machine_computed_no_other_computes_again(
         "ok run doubled",
         "ok run daily",
     }
+
+
+def test_share_tells_whose_work_it_is(
+    new_machine: Callable[[str], Machine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shared(on: Machine, host: str) -> SharedWork:
+        monkeypatch.setattr(socket, "gethostname", lambda: host)
+        with on.open() as project:
+            return project.sharing.read()
+
+    one, other = new_machine("one"), new_machine("other")
+    assert shared(one, "ci").by_others == 0
+    monkeypatch.setattr(socket, "gethostname", lambda: "ci")
+    one.ok()
+    monkeypatch.setattr(socket, "gethostname", lambda: "laptop")
+    other.send(1, (5.0, 6.0))
+    other.ok()
+    found = shared(other, "laptop")
+    assert {name.partition("@")[2]: count for name, count in found.computed_by.items()} == {
+        "ci": 9, "laptop": 3,
+    }  # fmt: skip
+    assert [(stage.stage, stage.partitions, stage.by_others) for stage in found.stages] == [
+        ("daily", DAYS, 3), ("doubled", DAYS, 3), ("raw", DAYS, 3),
+    ]  # fmt: skip
+    assert found.cpu_s > 0
+    assert shared(one, "ci").by_others == 3
+    assert shared(one, "third").by_others == 12
+    # What is bound again was computed before, by whoever did.
+    monkeypatch.setattr(socket, "gethostname", lambda: "laptop")
+    other.send(1)
+    assert {*other.ok()} >= {"bound bind doubled"}
+    assert shared(other, "laptop").by_others >= 11
 
 
 def test_a_machine_that_lost_all_of_its_state_computes_nothing(

@@ -114,6 +114,7 @@ NOT_IN_CONSOLE = {
     "serving.serve_shared": _PROCESS,
     "serving.settings": _PART,
     "serving.settings_with": _PROCESS,
+    "sharing.read": "it is about the machine where it is called",
     "stage_cases.folder": _PART,
     "stage_cases.load": _PART,
     "stage_cases.run": _CODE,

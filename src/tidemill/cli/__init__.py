@@ -184,6 +184,10 @@ INTERRUPTED = 130
             "tidemill.cli.costs:costs",
             "Show what stages, models, endpoints and environments cost.",
         ),
+        "share": (
+            "tidemill.cli.share:share",
+            "Say what would be computed again without others.",
+        ),
         "metrics": (
             "tidemill.cli.metrics:metrics",
             "Show latency, errors, freshness and cost of stages.",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tidemill.project.runs import Runs
     from tidemill.project.schedules import ProjectSchedules
     from tidemill.project.scorecard import Scorecards
+    from tidemill.project.sharing import Sharing
     from tidemill.project.stage_cases import StageCases
     from tidemill.project.stage_states import StageStates
     from tidemill.project.statuses import Statuses
@@ -127,6 +128,11 @@ class OperationServices:
     def table_totals(self) -> PublishedTotals:
         """What each stage has published: partitions, rows, bytes."""
         return cast("PublishedTotals", self._service("table_totals", "PublishedTotals"))
+
+    @cached_property
+    def sharing(self) -> Sharing:
+        """Whose work the results are."""
+        return cast("Sharing", self._service("sharing", "Sharing"))
 
     @cached_property
     def scorecards(self) -> Scorecards:
