@@ -1,7 +1,8 @@
 """What an object store costs: `python -m bench.object_store [PART...]`, on an S3 server of this machine.
 
-Objects are stored and read, one batch after the other, beside the same in files; and a workflow is computed
-with each. The server shares the CPUs. Prints a table and writes it to results/object_store.json.
+Objects are stored and read, one batch after the other, beside the same in files; a workflow is computed
+with each; and many source files are listed and fetched. The server shares the CPUs. Prints a table and
+writes it to results/object_store.json.
 """
 
 from __future__ import annotations
@@ -11,23 +12,45 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+
+import obstore
 
 from bench.common import TIDEMILL, Row, Used, cpu, drive, measure, wall
 from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.adapters.objectstore.artifacts import StoreArtifacts
-from tidemill.adapters.objectstore.opened import open_artifacts
+from tidemill.adapters.objectstore.opened import open_artifacts, open_files, open_stores
 from tidemill.core.fingerprint import object_name
 from tools import object_store
 
 OBJECTS, BYTES, BATCHES, STEPS = 100, 20_000, 5, 144
 LIMIT = 1 << 30
+FILES, FETCHED = 10_000, 1_000
+_MANY = """import tidemill as tm
+
+
+class Rows(tm.Contract, key=("id",)):
+    id = tm.Int64()
+
+
+flow = tm.Workflow("many")
+
+
+@flow.ingest
+def raw() -> tm.Source[Rows]:
+    return tm.files("PLACE/*.csv")
+"""
 
 
 def parts_of(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
     """The parts by name, in the order in which they are measured."""
-    return {"objects": lambda: _objects(work), "workflow": lambda: _workflow(work)}
+    return {
+        "objects": lambda: _objects(work),
+        "workflow": lambda: _workflow(work),
+        "sources": lambda: _sources(work),
+    }
 
 
 def _objects(work: Path) -> list[Row]:
@@ -94,6 +117,50 @@ def _workflow(work: Path) -> list[Row]:
             baseline=f"{median(near):.2f} with files")
         for what, median in (("wall", wall), ("CPU", cpu))
     ]  # fmt: skip
+
+
+def _sources(work: Path) -> list[Row]:
+    """Runs on many small files of one table, in a folder and in a store: the first one, and those after."""
+    (work / "many").mkdir()
+    with ExitStack() as stack:
+        _store(stack, work, "unused")
+        store = open_stores(f"s3://{object_store.BUCKET}").store
+
+        def write(number: int) -> None:
+            name, payload = f"many/{number:05}.csv", f"id\n{number}\n".encode()
+            (work / name).write_bytes(payload)
+            obstore.put(store, name, payload, use_multipart=False)
+
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(write, range(FILES)))
+        near = _reads(work, "near", str(work / "many"))
+        far = _reads(work, "far", f"s3://{object_store.BUCKET}/many")
+        fetch = _fetch_ms(work)
+    return [
+        Row(name=f"one of {FETCHED:,} source files that are fetched together", unit="ms", value=fetch),
+        Row(name=f"first run on {FILES:,} source files, wall", unit="s", value=far[0].wall_s,
+            baseline=f"{near[0].wall_s:.2f} in a folder"),
+        *(Row(name=f"run on {FILES:,} source files with nothing changed, {what}", unit="s",
+              value=median(far[1:]), baseline=f"{median(near[1:]):.2f} in a folder")
+          for what, median in (("wall", wall), ("CPU", cpu))),
+    ]  # fmt: skip
+
+
+def _reads(work: Path, name: str, place: str) -> list[Used]:
+    folder = work / f"{name}-project"
+    folder.mkdir()
+    (folder / "many.py").write_text(_MANY.replace("PLACE", place), encoding="utf-8")
+    return [measure([TIDEMILL, "-w", "many:flow", "run"], folder) for _ in range(1 + BATCHES)]
+
+
+def _fetch_ms(work: Path) -> float:
+    """Milliseconds for a file of those that are fetched together."""
+    bucket = f"s3://{object_store.BUCKET}"
+    files = open_files(bucket, work / "copies", LIMIT)
+    listed = files.list_files(f"{bucket}/many/*.csv")[:FETCHED]
+    began = time.perf_counter()
+    files.fetch(listed)
+    return 1e3 * (time.perf_counter() - began) / len(listed)
 
 
 def _run(work: Path, name: str, path: str) -> Used:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from tidemill.core.errors import SourceError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import Ledger
@@ -82,8 +84,43 @@ class Lake:
     files: tuple[LakeFile, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A file of an object store by its URL, as a listing has it.
+
+    As long as `size`, `mtime_ns` and a `tag` other than "" are the same, so is the content. `digest` is its
+    SHA-256; "" if that isn't known.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    tag: str
+    digest: str = ""
+
+
+class FileStore(Protocol):
+    """Files of an object store, which are read from copies on this machine; raises SourceError."""
+
+    def list_files(self, pattern: str) -> Sequence[StoredFile]:
+        """Return the files that match the URL `pattern`, in order; an object named like a folder is one."""
+
+    def fetch(self, files: Sequence[StoredFile]) -> Mapping[str, StoredFile | SourceError]:
+        """Copy files, and return them by path with their digests, or why one can't be fetched.
+
+        What has a digest is only fetched if there is no copy. What is no file but a folder is left out. A
+        file that changed since it was listed is the new one, and has no tag.
+        """
+
+    def copies(self, digests: Mapping[str, str], *, folders: bool) -> Mapping[str, Path]:
+        """Return verified copies of files with these digests by path, which are fetched if need be.
+
+        With `folders` the paths of copies end in the folders of the form `NAME=VALUE` of the files.
+        """
+
+
 class ExternalSources(Protocol):
-    """Opens external sources: databases, lake tables, and other projects; each is opened once."""
+    """Opens external sources: databases, lakes, object stores, other projects; each is opened once."""
 
     @property
     def has_snapshot(self) -> bool:
@@ -94,6 +131,9 @@ class ExternalSources(Protocol):
 
     def database(self, url: str, engine: Engine | None = None) -> Database:
         """Return the database at `url`, read by an engine; the same connection until `close`."""
+
+    def file_store(self, url: str) -> FileStore:
+        """Return the object store that a URL names; the same one until `close`."""
 
     def project(self, path: str) -> tuple[Ledger, Artifacts]:
         """Return the ledger and the store of another project; SourceError if there is none."""

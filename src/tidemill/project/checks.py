@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field, replace
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import Fault, TidemillError, UsageError
+from tidemill.core.extras import install_command
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.redaction import Redactor
 from tidemill.costs.budget import limit_faults
@@ -43,12 +46,15 @@ from tidemill.reuse.recipe import reader_faults
 from tidemill.runs.io.repeatability_check import command_for, run_twice
 from tidemill.runs.repeatability import Comparison, describe_differences
 from tidemill.runs.training_repeatability import TrainingComparison, describe_trainings
+from tidemill.sources.io.file_listing import call_ingest
+from tidemill.sources.io.file_root import is_stored
 from tidemill.workflow.endpoint import Endpoint
 from tidemill.workflow.evaluation_notes import evaluation_notes
 from tidemill.workflow.partition_notes import partition_notes
 from tidemill.workflow.profile_params import profile_faults
 from tidemill.workflow.seal import resolve_declaration
-from tidemill.workflow.stage import UNDECLARED, Flow, Stage
+from tidemill.workflow.source import Files
+from tidemill.workflow.stage import UNDECLARED, Flow, Kind, Stage
 from tidemill.workflow.workflow import Workflow
 
 
@@ -105,7 +111,7 @@ class Checks:
         notes = (
             *self._notes(),
             *shared_home_notes(space.tools.ledger, space.flow),
-            *(str(fault) for fault in missing),
+            *(str(fault) for fault in (*missing, *_missing_store_library(space.flow))),
             *(f"{name} is published, but {UNDECLARED}: see tidemill env forget" for name in gone),
         )
         repeated, trained = self._rerun(twice, models=True) if twice else ((), ())
@@ -198,6 +204,21 @@ def require_own_module(space: Workspace) -> None:
         raise UsageError(f"{module} was imported from {file}, not from the files of the ref")
 
 
+def _missing_store_library(flow: Flow) -> Iterator[Fault]:
+    """Yield a fault for each stage that reads from an object store without the library for it."""
+    for stage in flow.stages:
+        if stage.kind is not Kind.INGEST or find_spec("obstore") is not None:
+            continue
+        with suppress(TidemillError):
+            source = call_ingest(stage)
+            if isinstance(source, Files) and is_stored(source):
+                yield Fault(
+                    message=f"{stage.name} reads from an object store, which needs obstore",
+                    where=stage.place,
+                    hint=install_command("obstore"),
+                )
+
+
 def _rule_notes(space: Workspace) -> Iterator[str]:
     """Notes on policy rules that no longer apply, one by one or all together."""
     if not space.has_rules:
@@ -219,7 +240,7 @@ def faults_at(folder: Path, workflow: str | None = None) -> tuple[Fault, ...]:
         settings = find_settings(folder.resolve(), workflow)
         redactor = Redactor(configured_secrets(settings))
         with masked_output(redactor):
-            learner = OpenedSources(settings.root, redactor).learn_secrets
+            learner = OpenedSources(settings, redactor).learn_secrets
             found = faults_in(load_workflow(settings), learner=learner)
     except TidemillError:
         return ()

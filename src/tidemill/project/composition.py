@@ -23,6 +23,7 @@ from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import Fault, SourceError, StorageError
 from tidemill.core.python_command import inherited_path
 from tidemill.core.redaction import Redactor
+from tidemill.core.store_url import is_store_url
 from tidemill.core.units import parse_bytes
 from tidemill.ledger.io.home_files import make_home, open_private, require_usable
 from tidemill.ports.execution import Executor, TaskFunctions, TaskMeter, WorkerClass
@@ -34,12 +35,13 @@ from tidemill.project.home_ledger import open_claims, open_ledger
 from tidemill.project.model_formats import open_formats
 from tidemill.project.model_probe import SubprocessProbe
 from tidemill.project.model_probe_server import FormatOptions
-from tidemill.project.object_stores import open_artifacts
+from tidemill.project.object_stores import open_artifacts, store_secrets
 from tidemill.project.settings import Settings
 from tidemill.project.sinks import open_sinks
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.reuse.recipe import Platform
 from tidemill.runs.io.job import EngineOptions
+from tidemill.sources.io.file_root import FileRoot
 from tidemill.sources.scan import FileRows
 from tidemill.steps.step_messages import ProjectContext
 from tidemill.workflow.environment import RunProfile
@@ -66,7 +68,7 @@ def run_id() -> str:
 
 
 def count_rows(
-    source: Files[Any], stage: Stage, root: Path, paths: Sequence[str]
+    source: Files[Any], stage: Stage, root: FileRoot, paths: Sequence[str]
 ) -> Mapping[str, FileRows | SourceError]:
     # Only changed files are opened, which needs Polars.
     from tidemill.sources.io.first_look import look_at_files
@@ -157,16 +159,19 @@ def open_tools(
         formats=open_formats(options),
         model_probe=SubprocessProbe(options),
         sinks=open_sinks(flow),
-        external_sources=_open_sources(root, redactor, flow),
+        external_sources=_open_sources(settings, redactor, flow),
         sampler=OptunaSampler(),
         clock=clock,
         redactor=redactor,
     )
 
 
-def _open_sources(root: Path, redactor: Redactor, flow: Flow) -> OpenedSources:
+def _open_sources(settings: Settings, redactor: Redactor, flow: Flow) -> OpenedSources:
     """The external sources; the credentials of sinks are masked as theirs are."""
-    sources = OpenedSources(root, redactor)
+    sources = OpenedSources(settings, redactor)
+    places = [stage.sink.folder for stage in flow.stages if stage.sink is not None]
+    if settings.artifacts or any(map(is_store_url, places)):
+        redactor.learn(store_secrets())
     for stage in flow.stages:
         if stage.sink is not None and stage.sink.format in URL_SINKS:
             sources.learn_secrets(stage.sink.folder)

@@ -15,6 +15,7 @@ from tidemill.core.errors import StorageError, TidemillError, describe_error
 from tidemill.core.extras import modules_by_extra
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.redaction import Redactor
+from tidemill.core.store_url import is_store_url
 from tidemill.ledger.io.home_files import require_usable
 from tidemill.notices.io.channels import channel_variables
 from tidemill.operations.health import (
@@ -44,7 +45,7 @@ from tidemill.project.object_stores import probe_store
 from tidemill.project.setting_faults import setting_faults
 from tidemill.project.settings import Settings, find_settings, load_workflow
 from tidemill.workflow.seal import seal
-from tidemill.workflow.source import Query
+from tidemill.workflow.source import Files, Query
 from tidemill.workflow.stage import Flow, Kind, Stage
 
 
@@ -81,7 +82,7 @@ def examine(
         *judge_ledger(None if facts is None else _ledger_file(path, facts)),
     ]
     if connect and found.workflow is not None:
-        findings += _connections(found.settings.root, found.workflow)
+        findings += _connections(found.settings, found.workflow)
     if connect and found.settings.home_url:
         findings.append(_shared_home(found.settings))
     if connect and found.settings.artifacts:
@@ -197,18 +198,14 @@ def _object_store(settings: Settings) -> HealthFinding:
     )
 
 
-def _connections(root: Path, flow: Flow) -> Iterator[HealthFinding]:
-    """Try to connect to each database that a source reads, and read the names of its columns."""
-    opened = OpenedSources(root)
+def _connections(settings: Settings, flow: Flow) -> Iterator[HealthFinding]:
+    """Try to connect to each database and object store that a source reads: read names only."""
+    opened = OpenedSources(settings)
     try:
         for stage in flow.stages:
             area, problem = f"source of {stage.name}", ""
             try:
-                source = _source(stage)
-                if not isinstance(source, Query):
-                    continue
-                database = opened.database(source.url, source.engine)
-                columns = database.columns(source.query)
+                text = _connected(_source(stage), opened)
             except TidemillError as error:
                 problem = str(error)
             except Exception as error:  # noqa: BLE001 - a driver may raise anything
@@ -216,12 +213,22 @@ def _connections(root: Path, flow: Flow) -> Iterator[HealthFinding]:
             if problem:
                 advice = "check the address, the network and the credentials"
                 yield HealthFinding(area=area, level=Level.FAULT, text=problem, advice=advice)
-            else:
-                text = f"connected; {plural(len(columns), 'column')}"
+            elif text:
                 yield HealthFinding(area=area, level=Level.OK, text=text)
     finally:
         with suppress(Exception):
             opened.close()
+
+
+def _connected(source: object, opened: OpenedSources) -> str:
+    """What was found where a source is; "" for one that needs no connection."""
+    if isinstance(source, Query):
+        columns = opened.database(source.url, source.engine).columns(source.query)
+        return f"connected; {plural(len(columns), 'column')}"
+    if isinstance(source, Files) and is_store_url(source.pattern):
+        files = opened.file_store(source.pattern).list_files(source.pattern)
+        return f"connected; {plural(len(files), 'file')}"
+    return ""
 
 
 def _source(stage: Stage) -> object:

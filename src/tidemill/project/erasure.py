@@ -16,6 +16,7 @@ from tidemill.ports.ledger import Guard
 from tidemill.project.erased_names import ErasedNames
 from tidemill.project.erased_rows import ErasedRows
 from tidemill.project.found_places import FoundPlace
+from tidemill.project.object_stores import forget_source_copies
 from tidemill.project.workflow_ledger import shared_ledger
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.lease import take_lease
@@ -49,6 +50,8 @@ class Erasures:
         # Not the command line, which has the subject.
         lease = take_lease(space.tools, space.environment, this_process("tidemill erase"), wait_s)
         try:
+            # Earlier files may have what the newest ones don't. Those that a run needs are fetched again.
+            forget_source_copies(space.settings)
             places = [*search.places()]
             found = Erasure(
                 subject=subject,

@@ -12,24 +12,26 @@ from tidemill.adapters.databases.sqlite import SqliteDatabase
 from tidemill.adapters.databases.urls import public_location, resolve_url
 from tidemill.core.errors import SourceError, UsageError
 from tidemill.core.redaction import Redactor, url_secrets
+from tidemill.core.store_url import split_store_url
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import Ledger
-from tidemill.ports.sources import Database, Lake
+from tidemill.ports.sources import Database, FileStore, Lake
 from tidemill.project.home_ledger import has_ledger, open_ledger
-from tidemill.project.object_stores import open_artifacts
-from tidemill.project.settings import find_settings
+from tidemill.project.object_stores import open_artifacts, open_file_store, store_secrets
+from tidemill.project.settings import Settings, find_settings
 from tidemill.workflow.source import SCHEMES, Delta, Engine, Iceberg
 
 
 class OpenedSources:
-    """Opens each external source once, until `close`. Paths are relative to `root`.
+    """Opens each external source of a project once, until `close`.
 
-    The `redactor` learns the credentials in their URLs.
+    The `redactor` learns the credentials in their URLs, and those of object stores.
     """
 
-    def __init__(self, root: Path, redactor: Redactor | None = None) -> None:
-        self._root = root
+    def __init__(self, settings: Settings, redactor: Redactor | None = None) -> None:
+        self._settings, self._root = settings, settings.root
         self._redactor = redactor or Redactor()
+        self._stores: dict[str, FileStore] = {}
         self._databases: dict[tuple[str, Engine | None], Database] = {}
         self._lakes: dict[Delta[Any] | Iceberg[Any], Lake] = {}
         self._projects: dict[Path, tuple[Ledger, Artifacts]] = {}
@@ -74,6 +76,17 @@ class OpenedSources:
         found: Database = engines.EngineDatabase(url, send(url, path))
         return found
 
+    def file_store(self, url: str) -> FileStore:
+        """Open the object store that a URL names; the same one until `close`."""
+        bucket, _ = split_store_url(url)
+        if bucket not in self._stores:
+            self._redactor.learn(store_secrets())
+            try:
+                self._stores[bucket] = open_file_store(self._settings, bucket)
+            except UsageError as error:
+                raise SourceError(str(error)) from error
+        return self._stores[bucket]
+
     def project(self, path: str) -> tuple[Ledger, Artifacts]:
         """Open the ledger and the store of another project; SourceError if it doesn't exist."""
         folder = (self._root / path).resolve()
@@ -113,6 +126,7 @@ class OpenedSources:
         self._databases.clear()
         self._projects.clear()
         self._lakes.clear()
+        self._stores.clear()
 
 
 def _reader(name: str) -> Any:

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.adapters.files.disk import make_folder, translate_os_errors
 from tidemill.adapters.objectstore.owner import NOTES, require_own
 from tidemill.core.errors import StorageError, UsageError
 from tidemill.core.extras import install_command
+from tidemill.core.store_url import FOLDER
 from tidemill.core.units import parse_bytes
 from tidemill.ledger.io.home_files import open_private
 from tidemill.ports.artifacts import Artifacts
+from tidemill.ports.sources import FileStore
 from tidemill.project.home_ledger import home_id
 from tidemill.project.settings import Settings
-from tidemill.project.store_urls import FOLDER
 
 if TYPE_CHECKING:
     from tidemill.adapters.objectstore.artifacts import StoreArtifacts
 
 # In a home, what was read from a store elsewhere.
 CACHE = "cache"
+_SOURCES = "sources"
+# Variables with credentials, but not with their names or places.
+_SECRETS = re.compile(r"(AWS|AZURE|GOOGLE)_\w*(SECRET|TOKEN|KEY)\w*(?<!_ID)(?<!_FILE)(?<!_PATH)")
 
 
 def open_artifacts(settings: Settings, clock: Callable[[], float] = time.time) -> Artifacts:
@@ -52,13 +59,7 @@ def open_artifacts(settings: Settings, clock: Callable[[], float] = time.time) -
 def open_object_store(settings: Settings, clock: Callable[[], float] = time.time) -> StoreArtifacts:
     """The objects of a project whose settings have the URL of an object store."""
     home = settings.root / settings.home
-    try:
-        # Most projects need no library for it.
-        opened = import_module("tidemill.adapters.objectstore.opened")
-    except ModuleNotFoundError as error:
-        command = install_command(error.name or "")
-        raise UsageError(f"an object store needs {error.name}: {command}") from error
-    found: StoreArtifacts = opened.open_artifacts(
+    found: StoreArtifacts = _opened().open_artifacts(
         settings.artifacts,
         home / CACHE,
         parse_bytes(settings.artifacts_cache),
@@ -66,6 +67,35 @@ def open_object_store(settings: Settings, clock: Callable[[], float] = time.time
         clock=clock,
     )
     return found
+
+
+def open_file_store(settings: Settings, bucket: str) -> FileStore:
+    """The files in the bucket of a URL, with copies in the home; raises what `open_artifacts` would."""
+    home, limit = settings.root / settings.home, parse_bytes(settings.artifacts_cache)
+    found: FileStore = _opened().open_files(bucket, home / CACHE / _SOURCES, limit)
+    return found
+
+
+def forget_source_copies(settings: Settings) -> None:
+    """Delete all copies of files in object stores; StorageError for one that can't be."""
+    copies = settings.root / settings.home / CACHE / _SOURCES
+    with translate_os_errors(str(copies)), suppress(FileNotFoundError):
+        shutil.rmtree(copies)
+
+
+def store_secrets() -> frozenset[str]:
+    """The credentials of object stores in the environment."""
+    found = (value for name, value in os.environ.items() if _SECRETS.fullmatch(name))
+    return frozenset(filter(None, found))
+
+
+def _opened() -> Any:
+    """What opens object stores; UsageError without the library, which most projects don't need."""
+    try:
+        return import_module("tidemill.adapters.objectstore.opened")
+    except ModuleNotFoundError as error:
+        command = install_command(error.name or "")
+        raise UsageError(f"an object store needs {error.name}: {command}") from error
 
 
 def probe_store(settings: Settings) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from tidemill.core.errors import UsageError
-
-STORES, FOLDER = ("s3", "gs", "az"), "file://"
+from tidemill.core.store_url import FOLDER, STORES
 
 
 def parse_store_url(text: str, place: str) -> str:

@@ -43,6 +43,7 @@ from tidemill.project.project import Project
 from tidemill.project.review_upkeep import announce_reviews
 from tidemill.project.setting_faults import setting_faults
 from tidemill.sources.io.file_listing import call_ingest
+from tidemill.sources.io.file_root import is_stored
 from tidemill.workflow.source import Delta, Files, Query
 from tidemill.workflow.stage import Kind, Stage
 from tidemill.workflow.trigger import MaxAge, leaf_triggers
@@ -84,7 +85,8 @@ def _source_place(project: Project, stage: Stage) -> SourcePlace:
     except TidemillError:
         # A run says what is wrong with it.
         return SourcePlace(stage=stage.name)
-    if isinstance(source, Files):
+    # No events tell of changes in an object store.
+    if isinstance(source, Files) and not is_stored(source):
         return SourcePlace(stage=stage.name, pattern=source.pattern)
     if isinstance(source, Delta) and "://" not in source.path:
         log = str(Path(glob.escape(source.path)) / "_delta_log" / "*.json")

@@ -11,6 +11,7 @@ from tidemill.contracts.dtype import DType
 from tidemill.core.errors import DeclarationError, Fault
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.redaction import url_secrets
+from tidemill.core.store_url import is_store_url, local_place, place_fault
 from tidemill.core.url_syntax import ENCODING_ADVICE, url_ambiguity
 from tidemill.workflow.source import Delta, Iceberg
 
@@ -65,7 +66,7 @@ class Sink:
     def is_remote(self) -> bool:
         """Whether rows leave this machine: its place is a URL of another host, or not known yet."""
         if self.format not in URL_SINKS:
-            return False
+            return self.format == "parquet" and is_store_url(self.folder)
         _, is_url, rest = self.folder.partition("://")
         authority = rest.partition("/")[0].rpartition("@")[2]
         if is_url and not authority:
@@ -79,9 +80,12 @@ SinkOption: TypeAlias = "Sink | Delta[Any] | Iceberg[Any]"
 def parquet(folder: str) -> Sink:
     """Deliver one Parquet file per partition to `folder`, relative to the project's folder.
 
-    A file is replaced atomically when its partition is delivered again.
+    `folder` may be the URL of a place in an object store (`s3://bucket/path`, `gs://`, `az://`), whose
+    credentials are in the environment; that needs the extra `objectstore`. A file is replaced atomically when
+    its partition is delivered again.
     """
-    return Sink(folder=folder)
+    place = local_place(folder)
+    return Sink(folder=place.rstrip("/") if is_store_url(place) else place)
 
 
 def sqlite(path: str, table: str) -> Sink:
@@ -168,6 +172,8 @@ def _path_faults(sink: Sink) -> Iterator[tuple[str, str]]:
         yield "its sink has an empty path", "name a folder, a file or a URL"
     elif sink.format in _FILES and normpath(sink.folder).split("/")[0] == ".tidemill":
         yield f"its sink {sink.folder!r} is in Tidemill's own folder", "choose another path"
+    elif sink.format == "parquet" and (fault := place_fault(sink.folder)):
+        yield fault
 
 
 def _url_faults(url: str) -> Iterator[tuple[str, str]]:

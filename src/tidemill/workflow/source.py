@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from tidemill.contracts.text_format import AS_STORED, TextFormat, words
 from tidemill.core.errors import DeclarationError, Fault, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
+from tidemill.core.store_url import local_place, place_fault
 from tidemill.core.url_syntax import ENCODING_ADVICE, url_ambiguity
 from tidemill.workflow.environment import PRODUCTION, check_environment_name
 
@@ -72,8 +73,9 @@ class Losable(Source[C]):
 class Files(Losable[C]):
     """Files that match a glob, relative to the project's folder; without `format` the suffix decides.
 
-    `text` says how the text of CSV and NDJSON is read, `formats` those of times by the type of the column,
-    `null_words` the words for missing values by the column's name in the files.
+    The glob may be a URL of keys in an object store. `text` says how the text of CSV and NDJSON is read,
+    `formats` those of times by the type of the column, `null_words` the words for missing values by the
+    column's name in the files.
     """
 
     pattern: str
@@ -84,7 +86,9 @@ class Files(Losable[C]):
     null_words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if faults := [*_missing_faults(self)]:
+        found = place_fault(self.pattern, is_glob=True)
+        faults = [Fault(message=found[0], hint=found[1])] if found else []
+        if faults := [*faults, *_missing_faults(self)]:
             raise DeclarationError("tm.files", faults)
 
 
@@ -172,8 +176,9 @@ class SourceFile:
     For sources other than files, the rows of each partition count as one file.
 
     `parts` are digests of the rows of each partition, if there are several and they were read. `size` and
-    `mtime_ns`, `ctime_ns` and `inode` only help to avoid hashing an unchanged file (0: unknown). `reading`
-    identifies how the file was read and partitioned; if that changes, its rows are counted again.
+    `mtime_ns`, `ctime_ns` and `inode` only help to avoid hashing an unchanged file (0: unknown), as does the
+    `tag` that an object store gives to what it has under a key ("": unknown). `reading` identifies how the
+    file was read and partitioned; if that changes, its rows are counted again.
     `missing_since` has the partitions that are kept although the file doesn't feed them any more, with the
     time (Unix seconds).
     """
@@ -188,6 +193,7 @@ class SourceFile:
     ctime_ns: int = 0
     inode: int = 0
     missing_since: dict[str, float] = field(default_factory=dict)
+    tag: str = ""
 
     def content(self, partition: str) -> str:
         """The digest of what the file has of a partition; of the whole file if that isn't known."""
@@ -271,8 +277,9 @@ def files(  # noqa: PLR0913 - what may be declared about text, each by its name
 ) -> Files[Any]:
     """Read all files that match the glob `pattern`: Parquet, CSV, NDJSON or Arrow IPC.
 
-    `pattern` is relative to the project's folder (`"data/orders/*.parquet"`). The suffix of a file
-    decides its format unless `format` is given.
+    `pattern` is relative to the project's folder (`"data/orders/*.parquet"`), or the URL of an object store
+    (`"s3://bucket/orders/*.parquet"`, `gs://`, `az://`; needs the extra `objectstore`), whose credentials are
+    in the environment. The suffix of a file decides its format unless `format` is given.
 
     CSV and NDJSON are read as text, and each cell becomes a value of the type that the contract declares;
     a row with a cell that isn't one is quarantined as it came. The other named arguments say how text is
@@ -314,7 +321,7 @@ def files(  # noqa: PLR0913 - what may be declared about text, each by its name
         hint = 'such as null_values=["NA", "-"] or date_format="%d.%m.%Y"'
         raise DeclarationError("tm.files", [Fault(message=str(error), hint=hint)]) from None
     return Files(
-        pattern=pattern,
+        pattern=local_place(pattern),
         format=format,
         options=options,
         on_missing=on_missing,

@@ -37,7 +37,7 @@ def names_of(source: Source[Any]) -> list[tuple[str, str]]:
         (Files(pattern="/*/a.csv"), "file", "/"),
         (Files(pattern="file:///srv/a.csv"), "file", "/srv/a.csv"),
         (Files(pattern="s3://bucket/in/*.csv"), "s3://bucket", "in"),
-        (Files(pattern="gcs://bucket/*.csv"), "gs://bucket", "/"),
+        (Files(pattern="gs://bucket/*.csv"), "gs://bucket", "/"),
         (Delta(path="lake/orders"), "file", "/srv/shop/lake/orders"),
         (Delta(path="abfss://c@acc.dfs.core.windows.net/t"), "abfss://acc.dfs.core.windows.net", "t"),
         (Iceberg(table="shop.orders", catalog="prod"), "iceberg://prod", "shop.orders"),
@@ -95,6 +95,7 @@ def effect(format: str, target: str, table: str = "", catalog: str = "") -> Effe
     ("given", "wanted"),
     [
         (effect("parquet", "out/f@dev"), ("file", "/srv/shop/out/f@dev", "file", "parquet")),
+        (effect("parquet", "s3://b/out@dev"), ("s3://b", "out@dev", "file", "parquet")),
         (effect("delta", "s3://b/out"), ("s3://b", "out", "delta", "parquet")),
         (effect("iceberg", "", "m.f", "prod"), ("iceberg://prod", "m.f", "iceberg", "parquet")),
         (effect("sqlite", "out.db", "f"), ("sqlite:///srv/shop/out.db", "f", "sqlite", "")),

@@ -24,6 +24,7 @@ from tidemill.ports.formats import EffectResult
 from tidemill.ports.ledger import Lease
 from tidemill.ports.runtime import Runtime
 from tidemill.project.external_sources import OpenedSources
+from tidemill.project.settings import Settings
 from tidemill.runs.io import publisher as publish
 from tidemill.runs.io.publisher import AtomicPublisher, Publication, Publisher
 from tidemill.testing import records as samples
@@ -90,7 +91,7 @@ class Watched:
             formats=(),
             model_probe=MemoryModelProbe(),
             sinks={"parquet": self},
-            external_sources=OpenedSources(Path()),
+            external_sources=OpenedSources(Settings(root=Path(), workflow="")),
             sampler=OptunaSampler(),
             clock=lambda: 1.0,
         )

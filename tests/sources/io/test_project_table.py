@@ -10,6 +10,7 @@ import pytest
 from tests.support.tides import Before, Tides, day, rows_of
 from tidemill.planning.plan import Step
 from tidemill.project.external_sources import OpenedSources
+from tidemill.project.settings import Settings
 
 READER = """
 import polars as pl
@@ -166,7 +167,7 @@ def test_a_project_that_never_ran(both: tuple[Tides, Tides]) -> None:
 
 def test_what_is_outside_is_opened_once(tmp_path: Path, both: tuple[Tides, Tides]) -> None:
     both[0].ok()
-    outside = OpenedSources(tmp_path)
+    outside = OpenedSources(Settings(root=tmp_path, workflow=""))
     assert outside.project("writer") is outside.project("reader/../writer")
     assert outside.database("sqlite:///a.db") is outside.database("sqlite:///a.db")
     outside.close()

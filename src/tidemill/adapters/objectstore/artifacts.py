@@ -18,10 +18,10 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 import obstore
-from obstore.exceptions import BaseError
 
 from tidemill.adapters.objectstore.object_cache import ObjectCache
 from tidemill.adapters.objectstore.owner import NOTES, require_own
+from tidemill.adapters.objectstore.store_errors import STORE_ERRORS, describe_store_error
 from tidemill.core.errors import DamagedObjectError, StorageError
 from tidemill.core.fingerprint import is_object_name, object_name
 from tidemill.core.lazy_dataclass import dataclass
@@ -35,15 +35,6 @@ if TYPE_CHECKING:
     from tidemill.ports.artifacts import StoredBytes
 
 R = TypeVar("R")
-_CHECK = "check its address, the network, and the credentials in the environment"
-# What to do by what the library or the store says.
-_ADVICE = {
-    "NoSuchBucket": "there is no such bucket: make it, or choose another one",
-    "AccessDenied": "the credentials in the environment don't allow this",
-    "SignatureDoesNotMatch": "the secret key in the environment isn't that of the access key",
-    "InvalidAccessKeyId": "the store doesn't know the access key in the environment",
-    "builder error": "an address with http:// needs AWS_ALLOW_HTTP=true in the environment",
-}
 # Requests that wait for a store at the same time.
 _AT_ONCE = 16
 # Larger objects are sent in parts, several at a time, each of which is tried again by itself.
@@ -355,12 +346,9 @@ class StoreArtifacts:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (BaseError, OSError) as error:
-            text = str(error)
-            advice = next((advice for mark, advice in _ADVICE.items() if mark in text), _CHECK)
-            first = text.partition("\n")[0].partition(": <?xml")[0]
+        except STORE_ERRORS as error:
             raise StorageError(
-                f"the object store {self._place} can't be used: {first}; {advice}"
+                f"the object store {self._place} can't be used: {describe_store_error(error)}"
             ) from error
 
 

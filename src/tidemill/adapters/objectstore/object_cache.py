@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -11,16 +10,13 @@ from functools import cached_property
 from pathlib import Path
 
 from tidemill.adapters.files.artifacts import FileArtifacts
+from tidemill.adapters.objectstore.cache_room import CacheRoom, last_use, note_use
 from tidemill.core.errors import StorageError
 from tidemill.core.payload import Payload, byte_count
 from tidemill.ports.artifacts import StoredBytes
 
-# When a file was used last is noted so often.
-_NOTED_S = 60.0
 # Somebody may still read what was used so lately.
 _IN_USE_S = 3_600.0
-# Looking how much there is takes a while: it is done each time that this share of the limit was added.
-_ADDED, _LEFT = 1 / 16, 0.9
 
 
 class ObjectCache:
@@ -30,10 +26,7 @@ class ObjectCache:
     """
 
     def __init__(self, root: Path, limit: int, *, clock: Callable[[], float] = time.time) -> None:
-        self._root, self._limit, self._clock = root, limit, clock
-        self._lock = threading.Lock()
-        # So the first object that is added looks how much there is.
-        self._added = limit
+        self._root, self._room, self._clock = root, CacheRoom(limit), clock
 
     @cached_property
     def _files(self) -> FileArtifacts:
@@ -49,11 +42,7 @@ class ObjectCache:
             found = os.stat(self.path(name))
         except OSError:
             return False
-        now = self._clock()
-        if now - found.st_atime > _NOTED_S:
-            # Members of a group may read what isn't theirs. The time of the last change stays.
-            with suppress(OSError):
-                os.utime(self.path(name), ns=(int(now * 1e9), found.st_mtime_ns))
+        note_use(self.path(name), found, self._clock())
         return True
 
     def version(self, name: str) -> object:
@@ -86,12 +75,7 @@ class ObjectCache:
                 f"{error} (copies of an object store lie in {self._root}, which may be deleted while nothing "
                 "runs; `artifacts_cache` limits them)"
             ) from error
-        with self._lock:
-            self._added += sum(byte_count(payload) for payload, _ in objects)
-            is_due = self._added >= self._limit * _ADDED
-            if is_due:
-                self._added = 0
-        if is_due:
+        if self._room.add(sum(byte_count(payload) for payload, _ in objects)):
             self._make_room()
 
     def names(self) -> list[str]:
@@ -114,14 +98,8 @@ class ObjectCache:
         for name in self.names():
             with suppress(OSError):
                 known = os.stat(self.path(name))
-                found.append((max(known.st_atime, known.st_mtime), known.st_size, name))
-        held, before = sum(size for _, size, _ in found), self._clock() - _IN_USE_S
-        if held <= self._limit:
-            return
-        for used, size, name in sorted(found):
-            if held <= self._limit * _LEFT or used > before:
-                return
+                found.append((last_use(known), known.st_size, name))
+        for name in self._room.surplus(found, self._clock() - _IN_USE_S):
             # Another process may have deleted it.
             with suppress(OSError):
                 os.unlink(self.path(name))
-            held -= size

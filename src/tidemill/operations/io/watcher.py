@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from tidemill.operations.file_pattern import FilePattern
+from tidemill.core.file_pattern import FilePattern
 from tidemill.operations.io.inotify import (
     CLOSE_WRITE,
     CREATE,

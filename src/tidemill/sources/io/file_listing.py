@@ -5,12 +5,12 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from errno import EINVAL
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import Any
+from typing import Any, TypeAlias
 
 from tidemill.contracts.digests import reading_part
 from tidemill.contracts.spec import ContractSpec
@@ -18,6 +18,8 @@ from tidemill.core.errors import DeclarationError, Fault, SourceError, TidemillE
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import WHOLE
 from tidemill.ports.runtime import Runtime
+from tidemill.ports.sources import StoredFile
+from tidemill.sources.io.file_root import FileRoot, file_root, is_stored
 from tidemill.sources.reader_digest import reader_digest, text_reading
 from tidemill.sources.scan import FileRows, Scan
 from tidemill.sources.text_files import may_read_text, text_contract
@@ -27,8 +29,12 @@ from tidemill.workflow.user_errors import user_error
 
 # Counts the rows of files by partition, or returns errors. It needs Polars, so it is an argument.
 RowCounter = Callable[
-    [Files[Any], Stage, Path, Sequence[str]], Mapping[str, "FileRows | SourceError"]
+    [Files[Any], Stage, FileRoot, Sequence[str]], Mapping[str, "FileRows | SourceError"]
 ]
+
+Known: TypeAlias = Mapping[str, SourceFile]
+# Files by path in their current state, or why one can't be read.
+Current: TypeAlias = "dict[str, SourceFile | SourceError]"
 
 # Lists a source other than files, which needs Polars, too.
 TableLister = Callable[
@@ -38,6 +44,8 @@ TableLister = Callable[
 # A file that changes twice within the file system's time resolution keeps its times, so times as recent as
 # this aren't trusted.
 _SETTLED_NS = 2_000_000_000
+# Files of an object store that are fetched before their rows are counted.
+_TOGETHER = 64
 
 
 def call_ingest(stage: Stage) -> Source[Any]:
@@ -134,39 +142,99 @@ def _list_files(
     count: RowCounter,
     verify: bool,
 ) -> Scan:
-    root, now = tools.root, tools.clock()
-    paths = sorted(glob.glob(source.pattern, root_dir=root, recursive=True))
-    reading = reading_id(source, stage)
     files: dict[str, SourceFile] = {}
     broken: dict[str, str] = {}
-    for path in paths:
-        try:
-            before = known.get(path)
-            same = before if before and before.reading == reading else None
-            file = _current_file(root, path, same, reading, now, verify)
-            if file is not None:
-                files[path] = file
-        except OSError as error:
-            broken[path] = f"{path} can't be read: {error.strerror}"
-    # New and changed files; an unchanged file without rows needn't be counted again.
-    fresh = [path for path, file in files.items() if not file.rows and file is not known.get(path)]
-    for path, rows in count(source, stage, root, fresh).items() if fresh else ():
-        if isinstance(rows, SourceError):
-            broken[path] = str(rows)
-            del files[path]
-        else:
-            files[path] = _with_rows(files[path], rows, known.get(path))
+    current = _stored_files if is_stored(source) else _local_files
+    for some in current(source, tools, known, reading_id(source, stage), verify):
+        broken |= {path: str(file) for path, file in some.items() if isinstance(file, SourceError)}
+        files |= (
+            found := {p: file for p, file in some.items() if not isinstance(file, SourceError)}
+        )
+        # New and changed files; an unchanged file without rows needn't be counted again.
+        fresh = {p: file for p, file in found.items() if not file.rows and file is not known.get(p)}
+        root = file_root(source, tools, fresh.values())
+        for path, rows in count(source, stage, root, [*fresh]).items() if fresh else ():
+            if isinstance(rows, SourceError):
+                broken[path] = str(rows)
+                del files[path]
+            else:
+                files[path] = _with_rows(files[path], rows, known.get(path))
     if not files and not broken:
-        raise SourceError(f"no file matches {source.pattern!r} in {root}; nothing was removed")
+        place = "" if is_stored(source) else f" in {tools.root}"
+        raise SourceError(f"no file matches {source.pattern!r}{place}; nothing was removed")
     # Partitions aren't built from some of their files: those that a broken file fed are kept.
     held = {key for path in broken if path in known for key in known[path].rows}
     return Scan(
-        files=files,
+        files=dict(sorted(files.items())),
         broken=broken,
         kept_partitions=frozenset(held),
         on_missing=source.on_missing,
         max_missing=source.max_missing,
     )
+
+
+def _local_files(
+    source: Files[Any], tools: Runtime, known: Known, reading: str, verify: bool
+) -> Iterator[Current]:
+    """The files in their current state, without row counts if they changed, all at once."""
+    found: dict[str, SourceFile | SourceError] = {}
+    now = tools.clock()
+    for path in sorted(glob.glob(source.pattern, root_dir=tools.root, recursive=True)):
+        before = known.get(path)
+        same = before if before and before.reading == reading else None
+        try:
+            file = _current_file(tools.root, path, same, reading, now, verify)
+        except OSError as error:
+            found[path] = SourceError(f"{path} can't be read: {error.strerror}")
+            continue
+        if file is not None:
+            found[path] = file
+    yield found
+
+
+def _stored_files(
+    source: Files[Any], tools: Runtime, known: Known, reading: str, verify: bool
+) -> Iterator[Current]:
+    """The files of an object store, first those that are as they are known, then new ones in portions."""
+    store = tools.external_sources.file_store(source.pattern)
+    found: dict[str, SourceFile | SourceError] = {}
+    changed: list[StoredFile] = []
+    for listed in store.list_files(source.pattern):
+        before = known.get(listed.path)
+        if before is None or verify or not _seems_stored(before, listed):
+            changed.append(listed)
+        elif before.reading == reading:
+            found[listed.path] = _present(before)
+        else:
+            changed.append(replace(listed, digest=before.digest))
+    yield found
+    for first in range(0, len(changed), _TOGETHER):
+        fetched = store.fetch(changed[first : first + _TOGETHER])
+        yield {
+            path: file if isinstance(file, SourceError) else _fetched(file, known, reading)
+            for path, file in fetched.items()
+        }
+
+
+def _fetched(file: StoredFile, known: Known, reading: str) -> SourceFile:
+    before = known.get(file.path)
+    is_same = before and (before.digest, before.reading) == (file.digest, reading)
+    return SourceFile(
+        path=file.path,
+        size=file.size,
+        mtime_ns=file.mtime_ns,
+        digest=file.digest,
+        rows=before.rows if before and is_same else {},
+        reading=reading,
+        parts=before.parts if before and is_same else {},
+        tag=file.tag,
+    )
+
+
+def _seems_stored(file: SourceFile, listed: StoredFile) -> bool:
+    """Whether an object store still has what was fetched; one without tags can't tell."""
+    was = (file.size, file.mtime_ns, file.tag)
+    return bool(listed.tag) and was == (listed.size, listed.mtime_ns, listed.tag)
 
 
 def _with_rows(file: SourceFile, found: FileRows, known: SourceFile | None) -> SourceFile:

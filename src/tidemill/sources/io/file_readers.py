@@ -20,6 +20,7 @@ from tidemill.core.errors import SourceError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.read_errors import reason_of
 from tidemill.sources.io.csv_files import load_csv, scan_csv
+from tidemill.sources.io.file_root import FileRoot, is_stored
 from tidemill.sources.io.json_lines import read_json_lines
 from tidemill.sources.text_files import cells_of, parsed_columns, text_contract
 from tidemill.workflow.source import SUFFIXES, Files, Format
@@ -84,20 +85,28 @@ def scan_file(form: Format, path: Path, options: Mapping[str, Any]) -> pl.LazyFr
     return _SCANS[form](path, **options)
 
 
-def read_file(source: Files[Any], contract: ContractSpec, root: Path, path: str) -> pl.LazyFrame:
+def read_file(
+    source: Files[Any], contract: ContractSpec, root: FileRoot, path: str
+) -> pl.LazyFrame:
     """Scan one file, check that it has the contract's columns, and fill missing optional columns.
 
     Raises SourceError that names the file.
     """
     form = format_of(source, path)
     with reading(path, form):
-        frame = scan_file(form, root / path, source.options)
+        frame = _with_url(scan_file(form, root / path, source.options), source, path)
         names = frame.collect_schema().names()
     if form == "ndjson":
         frame = _with_missing_keys(frame, names, contract)
         names = frame.collect_schema().names()
     _require_columns(path, names, contract)
     return _as_declared(frame, contract)
+
+
+def _with_url(frame: pl.LazyFrame, source: Files[Any], path: str) -> pl.LazyFrame:
+    """Replace the path of a copy by the URL of the file, if rows have the path of their file."""
+    name = source.options.get("include_file_paths")
+    return frame.with_columns(pl.lit(path).alias(name)) if name and is_stored(source) else frame
 
 
 def _with_missing_keys(
@@ -115,7 +124,7 @@ def _with_missing_keys(
 
 
 def load_file(
-    source: Files[Any], contract: ContractSpec, root: Path, path: str, *, parse: bool
+    source: Files[Any], contract: ContractSpec, root: FileRoot, path: str, *, parse: bool
 ) -> LoadedFile:
     """Read one file as `read_file` does, with the rows of text files in memory.
 
@@ -131,7 +140,7 @@ def load_file(
         types = _parsed_types(text_contract(contract, source, "csv"), names) if parse else {}
         mark = _marked_column(contract, names)
         frame, parsed = load_csv(root / path, source.options, types, mark)
-    rows = _as_declared(frame.lazy(), contract)
+    rows = _as_declared(_with_url(frame.lazy(), source, path), contract)
     return LoadedFile(rows=rows, text="parsed" if parsed else "text")
 
 

@@ -30,6 +30,7 @@ from typing import IO, Any, NoReturn, TypeAlias
 from tidemill.core.errors import SourceError
 from tidemill.sources.io import file_probe
 from tidemill.sources.io.file_readers import format_of
+from tidemill.sources.io.file_root import FileRoot
 from tidemill.sources.io.row_counts import count_rows
 from tidemill.sources.scan import FileRows
 from tidemill.workflow.source import Files
@@ -66,7 +67,7 @@ class _Unclear(Exception):
     """The process that was reading files ended for another reason."""
 
 
-def look_at_files(source: Files[Any], stage: Stage, root: Path, paths: Sequence[str]) -> Looks:
+def look_at_files(source: Files[Any], stage: Stage, root: FileRoot, paths: Sequence[str]) -> Looks:
     """Count the rows of unknown files by partition, as `count_rows` does, after reading each completely.
 
     The value is an error for a file that can't be read, or that kills the process that reads it.
@@ -133,7 +134,7 @@ def _can_fork() -> bool:
 
 
 def _fork(
-    source: Files[Any], stage: Stage, root: Path, portions: Sequence[Sequence[str]]
+    source: Files[Any], stage: Stage, root: FileRoot, portions: Sequence[Sequence[str]]
 ) -> Iterator[Looks]:
     """Read files in a fork of this process."""
     out, into = os.pipe()
@@ -162,7 +163,7 @@ def _fork(
 def _work_in_fork(
     source: Files[Any],
     stage: Stage,
-    root: Path,
+    root: FileRoot,
     portions: Sequence[Sequence[str]],
     into: int,
     errors: IO[bytes],
@@ -186,7 +187,7 @@ def _work_in_fork(
 def write_answers(
     source: Files[Any],
     stage: Stage,
-    root: Path,
+    root: FileRoot,
     portions: Sequence[Sequence[str]],
     answers: IO[str],
 ) -> None:
@@ -278,7 +279,7 @@ atexit.register(_probe.close)
 
 
 def _requests(
-    source: Files[Any], root: Path, paths: Sequence[str]
+    source: Files[Any], root: FileRoot, paths: Sequence[str]
 ) -> Iterator[tuple[str, Request]]:
     """Yield requests for files whose format is known, with the options that can be written as JSON."""
     options = {name: value for name, value in source.options.items() if _is_plain(value)}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -31,6 +30,7 @@ from tidemill.sources.io.file_readers import (
     read_file,
     reading,
 )
+from tidemill.sources.io.file_root import FileRoot
 from tidemill.sources.scan import FileRows
 from tidemill.workflow.source import Files
 from tidemill.workflow.stage import Stage
@@ -46,7 +46,12 @@ _MAX_DIGESTED = 1 << 30
 
 
 def count_rows(
-    source: Files[Any], stage: Stage, root: Path, paths: Sequence[str], *, read_all: bool = False
+    source: Files[Any],
+    stage: Stage,
+    root: FileRoot,
+    paths: Sequence[str],
+    *,
+    read_all: bool = False,
 ) -> dict[str, FileRows | SourceError]:
     """Count the rows of each file by partition; the value is the error for a file that can't be read.
 
@@ -67,7 +72,7 @@ def count_rows(
 
 
 def _count_together(
-    source: Files[Any], stage: Stage, root: Path, paths: Sequence[str], read_all: bool
+    source: Files[Any], stage: Stage, root: FileRoot, paths: Sequence[str], read_all: bool
 ) -> dict[str, FileRows]:
     """Count Parquet files whose minimum and maximum lie in one partition; other files are left out."""
     assert stage.output is not None
@@ -109,7 +114,7 @@ def _count_together(
     }
 
 
-def _is_plain(source: Files[Any], stage: Stage, root: Path, path: str) -> bool:
+def _is_plain(source: Files[Any], stage: Stage, root: FileRoot, path: str) -> bool:
     """Whether a file is Parquet with the contract's columns, and a partition column of the right type."""
     assert stage.output is not None
     cut = stage.output.partitioning
@@ -125,7 +130,9 @@ def _is_plain(source: Files[Any], stage: Stage, root: Path, path: str) -> bool:
     )
 
 
-def _count_one(source: Files[Any], stage: Stage, root: Path, path: str, read_all: bool) -> FileRows:
+def _count_one(
+    source: Files[Any], stage: Stage, root: FileRoot, path: str, read_all: bool
+) -> FileRows:
     contract = stage.output
     assert contract is not None
     frame = read_file(source, contract, root, path)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import polars as pl
@@ -23,6 +24,7 @@ from tidemill.sources.io.file_readers import (
     format_of,
     load_file,
 )
+from tidemill.sources.io.file_root import FileRoot, file_root, is_stored
 from tidemill.sources.io.tables import Table, open_table
 from tidemill.sources.scan import feeds_only
 from tidemill.steps.io.invocation import call_stage
@@ -56,7 +58,6 @@ class IngestReader:
 
     def __init__(self, tools: Runtime, upcoming: Mapping[str, Mapping[str, SourceFile]]) -> None:
         self._tools = tools
-        self._root = tools.root
         self._tables: dict[str, Table] = {}
         self._coming = {stage: tuple(files.values()) for stage, files in upcoming.items()}
         self._places = {
@@ -69,7 +70,7 @@ class IngestReader:
         self._steady: dict[str, SourceFile] = {}
         # Files with several partitions, their rows, and where the rows of each partition are.
         self._split: dict[
-            str, tuple[tuple[str, ...], pl.DataFrame, dict[str, tuple[int, int]]]
+            str, tuple[tuple[tuple[str, str], ...], pl.DataFrame, dict[str, tuple[int, int]]]
         ] = {}
         # Rows that were read ahead of their step.
         self._ahead: dict[tuple[str, str], SourceRows] = {}
@@ -87,12 +88,12 @@ class IngestReader:
             rows = self._table(stage, source).read(partition, files)
             return SourceRows(rows=rows, contract=stage.output)
         if feeds_only(partition, files):
-            found = self._read(stage, source, paths)
+            found = self._read(stage, source, self._root(source, files), paths)
         else:
-            rows = self._part(stage, source, partition, paths)
+            rows = self._part(stage, source, partition, files)
             contract = contract_of_files(source, stage.output, paths)
             found = SourceRows(rows=rows, contract=contract)
-        self._require_unchanged(files)
+        self._require_unchanged(source, files)
         return found
 
     def read_contract_columns(
@@ -107,8 +108,8 @@ class IngestReader:
             if (stage.name, paths[0]) not in self._ahead:
                 self._read_ahead(stage, source, paths[0])
             found = self._ahead.pop((stage.name, paths[0]), None)
-        found = found or self._read_quickly(stage, source, paths)
-        self._require_unchanged(files)
+        found = found or self._read_quickly(stage, source, self._root(source, files), paths)
+        self._require_unchanged(source, files)
         return found
 
     def reads_files(self, stage: Stage, partition: str) -> bool:
@@ -134,23 +135,28 @@ class IngestReader:
             self._sources[stage.name] = call_stage(stage, partition, {})
         return self._sources[stage.name]
 
-    def _read(self, stage: Stage, source: Files[Any], paths: Sequence[str]) -> SourceRows:
+    def _root(self, source: Files[Any], files: Mapping[str, SourceFile]) -> FileRoot:
+        return file_root(source, self._tools, files.values())
+
+    def _read(
+        self, stage: Stage, source: Files[Any], root: FileRoot, paths: Sequence[str]
+    ) -> SourceRows:
         """Read the rows of some files as they are."""
         assert stage.output is not None
-        parts = [
-            load_file(source, stage.output, self._root, path, parse=False).rows for path in paths
-        ]
+        parts = [load_file(source, stage.output, root, path, parse=False).rows for path in paths]
         contract = contract_of_files(source, stage.output, paths)
         return SourceRows(rows=collect_files(parts, paths), contract=contract)
 
-    def _read_quickly(self, stage: Stage, source: Files[Any], paths: Sequence[str]) -> SourceRows:
+    def _read_quickly(
+        self, stage: Stage, source: Files[Any], root: FileRoot, paths: Sequence[str]
+    ) -> SourceRows:
         """Read some files without the columns that the contract drops; numbers in text are parsed."""
         assert stage.output is not None
-        files = [load_file(source, stage.output, self._root, path, parse=True) for path in paths]
+        files = [load_file(source, stage.output, root, path, parse=True) for path in paths]
         found = {file.text for file in files}
         if "text" in found and len(found) > 1:
             # Of numbers beside text, how they were written would be lost.
-            return self._read(stage, source, paths)
+            return self._read(stage, source, root, paths)
         parts, dropped = [file.rows for file in files], dict[str, None]()
         if stage.output.unknown_columns == "drop" and "text" not in found:
             given = [part.collect_schema().names() for part in parts]
@@ -172,16 +178,16 @@ class IngestReader:
         assert stage.output is not None
         # What is left from before was put off, or isn't needed.
         self._ahead = {key: rows for key, rows in self._ahead.items() if key[0] != stage.name}
-        batch = list(self._batch(stage, source, path))
+        root, batch = self._batch(stage, source, path)
         if len(batch) < 2:
             return
         dropped: tuple[str, ...] = ()
         scan = pl.scan_parquet(
-            [self._root / file.path for file in batch], glob=False, hive_partitioning=False
+            [root / file.path for file in batch], glob=False, hive_partitioning=False
         )
         try:
             if stage.output.unknown_columns == "drop":
-                given = list(pl.read_parquet_schema(self._root / path))
+                given = list(pl.read_parquet_schema(root / path))
                 dropped = tuple(name for name in given if name not in stage.output.names)
                 scan = scan.select([name for name in given if name not in dropped])
             rows = scan.collect()
@@ -200,44 +206,57 @@ class IngestReader:
             )
             start += count
 
-    def _batch(self, stage: Stage, source: Files[Any], path: str) -> Iterator[SourceFile]:
-        """Yield a file and those after it, as long as they have the same columns and types."""
+    def _batch(
+        self, stage: Stage, source: Files[Any], path: str
+    ) -> tuple[FileRoot, Sequence[SourceFile]]:
+        """A file and those after it, as long as they have the same columns and types; and where they are."""
+        nothing = self._tools.root, ()
         start = self._places.get(stage.name, {}).get(path, -1)
         # After a step that was put off, the files behind it were read already.
         assert stage.output is not None
         renamed = any(column.source for column in stage.output.columns)
         if start < self._passed.get(stage.name, 0) or source.options or renamed:
-            return
-        size, schema = 0, None
-        for file in self._coming[stage.name][start : start + _TOGETHER]:
-            self._passed[stage.name] = self._places[stage.name][file.path]
-            size += file.size
-            if size > _TOGETHER_BYTES or format_of(source, file.path) != "parquet":
-                return
+            return nothing
+        self._passed[stage.name] = start
+        coming = self._coming[stage.name][start : start + _TOGETHER]
+        sizes = accumulate(file.size for file in coming)
+        small = [file for file, size in zip(coming, sizes, strict=True) if size <= _TOGETHER_BYTES]
+        alike, schema = list[SourceFile](), None
+        try:
+            root = file_root(source, self._tools, small)
+        except SourceError:
+            return nothing  # reading one by one shows which file it is
+        for file in small:
+            if format_of(source, file.path) != "parquet":
+                break
             try:
-                found = pl.read_parquet_schema(self._root / file.path)
+                found = pl.read_parquet_schema(root / file.path)
             except READ_ERRORS:
-                return
+                break
             if list((schema or found).items()) != list(found.items()):
-                return
+                break
             schema = found
-            self._passed[stage.name] += 1
-            yield file
+            alike.append(file)
+        self._passed[stage.name] += len(alike)
+        return root, alike
 
     def _part(
-        self, stage: Stage, source: Files[Any], partition: str, paths: tuple[str, ...]
+        self, stage: Stage, source: Files[Any], partition: str, files: Mapping[str, SourceFile]
     ) -> pl.DataFrame:
         """Read a partition; files that feed several partitions are read once for all of them."""
         assert stage.output is not None
-        if stage.name not in self._split or self._split[stage.name][0] != paths:
-            found = self._read(stage, source, paths)
+        contents = tuple((path, file.digest) for path, file in files.items())
+        if stage.name not in self._split or self._split[stage.name][0] != contents:
+            found = self._read(stage, source, self._root(source, files), tuple(files))
             keys = checker_of(found.contract).partition_keys()
-            self._split[stage.name] = (paths, *sort_by_partition(found.rows, keys))
+            self._split[stage.name] = (contents, *sort_by_partition(found.rows, keys))
         _, frame, places = self._split[stage.name]
         return frame.slice(*places.get(partition, (0, 0)))
 
-    def _require_unchanged(self, files: Mapping[str, SourceFile]) -> None:
+    def _require_unchanged(self, source: Files[Any], files: Mapping[str, SourceFile]) -> None:
         """Raise SourceError when a file changed since the plan: its rows would get the old digest."""
+        if is_stored(source):
+            return  # a copy never changes
         for path, file in files.items():
             try:
                 changed = self._changed(path, file)
@@ -247,10 +266,11 @@ class IngestReader:
                 raise SourceError(f"{path} changed while this run was at work; run again")
 
     def _changed(self, path: str, file: SourceFile) -> bool:
-        stat = (self._root / path).stat()
+        place = self._tools.root / path
+        stat = place.stat()
         if any(seems_unchanged(known, stat) for known in (file, self._steady.get(path, file))):
             return False
-        with (self._root / path).open("rb") as stream:
+        with place.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         if digest != file.digest:
             return True

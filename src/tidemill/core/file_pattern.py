@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from fnmatch import translate
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from tidemill.core.lazy_dataclass import dataclass
 
@@ -66,4 +66,9 @@ def _is_like(segment: str, name: str) -> bool:
         return segment == name
     if name.startswith(".") and not segment.startswith("."):
         return False
-    return re.fullmatch(translate(segment), name) is not None
+    return _expression(segment).match(name) is not None
+
+
+@lru_cache
+def _expression(segment: str) -> re.Pattern[str]:
+    return re.compile(translate(segment))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.operations.file_pattern import FilePattern
+from tidemill.core.file_pattern import FilePattern
 
 NAMES = ("a", "b", "ab", ".h", "c.csv", "d.csv", "[x].csv")
 SEGMENTS = ("a", "b", "*", "a*", "**", "*.csv", "[ab]", ".*", "c.csv", "?")
