@@ -297,7 +297,7 @@ def test_who_acts_in_the_moment_of_an_erasure_is_not_erased(
         record(tides, ReviewOpened(environment="prod", review=replace(ASKED, author="ben")))
         return erase_person(path, name, unchanged)
 
-    monkeypatch.setattr("tidemill.project.erasure.erase_person", vote_before)
+    monkeypatch.setattr("tidemill.adapters.sqlite.ledger.erase_person", vote_before)
     subject = ErasureSubject(value="ben")
     with pytest.raises(ConflictError, match="ReviewOpened"):
         erase(tides, subject)

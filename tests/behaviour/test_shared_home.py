@@ -147,7 +147,7 @@ def test_a_machine_that_lost_all_of_its_state_computes_nothing(
     shutil.rmtree(one.root / one.settings.home)
     assert one.ok() == {}
     one.copy.write_bytes(b"damaged" * 1_000)
-    with pytest.raises(StorageError, match="is damaged or no ledger"):
+    with pytest.raises(StorageError, match=r"the copy of a ledger .* is damaged .*delete it"):
         one.run()
 
 
@@ -302,7 +302,7 @@ def test_a_server_that_goes_away_at_any_moment_of_a_run_loses_nothing(
                 failed += 1
             proxy.come_back()
             one.send(pieces % DAYS, (float(pieces),))
-        assert failed > 3
+        assert failed > 1
         one.ok()
         assert one.ok() == {}
         assert one.contents() == rebuilt(one, tmp_path / "fresh")
@@ -338,6 +338,13 @@ def test_commands_say_where_the_home_is(
         ('home = "env:NO_SUCH_HOME"\nartifacts = "s3://b"', "NO_SUCH_HOME isn't set"),
         ('home = "postgresql:team"\nartifacts = "s3://b"', "no // after its scheme"),
         ('home_url = "postgresql://db/team"', "home_url"),
+        ('home = "Postgresql://ana:s3cret99@db/team"', "neither a folder nor the URL"),
+        ('home = "postgresql+psycopg://ana:s3cret99@db/team"', "neither a folder nor the URL"),
+        ('home = " postgresql://ana:s3cret99@db/team"', "neither a folder nor the URL"),
+        ('home = "mysql://ana:s3cret99@db/team"', "neither a folder nor the URL"),
+        ('home = "ENV:TEAM_HOME"', "neither a folder nor the URL"),
+        ('home = "${TEAM_HOME}"', "neither a folder nor the URL"),
+        ('home = "env:"\nartifacts = "s3://b"', "names no environment variable"),
     ],
 )
 def test_settings_that_cannot_be_used(tmp_path: Path, setting: str, says: str) -> None:

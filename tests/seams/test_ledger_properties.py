@@ -224,7 +224,7 @@ def test_machines_agree_whatever_becomes_of_their_copies(
     ours: dict[str, Any] = {}
     theirs: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(replica, "_MOST_EVENTS", most)
+        patched.setattr(replica, "_PAGE", most)
         paths = [copy_on(Path(folder), str(number)) for number in range(3)]
         machines = [PostgresLedger(path, address) for path in paths]
         for now, (act, number, fate) in enumerate(acts):

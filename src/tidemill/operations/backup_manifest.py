@@ -26,6 +26,7 @@ _LEFT_OUT = frozenset(
         "cache",
         "home-id",
         "moved-to",
+        "moving-here",
         "tmp",
         "damaged",
         "loaded",

@@ -87,7 +87,8 @@ class RunbookFacts:
 
     `people` says who may do what, `alerts` where alerts go, `schedules` when stages run, `objectives` and
     `rules` what is held to what, `costs` what may be spent, what waits until it is cheap, and what the four
-    numbers should be; each pair is a name and a description. `keeps` says how long data is kept.
+    numbers should be; each pair is a name and a description. `keeps` says how long data is kept. A home that
+    machines share is backed up with its database.
     """
 
     workflow: str
@@ -104,6 +105,7 @@ class RunbookFacts:
     costs: tuple[tuple[str, str], ...] = ()
     keeps: tuple[tuple[str, str], ...] = ()
     written: str = ""
+    is_shared: bool = False
 
 
 def render_runbook(facts: RunbookFacts) -> str:
@@ -137,7 +139,7 @@ def _sections(facts: RunbookFacts) -> Iterator[tuple[str, str]]:
     yield "Gates and approvals", _gates(facts)
     yield "Alerts", _pairs(facts.alerts) or "No channel is set: `[tool.tidemill.alerts]`."
     yield "What is kept", _pairs(facts.keeps)
-    yield "Back up and restore", _commands(_restores(), _PRODUCTION)
+    yield "Back up and restore", _commands(_restores(is_shared=facts.is_shared), _PRODUCTION)
 
 
 def _who(facts: RunbookFacts) -> str:
@@ -280,9 +282,12 @@ def _rollbacks(facts: RunbookFacts) -> Iterator[tuple[str, str]]:
             yield f"hold the rollout at {endpoint.name}", f"tidemill endpoints hold {name}"
 
 
-def _restores() -> Iterator[tuple[str, str]]:
-    yield "back the home up", "tidemill home backup FOLDER"
-    yield "restore it", "tidemill home restore FOLDER"
+def _restores(*, is_shared: bool) -> Iterator[tuple[str, str]]:
+    if not is_shared:
+        yield "back the home up", "tidemill home backup FOLDER"
+        yield "restore it", "tidemill home restore FOLDER"
+    else:
+        yield "see that the database of the home can be reached", "tidemill doctor --connect"
     yield "check what is stored", "tidemill verify"
 
 

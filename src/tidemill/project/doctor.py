@@ -40,7 +40,7 @@ from tidemill.operations.io.probes import (
     unwritable,
 )
 from tidemill.project.external_sources import OpenedSources
-from tidemill.project.home_ledger import open_shared
+from tidemill.project.home_ledger import ledger_file, open_shared
 from tidemill.project.object_stores import probe_store
 from tidemill.project.setting_faults import setting_faults
 from tidemill.project.settings import Settings, find_settings, load_workflow
@@ -175,11 +175,15 @@ def _ledger_file(path: Path, facts: LedgerFacts) -> LedgerFile:
 
 
 def _shared_home(settings: Settings) -> HealthFinding:
-    """Try to reach the database of a home, without a copy of it."""
+    """Try to reach the database of a home, and whether it has what this machine has seen of it."""
     try:
         ledger = open_shared(settings, Redactor(), when_used=True)
         try:
+            if ledger_file(settings).exists():
+                _ = ledger.copied
             text = f"{ledger.place} can be reached, and has {ledger.count:,} events"
+            if not ledger.may_write:
+                text += "; this user may only read them"
         finally:
             ledger.close()
     except TidemillError as error:

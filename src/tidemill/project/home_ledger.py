@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from contextlib import closing
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.files.claims import FileClaims
 from tidemill.adapters.files.disk import translate_os_errors
+from tidemill.adapters.sqlite.event_chain import OtherEventsError
 from tidemill.adapters.sqlite.integrity import find_damage
 from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.adapters.sqlite.replacement import lock_ledger
 from tidemill.adapters.sqlite.scratch_folder import scratch_folder
 from tidemill.core.errors import StorageError, UsageError
 from tidemill.core.extras import install_command
@@ -25,6 +28,7 @@ from tidemill.project.settings import Settings
 if TYPE_CHECKING:
     from tidemill.adapters.postgres.address import HomeAddress
     from tidemill.adapters.postgres.ledger import PostgresLedger
+    from tidemill.adapters.postgres.replica import Copied
 
 HOME_ID = "home-id"
 
@@ -132,17 +136,34 @@ def find_server_damage(settings: Settings) -> list[str]:
         # Beside the files by which folders are locked.
         there = replace(settings, home=str(folder / "copy"))
         try:
-            open_shared(there, Redactor()).close()
-        except StorageError as error:
+            with closing(open_shared(there, Redactor())) as fresh:
+                whole = fresh.copied
+        except OtherEventsError as error:
             return [str(error)]
-        return find_damage(ledger_file(there))
+        return find_damage(ledger_file(there)) or _differences(settings, whole)
+
+
+def _differences(settings: Settings, whole: Copied) -> list[str]:
+    """Describe how this machine's copy differs from a copy of all that the server has."""
+    if not ledger_file(settings).exists():
+        return []
+    try:
+        with closing(open_shared(settings, Redactor())) as ledger:
+            own = ledger.copied
+    except OtherEventsError as error:
+        return [str(error)]
+    # Others may have recorded something in between.
+    if own.seq == whole.seq and own.link != whole.link:
+        return [f"the copy of this machine has another event {own.seq} than the server"]
+    return []
 
 
 def remake_copy(settings: Settings) -> None:
-    """Make this machine's copy of a shared ledger anew."""
+    """Make this machine's copy of a shared ledger anew; ConflictError if another process has it open."""
     file = ledger_file(settings)
-    for tail in ("", "-wal", "-shm"):
-        Path(f"{file}{tail}").unlink(missing_ok=True)
+    with lock_ledger(file):
+        for tail in ("-wal", "-shm", ""):
+            Path(f"{file}{tail}").unlink(missing_ok=True)
     open_shared(settings, Redactor()).close()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -18,8 +20,10 @@ from tidemill.core.lazy_dataclass import dataclass
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.governance_events import Acted
 from tidemill.ledger.io.home_files import (
+    ALL_THERE,
     LEDGER_NAME,
     MOVED,
+    MOVING_HERE,
     make_home,
     make_private_folder,
     open_private,
@@ -94,7 +98,7 @@ class HomeMove:
         with self._new_home(there) as folder, self._source(place, folder) as ledger:
             copied = snapshot.copy_ledger(ledger, folder / "moving.db")
             _require_sound(folder / "moving.db")
-            _write_id(folder, own_id)
+            _write(folder / HOME_ID, own_id)
             objects, size, missing = _copy_objects(
                 source,
                 open_artifacts(there),
@@ -139,16 +143,27 @@ class HomeMove:
 
     @contextmanager
     def _new_home(self, there: Settings) -> Iterator[Path]:
-        """The folder of the new home, which must be empty or missing; after an error it is as it was."""
+        """The folder of the new home, which must be empty or missing; after an error it is as it was.
+
+        What an interrupted move has left there goes first.
+        """
         folder = there.root / there.home
+        if (folder / MOVING_HERE).exists():
+            shutil.rmtree(folder)
         if folder.exists() and os.listdir(folder):
-            raise UsageError(f"{folder} isn't empty: name another folder, or move it away")
+            raise UsageError(
+                f"{folder}, where this machine would keep what it has of the home, isn't empty: move it away"
+                if there.home_url
+                else f"{folder} isn't empty: name another folder, or move it away"
+            )
         is_new = not folder.exists()
         make_home(folder, there.home_group)
         try:
+            _write(folder / MOVING_HERE, "")
             yield folder
+            (folder / MOVING_HERE).unlink()
         except BaseException:
-            import_module("shutil").rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
             if not is_new:
                 make_home(folder, there.home_group)
             raise
@@ -162,21 +177,19 @@ class HomeMove:
             transfer.take(file, target)
             try:
                 yield file
-            except BaseException:
-                transfer.reopen()
+            except BaseException as error:
+                _reopen(transfer, error)
                 raise
             for tail in ("", "-wal", "-shm"):
                 Path(f"{file}{tail}").unlink(missing_ok=True)
             return
         file = ledger_file(own)
+        mark = file.parent / MOVED
         with lock_ledger(file):
-            mark = file.parent / MOVED
-            with open(mark, "w", encoding="utf-8", opener=open_private) as out:
-                out.write(f"{target}\n")
-                out.flush()
-                os.fsync(out.fileno())
+            _write(mark, f"{target}\n")
         try:
             yield file
+            _write(mark, f"{target}\n{ALL_THERE}\n")
         except BaseException:
             mark.unlink()
             raise
@@ -217,7 +230,9 @@ class HomeMove:
 
 def _place(settings: Settings) -> str:
     """Where a home is, without credentials."""
-    return home_address(settings).place if settings.home_url else str(settings.home)
+    if settings.home_url:
+        return home_address(settings).place
+    return f"{settings.root / settings.home} on {socket.gethostname()}"
 
 
 def _made_id(space: Workspace) -> str:
@@ -226,9 +241,20 @@ def _made_id(space: Workspace) -> str:
     return home_id(space.settings)
 
 
-def _write_id(folder: Path, own_id: str) -> None:
-    with open(folder / HOME_ID, "w", encoding="utf-8", opener=open_private) as file:
-        file.write(own_id)
+def _write(path: Path, text: str) -> None:
+    """Write a file durably."""
+    with open(path, "w", encoding="utf-8", opener=open_private) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _reopen(transfer: LedgerTransfer, error: BaseException) -> None:
+    """Let the ledger that wasn't moved be used again; StorageError, with the first error, if it can't be."""
+    try:
+        transfer.reopen()
+    except StorageError as other:
+        raise StorageError(f"{error}; and the old home stays closed: {other}") from error
 
 
 def _transfer(settings: Settings) -> LedgerTransfer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from tidemill.core.errors import UsageError
 if TYPE_CHECKING:
     from tidemill.adapters.postgres.address import HomeAddress
 
+# What looks like a URL of any kind: a folder has no colon after such a word.
+_URL = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.\-]+:")
 _SCHEMES = ("postgresql:", "postgres:")
 # Names a variable with the URL.
 _VARIABLE = "env:"
@@ -26,6 +29,11 @@ def parse_home(table: Mapping[str, Any], place: str) -> dict[str, str]:
     """
     url = table.get("home", "")
     if not is_shared(url):
+        if _URL.match(url) or url != url.strip() or url.startswith("$"):
+            raise UsageError(
+                f"{place} home is neither a folder nor the URL of a database, such as "
+                "postgresql://HOST/DATABASE or env:NAME (which may have credentials, and so isn't shown here)"
+            )
         return {}
     address = resolve_home(url, place)
     if not table.get("artifacts"):
@@ -49,6 +57,8 @@ def resolve_home(url: str, place: str) -> HomeAddress:
         address: HomeAddress = parse(url, place, with_password=False)
         return address
     name = url.removeprefix(_VARIABLE)
+    if not name:
+        raise UsageError(f"{place} home = {url!r} names no environment variable: use env:NAME")
     found = os.environ.get(name, "")
     if not found.startswith(_SCHEMES):
         state = "isn't set" if not found else "is no URL of a PostgreSQL database"

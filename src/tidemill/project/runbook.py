@@ -84,6 +84,7 @@ class Runbooks:
             costs=tuple(self._costs()),
             keeps=tuple(self._keeps()),
             written=f"{now:%Y-%m-%d}" if dated else "",
+            is_shared=bool(space.settings.home_url),
         )
 
     def code_owners(self) -> str:

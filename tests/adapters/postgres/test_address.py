@@ -12,8 +12,18 @@ def test_what_is_sent_to_the_driver_and_what_is_shown() -> None:
     )
     assert found.dsn == "postgresql://ana@db.example:5433/team?sslmode=require"
     assert found.schema == "ours"
-    assert found.place == "postgresql://db.example:5433/team (schema ours)"
+    assert found.place == "postgresql://db.example:5433/team?schema=ours"
     assert found.folder.startswith("team-")
+
+
+def test_other_parameters_are_sent_as_they_are_written() -> None:
+    url = "postgresql://db/team?options=-c%20a%3Db+c&schema=ours&sslrootcert=/a%20b"
+    found = parse_address(url, "x", with_password=False)
+    assert found.dsn == "postgresql://db/team?options=-c%20a%3Db+c&sslrootcert=/a%20b"
+    socket = parse_address("postgresql://ana@/team?host=/run/a%20b", "x", with_password=False)
+    assert socket.place == "postgresql:///team?host=/run/a%20b"
+    again = parse_address(socket.place, "x", with_password=False)
+    assert again.folder == socket.folder
 
 
 def test_credentials_are_not_shown() -> None:
@@ -52,6 +62,10 @@ def test_the_folder_depends_on_the_database_only() -> None:
         ("postgresql://[::1/team", "."),
         ("postgresql://db/team?schema=Ours", "schema 'Ours': use lower-case"),
         ("postgresql://db/team?schema=", "schema ''"),
+        ("postgresql://db/team?schema=pg_catalog", "none of PostgreSQL's own"),
+        ("postgresql://db/team?schema=information_schema", "none of PostgreSQL's own"),
+        ("postgresql://db/team?schema=a&schema=b", "a parameter twice: schema"),
+        ("postgresql://", "no host and no database"),
         ("postgresql://db/team?schema=a;drop", "schema"),
     ],
 )

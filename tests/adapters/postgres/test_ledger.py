@@ -2,10 +2,11 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -23,6 +24,7 @@ from tidemill.ledger.compacted import compacted_event
 from tidemill.ledger.compaction_report import CompactionTerms
 from tidemill.ledger.event import Event
 from tidemill.ports.ledger import Guard, Ledger
+from tidemill.ports.upkeep import Discarded
 from tidemill.testing.doubles import MemoryLedger
 from tidemill.testing.records import (
     PROD,
@@ -153,6 +155,154 @@ def test_events_that_the_server_lost_are_noticed(machine: Machine, address: Home
         one.append([published_event("third")], now=1.0)
 
 
+def test_a_standby_with_another_event_of_the_same_number_is_noticed(
+    machine: Machine, address: HomeAddress
+) -> None:
+    one, other = machine("one"), machine("other")
+    one.append([published_event("first")], now=1.0)
+    assert other.state(PROD).seq == 1
+    one.append([published_event("lost")], now=1.0)
+    forget_last_event(address)
+    other.append([published_event("kept")], now=1.0)
+    for use in (
+        lambda: one.state(PROD),
+        lambda: one.append([published_event("third")], now=1.0),
+        lambda: one.acquire("run", {}, now=1.0, ttl=1.0, dead=nobody_is_dead),
+    ):
+        with pytest.raises(StorageError, match="lacks event 2 and maybe earlier ones"):
+            use()
+    assert other.append([published_event("third")], now=1.0) == 3
+    assert [fact.seq for fact in machine("new").events()] == [1, 2, 3]
+
+
+def forget_last_event(address: HomeAddress) -> None:
+    """Let the server be as it was before its last event."""
+    ask(address, "ALTER TABLE events DISABLE TRIGGER events_refuse_delete")
+    ask(address, "DELETE FROM events WHERE seq = (SELECT max(seq) FROM events)")
+    ask(
+        address,
+        "UPDATE ledger SET (seq, link) = (SELECT seq, link FROM events ORDER BY seq DESC LIMIT 1)",
+    )
+
+
+def test_who_lost_a_lease_in_a_failover_publishes_nothing(
+    machine: Machine, address: HomeAddress
+) -> None:
+    one, other = machine("one"), machine("other")
+    one.append([published_event("first")], now=1.0)
+    lease = one.acquire("run", {"pid": "1"}, now=1.0, ttl=60.0, dead=nobody_is_dead)
+    # The standby that takes over doesn't know of it.
+    ask(address, "DELETE FROM leases")
+    ask(address, "UPDATE ledger SET leases_mark = ''")
+    taken = other.acquire("run", {"pid": "2"}, now=1.0, ttl=60.0, dead=nobody_is_dead)
+    assert taken.token == lease.token
+    with pytest.raises(ConflictError, match="is no longer ours: it is held by pid 2"):
+        one.append([published_event("second")], now=1.0, guard=Guard(lease=lease))
+    assert other.append([published_event("second")], now=1.0, guard=Guard(lease=taken)) == 2
+    assert one.state(PROD) == other.state(PROD)
+
+
+def test_a_server_that_lacks_what_it_says_is_noticed(
+    machine: Machine, address: HomeAddress
+) -> None:
+    one = machine("one")
+    one.append([published_event("first")], now=1.0)
+    ask(address, "UPDATE ledger SET seq = 3")
+    with pytest.raises(StorageError, match="lacks event 2, although it says that it has 3"):
+        one.state(PROD)
+    with pytest.raises(StorageError, match="lacks event 2"):
+        machine("other")
+
+
+def test_who_is_erased_and_comes_back_is_the_same_everywhere(machine: Machine) -> None:
+    one, other, third = machine("one"), machine("other"), machine("third")
+
+    def told(ledger: PostgresLedger, name: str) -> None:
+        ledger.append([replace(token_revoked_event(), actor=name)], now=1.0)
+
+    told(one, "Ana")
+    assert "Ana" in repr([*other.events()])
+    assert one.erase_person("Ana")
+    told(one, "Ana")
+    # These two were behind, with and without a copy of the first Ana.
+    for each in (other, third):
+        assert "Ana" in repr([*each.events()][-1])
+        told(each, "Ana")
+        assert each.erase_person("Ben") == ""
+    assert [*one.events()] == [*other.events()] == [*third.events()]
+
+
+def test_names_may_have_any_character(machine: Machine, tmp_path: Path) -> None:
+    one, other = machine("one"), machine("other")
+    keys = ["a\x00b", "\x01", "\x01\x00", "1", "ü\n", "%s", "{}", "'\\"]
+    one.append([published_event(key) for key in keys], now=1.0)
+    one.acquire("run:\x00", {"command": "\x00"}, now=1.0, ttl=60.0, dead=nobody_is_dead)
+    one.append([replace(token_revoked_event(), actor="A\x00na")], now=1.0)
+    assert {*other.state(PROD).heads["features"].partitions} == {*keys}
+    assert "A\\x00na" in repr([*other.events()][-1])
+    with pytest.raises(ConflictError, match="is held by"):
+        other.acquire("run:\x00", {}, now=1.0, ttl=60.0, dead=nobody_is_dead)
+    assert find_damage(copy_on(tmp_path, "other")) == []
+    assert other.erase_person("A\x00na")
+
+
+def test_a_copy_that_cannot_be_written_is_no_loss(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server has it: whoever asked for it is told so, and the copy follows."""
+    one = machine("one")
+    one.append([published_event("first")], now=1.0)
+    commit = one._connections._commit
+
+    def full(*arguments: Any) -> None:
+        commit(*arguments)
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(one._connections, "_commit", full)
+    assert one.append([published_event("second")], now=1.0) == 2
+    lease = one.acquire("run", {}, now=1.0, ttl=60.0, dead=nobody_is_dead)
+    monkeypatch.undo()
+    assert one.append([published_event("third")], now=1.0, guard=Guard(lease=lease)) == 3
+    assert [fact.seq for fact in one.events()] == [1, 2, 3]
+    assert one.state(PROD) == machine("other").state(PROD)
+
+
+def test_readers_do_not_wait_for_a_writer(machine: Machine, tmp_path: Path) -> None:
+    one = machine("one")
+    one.append([published_event()], now=1.0)
+    beside = machine("one", busy_timeout_s=0.05)
+    with one._connections.write_transaction():
+        assert beside.state(PROD).seq == 1
+        assert machine("one", busy_timeout_s=0.05).state(PROD).seq == 1
+
+
+def test_a_slow_transaction_is_kept_and_one_that_was_given_up_deletes_nothing(
+    machine: Machine, address: HomeAddress
+) -> None:
+    one = machine("one", busy_timeout_s=1.0)
+    one.append([published_event()], now=1.0)
+
+    def slow(names: Collection[str]) -> Collection[str]:
+        time.sleep(1.5)
+        return ()
+
+    assert one.append([published_event("next")], now=1.0, guard=Guard(find_missing=slow)) == 2
+    deleted: list[str] = []
+
+    def discard(names: Sequence[str]) -> Discarded:
+        deleted.extend(names)
+        ask(address, _END_OTHERS)
+        return Discarded(sizes=dict.fromkeys(names, 1))
+
+    names = [f"{number:064}.bin" for number in range(50)]
+    with pytest.raises(StorageError):
+        one.garbage.remove_unneeded(names, discard, guard=Guard())
+    assert len(deleted) < len(names)
+    assert one.garbage.remove_unneeded(
+        names, lambda some: Discarded(sizes=dict.fromkeys(some, 1)), guard=Guard()
+    ) == Discarded(sizes=dict.fromkeys(names, 1))
+
+
 def test_another_ledger_in_the_same_place_is_noticed(
     machine: Machine, address: HomeAddress
 ) -> None:
@@ -178,12 +328,15 @@ def test_an_older_tidemill_writes_nothing_more(machine: Machine, address: HomeAd
     assert ask(address, "SELECT count(*) FROM events") == [(1,)]
 
 
-def test_a_newer_tidemill_says_so_when_it_opens_the_ledger(
+def test_a_newer_tidemill_says_so_when_it_records_something(
     machine: Machine, address: HomeAddress
 ) -> None:
     machine("one")
     ask(address, "UPDATE ledger SET schema_version = 1, tidemill = '0.0.1'")
-    machine("other")
+    other = machine("other")
+    # Looking locks nobody out.
+    assert ask(address, "SELECT schema_version FROM ledger") == [(1,)]
+    other.append([published_event()], now=1.0)
     [(version, tidemill)] = ask(address, "SELECT schema_version, tidemill FROM ledger")
     assert version == 16
     assert tidemill != "0.0.1"

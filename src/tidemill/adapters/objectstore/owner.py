@@ -15,6 +15,6 @@ def require_own(place: str, homes: Collection[str], own: str) -> None:
     if others := sorted({*homes} - {own}):
         raise StorageError(
             f"the objects at {place} belong to another home ({', '.join(others)}), whose sweeps would delete "
-            f"those of this one ({own}): choose another path for `artifacts`, or, if that home is gone for "
-            f"good, delete its note in {place}/{NOTES}"
+            f"those of this one ({own}): see that `home` is what you meant, and choose another path for "
+            f"`artifacts`. Only if that home is gone for good, delete its note in {place}/{NOTES}"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import field
 from hashlib import sha256
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
@@ -22,7 +22,7 @@ _PLACES = ("host", "hostaddr", "port", "dbname", "service")
 class HomeAddress:
     """What the driver is given (`dsn`, which may have a password), and the schema of the ledger's tables.
 
-    `place` names it in messages, without credentials and parameters.
+    `place` is a URL of it for messages, without credentials and other parameters.
     """
 
     dsn: str = field(repr=False)
@@ -56,15 +56,20 @@ def parse_address(text: str, place: str, *, with_password: bool) -> HomeAddress:
             'a password file, or the whole URL into a variable (home = "env:NAME")'
         )
     schema = dict(options).get("schema", _DEFAULT_SCHEMA)
-    if not _SCHEMA.fullmatch(schema):
+    if len(names) > len({*names}):
+        raise UsageError(f"{place} home has a parameter twice: {max(names, key=names.count)}")
+    if not _SCHEMA.fullmatch(schema) or schema.startswith("pg_") or schema == "information_schema":
         raise UsageError(
-            f"{place} home has the schema {schema!r}: use lower-case letters, digits and _ (at most 63)"
+            f"{place} home has the schema {schema!r}: use lower-case letters, digits and _ (at most 63), and "
+            "none of PostgreSQL's own"
         )
-    kept = [(name, value) for name, value in options if name != "schema"]
-    dsn = parts._replace(query=urlencode(kept)).geturl()
-    host = parts.netloc.rpartition("@")[2] or dict(options).get("host", "")
-    named = "" if schema == _DEFAULT_SCHEMA else f" (schema {schema})"
-    return HomeAddress(dsn=dsn, schema=schema, place=f"postgresql://{host}{parts.path}{named}")
+    # As it is written: libpq reads `+` as such.
+    kept = [each for each in parts.query.split("&") if each.partition("=")[0] != "schema"]
+    dsn = parts._replace(query="&".join(kept)).geturl()
+    shown = [(name, value) for name, value in options if name in (*_PLACES, "schema")]
+    query = f"?{urlencode(shown, safe='/', quote_via=quote)}" if shown else ""
+    host = parts.netloc.rpartition("@")[2]
+    return HomeAddress(dsn=dsn, schema=schema, place=f"postgresql://{host}{parts.path}{query}")
 
 
 def _fault(text: str) -> str:
@@ -76,4 +81,6 @@ def _fault(text: str) -> str:
         return "a host that can't be read"
     if not text.startswith(f"{parts.scheme}://"):
         return "no // after its scheme: use postgresql://HOST/DATABASE"
+    if not (parts.netloc or parts.path.strip("/") or parts.query):
+        return "no host and no database: use postgresql://HOST/DATABASE"
     return "" if "#" not in text else "a #"

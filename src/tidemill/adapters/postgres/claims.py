@@ -14,6 +14,8 @@ from tidemill.core.errors import TidemillError
 
 _FIRST_PAUSE_S = 0.002
 _MAX_PAUSE_S = 0.1
+# The server releases the locks of one that it doesn't hear of for about so long.
+_ALIVE_S = 30.0
 
 
 class PostgresClaims:
@@ -25,7 +27,7 @@ class PostgresClaims:
     def __init__(self, address: HomeAddress) -> None:
         self._schema = address.schema
         # A connection of its own: locks are those of a connection.
-        self._server = LedgerServer(address, lock_s=1.0)
+        self._server = LedgerServer(address, lock_s=_ALIVE_S)
         self._held = set[str]()
         self._lock = threading.Lock()
 

@@ -6,6 +6,7 @@ changed. The server commits first: it decides, and a copy that didn't get as far
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ import psycopg
 
 from tidemill.adapters.codec.events import decode_event
 from tidemill.adapters.postgres.address import HomeAddress
+from tidemill.adapters.postgres.pulse import Pulse
 from tidemill.adapters.postgres.replica import (
     COPY_FOLDER,
     Copied,
@@ -23,9 +25,8 @@ from tidemill.adapters.postgres.replica import (
     Replica,
     of_copy,
     read_copied,
-    sent_body,
-    sent_columns,
 )
+from tidemill.adapters.postgres.rows import sent_columns, sent_event, sent_texts
 from tidemill.adapters.postgres.server import (
     Connection,
     LedgerHead,
@@ -41,7 +42,6 @@ from tidemill.ledger.compaction_events import Compacted
 
 # So long it is tried to find out whether the server recorded what it didn't answer to.
 _UNKNOWN_S, _PAUSE_S = 15.0, 0.5
-_JITTER_S = 0.1
 # The first digits of codes that a server sends when it ends, or a connection does.
 _ENDED = ("57P", "08")
 
@@ -62,67 +62,75 @@ class SharedConnections(CopyConnections):
         self._writing = LedgerServer(address, lock_s=busy_timeout_s)
         self._replica = Replica(path, busy_timeout_s, when_used=True)
         self._channel = channel_of(address)
+        self._pulse = Pulse()
         self.place = address.place
-        # By how many seconds the server's clock is ahead of this machine's.
-        self.offset = 0.0
         super().__init__(path, busy_timeout_s, foreign_keys=foreign_keys, when_used=when_used)
 
     @contextmanager
     def write_transaction(self) -> Iterator[sqlite3.Connection]:
+        self._come_close()
         with self._writing.locked() as (remote, head):
-            while True:
-                self._replica.follow(self._reading, head)
-                with super().write_transaction() as connection:
-                    if self._replica.is_behind(connection, head):
-                        continue
+            outcome = _Outcome()
+            try:
+                with self._copy_at(head) as connection, self._pulse.beside(remote, self._beat_s):
                     yield connection
-                    at = self._commit(connection, remote, head)
-                self._replica.note(at)
-                return
+                    self._pulse.stop()
+                    self._commit(connection, remote, head, outcome)
+            except BaseException:
+                # The copy doesn't have it, and follows.
+                self._replica.forget()
+                if not outcome.is_committed and not self._was_recorded(outcome):
+                    raise
+            else:
+                self._replica.note(outcome.copied or Copied.of(head))
+        self._replica.clean()
 
     @contextmanager
     def read_transaction(self) -> Iterator[sqlite3.Connection]:
-        head = self._head()
+        head = self._reading.head()
         while True:
             self._replica.follow(self._reading, head)
             with super().read_transaction() as connection:
-                if self._replica.is_behind(connection, head):
+                if not self._replica.has_reached(connection, head):
                     continue
                 yield connection
-                return
+                break
+        self._replica.clean()
 
     def follow(self) -> None:
         """Bring the copy up to date."""
-        self._replica.follow(self._reading, self._head())
+        self._replica.follow(self._reading, self._reading.head())
+        self._replica.clean()
 
     @property
-    def id(self) -> str:
-        """Which ledger it is."""
-        return self._head().id
+    def head(self) -> LedgerHead:
+        """What the server has."""
+        return self._reading.head()
 
     @property
-    def count(self) -> int:
-        """The number of events that the server has."""
-        return self._head().seq
-
-    @property
-    def copied(self) -> tuple[int, int]:
-        """The newest event and change that the copy has."""
+    def copied(self) -> Copied:
+        """What the copy has, once it is up to date."""
         with self.read_transaction() as connection:
-            known = read_copied(connection)
-        return known.seq, known.changes
+            return read_copied(connection)
 
-    def _head(self) -> LedgerHead:
-        head = self._reading.head()
-        offset = head.at - time.time()
-        # The way to the server and back takes some of it.
-        if abs(offset - self.offset) > _JITTER_S:
-            self.offset = offset
-        return head
+    @property
+    def may_write(self) -> bool:
+        """Whether this user of the database may record something."""
+        return self._reading.may_write()
+
+    @property
+    def offset(self) -> float:
+        """By how many seconds the server's clock is ahead of this machine's."""
+        return self._reading.offset
 
     def server_time(self) -> float:
         """The server's time in Unix seconds, also within a transaction."""
         return self._reading.ask(self._reading.now)
+
+    def require_lock(self) -> None:
+        """Raise StorageError if the transaction that is going on doesn't hold the ledger any more."""
+        with self._writing.connection() as remote:
+            remote.execute(statement("still_here"))
 
     def vacuum_people(self) -> None:
         """Remove what the server keeps of deleted names in the table's file, if this user may do so."""
@@ -139,54 +147,96 @@ class SharedConnections(CopyConnections):
         super()._prepare(connection, version)
         connection.executescript(read_script("noted.sql", COPY_FOLDER))
 
+    @property
+    def _beat_s(self) -> float:
+        return self._writing.lost_s / 4
+
+    def _come_close(self) -> None:
+        """Follow while nobody has to wait for it; what is left is little."""
+        head = self._reading.head()
+        if self._replica.is_far_behind(head):
+            self._replica.follow(self._reading, head)
+
+    @contextmanager
+    def _copy_at(self, head: LedgerHead) -> Iterator[sqlite3.Connection]:
+        """A transaction of the copy, which has all that the server has."""
+        while True:
+            self._replica.follow(self._reading, head)
+            with super().write_transaction() as connection:
+                if not self._replica.is_at(connection, head):
+                    continue
+                yield connection
+                return
+
     def _commit(
-        self, connection: sqlite3.Connection, remote: Connection, head: LedgerHead
-    ) -> Copied:
-        """Send what a transaction changed, and commit it on the server; how far the copy goes then."""
+        self,
+        connection: sqlite3.Connection,
+        remote: Connection,
+        head: LedgerHead,
+        outcome: _Outcome,
+    ) -> None:
+        """Send what a transaction changed, and commit it on the server."""
         events = connection.execute(of_copy("new_events"), (head.seq,)).fetchall()
         noted = connection.execute(of_copy("noted")).fetchall()
         if not events and not noted:
-            return Copied(head.id, head.seq, head.link, head.changes)
+            # It proves that nobody else wrote meanwhile.
+            remote.execute("COMMIT")
+            return
         last = (events[-1][0], events[-1][-1]) if events else (head.seq, head.link)
-        changes = head.changes + bool(noted)
+        places = {place for place, _ in noted}
+        leases = secrets.token_hex(8) if "leases" in places else head.leases_mark
+        people = secrets.token_hex(8) if places - {"leases"} else head.people_mark
         connection.execute(of_copy("clear_noted"))
-        connection.execute(of_copy("move_copy"), (head.id, changes))
+        connection.execute(of_copy("move_copy"), (head.id, leases, people))
+        outcome.copied = Copied(head.id, last[0], last[1], leases, people)
         try:
             with remote.pipeline():
                 _send_events(connection, remote, head.seq, events)
                 for place, key in noted:
-                    _send_change(connection, remote, place, key, changes)
-                remote.execute(statement("move_head"), (*last, changes))
+                    _send_change(connection, remote, place, key)
+                remote.execute(statement("move_head"), (*last, leases, people))
                 remote.execute(statement("notify"), (self._channel, str(last[0])))
                 remote.execute("COMMIT")
         except psycopg.OperationalError as error:
             # What the server refuses it hasn't done. One that is gone, or was ended, may have done it before.
-            is_refused = not (error.sqlstate or _ENDED[0]).startswith(_ENDED)
-            if is_refused or not self._was_recorded(events, last):
-                raise
-        return Copied(head.id, last[0], last[1], changes)
+            outcome.is_unknown = (error.sqlstate or _ENDED[0]).startswith(_ENDED)
+            raise
+        outcome.is_committed = True
 
-    def _was_recorded(self, events: Sequence[Row], last: tuple[int, bytes]) -> bool:
-        """Whether the server recorded events although it didn't say so; StorageError if it can't be asked."""
-        if not events:
-            # A lease that nobody knows of expires.
+    def _was_recorded(self, outcome: _Outcome) -> bool:
+        """Whether the server recorded what it didn't answer to; StorageError if it can't be asked."""
+        if not outcome.is_unknown or outcome.copied is None:
             return False
         end = time.monotonic() + _UNKNOWN_S
         while True:
             try:
                 # The lost transaction may still be going on there; it holds the lock until it ends.
-                with self._reading.locked() as (remote, _):
-                    row = remote.execute(statement("link"), last[:1]).fetchone()
+                with self._reading.locked() as (remote, head):
+                    row = remote.execute(statement("link"), (outcome.copied.seq,)).fetchone()
             except (ConflictError, StorageError) as error:
                 if time.monotonic() > end:
                     raise StorageError(
-                        f"the connection to the ledger {self.place} was lost while it recorded events "
-                        f"{events[0][0]} to {last[0]}, so that it isn't known if it did: run again, which "
-                        "plans from what is recorded"
+                        f"the connection to the ledger {self.place} was lost while it recorded something "
+                        f"(up to event {outcome.copied.seq}), so that it isn't known if it did: run again, "
+                        "which plans from what is recorded"
                     ) from error
                 time.sleep(_PAUSE_S)
             else:
-                return row is not None and bytes(row[0]) == last[1]
+                has_events = outcome.copied.seq == 0 or (
+                    row is not None and bytes(row[0]) == outcome.copied.link
+                )
+                # Without events a mark tells, unless somebody changed it since: then it is taken for lost.
+                return has_events and (
+                    head.seq > outcome.copied.seq or Copied.of(head) == outcome.copied
+                )
+
+
+class _Outcome:
+    """What became of a transaction on the server, and how far the copy goes with it."""
+
+    copied: Copied | None = None
+    is_committed = False
+    is_unknown = False
 
 
 def _send_events(
@@ -194,8 +244,7 @@ def _send_events(
 ) -> None:
     if not events:
         return
-    rows = [(*fields, sent_body(body), link) for *fields, body, link in events]
-    remote.execute(statement("add_events"), sent_columns(rows))
+    remote.execute(statement("add_events"), sent_columns([*map(sent_event, events)]))
     covered = connection.execute(of_copy("compacted_by"), (after,)).fetchall()
     if covered:
         remote.execute(statement("add_compacted"), sent_columns(covered))
@@ -209,18 +258,15 @@ def _send_events(
                 remote.execute(statement("replace_bodies"), sent_columns(packed))
 
 
-def _send_change(
-    connection: sqlite3.Connection, remote: Connection, place: str, key: str, changes: int
-) -> None:
+def _send_change(connection: sqlite3.Connection, remote: Connection, place: str, key: str) -> None:
     """Send a row of a table that isn't derived from events."""
     if place == "leases":
         row = connection.execute(of_copy("lease_row"), (key,)).fetchone()
-        remote.execute(statement("put_lease"), (*row, changes))
+        remote.execute(statement("put_lease"), sent_texts(row))
         return
     row = connection.execute(of_copy("person_row"), (key,)).fetchone()
     # Who was added and erased in one transaction was never there.
     if place == "people" and row is not None:
-        remote.execute(statement("put_person"), (*row, changes))
+        remote.execute(statement("put_person"), sent_texts(row))
     elif place == "erased" and row is None:
         remote.execute(statement("remove_person"), (key,))
-        remote.execute(statement("note_erased"), (key, changes))

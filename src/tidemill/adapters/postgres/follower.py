@@ -13,12 +13,9 @@ from tidemill.adapters.postgres.address import HomeAddress
 from tidemill.adapters.postgres.server import channel_of, connect
 from tidemill.core.errors import TidemillError
 
-# A connection without notifications is asked so often whether it still is one.
-_ALIVE_S = 10.0
-# A server that is away is asked again after so long.
-_AGAIN_S = 1.0
-# So soon it ends.
-_STOP_S = 0.25
+# Seconds: how often a quiet connection is asked whether it still is one, after how long a server that is away
+# is asked again, and how long it takes to end.
+_ALIVE_S, _AGAIN_S, _STOP_S = 10.0, 1.0, 0.25
 
 
 class LedgerFollower:
@@ -41,7 +38,7 @@ class LedgerFollower:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            with suppress(TidemillError, psycopg.Error):
+            with suppress(TidemillError, psycopg.Error, OSError):
                 self._listen()
             self._stop.wait(_AGAIN_S)
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tidemill.adapters.postgres.address import HomeAddress
 from tidemill.adapters.postgres.connections import SharedConnections
 from tidemill.adapters.postgres.follower import LedgerFollower
+from tidemill.adapters.postgres.replica import Copied
 from tidemill.adapters.sqlite.compaction import SqliteCompaction
 from tidemill.adapters.sqlite.connections import BUSY_TIMEOUT_S
+from tidemill.adapters.sqlite.garbage import SqliteGarbage
 from tidemill.adapters.sqlite.leases import check_guard
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.adapters.sqlite.stamps import stamp
@@ -19,6 +21,43 @@ from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.redaction import Redactor
 from tidemill.ports.compaction import Compaction
 from tidemill.ports.ledger import Guard, Lease
+from tidemill.ports.upkeep import Discard, Discarded
+
+# So many objects are deleted before the server is asked whether the ledger is still held for it.
+_DELETED_AT_ONCE = 20
+
+
+class PostgresGarbage(SqliteGarbage):
+    """The garbage of a shared ledger: nothing is deleted once another machine may bind it."""
+
+    def __init__(self, connections: SharedConnections) -> None:
+        super().__init__(connections)
+        self._shared = connections
+
+    def remove_marked(
+        self, mark: int, discard: Discard, *, guard: Guard, after: str, limit: int
+    ) -> tuple[str, Discarded]:
+        return super().remove_marked(
+            mark, self._watched(discard), guard=guard, after=after, limit=limit
+        )
+
+    def remove_unneeded(self, names: Sequence[str], discard: Discard, *, guard: Guard) -> Discarded:
+        return super().remove_unneeded(names, self._watched(discard), guard=guard)
+
+    def _watched(self, discard: Discard) -> Discard:
+        def watched(names: Sequence[str]) -> Discarded:
+            done = Discarded(sizes={})
+            for first in range(0, len(names), _DELETED_AT_ONCE):
+                self._shared.require_lock()
+                more = discard(names[first : first + _DELETED_AT_ONCE])
+                done = Discarded(
+                    sizes={**done.sizes, **more.sizes},
+                    recent=(*done.recent, *more.recent),
+                    failed={**done.failed, **more.failed},
+                )
+            return done
+
+        return watched
 
 
 class PostgresLedger(SqliteLedger):
@@ -81,7 +120,7 @@ class PostgresLedger(SqliteLedger):
     @property
     def id(self) -> str:
         """Which ledger it is, wherever its copies are."""
-        return self._connections.id
+        return self._connections.head.id
 
     @property
     def place(self) -> str:
@@ -89,14 +128,23 @@ class PostgresLedger(SqliteLedger):
         return self._connections.place
 
     @property
-    def count(self) -> int:
-        """The number of events that the server has."""
-        return self._connections.count
+    def may_write(self) -> bool:
+        """Whether this user of the database may record something."""
+        return self._connections.may_write
 
     @property
-    def copied(self) -> tuple[int, int]:
-        """The newest event and change that the copy of this machine has."""
+    def count(self) -> int:
+        """The number of events that the server has."""
+        return self._connections.head.seq
+
+    @property
+    def copied(self) -> Copied:
+        """What the copy of this machine has, once it is up to date."""
         return self._connections.copied
+
+    @property
+    def garbage(self) -> PostgresGarbage:
+        return PostgresGarbage(self._connections)
 
     @contextmanager
     def followed(self) -> Iterator[None]:

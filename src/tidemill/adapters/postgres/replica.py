@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import groupby
@@ -16,10 +17,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tidemill.adapters.codec.events import decode_event, encode_sparse
+from tidemill.adapters.postgres.rows import stored_body, stored_text, stored_texts
 from tidemill.adapters.postgres.server import Connection, LedgerHead, LedgerServer, Row, statement
 from tidemill.adapters.sqlite.compaction import is_same_fact
 from tidemill.adapters.sqlite.connections import Connections
-from tidemill.adapters.sqlite.packed_text import is_packed
+from tidemill.adapters.sqlite.event_chain import OtherEventsError
 from tidemill.adapters.sqlite.people import erase_person
 from tidemill.adapters.sqlite.projections import Projector
 from tidemill.adapters.sqlite.stamps import unstamp
@@ -38,22 +40,29 @@ from tidemill.ledger.event_digest import (
 COPY_FOLDER = str(Path(__file__).parent / "sql" / "copy")
 # The triggers of a copy name this function.
 _GUARD = "this_is_a_copy_of_a_ledger_in_postgresql_so_open_it_by_its_url"
-# Events are copied in transactions of about so many, so that others can write in between.
-_MOST_EVENTS = 5_000
-# Who waits for so many is told so.
+# The events of a page, which are applied in one transaction, and the pause after a full one: other processes
+# of this machine write in between.
+_PAGE, _PAUSE_S = 5_000, 0.02
+# Copying more events takes so long that somebody may wonder.
 _MANY_EVENTS = 50_000
 
 
 class Copied(NamedTuple):
-    """How far a copy of a ledger goes; `id` is "" for one that was just made."""
+    """How far a copy of a ledger goes, as `LedgerHead` does; `id` is "" for one that was just made."""
 
     id: str
     seq: int
     link: bytes
-    changes: int
+    leases_mark: str
+    people_mark: str
+
+    @classmethod
+    def of(cls, head: LedgerHead) -> Copied:
+        """All of a ledger."""
+        return cls(head.id, head.seq, head.link, head.leases_mark, head.people_mark)
 
 
-_NOWHERE = Copied("", 0, FIRST_LINK, 0)
+_NOWHERE = Copied("", 0, FIRST_LINK, "", "")
 
 
 class CopyConnections(Connections):
@@ -82,6 +91,12 @@ class CopyConnections(Connections):
         if connection.in_transaction:
             connection.execute("ROLLBACK")
 
+    def _damaged(self, cause: BaseException) -> StorageError:
+        return StorageError(
+            f"{self.path}, the copy of a ledger in PostgreSQL, is damaged ({cause}): delete it while nothing "
+            "runs, and it is made anew; or call `tidemill verify --repair`"
+        )
+
     def _find_file(self) -> object:
         try:
             return super()._find_file()
@@ -96,59 +111,68 @@ class Replica(CopyConnections):
     """The connections through which a copy follows its server."""
 
     _at = _NOWHERE
+    _erased: tuple[str, ...] = ()
 
     def note(self, at: Copied) -> None:
         """Note how far the copy goes since another connection wrote to it."""
         self._at = at
+
+    def forget(self) -> None:
+        """Forget how far the copy goes."""
+        self._at = _NOWHERE
+
+    def is_far_behind(self, head: LedgerHead) -> bool:
+        """Whether following takes longer than others should wait for it."""
+        return head.seq - self._at.seq > _PAGE
 
     def follow(self, server: LedgerServer, head: LedgerHead) -> None:
         """Apply all that was recorded on the server until `head`, and maybe later.
 
         StorageError if the server lacks events that the copy has, or has another ledger.
         """
-        if self._is_at(head):
-            return
-        erased: list[str] = []
-        while not self._follow(server, head, erased):
-            pass
-        for name in erased:
-            # If another process uses the copy, its files keep the name until it is erased once more.
-            with suppress(ConflictError):
-                erase_person(Path(self.path), name)
-
-    def _follow(self, server: LedgerServer, head: LedgerHead, erased: list[str]) -> bool:
-        """Apply some of it, and add names that are forgotten to `erased`; whether the copy is at the head."""
-        with self.write_transaction() as connection:
-            known = read_copied(connection)
+        wanted, has_others = head.seq, False
+        while self._at != Copied.of(head):
+            with self.read_transaction() as connection:
+                known = read_copied(connection)
             if known.seq > head.seq:
                 # Another process of this machine knows more than was asked for here.
                 head = server.head()
             self._require_same(known, server, head)
-            if known.id and known.seq >= head.seq and known.changes >= head.changes:
+            if known == Copied.of(head):
                 self._at = known
-                return True
-            if known.seq == 0 and head.seq > _MANY_EVENTS:
-                logging.getLogger("tidemill").warning(
-                    "copying %s events of the ledger %s, once", f"{head.seq:,}", server.place
-                )
-            with server.connection() as remote:
-                self._require_end(known, server, remote)
-                _apply_events(connection, remote, known, server.place)
-                if connection.execute(queries()["last_seq"]).fetchone()[0] >= head.seq:
-                    erased += _apply_changes(connection, remote, known.changes, head)
+            elif known.seq < wanted:
+                self._apply_page(server, known, head)
+            elif has_others:
+                # While others go on, it needn't have what they did meanwhile.
+                return
+            else:
+                self._apply_others(server, head)
+                has_others = True
+
+    def is_at(self, connection: sqlite3.Connection, head: LedgerHead) -> bool:
+        """Whether a file has just what the server has; if not, somebody may have put another in its place."""
+        if read_copied(connection) == Copied.of(head):
+            return True
+        self.forget()
         return False
 
-    def is_behind(self, connection: sqlite3.Connection, head: LedgerHead) -> bool:
-        """Whether a file lacks what the copy is known to have: somebody put another one in its place."""
+    def has_reached(self, connection: sqlite3.Connection, head: LedgerHead) -> bool:
+        """The same of a file that may have more by now."""
         known = read_copied(connection)
-        if known.id == head.id and known.seq >= head.seq and known.changes >= head.changes:
-            return False
-        self._at = _NOWHERE
-        return True
+        if known.id == head.id and known.seq >= head.seq:
+            return True
+        self.forget()
+        return False
 
-    def _is_at(self, head: LedgerHead) -> bool:
-        at = self._at
-        return (at.id, at.seq, at.link, at.changes) == (head.id, head.seq, head.link, head.changes)
+    def clean(self) -> None:
+        """Remove what the copy's files still have of names that were erased.
+
+        If another process uses them, they keep a name until it is erased once more.
+        """
+        erased, self._erased = self._erased, ()
+        for name in erased:
+            with suppress(ConflictError, OSError):
+                erase_person(Path(self.path), name)
 
     def _require_same(self, known: Copied, server: LedgerServer, head: LedgerHead) -> None:
         if known.id not in ("", head.id):
@@ -157,22 +181,60 @@ class Replica(CopyConnections):
                 "delete the copy, and it is made again"
             )
         if known.seq > head.seq:
-            raise self._lacking(server, head.seq + 1, known.seq)
+            raise self._lacking(server, f"events {head.seq + 1} to {known.seq}")
+        if known.seq == head.seq and known.link != head.link:
+            raise self._lacking(server, f"event {known.seq} and maybe earlier ones")
 
-    def _require_end(self, known: Copied, server: LedgerServer, remote: Connection) -> None:
-        """Raise StorageError unless the server has the newest event of the copy."""
-        if known.seq:
-            row = remote.execute(statement("link"), (known.seq,)).fetchone()
-            if row is None or row[0] != known.link:
-                raise self._lacking(server, 0, known.seq)
-
-    def _lacking(self, server: LedgerServer, first: int, last: int) -> StorageError:
-        which = f"events {first} to {last}" if first else f"event {last} and maybe earlier ones"
-        return StorageError(
+    def _lacking(self, server: LedgerServer, which: str) -> StorageError:
+        return OtherEventsError(
             f"the ledger {server.place} lacks {which}, which this machine has seen: the database was "
             "restored from an older backup, or a standby took over that lacked them. They are still in "
             f"{self.path}: keep a copy of it, and delete it to go on without them"
         )
+
+    def _apply_page(self, server: LedgerServer, known: Copied, head: LedgerHead) -> None:
+        """Apply the next events, unless another process of this machine does so at the same time."""
+        if known.seq == 0 and head.seq > _MANY_EVENTS:
+            logging.getLogger("tidemill").warning(
+                "copying %s events of the ledger %s, once", f"{head.seq:,}", server.place
+            )
+        with server.connection() as remote:
+            if known.seq:
+                row = remote.execute(statement("link"), (known.seq,)).fetchone()
+                if row is None or row[0] != known.link:
+                    raise self._lacking(server, f"event {known.seq} and maybe earlier ones")
+            page = _read_page(remote, known.seq)
+            if not page:
+                raise OtherEventsError(
+                    f"the ledger {server.place} lacks event {known.seq + 1}, although it says that it has "
+                    f"{head.seq:,}: restore a backup of the database"
+                )
+            with self.write_transaction() as connection:
+                if read_copied(connection) == known:
+                    _apply_events(connection, remote, page, known.link, server.place)
+                    connection.execute(of_copy("name_copy"), (head.id,))
+        if len(page) >= _PAGE:
+            time.sleep(_PAUSE_S)
+
+    def _apply_others(self, server: LedgerServer, head: LedgerHead) -> None:
+        """Take over all leases and people, which are few."""
+        with self.write_transaction() as connection, server.connection() as remote:
+            leases = [*map(stored_texts, remote.execute(statement("leases")))]
+            people = {row[0]: row for row in map(stored_texts, remote.execute(statement("people")))}
+            connection.execute(of_copy("forget_leases"))
+            connection.executemany(of_copy("put_lease"), leases)
+            for ref, name, _ in connection.execute(queries()["every_person"]).fetchall():
+                if ref not in people:
+                    self._erased += (unstamp(name),)
+                    connection.execute(queries()["remove_person"], (ref,))
+            connection.executemany(queries()["add_person"], people.values())
+            marks = (head.id, head.leases_mark, head.people_mark)
+            connection.execute(of_copy("move_copy"), marks)
+
+    def _set_functions(self, connection: sqlite3.Connection) -> None:
+        super()._set_functions(connection)
+        # Names that are erased leave nothing behind.
+        connection.execute("PRAGMA secure_delete = ON")
 
 
 def of_copy(name: str) -> str:
@@ -183,25 +245,30 @@ def of_copy(name: str) -> str:
 def read_copied(connection: sqlite3.Connection) -> Copied:
     """How far a copy goes."""
     found = connection.execute(of_copy("copied")).fetchone()
-    return Copied(found[0], found[1], found[2] or FIRST_LINK, found[3])
+    return Copied(found[0], found[1], found[2] or FIRST_LINK, found[3], found[4])
 
 
-def _apply_events(
-    connection: sqlite3.Connection, remote: Connection, known: Copied, place: str
-) -> None:
-    """Apply the next events of the server, whole appends only."""
-    most = _MOST_EVENTS
+def _read_page(remote: Connection, after: int) -> list[Row]:
+    """The next events of the server, whole appends only."""
+    most = _PAGE
     while True:
-        rows = remote.execute(statement("events"), (known.seq, most)).fetchall()
+        rows = remote.execute(statement("events"), (after, most)).fetchall()
         if len(rows) < most:
-            break
+            return rows
         # The last append may have more.
         whole = [row for row in rows if row[1] != rows[-1][1]]
         if whole:
-            rows = whole
-            break
+            return whole
         most *= 4
-    link = known.link
+
+
+def _apply_events(
+    connection: sqlite3.Connection,
+    remote: Connection,
+    rows: Sequence[Row],
+    link: bytes,
+    place: str,
+) -> None:
     for _, append in groupby(rows, key=itemgetter(1)):
         projector = Projector(connection=connection)
         for row in append:
@@ -217,22 +284,25 @@ def _apply_event(
     place: str,
 ) -> bytes:
     """Apply one event, and return its link; StorageError if it isn't what was recorded."""
-    *fields, body, stored_link, digest, by = row
-    where, stored = EventPlace(*fields), stored_body(body)
-    text = unstamp(stored)
-    found = next_link(
-        link, event_leaf(where, body_digest(text) if digest is None else digest.hex())
-    )
-    if found != stored_link:
-        raise StorageError(
-            f"event {where.seq} of the ledger {place} is not what was recorded, or an event before it was "
-            "removed, added or moved: restore a backup of the database"
+    seq, batch, at, *texts, body, stored_link, digest, by = row
+    kind, *names = map(stored_text, texts)
+    where = EventPlace(seq, batch, at, kind or "", *names)
+    try:
+        stored = stored_body(body)
+        text = unstamp(stored)
+        whole = body_digest(text) if digest is None else digest.hex()
+        event, found = decode_event(text), next_link(link, event_leaf(where, whole))
+    except (StorageError, ValueError):
+        event, found = None, b""
+    if event is None or found != stored_link:
+        raise OtherEventsError(
+            f"event {seq} of the ledger {place} is not what was recorded, or an event before it was removed, "
+            "added or moved: restore a backup of the database"
         )
     connection.execute(queries()["insert_event"], (*where, stored))
     connection.execute(queries()["insert_link"], (where.seq, found))
     if digest is not None:
         connection.execute(queries()["insert_compacted"], (where.seq, by, digest))
-    event = decode_event(text)
     projector.apply(where.seq, where.at, event)
     if isinstance(event, Compacted):
         _replace_bodies(connection, remote, event)
@@ -254,36 +324,3 @@ def _replace_bodies(
             if isinstance(event, RunEnded) and event.receipt is not None:
                 receipt = encode_sparse(event.receipt), event.run
                 connection.execute(queries()["replace_receipt"], receipt)
-
-
-def _apply_changes(
-    connection: sqlite3.Connection, remote: Connection, after: int, head: LedgerHead
-) -> list[str]:
-    """Apply changes of leases and people, and note how far the copy goes; return names that are forgotten."""
-    for *row, _ in remote.execute(statement("leases"), (after,)).fetchall():
-        connection.execute(of_copy("put_lease"), row)
-    for *row, _ in remote.execute(statement("people"), (after,)).fetchall():
-        connection.execute(queries()["add_person"], row)
-    erased = []
-    for ref, _ in remote.execute(statement("erased"), (after,)).fetchall():
-        row = connection.execute(of_copy("person_row"), (ref,)).fetchone()
-        if row is not None:
-            erased.append(unstamp(row[1]))
-            connection.execute(queries()["remove_person"], (ref,))
-    connection.execute(of_copy("move_copy"), (head.id, head.changes))
-    return erased
-
-
-def stored_body(body: bytes) -> str | bytes:
-    """A body as a SQLite file stores it: packed, or as text."""
-    return body if is_packed(body) else body.decode()
-
-
-def sent_body(stored: str | bytes) -> bytes:
-    """The same as the server stores it."""
-    return stored if isinstance(stored, bytes) else stored.encode()
-
-
-def sent_columns(rows: Sequence[Row]) -> list[list[object]]:
-    """The columns of one or more rows, as arrays of a statement."""
-    return [list(column) for column in zip(*rows, strict=True)]

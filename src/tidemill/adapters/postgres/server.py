@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import os
 import secrets
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,13 +28,15 @@ from tidemill.ledger.event_digest import FIRST_LINK
 FOLDER = str(Path(__file__).parent / "sql" / "server")
 LAYOUT = 1
 _CONNECT_S, _LOST_S = 10, 10
-# After this share of the time for which another writer is waited, the server takes it for cut off.
+# An answer within this time tells what the server's clock says, up to the time that it was under way.
+_SOON_S, _JITTER_S = 0.5, 0.1
+# Who waits for another writer waits longer than it takes the server to notice that this one was cut off.
 _LOST_SHARE = 0.75
-# Statements with values are sent with them, so that they need no name on the server: poolers hand its
-# connections around between transactions.
-_UNNAMED = None
 
 _MADE_ALREADY = (errors.DuplicateTable, errors.DuplicateSchema, errors.UniqueViolation)
+
+# Errors are raised, and say more than it does about connections that were lost.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 # A parent's connections: closing them in a child would end them for the parent.
 _inherited: list[object] = []
@@ -43,7 +47,10 @@ Connection: TypeAlias = psycopg.Connection[Row]
 
 
 class LedgerHead(NamedTuple):
-    """The row of a ledger: its newest event and change, and when the server said so (Unix seconds)."""
+    """The row of a ledger: its newest event, the marks of its leases and people, and when it was read.
+
+    A mark changes whenever something of its kind does. `at` is the server's time in Unix seconds.
+    """
 
     id: str
     layout: int
@@ -51,7 +58,8 @@ class LedgerHead(NamedTuple):
     tidemill: str
     seq: int
     link: bytes
-    changes: int
+    leases_mark: str
+    people_mark: str
     moved_to: str
     at: float
 
@@ -64,10 +72,17 @@ class LedgerServer:
 
     def __init__(self, address: HomeAddress, *, lock_s: float) -> None:
         self.place = address.place
+        # By how many seconds the server's clock is ahead of this machine's.
+        self.offset = 0.0
         self._address = address
         self._lock_s = lock_s
         self._redact = Redactor(url_secrets(address.dsn)).redact
         self._reset()
+
+    @property
+    def lost_s(self) -> float:
+        """After so long without a word the server takes a writer for one that was cut off."""
+        return self._lock_s * _LOST_SHARE
 
     def _reset(self) -> None:
         self._process = os.getpid()
@@ -93,9 +108,31 @@ class LedgerServer:
 
     def head(self) -> LedgerHead:
         """The row of the ledger as it is now."""
-        return self.ask(
-            lambda connection: self._check(connection.execute(statement("head")).fetchone())
-        )
+
+        def read(connection: Connection) -> LedgerHead:
+            with self._timed() as seen:
+                row = connection.execute(statement("head")).fetchone()
+                seen[:] = [self._check(row)]
+            return seen[0]
+
+        return self.ask(read)
+
+    @contextmanager
+    def _timed(self) -> Iterator[list[LedgerHead]]:
+        """Compare the clocks of the server and of this machine, by an answer that came soon."""
+        seen: list[LedgerHead] = []
+        before = time.time()
+        yield seen
+        way_s = time.time() - before
+        offset = seen[0].at - before - way_s / 2
+        if way_s < _SOON_S and abs(offset - self.offset) > _JITTER_S:
+            self.offset = offset
+
+    def may_write(self) -> bool:
+        """Whether this user may record something."""
+        with self.connection() as connection:
+            row = connection.execute(statement("may_write")).fetchone()
+        return row is not None and bool(row[0])
 
     def ask(self, question: Callable[[Connection], T]) -> T:
         """Call a function with the connection, and again if that was lost since it was used."""
@@ -123,7 +160,12 @@ class LedgerServer:
             with connection.pipeline():
                 connection.execute("BEGIN")
                 found = connection.execute(statement("lock_head"))
-            return connection, self._check(found.fetchone())
+            head = self._check(found.fetchone())
+            if head.schema_version < SCHEMA_VERSION:
+                # From now on older versions write nothing.
+                upgraded = (SCHEMA_VERSION, _tidemill_version(), SCHEMA_VERSION)
+                connection.execute(statement("upgrade"), upgraded)
+            return connection, head
         except BaseException:
             _roll_back(connection)
             raise
@@ -148,10 +190,11 @@ class LedgerServer:
         connection = connect(self._address, autocommit=True)
         try:
             schema = self._address.schema
+            # Nought would be without a limit.
             given = {
-                "lock_ms": f"{self._lock_s * 1e3:.0f}",
-                "lost_ms": f"{self._lock_s * _LOST_SHARE * 1e3:.0f}",
-                "quiet_s": str(max(1, int(self._lock_s * _LOST_SHARE / 3))),
+                "lock_ms": f"{max(1.0, self._lock_s * 1e3):.0f}",
+                "lost_ms": f"{max(1.0, self.lost_s * 1e3):.0f}",
+                "quiet_s": str(max(1, int(self.lost_s / 3))),
                 "schema": schema,
             }
             row = connection.execute(statement("settings"), given).fetchone()
@@ -165,17 +208,10 @@ class LedgerServer:
                 # Another process may be first, without this one having seen it.
                 with suppress(*_MADE_ALREADY):
                     create_ledger(connection, self._address)
-            self._upgrade(connection)
         except BaseException:
             connection.close()
             raise
         return connection
-
-    def _upgrade(self, connection: Connection) -> None:
-        """Note that a newer Tidemill writes here from now on, so that older ones don't any more."""
-        found = self._check(connection.execute(statement("head")).fetchone())
-        if found.schema_version < SCHEMA_VERSION:
-            connection.execute(statement("upgrade"), (SCHEMA_VERSION, _tidemill_version()))
 
     def _check(self, row: Row | None) -> LedgerHead:
         """The row of the ledger; StorageError if a newer Tidemill upgraded it, or if it is gone."""
@@ -186,7 +222,11 @@ class LedgerServer:
             )
         head = LedgerHead(*row)
         if head.moved_to:
-            raise StorageError(f"the ledger {self.place} was moved: set home = {head.moved_to!r}")
+            raise StorageError(
+                f"the ledger {self.place} was moved to {head.moved_to}: set home in [tool.tidemill] to where "
+                "it is now. If the move was interrupted, the owner of the database lets it be used again as "
+                f"it was: UPDATE {self._address.schema}.ledger SET moved_to = ''"
+            )
         if head.schema_version > SCHEMA_VERSION or head.layout > LAYOUT:
             raise StorageError(
                 f"Tidemill {head.tidemill} upgraded the ledger {self.place} to schema version "
@@ -215,8 +255,23 @@ class LedgerServer:
             schema = self._address.schema
             return StorageError(
                 f"this user may not do that in the ledger {self.place} ({text}): to record, it needs GRANT "
-                f"SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema}; to begin a ledger, the "
-                f"owner of the database calls CREATE SCHEMA {schema} AUTHORIZATION <this user>"
+                f"USAGE ON SCHEMA {schema} and GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "
+                f"{schema}; to begin a ledger, the owner of the database calls CREATE SCHEMA {schema} "
+                "AUTHORIZATION <this user>"
+            )
+        if isinstance(error, errors.UndefinedTable):
+            return StorageError(
+                f"{self.place} isn't a whole ledger ({text}): if the schema has tables of something else, "
+                "name another one with ?schema=NAME; if tables were dropped, restore a backup of the database"
+            )
+        if isinstance(error, psycopg.ProgrammingError) and error.sqlstate is None:
+            return StorageError(
+                f"the URL of the ledger {self.place} can't be used ({text}): see `home`"
+            )
+        if isinstance(error, errors.IdleInTransactionSessionTimeout):
+            return StorageError(
+                f"a transaction of the ledger {self.place} took so long that the server ended it, and "
+                "nothing of it was recorded: see what is slow (the disk, the object store), then run again"
             )
         if isinstance(error, errors.DiskFull):
             return StorageError(
@@ -255,7 +310,6 @@ def connect(address: HomeAddress, *, autocommit: bool) -> Connection:
     return psycopg.connect(
         address.dsn,
         autocommit=autocommit,
-        prepare_threshold=_UNNAMED,
         connect_timeout=_CONNECT_S,
         application_name="tidemill",
         tcp_user_timeout=_LOST_S * 1_000,

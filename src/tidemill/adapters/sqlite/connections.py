@@ -192,7 +192,7 @@ class Connections:
             self._check_version(connection, version)
         elif self._was_open:
             # A backup that is copied there may follow.
-            raise damaged_ledger(self.path, ValueError("it is empty"))
+            raise self._damaged(ValueError("it is empty"))
         else:
             # So that a compaction can give what is free back to the disk, step by step.
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -253,7 +253,7 @@ class Connections:
         try:
             yield
         except (DamagedTextError, UnicodeDecodeError) as error:
-            raise damaged_ledger(self.path, error) from error
+            raise self._damaged(error) from error
 
     def _translate_error(self, error: sqlite3.Error) -> TidemillError:
         code, path = _error_code(error), self.path
@@ -267,8 +267,12 @@ class Connections:
         if code in _FORBIDDEN_CODES:
             return _forbidden_ledger(path, error)
         if code in _DAMAGED_CODES or str(error).startswith("Could not decode to UTF-8"):
-            return damaged_ledger(path, error)
+            return self._damaged(error)
         return StorageError(f"the ledger {path} failed ({error}): check the disk, then run again")
+
+    def _damaged(self, cause: BaseException) -> StorageError:
+        """The error that the file is damaged, with the ways out."""
+        return damaged_ledger(self.path, cause)
 
     def _describe_holders(self) -> str:
         """Describe who is probably writing: the lease holders, as far as they can be read."""

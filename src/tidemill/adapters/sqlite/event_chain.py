@@ -25,6 +25,10 @@ from tidemill.ledger.event_digest import (
 )
 
 
+class OtherEventsError(StorageError):
+    """A ledger's events aren't those that were recorded."""
+
+
 class EventWriter:
     """Writes events to the end of a ledger; their links are written when all events are."""
 

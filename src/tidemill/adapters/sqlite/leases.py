@@ -89,7 +89,8 @@ def release(connection: sqlite3.Connection, lease: Lease) -> None:
 def require_lease(connection: sqlite3.Connection, lease: Lease) -> None:
     """Raise ConflictError if a lease isn't held any more."""
     held = _read_lease(connection, lease.name)
-    if held.holder is None or held.token != lease.token:
+    # A server that lost something may have given a token twice.
+    if held.token != lease.token or held.holder != lease.holder:
         raise refusals.lease_lost(lease.name, lease.token, held.holder)
 
 

@@ -18,8 +18,10 @@ from tidemill.core.errors import StorageError, UsageError
 LEDGER_NAME = "ledger.db"
 # The folder in a home that is being restored; its ledger comes last.
 RESTORING = "restoring"
-# The file of a home that was moved: it says where to.
-MOVED = "moved-to"
+# The file of a home that was moved, or is being moved: it says where to, and then whether all is there.
+MOVED, ALL_THERE = "moved-to", "all of it"
+# The file of a home to which another one is being moved.
+MOVING_HERE = "moving-here"
 
 _SHARED = stat.S_ISGID | stat.S_IWGRP
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
@@ -68,10 +70,20 @@ def make_private_folder(path: str | Path, *, below: str | Path | None = None) ->
 def require_usable(home: Path) -> None:
     """Raise StorageError for a home that was restored only partly, or that was moved elsewhere."""
     with suppress(OSError):
-        target = (home / MOVED).read_text(encoding="utf-8").strip()
+        target, _, state = (home / MOVED).read_text(encoding="utf-8").partition("\n")
+        if state.strip() == ALL_THERE:
+            raise StorageError(
+                f"the home {home} was moved to {target}: set home (and artifacts) in [tool.tidemill] to "
+                f"where it is now. To use this one again as it was, delete {home / MOVED}"
+            )
         raise StorageError(
-            f"the home {home} was moved to {target}: set home (and artifacts) in [tool.tidemill] to where it "
-            f"is now. If that was interrupted, or to use this one again as it was, delete {home / MOVED}"
+            f"the home {home} is being moved to {target}, or that was interrupted: wait, or delete "
+            f"{home / MOVED}, and go on here or call `tidemill home move` again"
+        )
+    if os.path.exists(home / MOVING_HERE):
+        raise StorageError(
+            f"another home is being moved to {home}, or that was interrupted: wait for `tidemill home move` "
+            "to end, or call it again where the other home is"
         )
     # In a home that this user may not enter neither is there: what opens it says so.
     if os.path.exists(home / RESTORING) and not os.path.exists(home / LEDGER_NAME):

@@ -23,7 +23,8 @@ _EVERY_ID = (0, 0, 2**32 - 1)
 def this_process(command: str) -> dict[str, str]:
     """Return this process as the holder of a lease: host, process id, its start time, and the command.
 
-    `started` is the start time in the system's own format, `since` the time now in Unix seconds.
+    `started` is the start time in the system's own format, `since` the time now in Unix seconds. In which
+    `space` process ids count is known by the boot of the machine and its namespace.
     """
     return {
         "host": socket.gethostname(),
@@ -32,6 +33,7 @@ def this_process(command: str) -> dict[str, str]:
         "since": f"{time.time():.0f}",
         "command": command,
         "user": this_user(),
+        "space": _process_space(),
     }
 
 
@@ -75,6 +77,11 @@ def is_dead(holder: Mapping[str, str]) -> bool:
     """Whether the holder is a dead process on this host; False for other hosts: their leases expire."""
     if holder.get("host") != socket.gethostname():
         return False
+    boot, _, space = holder.get("space", "").partition(" ")
+    own_boot, _, own_space = _process_space().partition(" ")
+    if space != own_space and boot == own_boot and boot:
+        # A container with the same name on this machine, whose processes can't be seen here.
+        return False
     pid = int(holder.get("pid", "0"))
     try:
         os.kill(pid, 0)
@@ -84,6 +91,15 @@ def is_dead(holder: Mapping[str, str]) -> bool:
         pass
     # Process ids are reused: the same id with another start time is another process.
     return _start_time(pid) != holder.get("started")
+
+
+def _process_space() -> str:
+    """Which boot of the machine this is, and which namespace of process ids; "" where that isn't told."""
+    try:
+        boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {os.readlink(_PROC / 'self/ns/pid')}"
+    except OSError:
+        return ""
 
 
 def describe_holder(holder: Mapping[str, str]) -> str:

@@ -32,18 +32,28 @@ SELECT ref, name, salt FROM people WHERE ref = ?;
 SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'replica';
 
 -- name: copied
--- Which ledger a copy is of, its newest fact, the link of that, and the newest change that it has.
-SELECT id, coalesce((SELECT max(seq) FROM events), 0), (SELECT link FROM links ORDER BY seq DESC LIMIT 1), changes
+-- Which ledger a copy is of, its newest fact, the link of that, and the marks of its leases and people.
+SELECT id, coalesce((SELECT max(seq) FROM events), 0), (SELECT link FROM links ORDER BY seq DESC LIMIT 1),
+    leases_mark, people_mark
 FROM replica;
 
+-- name: name_copy
+UPDATE replica SET id = ?;
+
 -- name: move_copy
-UPDATE replica SET id = ?, changes = ?;
+UPDATE replica SET id = ?, leases_mark = ?, people_mark = ?;
+
+-- name: forget_leases
+DELETE FROM leases;
 
 -- name: every_event
 -- All facts as they are stored, and their links.
 SELECT event.seq, event.batch, event.at, event.kind, event.environment, event.run, event.stage, event.partition,
     event.body, links.link
 FROM events AS event NOT INDEXED JOIN links ON links.seq = event.seq ORDER BY event.seq;
+
+-- name: link_of
+SELECT link FROM links WHERE seq = ?;
 
 -- name: every_compacted
 SELECT seq, by, digest FROM compacted ORDER BY seq;

@@ -1,12 +1,13 @@
 -- What a SQLite file has besides the schema of a ledger when it is the copy of one on a server.
 
--- Which ledger it is, and the newest change of leases and people that it has.
+-- Which ledger it is, and the marks of the leases and people that it has.
 CREATE TABLE replica (
-    id      TEXT NOT NULL,
-    changes INTEGER NOT NULL
+    id          TEXT NOT NULL,
+    leases_mark TEXT NOT NULL,
+    people_mark TEXT NOT NULL
 );
 
-INSERT INTO replica (id, changes) VALUES ('', 0);
+INSERT INTO replica (id, leases_mark, people_mark) VALUES ('', '', '');
 
 -- Only connections that also write to the server have this function; its name is all that others say.
 CREATE TRIGGER copy_refuses_events BEFORE INSERT ON events

@@ -1,9 +1,9 @@
 -- What a shared home keeps: the facts, and what isn't derived from them. Every machine derives the rest.
 -- Texts of events are bytes as the SQLite file of each machine has them: JSON with its checksum, or packed.
 
--- One row, which a transaction that writes locks first, so that one follows another. `changes` counts changes
--- of leases and people; `schema_version` is the newest schema of the machines, and `tidemill` who has it. Once the home
--- was moved, `moved_to` says where it is.
+-- One row, which a transaction that writes locks first, so that one follows another. `seq` and `link` are those
+-- of the newest fact; each change of leases and of people leaves a new random mark. `schema_version` is the
+-- newest schema of the machines, and `tidemill` who has it. Once the home was moved, `moved_to` says where it is.
 CREATE TABLE ledger (
     is_only        boolean PRIMARY KEY DEFAULT true CHECK (is_only),
     id             text    NOT NULL,
@@ -12,7 +12,8 @@ CREATE TABLE ledger (
     tidemill       text    NOT NULL,
     seq            bigint  NOT NULL DEFAULT 0,
     link           bytea   NOT NULL,
-    changes        bigint  NOT NULL DEFAULT 0,
+    leases_mark    text    NOT NULL DEFAULT '',
+    people_mark    text    NOT NULL DEFAULT '',
     moved_to       text    NOT NULL DEFAULT ''
 );
 
@@ -44,25 +45,14 @@ CREATE TABLE leases (
     holder    text,
     heartbeat double precision NOT NULL,
     expires   double precision NOT NULL,
-    after_seq bigint NOT NULL,
-    changed   bigint NOT NULL
+    after_seq bigint NOT NULL
 );
 
-CREATE INDEX leases_changed ON leases (changed);
-
+-- Who isn't here any more is erased on every machine.
 CREATE TABLE people (
-    ref     text   PRIMARY KEY,
-    name    text   NOT NULL UNIQUE,
-    salt    text   NOT NULL,
-    changed bigint NOT NULL
-);
-
-CREATE INDEX people_changed ON people (changed);
-
--- Whose names every machine has to forget.
-CREATE TABLE erased (
-    ref     text   PRIMARY KEY,
-    changed bigint NOT NULL
+    ref  text PRIMARY KEY,
+    name text NOT NULL UNIQUE,
+    salt text NOT NULL
 );
 
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -30,22 +30,25 @@ SELECT set_config('lock_timeout', %(lock_ms)s, false),
 INSERT INTO ledger (id, layout, schema_version, tidemill, link) VALUES (%s, %s, %s, %s, %s);
 
 -- name: head
--- Whose ledger it is, its newest fact and change, and the server's time.
-SELECT id, layout, schema_version, tidemill, seq, link, changes, moved_to,
+-- Which ledger it is, its newest fact, the marks of leases and people, and the server's time.
+SELECT id, layout, schema_version, tidemill, seq, link, leases_mark, people_mark, moved_to,
     extract(epoch FROM clock_timestamp())::float8
 FROM ledger;
 
 -- name: lock_head
 -- The same, once no other transaction writes.
-SELECT id, layout, schema_version, tidemill, seq, link, changes, moved_to,
+SELECT id, layout, schema_version, tidemill, seq, link, leases_mark, people_mark, moved_to,
     extract(epoch FROM clock_timestamp())::float8
 FROM ledger FOR UPDATE;
+
+-- name: may_write
+SELECT has_table_privilege('ledger', 'UPDATE') AND has_table_privilege('events', 'INSERT');
 
 -- name: now
 SELECT extract(epoch FROM clock_timestamp())::float8;
 
 -- name: upgrade
-UPDATE ledger SET schema_version = %s, tidemill = %s;
+UPDATE ledger SET schema_version = %s, tidemill = %s WHERE schema_version < %s;
 
 -- name: link
 SELECT link FROM events WHERE seq = %s;
@@ -62,13 +65,10 @@ SELECT e.seq, e.kind, e.body, c.digest, c.by FROM events AS e LEFT JOIN compacte
 WHERE e.seq BETWEEN %s AND %s AND substr(e.body, 1, 1) = '\xff' ORDER BY e.seq;
 
 -- name: leases
-SELECT name, token, holder, heartbeat, expires, after_seq, changed FROM leases WHERE changed > %s;
+SELECT name, token, holder, heartbeat, expires, after_seq FROM leases;
 
 -- name: people
-SELECT ref, name, salt, changed FROM people WHERE changed > %s;
-
--- name: erased
-SELECT ref, changed FROM erased WHERE changed > %s;
+SELECT ref, name, salt FROM people;
 
 -- name: add_events
 INSERT INTO events (seq, batch, at, kind, environment, run, stage, partition, body, link)
@@ -86,29 +86,35 @@ FROM unnest(%s::bigint[], %s::bytea[]) AS new (seq, body)
 WHERE events.seq = new.seq AND events.body IS DISTINCT FROM new.body;
 
 -- name: put_lease
-INSERT INTO leases (name, token, holder, heartbeat, expires, after_seq, changed)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
+INSERT INTO leases (name, token, holder, heartbeat, expires, after_seq)
+VALUES (%s, %s, %s, %s, %s, %s)
 ON CONFLICT (name) DO UPDATE SET
     token = excluded.token, holder = excluded.holder, heartbeat = excluded.heartbeat,
-    expires = excluded.expires, after_seq = excluded.after_seq, changed = excluded.changed;
+    expires = excluded.expires, after_seq = excluded.after_seq;
 
 -- name: put_person
-INSERT INTO people (ref, name, salt, changed) VALUES (%s, %s, %s, %s);
+INSERT INTO people (ref, name, salt) VALUES (%s, %s, %s);
 
 -- name: remove_person
 DELETE FROM people WHERE ref = %s;
 
--- name: note_erased
-INSERT INTO erased (ref, changed) VALUES (%s, %s) ON CONFLICT (ref) DO UPDATE SET changed = excluded.changed;
-
 -- name: move_head
-UPDATE ledger SET seq = %s, link = %s, changes = %s;
+UPDATE ledger SET seq = %s, link = %s, leases_mark = %s, people_mark = %s;
+
+-- name: still_here
+-- Whether the transaction that holds the lock goes on; to be asked also keeps it from being given up.
+SELECT 1;
+
+-- name: clear_ledger
+-- Only of a ledger that nobody has used.
+ALTER TABLE events DISABLE TRIGGER USER;
+ALTER TABLE compacted DISABLE TRIGGER USER;
+TRUNCATE events, compacted, leases, people;
+ALTER TABLE events ENABLE TRIGGER USER;
+ALTER TABLE compacted ENABLE TRIGGER USER;
 
 -- name: name_ledger
 UPDATE ledger SET id = %s;
-
--- name: use_schema
-SELECT set_config('search_path', %s, false);
 
 -- name: move_away
 UPDATE ledger SET moved_to = %s;
@@ -125,10 +131,10 @@ COPY events (seq, batch, at, kind, environment, run, stage, partition, body, lin
 COPY compacted (seq, by, digest) FROM STDIN;
 
 -- name: copy_people
-COPY people (ref, name, salt, changed) FROM STDIN;
+COPY people (ref, name, salt) FROM STDIN;
 
 -- name: copy_leases
-COPY leases (name, token, holder, heartbeat, expires, after_seq, changed) FROM STDIN;
+COPY leases (name, token, holder, heartbeat, expires, after_seq) FROM STDIN;
 
 -- name: notify
 SELECT pg_notify(%s, %s);
