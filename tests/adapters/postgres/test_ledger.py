@@ -17,6 +17,7 @@ from tests.support.shared_homes import copy_on
 from tests.support.tables import rebuild, tables
 from tidemill.adapters.postgres.address import HomeAddress
 from tidemill.adapters.postgres.ledger import PostgresLedger
+from tidemill.adapters.postgres.pulse import Pulse
 from tidemill.adapters.sqlite.integrity import find_damage
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import ConflictError, StorageError
@@ -301,6 +302,25 @@ def test_a_slow_transaction_is_kept_and_one_that_was_given_up_deletes_nothing(
     assert one.garbage.remove_unneeded(
         names, lambda some: Discarded(sizes=dict.fromkeys(some, 1)), guard=Guard()
     ) == Discarded(sizes=dict.fromkeys(names, 1))
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_writer_that_says_nothing_is_given_up_by_the_server(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    monkeypatch.setattr(Pulse, "_beat", lambda *_: None)
+    one, other = machine("one", busy_timeout_s=0.4), machine("other")
+    for number in range(before):
+        one.append([published_event(str(number))], now=1.0)
+
+    def silent(names: Collection[str]) -> Collection[str]:
+        time.sleep(1.0)
+        return ()
+
+    with pytest.raises(StorageError, match=r"took so long that the server ended it.*nothing"):
+        one.append([published_event("late")], now=1.0, guard=Guard(find_missing=silent))
+    assert other.state(PROD).seq == before
+    assert one.append([published_event("again")], now=1.0) == before + 1
 
 
 def test_another_ledger_in_the_same_place_is_noticed(

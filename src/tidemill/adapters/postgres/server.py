@@ -157,9 +157,9 @@ class LedgerServer:
 
     def _begin(self, connection: Connection) -> tuple[Connection, LedgerHead]:
         try:
-            with connection.pipeline():
-                connection.execute("BEGIN")
-                found = connection.execute(statement("lock_head"))
+            # Not in a pipeline, after which the server doesn't watch how long a transaction is idle.
+            found = connection.execute(f"BEGIN; {statement('lock_head')}")
+            found.nextset()
             head = self._check(found.fetchone())
             if head.schema_version < SCHEMA_VERSION:
                 # From now on older versions write nothing.
