@@ -158,7 +158,7 @@ class LedgerServer:
     def _begin(self, connection: Connection) -> tuple[Connection, LedgerHead]:
         try:
             # Not in a pipeline, after which the server doesn't watch how long a transaction is idle.
-            found = connection.execute(f"BEGIN; {statement('lock_head')}")
+            found = connection.execute("BEGIN; " + statement("lock_head"))
             found.nextset()
             head = self._check(found.fetchone())
             if head.schema_version < SCHEMA_VERSION:
