@@ -1,6 +1,7 @@
 """What is sent to the server: each statement fits its tables, and none is left over."""
 
 import re
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -77,3 +78,21 @@ def test_a_database_of_another_encoding_is_refused(address: HomeAddress) -> None
         pytest.raises(StorageError, match=r"encoding LATIN1.*UTF8"),
     ):
         opened.head()
+
+
+def test_a_slow_answer_says_nothing_of_the_clock(
+    address: HomeAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(LedgerServer(address, lock_s=1.0)) as opened:
+        assert abs(opened.head().at - time.time()) < 60
+        assert opened.offset == 0.0
+        now = time.time
+        # This machine's clock is an hour slow.
+        monkeypatch.setattr(time, "time", lambda: now() - 3600)
+        opened.head()
+        assert abs(opened.offset - 3600) < 60
+        known, ticks = opened.offset, iter([now() - 9000, now()])
+        # It slept while the answer was under way.
+        monkeypatch.setattr(time, "time", lambda: next(ticks))
+        opened.head()
+        assert opened.offset == known

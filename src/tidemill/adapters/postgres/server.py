@@ -110,22 +110,17 @@ class LedgerServer:
         """The row of the ledger as it is now."""
 
         def read(connection: Connection) -> LedgerHead:
-            with self._timed() as seen:
-                row = connection.execute(statement("head")).fetchone()
-                seen[:] = [self._check(row)]
-            return seen[0]
+            asked = time.time()
+            head = self._check(connection.execute(statement("head")).fetchone())
+            self._compare_clocks(head.at, asked, time.time())
+            return head
 
         return self.ask(read)
 
-    @contextmanager
-    def _timed(self) -> Iterator[list[LedgerHead]]:
-        """Compare the clocks of the server and of this machine, by an answer that came soon."""
-        seen: list[LedgerHead] = []
-        before = time.time()
-        yield seen
-        way_s = time.time() - before
-        offset = seen[0].at - before - way_s / 2
-        if way_s < _SOON_S and abs(offset - self.offset) > _JITTER_S:
+    def _compare_clocks(self, there: float, asked: float, answered: float) -> None:
+        """Note how far the server's clock is from this machine's, if it answered soon."""
+        offset = there - (asked + answered) / 2
+        if answered - asked < _SOON_S and abs(offset - self.offset) > _JITTER_S:
             self.offset = offset
 
     def may_write(self) -> bool:
