@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import closing
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.files.claims import FileClaims
 from tidemill.adapters.files.disk import translate_os_errors
-from tidemill.adapters.sqlite.event_chain import OtherEventsError
-from tidemill.adapters.sqlite.integrity import find_damage
 from tidemill.adapters.sqlite.ledger import SqliteLedger
-from tidemill.adapters.sqlite.replacement import lock_ledger
-from tidemill.adapters.sqlite.scratch_folder import scratch_folder
 from tidemill.core.errors import StorageError, UsageError
 from tidemill.core.extras import install_command
 from tidemill.core.redaction import Redactor, url_secrets
@@ -28,7 +22,6 @@ from tidemill.project.settings import Settings
 if TYPE_CHECKING:
     from tidemill.adapters.postgres.address import HomeAddress
     from tidemill.adapters.postgres.ledger import PostgresLedger
-    from tidemill.adapters.postgres.replica import Copied
 
 HOME_ID = "home-id"
 
@@ -78,7 +71,7 @@ def home_id(settings: Settings) -> str:
     file = home / HOME_ID
     with translate_os_errors(str(file)):
         if not file.exists():
-            _write_once(file, _shared_id(settings) or secrets.token_hex(8))
+            _write_once(file, shared_id(settings) or secrets.token_hex(8))
         found = file.read_text(encoding="utf-8")
     if not found:
         raise StorageError(
@@ -87,7 +80,8 @@ def home_id(settings: Settings) -> str:
     return found
 
 
-def _shared_id(settings: Settings) -> str:
+def shared_id(settings: Settings) -> str:
+    """The id of the ledger that machines share, as its server says; "" of another home."""
     if not settings.home_url:
         return ""
     ledger = open_shared(settings, Redactor(), when_used=True)
@@ -124,47 +118,6 @@ def open_claims(settings: Settings) -> Claims:
 def home_address(settings: Settings) -> HomeAddress:
     """Where a shared home is; UsageError if the variable that says so isn't set."""
     return resolve_home(settings.home_url, f"{settings.file}: [tool.tidemill]")
-
-
-def find_server_damage(settings: Settings) -> list[str]:
-    """Describe what is wrong with a ledger that machines share, by a copy of all of it.
-
-    StorageError if the server can't be reached.
-    """
-    _shared_id(settings)
-    with scratch_folder(ledger_file(settings)) as folder:
-        # Beside the files by which folders are locked.
-        there = replace(settings, home=str(folder / "copy"))
-        try:
-            with closing(open_shared(there, Redactor())) as fresh:
-                whole = fresh.copied
-        except OtherEventsError as error:
-            return [str(error)]
-        return find_damage(ledger_file(there)) or _differences(settings, whole)
-
-
-def _differences(settings: Settings, whole: Copied) -> list[str]:
-    """Describe how this machine's copy differs from a copy of all that the server has."""
-    if not ledger_file(settings).exists():
-        return []
-    try:
-        with closing(open_shared(settings, Redactor())) as ledger:
-            own = ledger.copied
-    except OtherEventsError as error:
-        return [str(error)]
-    # Others may have recorded something in between.
-    if own.seq == whole.seq and own.link != whole.link:
-        return [f"the copy of this machine has another event {own.seq} than the server"]
-    return []
-
-
-def remake_copy(settings: Settings) -> None:
-    """Make this machine's copy of a shared ledger anew; ConflictError if another process has it open."""
-    file = ledger_file(settings)
-    with lock_ledger(file):
-        for tail in ("-wal", "-shm", ""):
-            Path(f"{file}{tail}").unlink(missing_ok=True)
-    open_shared(settings, Redactor()).close()
 
 
 def _adapter() -> Any:

@@ -24,8 +24,9 @@ from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import Ledger, State
 from tidemill.project.composition import memo_spaces
 from tidemill.project.delivered_tables import DeliveredTables
-from tidemill.project.home_ledger import find_server_damage, remake_copy, require_ledger
+from tidemill.project.home_ledger import require_ledger
 from tidemill.project.runs import Runs
+from tidemill.project.shared_verification import find_server_damage, remake_copy
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workspace import Workspace
 from tidemill.store.verification import verify_object
