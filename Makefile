@@ -119,6 +119,7 @@ lock: $(VENV)/.ready ## resolve requirements/*.txt again
 	@$(LOCK) --group build --constraint requirements/dev.txt -o requirements/build.txt
 	@$(LOCK) --group docs --constraint requirements/dev.txt -o requirements/docs.txt
 	@$(LOCK) --extra torch --constraint requirements/dev.txt --constraint requirements/caps.txt pyproject.toml -o requirements/torch.txt
+	@$(LOCK) --extra ray --constraint requirements/dev.txt pyproject.toml -o requirements/ray.txt
 
 clean: ## remove .venv, the demo and all caches
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache \

@@ -137,7 +137,7 @@ def pinned(file_name: str) -> dict[str, list[str]]:
 
 class TestRequirements:
     @pytest.mark.parametrize(
-        "file_name", ["build.txt", "dev.txt", "docs.txt", "torch.txt", "torch-cpu.txt"]
+        "file_name", ["build.txt", "dev.txt", "docs.txt", "ray.txt", "torch.txt", "torch-cpu.txt"]
     )
     def test_every_line_is_an_exact_pin_with_hashes(self, file_name: str) -> None:
         lines = [line for pins in pinned(file_name).values() for line in pins]
@@ -156,14 +156,15 @@ class TestRequirements:
         ]
         tools = [name for name in groups["dev"] + groups["build"] if isinstance(name, str)]
         declared = {normal_name(name) for name in [*project["dependencies"], *extras, *tools]}
-        assert declared <= {*pinned("dev.txt"), *pinned("torch.txt")}
+        assert declared <= {*pinned("dev.txt"), *pinned("torch.txt"), *pinned("ray.txt")}
 
     def test_the_build_tools_are_the_same_in_both_files(self) -> None:
         everything = pinned("dev.txt")
         assert {name: everything[name] for name in pinned("build.txt")} == pinned("build.txt")
 
-    def test_pytorch_fits_beside_all_else(self) -> None:
-        everything, slow = pinned("dev.txt"), pinned("torch.txt")
+    @pytest.mark.parametrize("file_name", ["torch.txt", "ray.txt"])
+    def test_what_slow_tests_need_fits_beside_all_else(self, file_name: str) -> None:
+        everything, slow = pinned("dev.txt"), pinned(file_name)
         # XGBoost needs a library of CUDA, too, but not on every machine.
         shared = {name for name in everything.keys() & slow.keys() if "nvidia" not in name}
         assert {name: slow[name] for name in shared} == {name: everything[name] for name in shared}

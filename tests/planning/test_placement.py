@@ -13,7 +13,13 @@ from tests.support.planning import deliver, evaluate, flow_of, ingest, model, re
 from tidemill.contracts.table_rules import Freshness, Rows
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action
-from tidemill.planning.placement import Placement, StageTraits, expected_seconds, freshness_needs
+from tidemill.planning.placement import (
+    Placement,
+    RemoteWorkers,
+    StageTraits,
+    expected_seconds,
+    freshness_needs,
+)
 from tidemill.planning.plan import Plan, Step
 from tidemill.runs.io.ready_queue import ReadyQueue
 from tidemill.workflow.resources import Resources
@@ -309,3 +315,68 @@ def test_steps_that_may_be_stopped_are_in_worker_processes() -> None:
     assert bound.of(steps[0]).where == "here"
     assert set(bound.unstoppable) == {"raw", "mod"}
     assert placing(*steps).unstoppable == ()
+
+
+REMOTE = RemoteWorkers(
+    cpus={"default": 2.0, "training": 8.0, "deferrable": 2.0}, most=3, here={"raw", "out"}
+)
+ENGINES = BOTH | {"ray"}
+
+
+class TestRemote:
+    """With workers elsewhere, what would leave the run's own process goes there, if its stage may."""
+
+    @pytest.mark.parametrize(
+        ("one", "place"),
+        [
+            # Sending it would take as long as it takes.
+            (step("features", wall_s=0.3), "here"),
+            (step("features", wall_s=0.6), "ray"),
+            # A file of this machine.
+            (step("raw", wall_s=0.6), "process"),
+            (step("out", action=Action.DELIVER, wall_s=0.6), "process"),
+            (step("mod", action=Action.GATE), "here"),
+        ],
+    )
+    def test_long_steps_of_stages_that_may_leave_go_there(self, one: Step, place: str) -> None:
+        assert where(one, remote=REMOTE, engines=ENGINES) == place
+
+    def test_quick_steps_that_are_long_together_go_there(self) -> None:
+        many = [step("features", str(number), wall_s=0.1) for number in range(100)]
+        assert where(*many, remote=REMOTE, engines=ENGINES, cpus=1) == "ray"
+        assert where(*many[:20], remote=REMOTE, engines=ENGINES) == "here"
+
+    def test_steps_in_threads_stay(self) -> None:
+        limited = replace(FEATURES, resources=Resources(lane="thread"))
+        flow = with_stage(FLOW, limited)
+        assert where(step("features", wall_s=9.0), flow=flow, remote=REMOTE, engines=ENGINES) == (
+            "thread"
+        )
+
+    @pytest.mark.parametrize("trait", ["memos", "in_process"])
+    def test_what_only_this_machine_has_keeps_steps_here(self, trait: str) -> None:
+        options: dict[str, Any] = {trait: {"features"}, "remote": REMOTE, "engines": ENGINES}
+        assert where(step("features", wall_s=9.0), **options) in ("process", "here")
+
+    def test_cpus_are_those_of_a_worker_of_the_class(self) -> None:
+        learning = step("mod", action=Action.TRAIN, wall_s=60.0)
+        many = [step("features", str(number), wall_s=1.0) for number in range(5)]
+        placed = placing(learning, *many, remote=REMOTE, engines=ENGINES)
+        assert (placed.of(learning).cpus, placed.of(many[0]).cpus) == (8.0, 1.0)
+        alone = placing(many[0], remote=REMOTE, engines=ENGINES)
+        assert alone.of(many[0]).cpus == 2.0
+
+    def test_a_stage_gets_what_it_asks_for_up_to_a_worker(self) -> None:
+        flow = with_stage(FLOW, replace(FEATURES, resources=Resources(cpus=64.0)))
+        placed = placing(step("features"), flow=flow, remote=REMOTE, engines=ENGINES)
+        assert placed.of(step("features")).cpus == 2.0
+
+    def test_steps_that_may_have_to_stop_can_be_stopped_there(self) -> None:
+        placed = placing(
+            step("features"), remote=REMOTE, engines=ENGINES, stoppable=lambda each: True
+        )
+        assert placed.of(step("features")).where == "ray"
+        assert placed.unstoppable == ()
+
+    def test_as_many_steps_as_workers_have_cpus_run_at_once(self) -> None:
+        assert REMOTE.slots == 6

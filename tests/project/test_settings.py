@@ -72,7 +72,7 @@ def test_without_a_project_a_named_workflow_is_enough(tmp_path: Path) -> None:
         (PROJECT + "cpu_hours = 1\n", r"cpu_hours: did you mean 'cpu_hour'\?"),
         (
             PROJECT + 'root = "x"\n',
-            "root: there is: .*allow_pickle, .*cpu_hour, currency, gpus, .*",
+            "root: there is: .*allow_pickle, .*cpu_hour, currency, executor, gpus, .*",
         ),
         (PROJECT + 'cpu_hour = "cheap"\n', "cpu_hour = 'cheap' is not a number"),
         (PROJECT + "home = 3\n", "home = 3 is not text"),

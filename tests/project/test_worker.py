@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +137,37 @@ def test_how_a_task_ended(fate: Fate, error: TaskError | None, on: Any, transien
     assert isinstance(found, StepFailure)
     assert (found.fate, found.transient) == (fate, transient)
     assert (error.message if error else f"it was {fate}") in found.message
+
+
+def test_another_machine_follows_a_shared_home_in_a_folder_of_its_own(
+    tides: Tides, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_home: Callable[[], str]
+) -> None:
+    """Its ledger is asked by the URL as soon as it is read, not before."""
+    node = tmp_path / "node"
+    monkeypatch.setenv("TIDEMILL_RAY_CODE", str(tides.root))
+    monkeypatch.setenv("TIDEMILL_RAY_HOME", str(node))
+    context = ProjectContext(
+        root="/project/elsewhere", workflow="tides:flow", home=".tidemill-team", home_url=new_home(),
+        artifacts=f"file://{tmp_path}/objects", environment="prod", run="r",
+    )  # fmt: skip
+    runner = working._open_runner(encode_context(context))
+    assert not (node / "ledger.db").exists()
+    assert runner.data._profiles._grids_of("raw") == {}
+    assert (node / "ledger.db").is_file()
+    assert not (tides.root / ".tidemill-team").exists()
+
+
+def test_another_machine_has_code_and_home_in_other_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "project"
+    context = ProjectContext(
+        root=str(root), home=".tidemill", path=(str(root), str(root / "lib"), "/usr/lib/python3")
+    )
+    assert working._relocate(context) is context
+    monkeypatch.setenv("TIDEMILL_RAY_CODE", "/cache/code")
+    monkeypatch.setenv("TIDEMILL_RAY_HOME", "/cache/home")
+    moved = working._relocate(context)
+    assert (moved.root, moved.home) == ("/cache/code", "/cache/home")
+    # Libraries are those of that machine.
+    assert moved.path == ("/cache/code", "/cache/code/lib")

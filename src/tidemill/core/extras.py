@@ -35,6 +35,8 @@ _EXTRAS = {
     "authlib": "oidc",
     "joserfc": "oidc",
     "requests": "oidc",
+    "ray": "ray",
+    "grpc": "ray",
 }
 # How pip knows modules whose packages have other names.
 _PACKAGES = {"sklearn": "scikit-learn", "PIL": "pillow", "yaml": "pyyaml", "cv2": "opencv-python"}

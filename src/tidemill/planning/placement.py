@@ -3,6 +3,7 @@
 Most steps take milliseconds, less than sending them to a worker, so the run's own process executes them.
 A step goes to a worker process if it has a limit or will take long. Quick steps that would take long
 together are distributed: pure Polars queries to threads, which are cheaper, the others to processes.
+With workers elsewhere, steps that would go to threads or processes go to these, if their stage may.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
+from math import ceil
 from typing import Literal, TypeAlias
 
 from tidemill.contracts.table_rules import FreshnessRule
@@ -22,7 +24,7 @@ from tidemill.workflow.resources import Resources
 from tidemill.workflow.seal import dependencies
 from tidemill.workflow.stage import Flow, Kind, Stage
 
-Engine: TypeAlias = Literal["here", "thread", "process"]
+Engine: TypeAlias = Literal["here", "thread", "process", "ray"]
 
 TRAINING, DEFERRABLE, ORDINARY = "training", "deferrable", "default"
 
@@ -70,14 +72,32 @@ class StageTraits:
 _NO_TRAITS = StageTraits()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteWorkers:
+    """Workers on other machines: their CPUs by worker class, and how many there may be.
+
+    `here` are the stages that stay on this machine, because they need what only it has.
+    """
+
+    cpus: Mapping[str, float]
+    most: int
+    here: Collection[str] = ()
+
+    @property
+    def slots(self) -> int:
+        """How many steps of one CPU they run at once."""
+        return self.most * max(1, ceil(self.cpus[ORDINARY]))
+
+
 class Placement:
     """The places of a plan's steps on a machine with `cpus`, and their order.
 
-    `engines` are the places besides the run's own thread ("process", "thread"); without any, all steps
-    run there. With `isolated` all steps with user code go to processes, else those that are `stoppable`.
+    `engines` are the places besides the run's own thread ("process", "thread", "ray"); without any, all
+    steps run there. `remote` says which steps go to "ray". With `isolated` all steps with user code go to
+    processes, else those that are `stoppable`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what places depend on
         self,
         flow: Flow,
         plan: Plan,
@@ -87,8 +107,10 @@ class Placement:
         traits: StageTraits = _NO_TRAITS,
         isolated: bool = False,
         stoppable: Callable[[Step], bool] | None = None,
+        remote: RemoteWorkers | None = None,
     ) -> None:
         self._flow = flow
+        self._remote = remote
         self._cpus = cpus
         self._engines = engines
         self._needs = freshness_needs(flow)
@@ -98,7 +120,7 @@ class Placement:
         lasting = sum(
             expected_seconds(step) for step in plan.steps if _is_shareable(step, flow[step.stage])
         )
-        self._share = cpus > 1 and lasting > _LONG_S
+        self._share = (cpus > 1 or remote is not None) and lasting > _LONG_S
         self._traits = traits
         self._careful = isolated
         self._stoppable = stoppable or (lambda _: False)
@@ -135,7 +157,8 @@ class Placement:
             dict.fromkeys(
                 step.stage
                 for step in self.order
-                if self._stoppable(step) and self._where(self._flow[step.stage], step) != "process"
+                if self._stoppable(step)
+                and self._where(self._flow[step.stage], step) not in ("process", "ray")
             )
         )
 
@@ -143,6 +166,8 @@ class Placement:
         """The place of one step."""
         stage = self._flow[step.stage]
         where, place = self._where(stage, step), self._place(step.stage)
+        if where == "ray":
+            return self._remote_place(stage, place)
         if where != "process":
             # Steps in threads share the threads of Polars, whatever they ask for.
             return Place(where=where, worker_class=place.worker_class, priority=place.priority)
@@ -152,7 +177,27 @@ class Placement:
 
     def _where(self, stage: Stage, step: Step) -> Engine:
         wanted = self._preferred_place(stage, step)
+        if wanted in ("process", "thread") and self._may_leave(stage):
+            wanted = "ray"
         return wanted if wanted in self._engines else "here"
+
+    def _may_leave(self, stage: Stage) -> bool:
+        """Whether steps of a stage may run on another machine."""
+        if self._remote is None or stage.resources.lane == "thread":
+            return False
+        # Results of memos are kept on this machine, and may have cost money.
+        bound = (self._remote.here, self._traits.in_process, self._traits.memos)
+        return not any(stage.name in names for names in bound)
+
+    def _remote_place(self, stage: Stage, place: Place) -> Place:
+        """The place with CPUs of a worker elsewhere: all of one for a model, else a share."""
+        assert self._remote is not None
+        most = self._remote.cpus[place.worker_class]
+        asked = stage.resources.cpus
+        if asked is None:
+            learns = stage.kind in (Kind.MODEL, Kind.EVALUATE)
+            asked = most if learns else max(1.0, most // self._concurrency.get(stage.name, 1))
+        return replace(place, where="ray", cpus=min(asked, most))
 
     def _preferred_place(self, stage: Stage, step: Step) -> Engine:
         asked = stage.resources

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
+from importlib import import_module
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -188,8 +189,9 @@ def logs_in(home: Path) -> Path:
     return home / "logs"
 
 
-def engine_options(
+def engine_options(  # noqa: PLR0913 - what a run may use
     settings: Settings,
+    flow: Flow,
     environment: str,
     run: str,
     *,
@@ -232,8 +234,14 @@ def engine_options(
 
     engines: dict[str, Callable[[TaskFunctions], Executor]] = {"thread": threads}
     # Other processes can only import a workflow that has a name.
+    remote = None
     if ":" in settings.workflow:
         engines["process"] = processes
+        if settings.executor:
+            ray = import_module("tidemill.project.ray_engine")
+            classes = _PREEMPTIBLE if profile.preemptible else _CLASSES
+            engines["ray"] = ray.ray_engine(settings, classes=classes, meter=meter, run=run)
+            remote = ray.remote_workers(settings, flow)
     context = ProjectContext(
         root=str(settings.root),
         workflow=settings.workflow,
@@ -258,6 +266,7 @@ def engine_options(
         careful=careful,
         memory=profile.memory,
         preemptible=profile.preemptible,
+        remote=remote,
     )
 
 

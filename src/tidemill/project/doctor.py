@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 from tidemill.adapters.sqlite.ledger_facts import LedgerFacts, look_at_ledger
@@ -87,6 +88,8 @@ def examine(
         findings.append(_shared_home(found.settings))
     if connect and found.settings.artifacts:
         findings.append(_object_store(found.settings))
+    if connect and found.settings.executor:
+        findings.append(_executor(found.settings))
     # The clock is looked at last, so that it is watched all the time.
     return [*findings, *judge_clock(watch.read(offset, facts.newest if facts else None))]
 
@@ -200,6 +203,17 @@ def _object_store(settings: Settings) -> HealthFinding:
     return HealthFinding(
         area="objects", level=Level.OK, text=f"{settings.artifacts} can be read and written"
     )
+
+
+def _executor(settings: Settings) -> HealthFinding:
+    """Try to reach the cluster on which steps run."""
+    # Only projects with a cluster need what reaches it.
+    engine = import_module("tidemill.project.ray_engine")
+    try:
+        text = engine.probe_executor(settings)
+    except TidemillError as error:
+        return HealthFinding(area="executor", level=Level.FAULT, text=str(error))
+    return HealthFinding(area="executor", level=Level.OK, text=text)
 
 
 def _connections(settings: Settings, flow: Flow) -> Iterator[HealthFinding]:

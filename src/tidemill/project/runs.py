@@ -296,6 +296,7 @@ class Runs:
         budget = self._budget(state, plan)
         engines = engine_options(
             space.settings,
+            space.flow,
             name,
             run,
             careful=crashed,

@@ -37,6 +37,7 @@ from tidemill.operations.retention_settings import parse_retention
 from tidemill.operations.up_settings import UpSettings, parse_up_settings
 from tidemill.project.home_settings import parse_home
 from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage
+from tidemill.project.ray_settings import RaySettings, parse_executor, parse_ray_settings
 from tidemill.project.store_urls import parse_store_url
 from tidemill.scorecard.scorecard_settings import ScorecardSettings, parse_scorecard_settings
 from tidemill.serving.serve_settings import ServeSettings, parse_serve_settings
@@ -67,6 +68,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
     "console": parse_console_settings,
     "offpeak": parse_offpeak_settings,
     "scorecard": parse_scorecard_settings,
+    "ray": parse_ray_settings,
 }
 
 
@@ -85,8 +87,9 @@ class Settings:
     Runs use up to `workers` processes (0: one per CPU), which end after `idle` seconds without work, and
     `gpus` devices. The memory caps of active stages add up to at most `memory`, such as "16GB". Results
     of memos are stored in the folder `memo` (default: in `home`), which projects may share. Objects are
-    stored at the URL `artifacts` (default: in `home`), with copies of up to `artifacts_cache`. `profiles`
-    are the run profiles by name. The values of the environment variables `secrets` are masked wherever
+    stored at the URL `artifacts` (default: in `home`), with copies of up to `artifacts_cache`. Steps run on
+    workers of the Ray cluster at the address `executor`, as `ray` says, or on this machine. `profiles` are
+    the run profiles by name. The values of the environment variables `secrets` are masked wherever
     text is recorded or shown. `model_formats` are formats of the project's own, each `module:Class`;
     `allow_pickle` stores models with pickle that no format accepts. Members of the
     group `home_group` share the home. `grants` are the roles of people, `oidc` is the identity provider at
@@ -136,6 +139,8 @@ class Settings:
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     offpeak: OffPeakSettings = field(default_factory=OffPeakSettings)
     scorecard: ScorecardSettings = field(default_factory=ScorecardSettings)
+    executor: str = ""
+    ray: RaySettings = field(default_factory=RaySettings)
 
     @property
     def price_book(self) -> PriceBook:
@@ -277,6 +282,7 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
     given |= parse_home(table, f"{place}]")
     if table.get("artifacts"):
         given["artifacts"] = parse_store_url(table["artifacts"], f"{place}]")
+    given["executor"] = parse_executor(table.get("executor", ""), f"{place}]")
     apart = (*_TABLES, *_READERS)
     plain = {name: value for name, value in table.items() if name not in apart}
     return Settings(**{**plain, **given})

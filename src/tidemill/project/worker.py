@@ -5,11 +5,14 @@ What steps print and log here is kept with their run and isn't shown: the termin
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
+from tidemill.adapters.ray.host import CODE_VARIABLE, HOME_VARIABLE
 from tidemill.history.io.log_recorder import LogRecorder
 from tidemill.project.composition import open_tools
 from tidemill.project.settings import Settings, load_workflow
@@ -22,6 +25,7 @@ from tidemill.steps.io.task_codec import (
     encode_gate_result,
     encode_result,
 )
+from tidemill.steps.step_messages import ProjectContext
 
 
 class WorkerContext(threading.local):
@@ -56,8 +60,20 @@ def _runner(context: bytes) -> StepRunner:
     return known[1]
 
 
+def _relocate(found: ProjectContext) -> ProjectContext:
+    """The context on this machine: another one has the code, and its home, in other folders."""
+    code, home = os.environ.get(CODE_VARIABLE), os.environ.get(HOME_VARIABLE)
+    if not code or not home:
+        return found
+    root = Path(found.root)
+    path = (
+        Path(code) / p.relative_to(root) for p in map(Path, found.path) if p.is_relative_to(root)
+    )
+    return replace(found, root=code, home=home, path=tuple(map(str, path)))
+
+
 def _open_runner(context: bytes) -> StepRunner:
-    found = decode_context(context)
+    found = _relocate(decode_context(context))
     sys.path[:] = dict.fromkeys([*found.path, *sys.path])
     sys.argv[:] = found.argv
     settings = Settings(

@@ -85,6 +85,10 @@ class TaskQueue:
         for _, (_, _, name), kind in heads:
             yield kind, self._tasks[name][1]
 
+    def tasks(self) -> list[Task]:
+        """All queued tasks, in the order in which they came."""
+        return [task for _, task, _, _ in self._tasks.values()]
+
     def count(self, kind: WorkerKind) -> int:
         """The number of queued tasks of a kind."""
         return self._counts.get(kind, 0)

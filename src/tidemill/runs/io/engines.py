@@ -158,7 +158,7 @@ class Engines:
     @property
     def has_room(self) -> bool:
         """Whether more tasks should be submitted."""
-        return len(self._at_work) < _AHEAD * self._options.cpus
+        return len(self._at_work) < _AHEAD * self._options.slots
 
     def note_unstored(self, names: Iterable[str]) -> None:
         """Note objects that this process computed, and that may not be in the store yet."""

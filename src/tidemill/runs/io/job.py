@@ -16,6 +16,7 @@ from tidemill.ledger.off_peak import OffPeakSaving
 from tidemill.ledger.price import Price, PriceBook
 from tidemill.ledger.run import Attempt, StageTotals
 from tidemill.ledger.schedule_events import Ticked
+from tidemill.planning.placement import RemoteWorkers
 from tidemill.planning.plan import Plan, Step
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.execution import Executor, TaskFunctions
@@ -64,7 +65,8 @@ class EngineOptions:
     A factory of an engine takes the functions that tasks in this process call. There is no "process" engine
     for a workflow that no other process could import. A `careful` run executes nothing that could crash
     it in its own process, and one that is `preemptible` nothing that takes long. Each worker process holds at
-    most `memory` bytes (0: no limit), or what its stage allows if that is less.
+    most `memory` bytes (0: no limit), or what its stage allows if that is less. With `remote` workers there
+    is an engine "ray".
     """
 
     engines: Mapping[str, Callable[[TaskFunctions], Executor]] = field(default_factory=dict)
@@ -73,6 +75,12 @@ class EngineOptions:
     careful: bool = False
     memory: int = 0
     preemptible: bool = False
+    remote: RemoteWorkers | None = None
+
+    @property
+    def slots(self) -> int:
+        """How many steps of one CPU the engines can run at once."""
+        return self.cpus + (0 if self.remote is None else self.remote.slots)
 
     def memory_cap(self, wanted: int) -> int:
         """The memory cap of a step whose stage wants one (0: none)."""

@@ -60,6 +60,7 @@ def place_steps(job: Job) -> Placement:
         ),
         isolated=options.careful,
         stoppable=_stoppable(job),
+        remote=options.remote,
     )
 
 

@@ -115,7 +115,7 @@ def decode_result(event: TaskEvent, retries: Retries) -> StepOutput | StepFailur
     error = event.error
     kind = {Fate.TIMEOUT: TimeoutError, Fate.OOM: MemoryError}.get(event.fate)
     words = error.message if error is not None else f"it was {event.fate}"
-    if event.fate is Fate.ERROR and error is not None:
+    if event.fate is Fate.ERROR and error is not None and event.worker:
         words = f"worker {event.worker} couldn't run it: {error.type}: {error.message}"
     return StepFailure(
         message=words,

@@ -206,9 +206,9 @@ class ProcessesSuite(ExecutorSuite):
 
 
 def kill_worker(worker: str) -> bool:
-    """Kill a worker by its process id; whether it existed."""
+    """Kill a worker by its process id, in front of the node if there is one; whether it existed."""
     try:
-        os.kill(int(worker), signal.SIGKILL)
+        os.kill(int(worker.partition("@")[0]), signal.SIGKILL)
     except ProcessLookupError:
         return False
     return True

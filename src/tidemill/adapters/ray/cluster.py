@@ -1,0 +1,218 @@
+"""The connection to a Ray cluster: always by an explicit address, quiet, and without retries by Ray."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import re
+import signal
+import socket
+import threading
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tidemill.adapters.ray.host import Host
+from tidemill.adapters.ray.worker_shape import NodeFacts, WorkerShape
+from tidemill.core.errors import UsageError
+
+# Without their types, which only those have who use Ray.
+grpc: Any = import_module("grpc")
+ray: Any = import_module("ray")
+# What Ray raises when a worker, or the connection, is gone.
+LOSSES: tuple[type[Exception], ...] = (ray.exceptions.RayError, ConnectionError)
+TOKEN_VARIABLE = "RAY_AUTH_TOKEN"
+CLIENT = "ray://"
+# Ray itself tries for minutes to reach an address where nothing listens.
+_REACH_S, _CLOSE_S = 5.0, 10.0
+_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_task_oom_retries": "0",
+    "RAY_LOG_TO_DRIVER": "0",
+    # Else Ray ends this program when its cluster has been gone for a minute.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "1000000",
+}
+# Calls of one worker that may be served at once: a report is awaited while tasks come and go.
+_CALLS = 4
+_HIDDEN = re.compile(r"\s*(class_name|actor_id|namespace|pid|ip): .*")
+
+# What follows is for those who have Ray's logs.
+_RESTS = (" Some common causes", " Owner Id: ", " Worker exit detail: ")
+
+_lock = threading.Lock()
+_users, _address = 0, ""
+
+
+class RayCluster:
+    """A connection of this process to the cluster at an address; UsageError if it can't be made.
+
+    All share one, so those of a process at a time are to the same address.
+    """
+
+    def __init__(self, address: str) -> None:
+        global _users, _address
+        require_reachable(address)
+        require_token(address)
+        with _lock:
+            if not _users:
+                _connect(address)
+                _address = address
+            elif address != _address:
+                raise UsageError(
+                    f"executor = {address!r}: this program uses the cluster at {_address!r}, and Ray "
+                    "connects to one at a time: wait until that run has ended"
+                )
+            _users += 1
+        self._remote, self._address = ray.remote(Host), address
+
+    def start(self, shape: WorkerShape) -> Any:
+        """Ask for a worker; what is returned has the methods of `Host`, to be called through `call`.
+
+        UsageError if the cluster is gone, as of `nodes`: calls of Ray would never return then.
+        """
+        require_reachable(self._address)
+        options: dict[str, Any] = {"label_selector": dict(shape.labels)} if shape.labels else {}
+        if shape.memory:
+            options["memory"] = shape.memory
+        return self._remote.options(
+            num_cpus=shape.cpus,
+            num_gpus=shape.gpus,
+            max_restarts=0,
+            max_task_retries=0,
+            max_concurrency=_CALLS,
+            **options,
+        ).remote(TOKEN_VARIABLE)
+
+    def nodes(self) -> list[NodeFacts]:
+        """The nodes that are alive."""
+        require_reachable(self._address)
+        return [
+            NodeFacts(
+                address=node["NodeManagerAddress"],
+                resources=node["Resources"],
+                labels=node.get("Labels") or {},
+            )
+            for node in ray.nodes()
+            if node["Alive"]
+        ]
+
+    def end(self, worker: Any) -> None:
+        """End a worker at once, with its processes; one that is gone is ignored."""
+        with suppress(*LOSSES, ValueError, UsageError):
+            require_reachable(self._address)
+            ray.kill(worker, no_restart=True)
+
+    def close(self, *, idle: bool = True) -> None:
+        """Disconnect, when nobody else in this process uses the connection.
+
+        If it isn't `idle`, because calls to a cluster that is gone don't return, it is left as it is: who
+        disconnects during a call crashes the process.
+        """
+        global _users
+        with _lock:
+            _users -= 1
+            if _users:
+                return
+            ending = threading.Thread(target=ray.shutdown, daemon=True)
+            if idle:
+                ending.start()
+                ending.join(_CLOSE_S)
+            if not idle or ending.is_alive():
+                # Nor can it be told when this program ends.
+                atexit.unregister(ray.shutdown)
+
+
+def call(method: Any, *arguments: Any, timeout_s: float) -> Any:
+    """Call a method of a worker and wait for its result; TimeoutError if it takes longer."""
+    # GetTimeoutError is a TimeoutError.
+    return ray.get(method.remote(*arguments), timeout=timeout_s)
+
+
+def explain_loss(error: BaseException) -> str:
+    """What Ray says of a worker that was lost, as one line without ids."""
+    lines = [line.strip() for line in str(error).splitlines() if not _HIDDEN.fullmatch(line)]
+    text = " ".join(filter(None, lines))
+    if "node has died" in text or "node was terminated" in text:
+        return f"its node was lost: {text.rpartition('terminated ')[2]}"
+    for rest in _RESTS:
+        text = text.partition(rest)[0]
+    return f"its worker on Ray was lost: {text}"
+
+
+def require_reachable(address: str) -> None:
+    """Raise UsageError, with the reason, unless something listens at an address."""
+    host, _, port = address.removeprefix(CLIENT).rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _REACH_S).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UsageError(
+            f"executor = {address!r}: nothing answers at {host} port {port} ({reason}); start the cluster, "
+            "or leave `executor` out to run on this machine"
+        ) from error
+
+
+def require_token(address: str) -> None:
+    """Raise UsageError if the cluster asks for a token, or for another one; Ray itself would try for long."""
+    client = address.startswith(CLIENT)
+    method = "RayletDriver/ClusterInfo" if client else "NodeInfoGcsService/GetClusterId"
+    token = _find_token()
+    metadata = (("authorization", f"Bearer {token}"),) if token else ()
+    with grpc.insecure_channel(address.removeprefix(CLIENT)) as channel:
+        try:
+            channel.unary_unary(f"/ray.rpc.{method}")(b"", timeout=_REACH_S, metadata=metadata)
+        except grpc.RpcError as error:
+            # Whatever else is wrong, Ray says it better.
+            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                raise UsageError(
+                    f"executor = {address!r}: the cluster asks for {'another' if token else 'a'} token: set "
+                    f"the variable {TOKEN_VARIABLE} to what `ray get-auth-token` shows on its head"
+                ) from None
+
+
+def _find_token() -> str:
+    """The token, where Ray looks for it: in a variable, or in a file of this user."""
+    if token := os.environ.get(TOKEN_VARIABLE, "").strip():
+        return token
+    path = os.environ.get(f"{TOKEN_VARIABLE}_PATH") or "~/.ray/auth_token"
+    with suppress(OSError):
+        return Path(path).expanduser().read_text(encoding="utf-8").strip()
+    return ""
+
+
+def _connect(address: str) -> None:
+    if ray.is_initialized():
+        raise UsageError(
+            "this program is connected to a Ray cluster already; Tidemill makes a connection of its own"
+        )
+    os.environ.update({name: os.environ.get(name, value) for name, value in _SETTINGS.items()})
+    if os.environ.get(TOKEN_VARIABLE):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    _mute()
+    # Ray takes over a signal that ends runs in order.
+    in_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGTERM) if in_main else None
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+    except Exception as error:
+        raise UsageError(f"executor = {address!r}: {explain_refusal(error)}") from error
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _mute() -> None:
+    """Keep Ray from printing what happens to workers of the cluster, of which steps tell."""
+    worker = import_module("ray._private.worker")
+    if hasattr(worker, "listen_error_messages"):
+        worker.__dict__["listen_error_messages"] = lambda *_: None
+
+
+def explain_refusal(error: BaseException) -> str:
+    """Why a cluster can't be used, from what Ray raised."""
+    text = " ".join(str(error).split())
+    if "version" in text.lower():
+        return f"the cluster has another version of Ray or Python: {text}"
+    return f"the connection failed: {type(error).__name__}: {text[:500]}"

@@ -1,0 +1,205 @@
+"""Run steps on a Ray cluster: which stages may go there, and what its workers are given."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tidemill.adapters.objectstore.owner import NOTES
+from tidemill.adapters.ray.host import CODE_VARIABLE, HOME_VARIABLE, machine_id, versions
+from tidemill.adapters.ray.shipment import Archive, pack_files, project_files
+from tidemill.adapters.ray.worker_shape import WorkerShape
+from tidemill.adapters.sqlite.snapshot import copy_ledger
+from tidemill.core.errors import UsageError
+from tidemill.core.extras import install_command
+from tidemill.core.store_url import FOLDER
+from tidemill.ledger.io.home_files import LEDGER_NAME, make_home
+from tidemill.planning.placement import DEFERRABLE, ORDINARY, TRAINING, RemoteWorkers
+from tidemill.ports.execution import Executor, TaskFunctions, TaskMeter, WorkerClass
+from tidemill.project.home_ledger import HOME_ID, home_id, ledger_file
+from tidemill.project.ray_settings import RaySettings, RayWorkerSettings
+from tidemill.project.settings import Settings
+from tidemill.workflow.stage import Flow, Kind, Stage
+
+_NAMES = {"tidemill": "Tidemill", "python": "Python", "polars": "Polars"}
+
+
+def remote_workers(settings: Settings, flow: Flow) -> RemoteWorkers:
+    """The workers of the cluster, and the stages that stay here.
+
+    An ingest reads files and databases that this machine can reach, a delivery writes to them, and aggregates
+    of folds are kept in the home.
+    """
+    return RemoteWorkers(
+        cpus={name: _worker(settings.ray, name).cpus for name in (ORDINARY, TRAINING, DEFERRABLE)},
+        most=settings.ray.workers,
+        here={stage.name for stage in flow.stages if _stays(stage)},
+    )
+
+
+def _stays(stage: Stage) -> bool:
+    return stage.kind in (Kind.INGEST, Kind.DELIVER) or any(
+        item.fold is not None for item in stage.inputs
+    )
+
+
+def ray_engine(
+    settings: Settings,
+    *,
+    classes: Mapping[str, WorkerClass],
+    meter: TaskMeter | None,
+    run: str,
+) -> Callable[[TaskFunctions], Executor]:
+    """What opens the executor; then UsageError if Ray is missing or the cluster can't be reached."""
+
+    # Each step asks anew, and an address that doesn't answer takes seconds.
+    @cache
+    def connection() -> tuple[Any, str]:
+        try:
+            return _modules()[0].RayCluster(settings.executor), ""
+        except UsageError as error:
+            return None, str(error)
+
+    def opened(_: TaskFunctions) -> Executor:
+        connected, problem = connection()
+        if problem:
+            raise UsageError(problem)
+        _, executor, worker = _modules()
+        return executor.RayExecutor(  # type: ignore[no-any-return]
+            connected,
+            executor.RayTerms(
+                workers=settings.ray.workers,
+                default=_shape(settings.ray.worker),
+                shapes={name: _shape(held) for name, held in settings.ray.classes.items()},
+                idle_s=settings.idle,
+                pending_s=settings.ray.pending,
+                meter=meter,
+            ),
+            worker.WorkerTerms(
+                classes=classes,
+                idle_s=settings.idle,
+                markers=_markers(settings),
+                admit=_Admission(settings, run),
+            ),
+        )
+
+    return opened
+
+
+def _modules() -> tuple[Any, Any, Any]:
+    try:
+        return tuple(
+            import_module(f"tidemill.adapters.ray.{name}")
+            for name in ("cluster", "ray_executor", "ray_worker")
+        )  # type: ignore[return-value]
+    except ModuleNotFoundError as error:
+        raise UsageError(f"executor needs {error.name}: {install_command('ray')}") from error
+
+
+def probe_executor(settings: Settings) -> str:
+    """Connect to the cluster; what it has, or UsageError."""
+    cluster = _modules()[0].RayCluster(settings.executor)
+    try:
+        nodes = cluster.nodes()
+    finally:
+        cluster.close()
+    shape = _shape(settings.ray.worker)
+    able = sum(node.can_hold(shape) for node in nodes)
+    return f"{settings.executor}: {len(nodes)} nodes, of which {able} can hold a worker of {shape}"
+
+
+def _worker(settings: RaySettings, name: str) -> RayWorkerSettings:
+    return settings.classes.get(name, settings.worker)
+
+
+def _shape(held: RayWorkerSettings) -> WorkerShape:
+    return WorkerShape(cpus=held.cpus, memory=held.memory, gpus=held.gpus, labels=held.labels)
+
+
+def _markers(settings: Settings) -> tuple[str, ...]:
+    """The file by which a worker shows that it has this home, and that of a folder with objects."""
+    home = settings.root / settings.home
+    make_home(home, settings.home_group)
+    found = [str(home / HOME_ID)]
+    if settings.artifacts.startswith(FOLDER):
+        folder = Path(settings.artifacts.removeprefix(FOLDER))
+        found.append(str(folder / NOTES / home_id(settings)))
+    return tuple(found)
+
+
+class _Admission:
+    """Decides whether a worker may run steps, and gives it the project unless it has this machine's."""
+
+    def __init__(self, settings: Settings, run: str) -> None:
+        self._settings, self._run = settings, run
+        self._home = settings.root / settings.home
+        self._id = home_id(settings)
+        self._archives = cache(self._pack)
+
+    def __call__(
+        self, facts: Mapping[str, Any], unpack: Callable[[str, bytes | None], str]
+    ) -> tuple[Mapping[str, str], str]:
+        refuse_other_versions(facts, versions())
+        markers = facts["markers"]
+        if (
+            facts["machine"] == machine_id() != ""
+            and markers[str(self._home / HOME_ID)] == self._id
+        ):
+            return {}, str(self._home / "logs" / self._run)
+        self._refuse_unreadable_objects(facts)
+        code, home = (_send_archive(archive, unpack) for archive in self._archives())
+        return {CODE_VARIABLE: code, HOME_VARIABLE: home}, ""
+
+    def _refuse_unreadable_objects(self, facts: Mapping[str, Any]) -> None:
+        url, where = self._settings.artifacts, facts["address"]
+        if not url:
+            raise UsageError(
+                f"the node {where} of the cluster {self._settings.executor} is another machine and can't "
+                f"read the objects in {self._home}: keep them where all nodes can, such as "
+                'artifacts = "s3://BUCKET/PATH" in [tool.tidemill]'
+            )
+        if url.startswith(FOLDER) and None in [*facts["markers"].values()][1:]:
+            raise UsageError(
+                f"the node {where} of the cluster {self._settings.executor} can't read the objects at {url}: "
+                "mount the folder there under the same path, or use an object store"
+            )
+
+    def _pack(self) -> tuple[Archive, Archive]:
+        """The project's files, and the state of its home as far as steps read it."""
+        skipped = {self._home.resolve(), (self._settings.root / self._settings.memo).resolve()}
+        skipped -= {self._settings.root.resolve()}
+        code = pack_files(
+            project_files(self._settings.root, lambda path: path.resolve() in skipped)
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            state = [(HOME_ID, self._home / HOME_ID)]
+            # Workers open a ledger that machines share by themselves, and keep their copy beside the id.
+            if not self._settings.home_url:
+                state.append((LEDGER_NAME, Path(folder) / LEDGER_NAME))
+                copy_ledger(ledger_file(self._settings), state[-1][1])
+            home = pack_files(iter(state))
+        return code, home
+
+
+def _send_archive(archive: Archive, unpack: Callable[[str, bytes | None], str]) -> str:
+    """The folder of an archive on a node, which is sent unless the node has it."""
+    return unpack(archive.digest, None) or unpack(archive.digest, archive.data)
+
+
+def refuse_other_versions(facts: Mapping[str, Any], own: Mapping[str, str]) -> None:
+    """Raise UsageError for a worker with other versions, whose results could differ."""
+    theirs = facts["versions"]
+    other = [
+        f"{_NAMES[name]} {theirs.get(name) or 'missing'} instead of {version}"
+        for name, version in own.items()
+        if theirs.get(name) != version
+    ]
+    if other:
+        raise UsageError(
+            f"the node {facts['address']} of the cluster has {', '.join(other)}: results could differ; give "
+            "its workers the environment of this project"
+        )
