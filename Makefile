@@ -27,7 +27,7 @@ demo: $(VENV)/.demo ## play real flights of 2013 through a workflow, in ./demo
 
 test: check unit wheels ## everything that a change must pass
 
-test-full: $(VENV)/.torch docs ## what is slow by nature, or needs more than `make test` installs
+test-full: $(VENV)/.torch $(VENV)/.ray docs ## what is slow by nature, or needs more than `make test` installs
 	@mkdir -p build/tests
 	@$(PY) tools/programs.py || :
 	@$(STEP) "pytest, slow" $(PY) -m tools.unit --full
@@ -193,6 +193,12 @@ $(VENV)/.torch: requirements/torch.txt requirements/torch-cpu.txt $(VENV)/.ready
 		$(PIP) $(PINNED) -r requirements/torch.txt; }
 	@$(COMPILE)
 	@touch $@
+
+# Ray is large (some 260 MB) and starts slowly, so only the slow tests need it. Not every system has it.
+$(VENV)/.ray: requirements/ray.txt $(VENV)/.ready
+	@[ -e $@ ] || echo "--- fetching Ray (some 80 MB)"
+	@if $(PIP) $(PINNED) -r requirements/ray.txt; then $(COMPILE); touch $@; \
+	else echo "--- Ray can't be installed here, so its tests are skipped"; fi
 
 # The examples that the makers of a standard's package ship with its source; tests read them.
 $(VENV)/.examples: requirements/examples.txt $(VENV)/.tools
