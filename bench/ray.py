@@ -1,0 +1,141 @@
+"""What a Ray cluster costs: `python -m bench.ray [PART...]`, on nodes that are processes of this machine.
+
+Small tasks a second; what is held after the last one, counted in /proc; how soon tasks of a killed node run
+elsewhere; and a workflow of small steps, all of which go to Ray, beside the same here. The nodes share the
+CPUs. Prints a table and writes it to results/ray.json. Needs `make .venv/.ray`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from bench.common import TIDEMILL, Row, Used, cpu, drive, measure, wall
+from tidemill.adapters.ray.cluster import RayCluster
+from tidemill.adapters.ray.ray_executor import RayExecutor, RayTerms
+from tidemill.adapters.ray.ray_worker import WorkerTerms
+from tidemill.adapters.ray.worker_shape import WorkerShape
+from tidemill.ports.execution import Fate
+from tidemill.testing.suites.executor import run_tasks, task, wait_until_started
+from tools import ray_cluster
+
+TASKS, ROUNDS, IDLE_S, STEPS = 3_000, 5, 1.0, 144
+_LIMITS = "resources=tm.resources(cpus=1, memory='2GB')"
+
+
+def parts_of(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
+    """The parts by name, in the order in which they are measured."""
+    return {"tasks": _tasks, "recovery": _recovery, "workflow": lambda: _workflow(work)}
+
+
+def _executor(cluster: ray_cluster.Cluster, workers: int) -> RayExecutor:
+    os.environ.update(cluster.environment)
+    terms = RayTerms(workers=workers, default=WorkerShape(cpus=1), idle_s=IDLE_S)
+    asked = WorkerTerms(idle_s=IDLE_S, admit=lambda facts, unpack: ({}, ""))
+    return RayExecutor(RayCluster(cluster.address), terms, asked)
+
+
+def _tasks() -> list[Row]:
+    with ray_cluster.cluster(num_cpus=2) as cluster:
+        executor = _executor(cluster, 2)
+        began = time.perf_counter()
+        run_tasks(executor, task("first"))
+        first = time.perf_counter() - began
+        rates, held = [], []
+        for _ in range(ROUNDS):
+            began = time.perf_counter()
+            run_tasks(executor, *(task(str(number)) for number in range(TASKS)))
+            ended = time.perf_counter()
+            rates.append(TASKS / (ended - began))
+            while _workers(cluster.nodes.values()):
+                time.sleep(0.02)
+            held.append(time.perf_counter() - ended)
+            run_tasks(executor, task("again"))
+        executor.close()
+    return [
+        Row(name=f"{TASKS:,} no-ops on two workers of one CPU", unit="/s", goal=1_000, least=True,
+            value=statistics.median(rates), runs=tuple(rates)),
+        Row(name=f"held after the last task, idle {IDLE_S:g} s", unit="s", goal=IDLE_S + 1.0,
+            value=max(held), runs=tuple(held)),
+        Row(name="first task, from no worker", unit="s", value=first),
+    ]  # fmt: skip
+
+
+def _recovery() -> list[Row]:
+    found = []
+    for _ in range(3):
+        with ray_cluster.cluster(num_cpus=2) as cluster:
+            node = cluster.add(num_cpus=2)
+            executor = _executor(cluster, 4)
+            names = [str(number) for number in range(4)]
+            for name in names:
+                executor.submit(task(name, "sleep", params=b"600"))
+            wait_until_started(executor, *names)
+            began = time.perf_counter()
+            for process in (cluster.nodes[node], *_workers([cluster.nodes[node]])):
+                os.kill(process, signal.SIGKILL)
+            lost = [e for e in executor.events(60.0) if e.fate is Fate.LOST]
+            while len(lost) < 2:
+                lost += [e for e in executor.events(60.0) if e.fate is Fate.LOST]
+            # What is left of the cluster is busy; half of it makes room.
+            executor.cancel(next(name for name in names if name not in {e.task for e in lost}))
+            executor.submit(task(lost[0].task))
+            while not any(event.fate is Fate.OK for event in executor.events(60.0)):
+                continue
+            found.append(time.perf_counter() - began)
+            executor.close()
+    return [
+        Row(name="a task of a killed node runs elsewhere after", unit="s", goal=2.0,
+            value=statistics.median(found), runs=tuple(found)),
+    ]  # fmt: skip
+
+
+def _workers(raylets: Iterable[int]) -> list[int]:
+    """The workers of Tidemill that raylets have started, and the processes of their tasks."""
+    parents, found = {*raylets}, []
+    for folder in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
+        try:
+            words = (folder / "cmdline").read_bytes()
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            continue
+        if parent in parents and (words.startswith(b"ray::Host") or b"worker_main" in words):
+            parents.add(int(folder.name))
+            found.append(int(folder.name))
+    return found
+
+
+def _workflow(work: Path) -> list[Row]:
+    """A workflow whose steps have limits, here and on Ray, in turns."""
+    with ray_cluster.cluster(num_cpus=2) as cluster:
+        os.environ.update(cluster.environment)
+        found = [
+            (_run(work, f"near-{n}", ""), _run(work, f"far-{n}", cluster.address)) for n in range(3)
+        ]
+    near, far = ([pair[side] for pair in found] for side in (0, 1))
+    return [
+        Row(name=f"first run of {STEPS} small steps, {what}", unit="s", value=of(far),
+            baseline=f"{of(near):.2f} in processes of this machine")
+        for what, of in (("wall", wall), ("CPU of the run", cpu))
+    ]  # fmt: skip
+
+
+def _run(work: Path, name: str, address: str) -> Used:
+    folder = work / name
+    measure([TIDEMILL, "init", name], work)
+    code, settings = folder / "bakery.py", folder / "pyproject.toml"
+    code.write_text(code.read_text().replace("@flow.transform\n", f"@flow.transform({_LIMITS})\n"))
+    if address:
+        head = "[tool.tidemill]\n"
+        text = settings.read_text().replace(head, f'{head}executor = "{address}"\n', 1)
+        settings.write_text(f"{text}[tool.tidemill.ray]\nworkers = 2\n")
+    return measure([TIDEMILL, "run"], folder)
+
+
+if __name__ == "__main__":
+    drive("ray", sys.argv[1:], parts_of)
