@@ -17,7 +17,7 @@ EXAMPLES := $(wildcard examples src/tidemill/templates)
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full test-wheel wheels test-times check lint layers types mypy pyright javascript shape unit coverage bench soak docs lock clean
+.PHONY: help setup demo test test-full test-ray test-wheel wheels test-times check lint layers types mypy pyright javascript shape unit coverage bench soak docs lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -27,11 +27,14 @@ demo: $(VENV)/.demo ## play real flights of 2013 through a workflow, in ./demo
 
 test: check unit wheels ## everything that a change must pass
 
-test-full: $(VENV)/.torch $(VENV)/.ray docs ## what is slow by nature, or needs more than `make test` installs
+test-full: $(VENV)/.torch docs ## what is slow by nature, or needs more than `make test` installs
 	@mkdir -p build/tests
 	@$(PY) tools/programs.py || :
 	@$(STEP) "pytest, slow" $(PY) -m tools.unit --full
 	@$(STEP) "pytest of the site" $(PY) -m pytest tests/docs/test_docs_site.py
+
+test-ray: $(VENV)/.ray ## try steps on clusters of Ray, whose nodes are processes of this machine
+	@$(STEP) "pytest on Ray" $(PY) -m pytest tests/adapters/ray tests/behaviour/test_ray.py
 
 test-wheel: $(VENV)/.ready ## try the built wheel on every interpreter from 3.11 to 3.14 that is installed
 	@$(STEP) "wheel" $(PY) tools/wheel.py
@@ -194,7 +197,7 @@ $(VENV)/.torch: requirements/torch.txt requirements/torch-cpu.txt $(VENV)/.ready
 	@$(COMPILE)
 	@touch $@
 
-# Ray is large (some 260 MB) and starts slowly, so only the slow tests need it. Not every system has it.
+# Ray is large (some 260 MB) and starts slowly, so only `make test-ray` and benchmarks need it. Not every system has it.
 $(VENV)/.ray: requirements/ray.txt $(VENV)/.ready
 	@[ -e $@ ] || echo "--- fetching Ray (some 80 MB)"
 	@if $(PIP) $(PINNED) -r requirements/ray.txt; then $(COMPILE); touch $@; \

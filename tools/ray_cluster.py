@@ -34,7 +34,7 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
     "RAY_task_oom_retries": "0",
-    # On a busy machine the server for a client takes longer to start than the 30 s that Ray allows.
+    # The server for a client may take longer to start than the 30 s that Ray allows.
     "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "90",
     # Without it Ray looks for an address that other machines could reach.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
