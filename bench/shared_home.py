@@ -163,8 +163,7 @@ def _run(folders: Sequence[Path]) -> tuple[float, int]:
     """The seconds until all runs have ended, and how many failed."""
     began = time.perf_counter()
     running = [
-        subprocess.Popen([TIDEMILL, "run"], cwd=each, stdout=subprocess.DEVNULL)
-        for each in folders
+        subprocess.Popen([TIDEMILL, "run"], cwd=each, stdout=subprocess.DEVNULL) for each in folders
     ]
     failed = sum(process.wait() != 0 for process in running)
     return time.perf_counter() - began, failed
