@@ -44,7 +44,7 @@ _ENVIRONMENT = {
 def missing() -> str:
     """Why there can't be a cluster here; empty when there can."""
     absent = [name for name in ("ray", "grpc") if find_spec(name) is None]
-    return f"there is no {' and no '.join(absent)}: run `make .venv/.ray`" * bool(absent)
+    return f"there is no {' and no '.join(absent)}: run `make test-ray`" * bool(absent)
 
 
 class NotStarted(Exception):
