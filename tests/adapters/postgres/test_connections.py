@@ -11,7 +11,7 @@ from tests.support.tables import tables
 from tidemill.adapters.postgres import connections
 from tidemill.adapters.postgres.ledger import PostgresLedger
 from tidemill.adapters.sqlite.integrity import find_damage
-from tidemill.core.errors import StorageError
+from tidemill.core.errors import ConflictError, StorageError
 from tidemill.testing.records import PROD, published_event
 from tidemill.testing.suites.ledger import nobody_is_dead
 
@@ -67,6 +67,37 @@ def test_cut_after_every_piece_that_is_sent(
     assert tables(copy_on(tmp_path, "one")) == tables(copy_on(tmp_path, "other"))
     assert find_damage(copy_on(tmp_path, "one")) == []
     assert outcomes >= ({"recorded", "refused", "unknown"} if stays_away else {"recorded"})
+
+
+def test_a_lease_is_taken_or_not_whenever_the_connection_is_cut(
+    proxy: CuttingProxy, new_home: Callable[[], str], tmp_path: Path
+) -> None:
+    """Others record something at the same time, which says nothing of the lease."""
+    schema = new_home().rpartition("=")[2]
+    outcomes = set[bool]()
+    with proxy:
+        one = PostgresLedger(copy_on(tmp_path, "one"), as_address(one_url(proxy, schema)))
+        other = PostgresLedger(copy_on(tmp_path, "other"), as_address(one_url(proxy, schema)))
+        for pieces in range(1, 40):
+            name = f"run:{pieces}"
+            proxy.cut_after(pieces)
+            try:
+                lease = one.acquire(name, {"pid": "1"}, now=1.0, ttl=9.0, dead=nobody_is_dead)
+            except StorageError:
+                lease = None
+            was_cut = proxy.has_cut
+            proxy.come_back()
+            other.append([published_event(str(pieces))], now=1.0)
+            if lease is not None:
+                with pytest.raises(ConflictError, match="is held by pid 1"):
+                    other.acquire(name, {"pid": "2"}, now=1.0, ttl=9.0, dead=nobody_is_dead)
+                one.renew(lease, now=2.0, ttl=9.0)
+            outcomes.add(lease is not None)
+            if not was_cut:
+                break
+        one.close()
+        other.close()
+    assert outcomes == {True, False}
 
 
 def test_a_server_that_is_away_is_named(

@@ -76,7 +76,7 @@ class SharedConnections(CopyConnections):
                     yield connection
                     self._pulse.stop()
                     self._commit(connection, remote, head, outcome)
-            except BaseException:
+            except Exception:
                 # The copy doesn't have it, and follows.
                 self._replica.forget()
                 if not outcome.is_committed and not self._was_recorded(outcome):
@@ -188,6 +188,7 @@ class SharedConnections(CopyConnections):
         people = secrets.token_hex(8) if places - {"leases"} else head.people_mark
         connection.execute(of_copy("clear_noted"))
         connection.execute(of_copy("move_copy"), (head.id, leases, people))
+        outcome.has_events = bool(events)
         outcome.copied = Copied(head.id, last[0], last[1], leases, people)
         try:
             with remote.pipeline():
@@ -222,19 +223,18 @@ class SharedConnections(CopyConnections):
                     ) from error
                 time.sleep(_PAUSE_S)
             else:
-                has_events = outcome.copied.seq == 0 or (
-                    row is not None and bytes(row[0]) == outcome.copied.link
-                )
-                # Without events a mark tells, unless somebody changed it since: then it is taken for lost.
-                return has_events and (
-                    head.seq > outcome.copied.seq or Copied.of(head) == outcome.copied
-                )
+                if outcome.has_events:
+                    return row is not None and row[0] == outcome.copied.link
+                # Somebody may have changed a mark since; then it is taken for lost.
+                known = head.leases_mark, head.people_mark
+                return known == (outcome.copied.leases_mark, outcome.copied.people_mark)
 
 
 class _Outcome:
     """What became of a transaction on the server, and how far the copy goes with it."""
 
     copied: Copied | None = None
+    has_events = False
     is_committed = False
     is_unknown = False
 
