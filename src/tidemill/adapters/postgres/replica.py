@@ -20,7 +20,7 @@ from tidemill.adapters.codec.events import decode_event, encode_sparse
 from tidemill.adapters.postgres.rows import stored_body, stored_text, stored_texts
 from tidemill.adapters.postgres.server import Connection, LedgerHead, LedgerServer, Row, statement
 from tidemill.adapters.sqlite.compaction import is_same_fact
-from tidemill.adapters.sqlite.connections import Connections
+from tidemill.adapters.sqlite.connections import Connections, plain_cause
 from tidemill.adapters.sqlite.event_chain import OtherEventsError
 from tidemill.adapters.sqlite.people import erase_person
 from tidemill.adapters.sqlite.projections import Projector
@@ -93,8 +93,8 @@ class CopyConnections(Connections):
 
     def _damaged(self, cause: BaseException) -> StorageError:
         return StorageError(
-            f"{self.path}, the copy of a ledger in PostgreSQL, is damaged ({cause}): delete it while nothing "
-            "runs, and it is made anew; or call `tidemill verify --repair`"
+            f"{self.path}, the copy of a ledger in PostgreSQL, is damaged ({plain_cause(cause)}): delete it "
+            "while nothing runs, and it is made anew; or call `tidemill verify --repair`"
         )
 
     def _find_file(self) -> object:

@@ -307,12 +307,16 @@ def refuse_newer_schema(connection: sqlite3.Connection, version: int, path: str)
 
 def damaged_ledger(path: str, cause: BaseException) -> StorageError:
     """The error that a ledger's file is damaged, with the ways out."""
-    # What SQLite quotes may be binary.
-    text = "".join(c if " " <= c <= "~" else "?" for c in str(cause).partition(" with text ")[0])
     return StorageError(
-        f"the ledger {path} is damaged or no ledger ({text}): restore it from a backup, or call `tidemill "
+        f"the ledger {path} is damaged or no ledger ({plain_cause(cause)}): restore it from a backup, or call `tidemill "
         "ledger rebuild`, which makes a new one from its events; `tidemill verify` says what is damaged"
     )
+
+
+def plain_cause(cause: BaseException) -> str:
+    """The text of an error, without what SQLite quotes, which may be binary."""
+    text = str(cause).partition(" with text ")[0]
+    return "".join(c if " " <= c <= "~" else "?" for c in text)
 
 
 def unreadable_ledger(path: str, error: Exception) -> TidemillError:
