@@ -308,9 +308,9 @@ def refuse_newer_schema(connection: sqlite3.Connection, version: int, path: str)
 def damaged_ledger(path: str, cause: BaseException) -> StorageError:
     """The error that a ledger's file is damaged, with the ways out."""
     return StorageError(
-        f"the ledger {path} is damaged or no ledger ({plain_cause(cause)}): restore it from a backup, or call "
-        "`tidemill ledger rebuild`, which makes a new one from its events; `tidemill verify` says what is "
-        "damaged"
+        f"the ledger {path} is damaged or no ledger ({plain_cause(cause)}): restore it from a backup, or "
+        "call `tidemill ledger rebuild`, which makes a new one from its events; `tidemill verify` says what "
+        "is damaged"
     )
 
 
