@@ -74,6 +74,7 @@ COMMANDS: dict[str, tuple[Permission, str]] = {
     "restore": (Permission.RESTORE, "restore forecast RUN"),
     "verify": (Permission.REPAIR, "verify --repair"),
     "home backup": (Permission.MANAGE_HOME, "home backup ../copy"),
+    "home move": (Permission.MANAGE_HOME, "home move elsewhere"),
     "home restore": (Permission.MANAGE_HOME, "home restore ../copy --into ../home"),
     "ledger compact": (Permission.MANAGE_LEDGER, "ledger compact"),
     "sweep run": (Permission.SWEEP, "sweep run"),
@@ -85,7 +86,7 @@ COMMANDS: dict[str, tuple[Permission, str]] = {
 # Commands that only read a project, write what they read elsewhere, or work without one.
 READERS = {
     "": "completion init demo test plan status predict bench-endpoint whoami login logout show drift explain "
-    "metrics costs slo scorecard doctor graph runbook report console",
+    "metrics costs share slo scorecard doctor graph runbook report console",
     "contract ": "diff docs export history import infer sample show",
     "review ": "list show",
     "models ": "list show compare card bom history export",

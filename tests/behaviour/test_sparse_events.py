@@ -193,7 +193,9 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "Served": {"cpu_hour": 0.0, "memory_gb_hour": 0.0, "currency": ""},
     "ServedUsage": {"cache_hits": 0, "errors": {}, "latency": ()},
     "Slice": {"daily": None},
-    "SourceFile": {"reading": "", "parts": {}, "ctime_ns": 0, "inode": 0, "missing_since": {}},
+    "SourceFile": {
+        "reading": "", "parts": {}, "ctime_ns": 0, "inode": 0, "missing_since": {}, "tag": "",
+    },
     "SourceSeen": {"files": (), "gone": ()},
     "StageTotals": {
         "ran": 0, "bound": 0, "rechecked": 0, "removed": 0, "current": 0, "failed": 0, "retried": 0,

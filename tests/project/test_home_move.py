@@ -196,6 +196,8 @@ def test_an_error_leaves_the_home_where_it_is(
     url, store = new_home(), f"file://{tmp_path}/store"
     with pytest.raises(UsageError, match="so must be the objects"):
         tides.move(url)
+    with pytest.raises(UsageError, match=r"is a file: name another folder"):
+        tides.move("pyproject.toml")
     with pytest.raises(UsageError, match=r"isn't empty: name another folder"):
         tides.move("data")
     with pytest.raises(UsageError, match=r"is \.tidemill already"):

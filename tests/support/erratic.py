@@ -70,7 +70,9 @@ class Erratic(InlineLane):
 def away_to(engine: Erratic, **options: Any) -> Callable[..., EngineOptions]:
     """What sends all that could take a run along to an engine, in place of `engine_options`."""
 
-    def elsewhere(settings: object, environment: str, run: str, **_: object) -> EngineOptions:
+    def elsewhere(
+        settings: object, flow: object, environment: str, run: str, **_: object
+    ) -> EngineOptions:
         usual: dict[str, Any] = {
             "engines": {"process": engine.open},
             "context": ProjectContext(run=run),

@@ -148,6 +148,8 @@ class HomeMove:
         What an interrupted move has left there goes first.
         """
         folder = there.root / there.home
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"{folder} is a file: name another folder, or move it away")
         if (folder / MOVING_HERE).exists():
             shutil.rmtree(folder)
         if folder.exists() and os.listdir(folder):
