@@ -35,6 +35,7 @@ from tidemill.operations.objective_settings import Objective, parse_objectives
 from tidemill.operations.price_settings import parse_prices, require_one_form
 from tidemill.operations.retention_settings import parse_retention
 from tidemill.operations.up_settings import UpSettings, parse_up_settings
+from tidemill.project.fresh_imports import import_afresh
 from tidemill.project.home_settings import parse_home
 from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage
 from tidemill.project.ray_settings import RaySettings, parse_executor, parse_ray_settings
@@ -307,6 +308,7 @@ def load_workflow(settings: Settings) -> Workflow:
     if not name:
         raise UsageError(f"workflow {settings.workflow!r} is not module:name, such as flights:flow")
     root = str(settings.root)
+    import_afresh(root)
     if root not in sys.path:
         sys.path.insert(0, root)
     try:
