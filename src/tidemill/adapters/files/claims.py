@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from weakref import WeakValueDictionary, finalize
 
@@ -49,16 +50,8 @@ class FileClaims:
             return file.owners[key] is self._holder
 
     def wait(self, key: str, timeout_s: float) -> bool:
-        deadline = time.monotonic() + timeout_s
-        pause = _FIRST_PAUSE_S
-        # Poll: a blocking lock has no timeout and ignores other holders in this process.
-        while not self.take(key):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            time.sleep(min(pause, left))
-            pause = min(2 * pause, _MAX_PAUSE_S)
-        return True
+        # A blocking lock has no timeout and ignores other holders in this process.
+        return try_until(lambda: self.take(key), timeout_s, _FIRST_PAUSE_S, _MAX_PAUSE_S)
 
     def release(self, key: str) -> None:
         with _lock_files.lock:
@@ -66,6 +59,20 @@ class FileClaims:
             if file is not None and file.owners.get(key) is self._holder:
                 del file.owners[key]
                 file.unlock(key)
+
+
+def try_until(
+    take: Callable[[], bool], timeout_s: float, first_pause_s: float, max_pause_s: float
+) -> bool:
+    """Call `take` until it succeeds, with pauses that grow; whether it did within `timeout_s`."""
+    deadline, pause = time.monotonic() + timeout_s, first_pause_s
+    while not take():
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        time.sleep(min(pause, left))
+        pause = min(2 * pause, max_pause_s)
+    return True
 
 
 class _LockFile:

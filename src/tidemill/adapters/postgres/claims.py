@@ -6,8 +6,8 @@ The server releases the locks of a connection that ends, so there is no heartbea
 from __future__ import annotations
 
 import threading
-import time
 
+from tidemill.adapters.files.claims import try_until
 from tidemill.adapters.postgres.address import HomeAddress
 from tidemill.adapters.postgres.server import LedgerServer, statement
 from tidemill.core.errors import TidemillError
@@ -38,14 +38,7 @@ class PostgresClaims:
             return key in self._held
 
     def wait(self, key: str, timeout_s: float) -> bool:
-        deadline, pause = time.monotonic() + timeout_s, _FIRST_PAUSE_S
-        while not self.take(key):
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            time.sleep(min(pause, left))
-            pause = min(2 * pause, _MAX_PAUSE_S)
-        return True
+        return try_until(lambda: self.take(key), timeout_s, _FIRST_PAUSE_S, _MAX_PAUSE_S)
 
     def release(self, key: str) -> None:
         with self._lock:
