@@ -17,7 +17,7 @@ EXAMPLES := $(wildcard examples src/tidemill/templates)
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full test-ray test-wheel wheels test-times check lint layers types mypy pyright javascript shape unit coverage bench soak docs lock clean
+.PHONY: help setup demo test test-full test-ray test-interop test-wheel wheels test-times check lint layers types mypy pyright javascript shape unit coverage bench soak docs lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -35,6 +35,11 @@ test-full: $(VENV)/.torch docs ## what is slow by nature, or needs more than `ma
 
 test-ray: $(VENV)/.ray ## try steps on clusters of Ray, whose nodes are processes of this machine
 	@$(STEP) "pytest on Ray" $(PY) -m pytest tests/adapters/ray tests/behaviour/test_ray.py
+
+# Each neighbour pins what conflicts with ours and with the others, so each has an environment of its own.
+NEIGHBOURS := $(patsubst requirements/beside/%.in,build/beside/%/.ready,$(wildcard requirements/beside/*.in))
+test-interop: $(NEIGHBOURS) ## try Tidemill beside real schedulers, trackers and loaders of other makers
+	@$(STEP) "pytest beside others" $(PY) -m pytest tests/interop
 
 test-wheel: $(VENV)/.ready ## try the built wheel on every interpreter from 3.11 to 3.14 that is installed
 	@$(STEP) "wheel" $(PY) tools/wheel.py
@@ -93,7 +98,7 @@ coverage: $(VENV)/.ready ## run the tests of `make unit`, and hold the coverage 
 BENCHMARKS := spine reuse scale partitions profiles contracts parsing serving_parts verification watching \
 	memo fold models batches intervals alarms queue_delay rollouts governance serving_runners protocol \
 	metering serving execution operations ledger cases offpeak costs \
-	budgets four_numbers console object_store ray
+	budgets four_numbers console object_store shared_home ray
 bench: $(VENV)/.ready $(VENV)/.ray ## measure against the goals, printed as ratios
 	@$(PY) tools/native.py wrk
 	@for name in $(BENCHMARKS); do $(STEP) "bench $$name" $(PY) -m bench.$$name || exit 1; done
@@ -122,6 +127,9 @@ lock: $(VENV)/.ready ## resolve requirements/*.txt again
 	@$(LOCK) --group build --constraint requirements/dev.txt -o requirements/build.txt
 	@$(LOCK) --group docs --constraint requirements/dev.txt -o requirements/docs.txt
 	@$(LOCK) --extra torch --constraint requirements/dev.txt --constraint requirements/caps.txt pyproject.toml -o requirements/torch.txt
+	@for name in $(notdir $(basename $(wildcard requirements/beside/*.in))); do \
+		$(LOCK) pyproject.toml requirements/beside/$$name.in \
+			-o requirements/beside/$$name.txt || exit 1; done
 	@$(LOCK) --extra ray --constraint requirements/dev.txt pyproject.toml -o requirements/ray.txt
 
 clean: ## remove .venv, the demo and all caches
@@ -202,6 +210,14 @@ $(VENV)/.ray: requirements/ray.txt $(VENV)/.ready
 	@[ -e $@ ] || echo "--- fetching Ray (some 80 MB)"
 	@if $(PIP) $(PINNED) -r requirements/ray.txt; then $(COMPILE); touch $@; \
 	else echo "--- Ray can't be installed here, so its tests are skipped"; fi
+
+build/beside/%/.ready: requirements/beside/%.txt $(VENV)/.ready
+	@[ -e $@ ] || echo "--- fetching $*"
+	@$(PY) -m venv $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check --no-input $(PINNED) -r $<
+	@$(@D)/bin/python -m compileall -qq -j 0 $(@D)/lib || :
+	@$(@D)/bin/python -c "import pathlib, site; pathlib.Path(site.getsitepackages()[0], 'tidemill.pth').write_text('$(CURDIR)/src')"
+	@touch $@
 
 # The examples that the makers of a standard's package ship with its source; tests read them.
 $(VENV)/.examples: requirements/examples.txt $(VENV)/.tools

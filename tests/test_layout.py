@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "tidemill"
 TESTS = ROOT / "tests"
 # Folders of tests that aren't about one module.
-OTHERS = {"behaviour", "docs", "e2e", "seams", "soundness", "support"}
+OTHERS = {"behaviour", "docs", "e2e", "interop", "seams", "soundness", "support"}
 # Packages whose __init__ holds code: the public names, and the groups of the command line.
 SPEAKING = {
     ".",
