@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from tidemill.core.errors import UsageError
-from tidemill.governance.role_settings import parse_grants
+from tidemill.governance.role_settings import parse_grants, parse_trusted
 from tidemill.governance.roles import Grants, Role
 
 PLACE = "pyproject.toml: [tool.tidemill"
@@ -116,3 +116,28 @@ def test_what_is_refused(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=re.escape(message)) as found:
         grants_of(text)
     assert str(found.value).startswith("pyproject.toml: [tool.tidemill.")
+
+
+def test_trusted_people_are_read_by_environment() -> None:
+    table = {"prod": ["ci", "@release"], "staging": ["uid:1234"]}
+    found = parse_trusted(table, {"release": ()}, PLACE)
+    assert found == {"prod": ("ci", "@release"), "staging": ("uid:1234",)}
+    assert parse_trusted({}, {}, PLACE) == {}
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (["ci"], r"\.trusted\] = \['ci'\] is not a table"),
+        ({"a b": ["ci"]}, r"\.trusted\] 'a b' is not a valid name of an environment"),
+        ({"prod": "ci"}, r"prod = 'ci' is not a list of people and groups, such as"),
+        ({"prod": []}, r"prod = \[\] is not a list"),
+        ({"prod": [1]}, r"prod: 1 is not the name of a person or a group"),
+        ({"prod": ["*"]}, "prod: without an entry the results of everybody count"),
+        ({"prod": ["release"]}, "prod: release is a group: write @release"),
+        ({"prod": ["@relaese"]}, r"there is no group 'relaese' \(did you mean 'release'"),
+    ],
+)
+def test_which_trusted_people_are_refused(table: object, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_trusted(table, {"release": ()}, PLACE)

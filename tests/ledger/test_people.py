@@ -97,8 +97,8 @@ columns content contract contracts counts currency curves days decision declared
 endpoint endpoints entities entity environment errors evaluations events evidence fate figures fixed
 format functions gate goals golden gone hardware head heads id importances incident incumbent inputs
 investigate key kind label late left metric metrics missing missing_since model name newest object
-objects output packages page params parent part partition partitions parts path period pin place prices
-profile quarantine reading reads recipe recipes reference removed replaced replaces review roots rows
+objects origins output packages page params parent part partition partitions parts path period pin place
+prices profile quarantine reading reads recipe recipes reference removed replaced replaces review roots rows
 rowset rule rules run sample schedule scope seen severity sha256 signature silence snapshot source stage
 stages state stopped subject sweep table tag target threshold thresholds through tick token touched
 trained_on trigger unit units value version waiver waivers without worker workflow workflows

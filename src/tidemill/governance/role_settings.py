@@ -8,6 +8,7 @@ from typing import Any
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.governance.roles import EVERYBODY, Grant, Grants, Role, parse_role
 from tidemill.ledger.people import is_person
+from tidemill.workflow.environment import check_environment_name
 
 _KEYS = ("role", "workflows")
 
@@ -49,6 +50,32 @@ def parse_grants(
         )
     within = {name: inner for name, (_, inner) in parts.items()}
     return Grants(grants=grants, groups=known, within=within, has_logins=has_logins)
+
+
+def parse_trusted(
+    value: object, groups: Mapping[str, object], place: str
+) -> Mapping[str, tuple[str, ...]]:
+    """Read the table `trusted`: by environment, the people and groups whose results count there.
+
+    UsageError names the entry, its value and what fits.
+    """
+    place, found = f"{place}.trusted]", {}
+    for name, people in _table(value, place).items():
+        try:
+            check_environment_name(name)
+        except UsageError as error:
+            raise UsageError(f"{place} {error}") from None
+        if not isinstance(people, list) or not people:
+            raise UsageError(
+                f'{place} {name} = {people!r} is not a list of people and groups, such as ["ci", "@release"]'
+            )
+        for who in people:
+            _require_name(who, f"{place} {name}:")
+            if who == EVERYBODY:
+                raise UsageError(f"{place} {name}: without an entry the results of everybody count")
+            _require_group(who, groups, f"{place} {name}:")
+        found[name] = tuple(people)
+    return found
 
 
 def _table(value: object, place: str) -> Mapping[str, Any]:

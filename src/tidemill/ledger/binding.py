@@ -96,7 +96,8 @@ class Binding:
     wherever it is bound; `verdict` is that of table rules in this head at that time, None without such
     rules. `sample` is the share of source rows that it was computed from: below 1 it is only published
     in environments with that sample. `model` is the model stage that scored a delivered partition; it isn't
-    recorded in bindings of older versions.
+    recorded in bindings of older versions. `origins` are the runs whose work is in the product, one for each
+    person, unless whoever started `run` did it all; older versions recorded none.
     """
 
     key: str
@@ -112,6 +113,12 @@ class Binding:
     verdict: TableFindings | None = None
     sample: float = 1.0
     model: str = ""
+    origins: tuple[str, ...] = ()
+
+    @property
+    def makers(self) -> tuple[str, ...]:
+        """The runs whose work is in the product: at least one of each person who had a part in it."""
+        return self.origins or (self.run,)
 
     @property
     def findings(self) -> tuple[Finding, ...]:

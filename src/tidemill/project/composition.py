@@ -136,9 +136,17 @@ def open_shared_ledger(
 
 
 def open_tools(
-    settings: Settings, flow: Flow, redactor: Redactor, *, in_worker: bool = False
+    settings: Settings,
+    flow: Flow,
+    redactor: Redactor,
+    *,
+    trusts: Callable[[str], bool] | None = None,
+    in_worker: bool = False,
 ) -> Runtime:
-    """Open the adapters; a worker seldom needs the ledger, so that a server isn't asked before."""
+    """Open the adapters; a worker seldom needs the ledger, so that a server isn't asked before.
+
+    With `trusts` only results of people whom it accepts are reused.
+    """
     root, home = settings.root, settings.root / settings.home
     memo = root / (settings.memo or home / "memo")
     options = FormatOptions(
@@ -152,7 +160,7 @@ def open_tools(
     return Runtime(
         root=root,
         logs=logs_in(home),
-        ledger=WorkflowLedger(shared, flow.name, flow.names, settings.retention),
+        ledger=WorkflowLedger(shared, flow.name, flow.names, settings.retention, trusts),
         artifacts=open_artifacts(settings, clock),
         claims=open_claims(settings),
         probes=probes.FileProbes(home),

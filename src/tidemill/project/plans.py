@@ -82,7 +82,7 @@ class Plans:
 
         AccessError if the actor may not run.
         """
-        self._workspace.require(Permission.RUN)
+        self._workspace.require_to_publish(Permission.RUN)
         plan = self.make(request)
         if self.off_peak is None:
             return plan
@@ -205,7 +205,7 @@ class Plans:
         """List the sources of the ingest stages that the request covers."""
         space = self._workspace
         scope = request_scope(space.flow, request)
-        may_pull, not_pulled = space.may(Permission.RUN), set[str]()
+        may_pull, not_pulled = space.publishing_refusal(Permission.RUN) is None, set[str]()
 
         def look(
             source: Source[Any], stage: Stage, tools: Runtime, known: Mapping[str, SourceFile]

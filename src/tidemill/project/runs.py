@@ -110,7 +110,7 @@ class Runs:
         before anything runs, AccessError if the actor may not run.
         """
         cpu_began = _cpu_began()
-        self._workspace.require(Permission.RUN)
+        self._workspace.require_to_publish(Permission.RUN)
         if hold == "later" and self._plans.off_peak is None:
             raise UsageError(
                 "without prices nothing can wait until it is cheaper: set `[tool.tidemill.offpeak]`, "
@@ -152,7 +152,7 @@ class Runs:
         AccessError if the actor may not promote.
         """
         cpu_began = _cpu_began()
-        self._workspace.require(Permission.PROMOTE)
+        self._workspace.require_to_publish(Permission.PROMOTE)
         self._plans.refuse_faults(request)
         space = self._workspace
         lease = take_lease(space.tools, space.environment, self._holder(command), wait_s)

@@ -21,7 +21,7 @@ from tidemill.governance.attest_settings import AttestSettings, parse_attest_set
 from tidemill.governance.audit_settings import AuditSettings, parse_audit_settings
 from tidemill.governance.notify_settings import NotifySettings, parse_notify_settings
 from tidemill.governance.oidc_settings import OidcSettings, parse_oidc_settings
-from tidemill.governance.role_settings import parse_grants
+from tidemill.governance.role_settings import parse_grants, parse_trusted
 from tidemill.governance.roles import Grants
 from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.ledger.price import Price, PriceBook
@@ -51,7 +51,7 @@ _LEAST_SECRET = 5
 # Fields that are derived from what is set.
 _NOT_SET = {"root", "grants", "home_url"}
 # Tables of the settings, and what reads those that stand for themselves.
-_TABLES = ("profiles", "roles", "groups", "schedules", "prices")
+_TABLES = ("profiles", "roles", "groups", "trusted", "schedules", "prices")
 _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
     "serve": parse_serve_settings,
     "metrics": parse_metrics_settings,
@@ -93,7 +93,8 @@ class Settings:
     the run profiles by name. The values of the environment variables `secrets` are masked wherever
     text is recorded or shown. `model_formats` are formats of the project's own, each `module:Class`;
     `allow_pickle` stores models with pickle that no format accepts. Members of the
-    group `home_group` share the home. `grants` are the roles of people, `oidc` is the identity provider at
+    group `home_group` share the home. `grants` are the roles of people, `trusted` are those
+    whose results count, by environment, `oidc` is the identity provider at
     which they log in, `notify` says who is notified of reviews, `alerts` who is alerted of incidents.
 
     `budget` says how much may be spent before deferrable work stops. `retention` says how long data is kept.
@@ -128,6 +129,7 @@ class Settings:
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     slo: tuple[Objective, ...] = ()
     grants: Grants = field(default_factory=Grants)
+    trusted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     home_group: str = ""
     audit: AuditSettings = field(default_factory=AuditSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
@@ -280,6 +282,7 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
         has_logins=isinstance(oidc, OidcSettings) and bool(oidc.groups_claim),
         may_be_empty=proxy is not None and bool(proxy.groups_header),
     )
+    given["trusted"] = parse_trusted(table.get("trusted", {}), given["grants"].groups, place)
     given |= parse_home(table, f"{place}]")
     if table.get("artifacts"):
         given["artifacts"] = parse_store_url(table["artifacts"], f"{place}]")

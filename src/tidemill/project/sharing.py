@@ -11,9 +11,6 @@ from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ledger.shared_work import SharedWork, shared_work
 from tidemill.project.workspace import Workspace
 
-# So many keys are looked up at once.
-_KEYS = 10_000
-
 
 class Sharing:
     """Tells whose work the results of a workspace's environment are."""
@@ -29,25 +26,15 @@ class Sharing:
         space = self._workspace
         space.require(Permission.READ)
         state = space.read_state(lambda found: found)
-        heads = {stage: [*head.partitions.values()] for stage, head in state.heads.items()}
-        first = self._first_results([bound.key for held in heads.values() for bound in held])
-        who = self._people()
+        who, here = self._people(), f"{this_user()}@{socket.gethostname()}"
 
         def computed_by(bound: Binding) -> str:
-            return who.get(first.get(bound.key, bound).run, "unknown")
+            makers = [who.get(run, "unknown") for run in bound.makers]
+            return next((maker for maker in makers if maker != here), here)
 
-        return shared_work(
-            f"{this_user()}@{socket.gethostname()}",
-            {stage: [computed_by(bound) for bound in held] for stage, held in heads.items()},
-            state.costs,
-        )
-
-    def _first_results(self, keys: list[str]) -> dict[str, Binding]:
-        """What was recorded first under each key: whoever bound it later didn't compute it."""
-        ledger, found = self._workspace.tools.ledger, dict[str, Binding]()
-        for start in range(0, len(keys), _KEYS):
-            found.update(ledger.traces(keys[start : start + _KEYS]))
-        return found
+        published = {stage: head.partitions.values() for stage, head in state.heads.items()}
+        made = {stage: [*map(computed_by, held)] for stage, held in published.items()}
+        return shared_work(here, made, state.costs)
 
     def _people(self) -> dict[str, str]:
         """Who started each run, on which host."""

@@ -48,7 +48,7 @@ def start_run(
     AccessError if the actor may not do what needs the permission, ConflictError if another run holds the
     environment, and what the command says if it ends without a run.
     """
-    space.require(permission)
+    space.require_to_publish(permission)
     words = [*_place(space), *words]
     command = shlex.join(["tidemill", *words])
     # Who can't run is told at once.

@@ -38,6 +38,7 @@ from tidemill.ledger.workflow_scope import (
 from tidemill.operations.shared_retention import SETTLING, RecordedSettings
 from tidemill.ports.ledger import Guard, Lease, Ledger, State
 from tidemill.project.settings import Settings
+from tidemill.runs.io.run_starters import RunStarters
 from tidemill.workflow.environment import PRODUCTION, Environment
 from tidemill.workflow.stage import Flow
 
@@ -52,6 +53,7 @@ class WorkflowLedger:
     of the stages that are published there: its first event makes its environments branches of them.
 
     If others share the home, the first event also records the settings of `retention`, unless they are known.
+    With `trusts` it knows only results that are wholly the work of people whom it accepts.
     """
 
     def __init__(
@@ -60,11 +62,14 @@ class WorkflowLedger:
         workflow: str,
         stages: Collection[str],
         retention: RetentionSettings | None = None,
+        trusts: Callable[[str], bool] | None = None,
     ) -> None:
         self.shared = shared
         self.prefix = workflow_prefix(workflow)
         self._stages = stages
         self._retention = retention
+        self._trusts = trusts
+        self._starters = RunStarters(shared)
         # Whether nothing of the settings is left to be recorded with the next event.
         self._is_declared = False
         self._origins_of_effects: dict[str, str] = {}
@@ -183,7 +188,14 @@ class WorkflowLedger:
         )
 
     def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:
-        return self.shared.traces(keys)
+        found, trusts = self.shared.traces(keys), self._trusts
+        if trusts is None:
+            return found
+        return {
+            key: bound
+            for key, bound in found.items()
+            if all(trusts(self._starters.of(run)) for run in bound.makers)
+        }
 
     def events(
         self,

@@ -116,7 +116,8 @@ class Workspace:
     @cached_property
     def tools(self) -> Runtime:
         """The adapters. A new home gets a .gitignore that excludes all of it."""
-        return open_tools(self.settings, self.declared, self.redactor)
+        trusts = self.trusts if self.environment in self.settings.trusted else None
+        return open_tools(self.settings, self.declared, self.redactor, trusts=trusts)
 
     @cached_property
     def redactor(self) -> Redactor:
@@ -205,19 +206,45 @@ class Workspace:
         """Act as the holder of a token, in place of that in TIDEMILL_TOKEN; before anything is opened."""
         self.secrets, self._token = self.secrets | {text}, text
 
+    def trusts(self, person: str) -> bool:
+        """Whether results that a person computed count in the environment."""
+        names = self.settings.trusted.get(self.environment)
+        grants = self.settings.grants
+        return names is None or any(grants.includes(name, person) for name in names)
+
     def may(self, permission: Permission) -> bool:
         """Whether who acts may do something."""
-        return self._refusal(permission) is None
+        return self.refusal(permission) is None
 
     def require(self, permission: Permission) -> Actor:
         """Return who acts, or raise AccessError with who may if this actor may not."""
-        refusal = self._refusal(permission)
+        refusal = self.refusal(permission)
         if refusal is not None:
             raise AccessError(refusal)
         return self.actor
 
-    def _refusal(self, permission: Permission) -> str | None:
+    def refusal(self, permission: Permission) -> str | None:
+        """Why who acts may not do something; None if they may."""
         return find_refusal(permission, self.actor, self.declared.name, self.grants)
+
+    def require_to_publish(self, permission: Permission) -> Actor:
+        """As `require`; AccessError also if the results of who acts don't count in the environment."""
+        refusal = self.publishing_refusal(permission)
+        if refusal is not None:
+            raise AccessError(refusal)
+        return self.actor
+
+    def publishing_refusal(self, permission: Permission) -> str | None:
+        """Why who acts may not publish: by role, or because their results don't count; None if they may."""
+        refusal, person = self.refusal(permission), self.actor.name
+        if refusal is not None or self.trusts(person):
+            return refusal
+        names = ", ".join(self.settings.trusted[self.environment])
+        return (
+            f"{person} may not {permission} in {self.environment}, where only results of {names} count: "
+            f"{self.settings.file}: [tool.tidemill.trusted]; work in another environment, such as "
+            f"`tidemill run --env dev-{person} --create`"
+        )
 
     def record_action(self, permission: Permission, subject: str, detail: str = "") -> None:
         """Record that who acts does something of which no other event tells; raise as `require` does."""

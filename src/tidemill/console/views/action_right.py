@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.governance.permissions import Permission, find_refusal, holders_and_scope
+from tidemill.governance.permissions import Permission, holders_and_scope
 from tidemill.project.project import Project
 
 
@@ -23,7 +23,8 @@ class ActionRight:
 def action_right(project: Project, permission: Permission) -> ActionRight:
     """Look up whether who looks may do something."""
     space = project.workspace
-    refusal = find_refusal(permission, space.actor, space.declared.name, space.grants)
+    publishes = permission in (Permission.RUN, Permission.PROMOTE)
+    refusal = space.publishing_refusal(permission) if publishes else space.refusal(permission)
     return ActionRight(
         permission=permission,
         is_allowed=refusal is None,

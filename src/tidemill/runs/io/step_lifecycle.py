@@ -37,6 +37,7 @@ from tidemill.runs.io.gate_step import (
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView
 from tidemill.runs.io.publisher import Publication
+from tidemill.runs.io.run_starters import RunStarters
 from tidemill.runs.io.step_inputs import Bound, Skip, StepInputs, contents
 from tidemill.runs.io.step_progress import (
     ClaimedElsewhere,
@@ -93,6 +94,7 @@ class StepLifecycle:
         self._room = runner.data
         self._bench = checker
         self._claim = claim
+        self._starters = RunStarters(job.tools.ledger)
         self._cpu_clock = cpu_clock
         self._redact = job.tools.redactor.redact
         stages = [step.stage for step in job.plan.steps]
@@ -212,6 +214,7 @@ class StepLifecycle:
                 self._trials.choose_best(stage, begun)
             if held is not None and not step.forced:
                 begun.work = self._only_stale_columns(stage, begun.work, held, inputs)
+                begun.origins = held.makers
         return None
 
     def _require_model(self, stage: Stage) -> None:
@@ -253,7 +256,7 @@ class StepLifecycle:
         found = held if own else self._tools.ledger.traces((begun.key,)).get(begun.key)
         if found is None or self._room.has_missing(found.product.all_objects):
             return
-        recipe = self._recipes[stage.name]
+        recipe, begun.origins = self._recipes[stage.name], found.makers
         reuse = reuse_action(found, recipe, partition=begun.step.partition, own=own)
         if reuse is Action.BIND or (reuse is Action.RECHECK and found.check == recipe.check):
             begun.known, begun.reuse = StepOutput(product=found.product), reuse
@@ -354,7 +357,18 @@ class StepLifecycle:
             ),
             sample=recipe.sample,
             model=stage.model,
+            origins=self._origins(begun, made),
         )
+
+    def _origins(self, begun: StepInProgress, made: StepOutput) -> tuple[str, ...]:
+        """The runs whose work is in a result, unless it is only that of who started this one."""
+        if begun.known is not None:
+            return begun.origins
+        if not made.columns:
+            return ()
+        # The partition's other columns are from before.
+        found = self._starters.one_run_each((self._run, *begun.origins))
+        return found if len(found) > 1 else ()
 
     def _remove(self, stage: Stage, begun: StepInProgress) -> StepResult:
         """Unbind a partition; a delivery is removed from its sink, too."""

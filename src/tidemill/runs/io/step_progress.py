@@ -21,8 +21,9 @@ class StepInProgress:
     """A step that was begun and isn't finished; without `work` there is nothing to compute.
 
     `known` is the result where it is known already, and `reuse` how it is reused: BIND as it is, RECHECK
-    after checking it again. `deaths` counts the attempts whose process died. `cost` is that of the attempt
-    so far, which the attempt itself has when it ends.
+    after checking it again. `origins` are the runs whose work the result, or what is kept of it, is. `deaths`
+    counts the attempts whose process died. `cost` is that of the attempt so far, which the attempt itself has
+    when it ends.
     """
 
     step: Step
@@ -31,6 +32,7 @@ class StepInProgress:
     work: Work | None = None
     known: StepOutput | None = None
     reuse: Action | None = None
+    origins: tuple[str, ...] = ()
     deaths: int = 0
     cost: StepCost = field(default_factory=StepCost)
 
