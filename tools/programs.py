@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 PACKAGES = {
+    "faketime": ["faketime", "libfaketime"],
     "nginx": ["nginx"],
     "systemd-analyze": ["systemd", "libsystemd-shared"],
     "zsh": ["zsh", "zsh-common"],
