@@ -122,7 +122,8 @@ def drive(
 ) -> None:
     """Measure all parts in a folder of their own, and save them; or only those that are chosen.
 
-    The parts `asked` are measured only when they are among the chosen.
+    The parts `asked` are measured only when they are among the chosen. If only such ones are chosen, their
+    rows are saved beside the others.
     """
     with tempfile.TemporaryDirectory(prefix="tidemill-bench-") as folder:
         work = Path(folder)
@@ -135,8 +136,8 @@ def drive(
             print(f"... {part}", file=sys.stderr, flush=True)
             rows += parts[part]()
     show(about, rows)
-    if not chosen:
-        save(name, about, rows)
+    if not chosen or {*chosen} <= {*asked}:
+        save(name, about, rows, replace=not chosen)
 
 
 def machine(folder: Path) -> dict[str, object]:
@@ -155,14 +156,18 @@ def machine(folder: Path) -> dict[str, object]:
     }
 
 
-def save(name: str, about: Mapping[str, object], rows: Sequence[Row]) -> None:
-    """Write the rows with the machine to `results/NAME.json`."""
-    body = {
-        "machine": about,
-        "rows": [{**_rounded(row), "holds": row.holds} for row in rows],
-    }
+def save(
+    name: str, about: Mapping[str, object], rows: Sequence[Row], *, replace: bool = True
+) -> None:
+    """Write the rows with the machine to `results/NAME.json`; unless `replace`, other rows stay in it."""
     path = BENCH / "results" / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
+    told = [{**_rounded(row), "holds": row.holds} for row in rows]
+    if not replace and path.exists():
+        new = {row["name"] for row in told}
+        before = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        told = [*(row for row in before if row["name"] not in new), *told]
+    body = {"machine": about, "rows": told}
     path.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
 
 

@@ -1,0 +1,146 @@
+"""How commands and commits grow with the state: `python -m bench.growth [PART...]`.
+
+A workflow of many stages has made-up results of more and more partitions, in SQLite and in PostgreSQL on
+this machine (see `inside_scale.py`). What commands take is CPU time of the whole process; what the server
+takes is in the wall time. The exponent says how a figure grows with the number of results: 1 is linear. The
+table is written to results/growth.json. The parts with `large` take an hour and tens of gigabytes each, and
+are measured only when they are named.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from bench import projects
+from bench.common import TIDEMILL, Row, Used, drive, inside, measure
+from tools import postgres
+
+SCRIPT = "inside_scale.py"
+COLUMNS = 12
+USUAL = ((1_000, 50), (10_000, 50))
+LARGE = ((10_000, 50), (100_000, 50), (1_000_000, 5))
+# What only looks; the names of the rows, and the commands.
+LOOKS = {
+    "plan, nothing changed": "plan",
+    "status": "status",
+    "list the runs": "runs",
+    "list the partitions of a stage": "show s1",
+    "say whose work it is": "share",
+    "see what a sweep would remove": "sweep --dry-run",
+}
+
+
+@dataclass
+class Curve:
+    """What each act took on states of several sizes, in the order in which they were measured."""
+
+    engine: str
+    steps: list[int] = field(default_factory=list)
+    used: dict[str, list[Used]] = field(default_factory=dict)
+    figures: dict[str, list[float]] = field(default_factory=dict)
+
+    def note(self, act: str, used: Used) -> None:
+        """Note what a command took."""
+        self.used.setdefault(act, []).append(used)
+
+    def rows(self, sizes: Sequence[tuple[int, int]]) -> Iterator[Row]:
+        """A row for each act and size, and one for how the act grows."""
+        labels = [f"{partitions:,} x {stages}" for partitions, stages in sizes]
+        for act, used in self.used.items():
+            for label, each in zip(labels, used, strict=True):
+                told = f"wall {each.wall_s:.2f} s, peak RSS {each.peak_rss / 1e6:.0f} MB"
+                yield self._row(f"{act}, {label}, CPU", each.cpu_s, "s", told)
+            yield self._exponent(f"{act}, CPU", [each.cpu_s for each in used])
+            yield self._exponent(f"{act}, memory", [float(each.peak_rss) for each in used])
+        for figure, values in self.figures.items():
+            name, _, unit = figure.rpartition(" in ")
+            for label, value in zip(labels, values, strict=True):
+                yield self._row(f"{name}, {label}", value, unit)
+
+    def _row(self, name: str, value: float, unit: str, baseline: str = "") -> Row:
+        return Row(name=f"{self.engine}: {name}", value=value, unit=unit, baseline=baseline)
+
+    def _exponent(self, name: str, values: Sequence[float]) -> Row:
+        """The steepest growth between two sizes that follow each other."""
+        pairs = zip(self.steps, self.steps[1:], values, values[1:], strict=False)
+        grown = [math.log(more / less) / math.log(n / m) for m, n, less, more in pairs if m != n]
+        return Row(
+            name=f"{self.engine}: {name}, exponent", value=max(grown), unit="", goal=1.1,
+            baseline=f"{min(self.steps):,} to {max(self.steps):,} results",
+        )  # fmt: skip
+
+
+def measured(work: Path, sizes: Sequence[tuple[int, int]], url: str = "") -> list[Row]:
+    """The rows of an engine: of PostgreSQL at an URL, else of SQLite."""
+    curve = Curve("PostgreSQL" if url else "SQLite")
+    for number, (partitions, stages) in enumerate(sizes):
+        print(f"    {partitions:,} x {stages}", file=sys.stderr, flush=True)
+        project = projects.scaled(work / f"growth-{number}", stages, COLUMNS)
+        if url:
+            _share(project, f"{url}&schema=growth_{partitions}_{stages}")
+        inside(project, "lay", str(partitions), script=SCRIPT)
+        projects.age(project / "data")
+        _measure(curve, project, partitions * stages)
+        shutil.rmtree(project)
+    return [*curve.rows(sizes)]
+
+
+def _measure(curve: Curve, project: Path, steps: int) -> None:
+    built = inside(project, "build", script=SCRIPT)
+    curve.steps.append(steps)
+    [home, *_] = [*project.glob(".tidemill*")]
+    size = sum(path.stat().st_size for path in home.glob("ledger.db*"))
+    facts = {
+        "publish in batches, a result in us": 1e6 * built["append_s"] / steps,
+        "ledger on this machine, a result in bytes": size / steps,
+    }
+    for name, value in facts.items():
+        curve.figures.setdefault(name, []).append(value)
+    for act, words in LOOKS.items():
+        # Some say by their exit code that something is wrong.
+        curve.note(act, _call(project, words, (0, 1)))
+    inside(project, "change", script=SCRIPT)
+    curve.note("plan, one row changed", _call(project, "plan"))
+    curve.note("run, one row changed", _call(project, "run"))
+
+
+def _call(project: Path, words: str, codes: Sequence[int] = (0,)) -> Used:
+    for code in codes[:-1]:
+        try:
+            return measure([TIDEMILL, *words.split()], project, code=code)
+        except RuntimeError:
+            continue
+    return measure([TIDEMILL, *words.split()], project, code=codes[-1])
+
+
+def _share(project: Path, url: str) -> None:
+    file, head = project / "pyproject.toml", "[tool.tidemill]\n"
+    setting = f"home = {json.dumps(url)}\nartifacts = {json.dumps(f'file://{project}/store')}\n"
+    file.write_text(file.read_text().replace(head, head + setting, 1), encoding="utf-8")
+
+
+def parts_of(work: Path, url: str) -> Mapping[str, Callable[[], list[Row]]]:
+    """The parts by name."""
+    return {
+        "sqlite": partial(measured, work, USUAL),
+        "postgres": partial(measured, work, USUAL, url),
+        "sqlite-large": partial(measured, work, LARGE),
+        "postgres-large": partial(measured, work, LARGE, url),
+    }
+
+
+if __name__ == "__main__":
+    with postgres.server(durable=True) as server:
+        drive(
+            "growth",
+            sys.argv[1:],
+            lambda work: parts_of(work, server),
+            asked=("sqlite-large", "postgres-large"),
+        )
