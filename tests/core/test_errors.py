@@ -28,6 +28,7 @@ from tidemill.core.errors import (
     UsageError,
     describe_error,
     did_you_mean,
+    exit_severity,
 )
 
 CODES: dict[type[TidemillError], int] = {
@@ -128,3 +129,18 @@ PLANS = [
 @pytest.mark.parametrize(("text", "short"), PLANS)
 def test_errors_are_described_without_query_plans(text: str, short: str) -> None:
     assert describe_error(ValueError(text)) == f"ValueError: {short}"
+
+
+@pytest.mark.parametrize(
+    ("codes", "worst"),
+    [
+        ([0, 0], 0),
+        ([0, 4], 4),
+        ([4, 3], 3),  # broken data must not look as if only people were asked
+        ([5, 4, 0], 5),
+        ([5, 3], 3),
+        ([3, 1, 4], 1),
+    ],
+)
+def test_failed_work_is_worse_than_what_people_decide(codes: list[int], worst: int) -> None:
+    assert max(codes, key=exit_severity) == worst

@@ -169,6 +169,11 @@ class UnknownNameError(UsageError):
     """Nothing of the kind that the caller asked for has the name or id that was given."""
 
 
+def exit_severity(code: int) -> tuple[bool, bool, int]:
+    """How bad an exit code is: failed work most, then what people have to decide, success least."""
+    return code != 0, code != GateError.exit_code, -code
+
+
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
     """Suggest the nearest known name; say `otherwise` if none is near, or list the known names."""
     names = sorted(known)

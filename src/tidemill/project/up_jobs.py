@@ -19,6 +19,7 @@ from tidemill.core.errors import (
     DeclarationError,
     TidemillError,
     UsageError,
+    exit_severity,
 )
 from tidemill.core.partition import WHOLE
 from tidemill.governance.io.recorded_reviews import open_reviews
@@ -213,7 +214,7 @@ def _joined(ticks: Sequence[JobAnswer], last: JobAnswer) -> JobAnswer:
     """One answer for the runs of ticks and the last one: as bad as the worst, with what all say."""
     every = [*ticks, last]
     ran = [answer for answer in every if answer.run] or every[-1:]
-    worst = max(every, key=lambda answer: (answer.ending is not Ending.OK, answer.exit_code))
+    worst = max(every, key=lambda one: (one.ending is not Ending.OK, exit_severity(one.exit_code)))
     return replace(
         last,
         ending=worst.ending,

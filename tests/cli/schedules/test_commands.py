@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,8 +43,8 @@ class Clock:
 def clock(built: Path, monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
 
-    def opened(*arguments: object) -> Runtime:
-        return replace(open_tools(*arguments), clock=clock)  # type: ignore[arg-type]
+    def opened(*arguments: Any, **options: Any) -> Runtime:
+        return replace(open_tools(*arguments, **options), clock=clock)
 
     monkeypatch.setattr(workspace, "open_tools", opened)
     file = built / "pyproject.toml"

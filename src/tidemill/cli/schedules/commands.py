@@ -17,7 +17,7 @@ from tidemill.cli.render.schedules import schedule_entry, schedules_text, tick_e
 from tidemill.cli.request_options import parse_duration
 from tidemill.cli.terminal.output import print_text
 from tidemill.cli.terminal.progress_option import ProgressBars
-from tidemill.core.errors import TidemillError
+from tidemill.core.errors import TidemillError, exit_severity
 from tidemill.core.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def run(name: str, wait: float, as_json: bool) -> None:
         "tidemill.scheduled_runs/1",
         lambda: {"runs": done},
     )
-    _exit_for(faults, max((each.exit_code for each in done), default=0))
+    _exit_for(faults, max((each.exit_code for each in done), key=exit_severity, default=0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from tidemill.contracts.finding import TableFindings
 from tidemill.core.counts import plural
-from tidemill.core.errors import BudgetError, ContractError
+from tidemill.core.errors import BudgetError, ContractError, exit_severity
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE
 from tidemill.costs.io.recorded_prices import price_events
@@ -194,13 +194,10 @@ def receipt_of(
     """Sum up the attempts of a run that ended with `status`; stale tables, failures, lost rows count."""
     wall, cpu = watch.read()
     bad = [a for a in attempts if a.outcome in FAILURES]
-    code = max([a.exit_code for a in bad], default=0)
-    if any(a.outcome is Outcome.FAILED and a.exit_code == 1 for a in bad):
-        code = 1
-    if any(a.exit_code == BudgetError.exit_code for a in attempts):
-        code = code or BudgetError.exit_code
     lost = missing_lines(job.plan)
-    code = code or (MISSING_EXIT_CODE if lost else age.exit_code)
+    stopped = [a.exit_code for a in attempts if a.exit_code == BudgetError.exit_code]
+    codes = [a.exit_code for a in bad] + stopped + [MISSING_EXIT_CODE if lost else age.exit_code]
+    code = max(codes, key=exit_severity)
     if status is Status.OK and (bad or code):
         status = Status.FAILED
     stages = sum_stages(tuple(job.plan.current), attempts, job.plan.current)
