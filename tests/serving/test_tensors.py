@@ -56,6 +56,10 @@ def test_numbers_are_read_as_they_are_written(datatype: str, values: list[Any]) 
 def test_texts_have_their_length_before_them() -> None:
     data = write_tensor("BYTES", ["größe", None, ""])
     assert read_tensor("x", "BYTES", 3, data) == ["größe".encode(), b"", b""]
+    # Of one length, also if that is 0.
+    for texts in (["a", "b"], ["", ""], [""]):
+        data = write_tensor("BYTES", texts)
+        assert read_tensor("x", "BYTES", len(texts), data) == [text.encode() for text in texts]
 
 
 def test_any_byte_but_zero_is_true() -> None:

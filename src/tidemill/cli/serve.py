@@ -24,6 +24,8 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
               help="The address to listen on.  [default: 127.0.0.1]")  # fmt: skip
 @click.option("--port", default=None, type=click.IntRange(0, 65535), metavar="PORT",
               help="The port to listen on; 0 takes a free one.  [default: 8000]")  # fmt: skip
+@click.option("--grpc", is_flag=True, default=None,
+              help="Answer the Open Inference Protocol over gRPC as well, on the same port.")  # fmt: skip
 @click.option("--workers", default=None, type=click.IntRange(1, 1024), metavar="N",
               help="Serve with up to N processes, as many as are needed.  [default: 1]")  # fmt: skip
 @project_options

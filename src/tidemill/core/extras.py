@@ -27,6 +27,7 @@ _EXTRAS = {
     "optuna": "search",
     "uvicorn": "serve",
     "httptools": "serve",
+    "h2": "grpc",
     "starlette": "console",
     "jinja2": "console",
     "httpx2": "client",

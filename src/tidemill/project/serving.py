@@ -45,7 +45,7 @@ from tidemill.workflow.stage import Flow
 try:
     import uvloop
 
-    from tidemill.serving.io.http_server import listening_socket
+    from tidemill.serving.io.http_server import Http2, listening_socket
     from tidemill.serving.io.server import RequestExport, Server, ServerOptions
     from tidemill.serving.io.serving_pool import StartWorker
     from tidemill.serving.io.single_answer import explained_answer, single_answer
@@ -159,6 +159,7 @@ class Serving:
             settings=settings,
             prices=space.settings.price_book,
             export=_telemetry(space.flow.name) if settings.telemetry else None,
+            http2=_grpc() if settings.grpc else None,
             rollouts=ServedRollouts(space),
             # A proxy states who is in a group, as an identity provider does.
             grants=replace(space.settings.grants, has_logins=settings.proxy is not None),
@@ -301,6 +302,17 @@ def _telemetry(service: str) -> Callable[[Callable[[], Sequence[Family]]], Reque
             raise
         raise UsageError(f"telemetry needs {install_command('opentelemetry')}") from error
     return partial(kind, service=service)
+
+
+def _grpc() -> Http2:
+    """What serves calls over gRPC, which most servers don't import."""
+    try:
+        found: Http2 = import_module("tidemill.serving.io.grpc_connection").GrpcConnection
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("h2", "hyperframe", "google"):
+            raise
+        raise UsageError(f"grpc needs {install_command('h2')}") from error
+    return found
 
 
 def _running_server(server: Server, url: str) -> RunningServer:

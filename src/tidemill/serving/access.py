@@ -133,11 +133,13 @@ class Access:
         now: float,
         *,
         reads: bool = False,
+        counts: bool = True,
     ) -> Requester:
         """Return the caller of a request to an endpoint; Refusal if it isn't allowed.
 
         Names of headers are in lower case. Without an endpoint any valid token will do that opens some; for a
-        request that only `reads` about the server, also one with the scope `read`.
+        request that only `reads` about the server, also one with the scope `read`. One that `counts` takes
+        from the caller's rate.
         """
         caller, authorization = self.identify(headers)
         if authorization is None and not self._needs_authentication:
@@ -146,9 +148,9 @@ class Access:
             if self._proxied is not None:
                 actor = self._proxied.find(headers)
                 if actor is not None:
-                    self._check_user(actor, authorization, now)
+                    self._check_user(actor, authorization, now, counts)
                     return Requester("", caller.reply_headers, actor.name)
-            token = self._check_token(authorization, endpoint, now, reads)
+            token = self._check_token(authorization, endpoint, now, reads=reads, counts=counts)
             return Requester(token, caller.reply_headers)
         except Refusal as refusal:
             # The page of an allowed origin may read why.
@@ -156,6 +158,14 @@ class Access:
                 (name.decode(), value.decode("latin-1")) for name, value in caller.reply_headers
             )
             raise
+
+    def welcomes(self, headers: Iterable[tuple[bytes, bytes]], now: float) -> bool:
+        """Whether the sender of a request may ask something; it isn't counted."""
+        try:
+            self.admit(headers, None, now, counts=False)
+        except Refusal:
+            return False
+        return True
 
     def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[Requester, bytes | None]:
         """Check the Host and the Origin only, as for health; return the caller and its Authorization."""
@@ -200,7 +210,9 @@ class Access:
             return ()
         raise Refusal(403, "the Origin isn't allowed to call this server (cors)")
 
-    def _check_user(self, actor: Actor, authorization: bytes | None, now: float) -> None:
+    def _check_user(
+        self, actor: Actor, authorization: bytes | None, now: float, counts: bool
+    ) -> None:
         if authorization is not None:
             raise Refusal(
                 400,
@@ -216,13 +228,21 @@ class Access:
                 user=actor.name,
             )
         buckets, name = self._buckets_of_users, actor.name
+        if not counts:
+            return
         if self._settings.rate and len(buckets) >= _USERS and name not in buckets:
             del buckets[next(iter(buckets))]
         if wait := self._take(buckets, name, self._settings.rate, now):
             raise _too_many("the user", wait, user=name)
 
     def _check_token(
-        self, authorization: bytes | None, endpoint: str | None, now: float, reads: bool
+        self,
+        authorization: bytes | None,
+        endpoint: str | None,
+        now: float,
+        *,
+        reads: bool,
+        counts: bool,
     ) -> str:
         if authorization is None:
             through = ", or come through the proxy" if self._proxied is not None else ""
@@ -240,7 +260,8 @@ class Access:
             )
         if endpoint is not None and not token.opens(endpoint):
             raise Refusal(403, f"this token doesn't open the endpoint {endpoint}", token=token.id)
-        if wait := self._take(self._buckets, token.id, token.rate or self._settings.rate, now):
+        rate = token.rate or self._settings.rate
+        if counts and (wait := self._take(self._buckets, token.id, rate, now)):
             raise _too_many(f"the token {token.id}", wait, token=token.id)
         return token.id
 

@@ -31,6 +31,8 @@ class ServeSettings:
     and `body_timeout` for the body; a connection without requests is closed after `keep_alive`. A server that
     stops waits for requests in flight for `drain` at most.
 
+    With `grpc` the Open Inference Protocol is answered over gRPC as well, on the same port or socket.
+
     Up to `workers` processes serve; those beyond the first are released after `release` without need.
     `access_log` is a file, "" for none; `telemetry` exports through OpenTelemetry. `cached_answers` are
     kept, 0 for none.
@@ -43,6 +45,7 @@ class ServeSettings:
     certificate: str = ""
     key: str = ""
     key_password_env: str = ""
+    grpc: bool = False
     allowed_hosts: tuple[str, ...] = ()
     cors: tuple[str, ...] = ()
     require_tokens: bool = False
@@ -268,6 +271,7 @@ _READERS: dict[str, Callable[[Any], object]] = {
     "certificate": _text,
     "key": _text,
     "key_password_env": _text,
+    "grpc": _flag,
     "allowed_hosts": lambda value: _texts(value, _allowed_host),
     "cors": lambda value: _texts(value, _origin),
     "require_tokens": _flag,

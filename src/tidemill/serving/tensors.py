@@ -82,7 +82,7 @@ def _read_texts(name: str, count: int, data: bytes) -> list[bytes]:
         lengths: Any = np.ndarray((count,), "<u4", data, 0, (size,))
         if (lengths == size - _LENGTH).all():
             # As names of categories often are.
-            return [data[at : at + size - _LENGTH] for at in range(_LENGTH, len(data), size)]
+            return [data[at : at + size - _LENGTH] for at in range(_LENGTH, len(data) + 1, size)]
     items: list[bytes] = []
     at = 0
     for _ in range(count):

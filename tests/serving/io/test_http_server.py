@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tidemill.serving.io.http_connection import HttpLimits, WholeRequest
+from tidemill.serving.io.http_connection import ArrivedRequest, HttpLimits
 from tidemill.serving.io.http_server import HttpServer, listening_socket
 
 REQUEST = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nhi"
@@ -44,7 +44,7 @@ class Echo:
     def arrival(self) -> float:
         return time.monotonic()
 
-    def accept(self, request: WholeRequest) -> None:
+    def accept(self, request: ArrivedRequest) -> None:
         request.begin()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

@@ -26,14 +26,14 @@ from tidemill.serving.io.access_log import AccessLine
 from tidemill.serving.io.body import Disconnected, PendingBodies, read_body
 from tidemill.serving.io.cpu_watch import CpuWatch
 from tidemill.serving.io.endpoint_service import EndpointService
-from tidemill.serving.io.http_connection import WholeRequest
+from tidemill.serving.io.http_connection import ArrivedRequest
 from tidemill.serving.io.loaded_version import LoadedVersion
 from tidemill.serving.io.meter import Meter
 from tidemill.serving.io.request_bodies import RequestBody, decode_request, is_past_deadline
 from tidemill.serving.io.request_queue import RequestQueue
 from tidemill.serving.io.runner import USER_ERRORS, DeadlinePassed
 from tidemill.serving.oip import JSON, Reply
-from tidemill.serving.overload_reply import BODY, MESSAGE, RETRY_AFTER_S, STATUS, overload_reply
+from tidemill.serving.overload_reply import BODY, MESSAGE, RETRY_AFTER_S, STATUS
 from tidemill.serving.request_ids import RequestIds
 from tidemill.serving.routes import Route, RouteAction, find_route
 from tidemill.serving.rows import InferRequest
@@ -54,6 +54,8 @@ _CONTENT_TYPES = {JSON: (b"content-type", JSON.encode())}
 _CLOSE = (b"connection", b"close")
 # Where the scope of a request has what `accept` found out about it.
 _ACCEPTED = "tidemill.accepted"
+# Where the scope of a request without a path has why it has none.
+FAULT = "tidemill.fault"
 # In the scope of a request that began in the queue's turn.
 _QUEUED = "tidemill.queued"
 
@@ -103,7 +105,7 @@ class ServingApp:
         self._documents = documents
         self._max_body = settings.max_body
         self._uses_tls = settings.uses_tls
-        self._pending = PendingBodies(settings.max_in_flight * settings.max_body)
+        self.pending = PendingBodies(settings.max_in_flight * settings.max_body)
         self._log = log
         self._routes: dict[bytes, Route] = {}
         self._welcome: set[bytes | None] = set()
@@ -138,7 +140,11 @@ class ServingApp:
         """When bytes that are read now arrived, in seconds of the monotonic clock."""
         return self.queue.arrival()
 
-    def accept(self, request: WholeRequest) -> None:
+    def welcomes(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Whether the sender of these headers may ask something; its request isn't counted."""
+        return self._access.welcomes(headers, time.time())
+
+    def accept(self, request: ArrivedRequest) -> None:
         """Begin a request, queue it until the event loop has time for it, or refuse it.
 
         Only requests for predictions wait. Those that are refused because of what they are begin at once.
@@ -161,14 +167,12 @@ class ServingApp:
         else:
             request.begin()
 
-    def refuse(self, request: WholeRequest, accepted: _Accepted) -> None:
+    def refuse(self, request: ArrivedRequest, accepted: _Accepted) -> None:
         """Reply that too many requests wait, without a task, and count and log it."""
         headers, caller = accepted.headers, accepted.caller
         request_id = self._ids.choose(headers.get(b"x-request-id"))
         closes = self._takes_close() or request.closes
-        request.reply(
-            overload_reply(request_id, caller.reply_headers, closes=closes), closes=closes
-        )
+        request.refuse(request_id, caller.reply_headers, closes=closes)
         began = int(request.arrived * 1e9)
         self._count_refusal(STATUS, accepted.route, began)
         if self._log is not None:
@@ -256,7 +260,7 @@ class ServingApp:
             # Only who may ask learns what there is.
             caller = self._access.admit(scope["headers"], None, time.time())
             if route is None:
-                raise NotFound(f"there is no route {path!r}; / lists them")
+                raise scope.get(FAULT) or NotFound(f"there is no route {path!r}; / lists them")
             opened = [repr(name) for name in self._endpoints if self._access.opens(caller, name)]
             there = ", ".join(opened) or "none"
             raise NotFound(f"there is no endpoint {route.endpoint!r}; there is {there}")
@@ -318,7 +322,7 @@ class ServingApp:
         version: LoadedVersion | None = None
         watch: CpuWatch | None = None
         # Clients that send slowly aren't in flight: they would keep others from answers.
-        payload = await read_body(receive, headers, self._max_body, self._pending)
+        payload = await read_body(receive, headers, self._max_body, self.pending)
         if _QUEUED not in scope and not endpoint.queues_requests:
             await self._wait_in_queue(route.endpoint, scope)
         self.admission.enter(route.endpoint)
@@ -380,7 +384,7 @@ class _HeldRequest:
     __slots__ = ("_accepted", "_app", "_request", "arrived", "endpoint")
 
     def __init__(
-        self, app: ServingApp, endpoint: str, request: WholeRequest, accepted: _Accepted
+        self, app: ServingApp, endpoint: str, request: ArrivedRequest, accepted: _Accepted
     ) -> None:
         self._app, self._request, self._accepted = app, request, accepted
         self.endpoint, self.arrived = endpoint, request.arrived

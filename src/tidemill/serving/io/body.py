@@ -35,14 +35,14 @@ async def read_body(
     """
     announced = headers.get(b"content-length")
     if announced is not None and _length(announced) > most:
-        raise _too_large(most)
+        raise too_large(most)
     message = await receive()
     if message["type"] == "http.disconnect":
         raise Disconnected
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):
         if len(body) > most:
-            raise _too_large(most)
+            raise too_large(most)
         return body
     parts, size = [body], len(body)
     try:
@@ -56,7 +56,7 @@ async def read_body(
             parts.append(part)
             pending.add(len(part))
             if size > most:
-                raise _too_large(most)
+                raise too_large(most)
     finally:
         pending.bytes -= size
     return b"".join(parts)
@@ -69,5 +69,6 @@ def _length(announced: bytes) -> int:
         raise BadRequest("the Content-Length is not a number") from None
 
 
-def _too_large(most: int) -> PayloadTooLarge:
+def too_large(most: int) -> PayloadTooLarge:
+    """The error for a body of more than so many bytes."""
     return PayloadTooLarge(f"the body has more than {most:,} bytes, the most that is read")

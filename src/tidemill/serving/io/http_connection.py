@@ -10,6 +10,7 @@ import asyncio
 import json
 import re
 from collections import deque
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import httptools
@@ -20,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from tidemill.core.lazy_dataclass import dataclass
+from tidemill.serving.overload_reply import overload_reply
 
 _SWEEP_S = 0.5
 # Seconds in which a connection beyond the limit may send the request that is refused.
@@ -65,12 +67,39 @@ class Application(Protocol):
     def arrival(self) -> float:
         """When bytes that are read now arrived, in seconds of the monotonic clock."""
 
-    def accept(self, request: WholeRequest) -> None:
+    def accept(self, request: ArrivedRequest) -> None:
         """Begin or refuse a request, now or later."""
 
 
-class WholeRequest:
+class ArrivedRequest(Protocol):
     """A request that has arrived whole, at `arrived` of the monotonic clock, and has no task yet."""
+
+    arrived: float
+    scope: Any
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its client waits for it no more."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether its client reads what is sent to it."""
+
+    @property
+    def closes(self) -> bool:
+        """Whether its client wants the connection to be closed after the reply."""
+
+    def begin(self) -> None:
+        """Begin a task that answers it."""
+
+    def refuse(
+        self, request_id: bytes, headers: Iterable[tuple[bytes, bytes]], *, closes: bool
+    ) -> None:
+        """Reply that too many requests wait, without a task."""
+
+
+class WholeRequest:
+    """A request of an HTTP/1.1 connection that has arrived whole."""
 
     __slots__ = ("_connection", "_cycle", "arrived", "scope")
 
@@ -99,11 +128,13 @@ class WholeRequest:
         """Begin a task that answers it."""
         self._connection.begin(self._cycle)
 
-    def reply(self, reply: bytes, *, closes: bool) -> None:
-        """Send a whole reply, without a task."""
+    def refuse(
+        self, request_id: bytes, headers: Iterable[tuple[bytes, bytes]], *, closes: bool
+    ) -> None:
+        """Reply that too many requests wait, without a task."""
         cycle = self._cycle
         cycle.response_started = cycle.response_complete = True
-        cycle.transport.write(reply)
+        cycle.transport.write(overload_reply(request_id, headers, closes=closes))
         if closes:
             cycle.transport.close()
         cycle.on_response()
@@ -140,22 +171,14 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self._application.note_connection()
         self._waiting_since = self.loop.time()
-        if len(self.connections) > self._limits.connections and not self._close_unused():
+        if not has_room(self.connections, self._limits.connections, self):
             self._is_excess = True
             self._waiting_since -= max(0.0, self._limits.head_s - _EXCESS_S)
 
-    def _close_unused(self) -> bool:
-        """Close the oldest other connection that never sent a whole head, if there is one."""
-        connections: set[Any] = self.connections
-        unused = [
-            each
-            for each in connections
-            if each is not self and each.cycle is None and not each.transport.is_closing()
-        ]
-        if not unused:
-            return False
-        min(unused, key=lambda each: each._waiting_since).transport.close()
-        return True
+    @property
+    def unused_since(self) -> float | None:
+        """Since when it waits for a whole head, if it never sent one."""
+        return self._waiting_since if self.cycle is None else None
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Answer a client that sends no more, if it sent whole requests; say whether it is answered."""
@@ -386,6 +409,21 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         else:
             self._refuse("408 Request Timeout", "the request did not arrive in time")
+
+
+def has_room(connections: set[Any], most: int, new: object) -> bool:
+    """Whether there is room for a new connection, if the oldest unused one of too many is closed."""
+    if len(connections) <= most:
+        return True
+    unused = [
+        each
+        for each in connections
+        if each is not new and each.unused_since is not None and not each.transport.is_closing()
+    ]
+    if not unused:
+        return False
+    min(unused, key=lambda each: each.unused_since).transport.close()
+    return True
 
 
 async def cut_off_slow_clients(connections: set[Any], every_s: float = _SWEEP_S) -> None:

@@ -13,10 +13,10 @@ import signal
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import uvicorn
 
@@ -27,6 +27,7 @@ from tidemill.serving.io.http_connection import (
     HttpLimits,
     cut_off_slow_clients,
 )
+from tidemill.serving.io.protocol_choice import FirstBytes
 
 _TICK_S = 0.05
 
@@ -36,6 +37,10 @@ class DrainedApplication(Application, Protocol):
 
     def drain(self) -> None:
         """From now on every reply closes its connection, and the server isn't ready."""
+
+
+# Makes a connection of HTTP/2, of those and with the tasks of the whole server.
+Http2: TypeAlias = Callable[[Any, HttpLimits, set[Any], set[asyncio.Task[None]]], asyncio.Protocol]
 
 
 class TlsFiles(NamedTuple):
@@ -49,6 +54,8 @@ class TlsFiles(NamedTuple):
 class HttpServer(uvicorn.Server):
     """Serves an application on listening sockets until it is asked to stop.
 
+    With `http2`, clients that begin with it are served as well, on the same sockets.
+
     OSError for a certificate, or a key of it, that can't be used.
     """
 
@@ -57,6 +64,7 @@ class HttpServer(uvicorn.Server):
         application: DrainedApplication,
         limits: HttpLimits,
         tls: TlsFiles | None = None,
+        http2: Http2 | None = None,
     ) -> None:
         self._application = application
         self._limits = limits
@@ -68,7 +76,7 @@ class HttpServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 application,
-                http=partial(Connection, limits=limits, application=application),  # type: ignore[arg-type]
+                http=self._protocol(http2),  # type: ignore[arg-type]
                 loop="uvloop",
                 ws="none",
                 lifespan="off",
@@ -85,6 +93,21 @@ class HttpServer(uvicorn.Server):
             )
         )
         self.config.load()
+        if http2 is not None and self.config.ssl is not None:
+            # Whoever speaks both, such as curl and browsers, asks over HTTP/1.1; gRPC speaks HTTP/2 only.
+            self.config.ssl.set_alpn_protocols(["http/1.1", "h2"])
+
+    def _protocol(self, http2: Http2 | None) -> Callable[..., asyncio.Protocol]:
+        http = partial(Connection, limits=self._limits, application=self._application)
+        if http2 is None:
+            return http
+
+        def first_bytes(**given: Any) -> asyncio.Protocol:
+            state = self.server_state
+            second = partial(http2, self._application, self._limits, state.connections, state.tasks)
+            return FirstBytes(partial(http, **given), second, state.connections, self._limits)
+
+        return first_bytes
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until SIGINT, SIGTERM or `should_exit`; a second SIGINT ends it at once."""

@@ -19,7 +19,7 @@ from tidemill.serving.predictions import media_type, reply_type
 from tidemill.serving.rows import InferRequest
 
 # Larger bodies are decoded in a thread, because they would hold up other requests.
-_LARGE = 100_000
+LARGE = 100_000
 _TIMEOUT_HEADER = b"x-request-timeout-ms"
 _LENGTH = HEADER_LENGTH.encode()
 # Of numbers in headers; Python reads no integer of thousands.
@@ -143,7 +143,7 @@ class RequestBody(NamedTuple):
 async def decode_request(schema: InputSchema, body: RequestBody, watch: CpuWatch) -> InferRequest:
     """Decode and check a request; raises RequestError for what isn't accepted."""
     # Few compressed bytes may be many.
-    if len(body.payload) <= _LARGE and b"content-encoding" not in body.headers:
+    if len(body.payload) <= LARGE and b"content-encoding" not in body.headers:
         return body.decode(schema)
     found, cpu_s = await watch.wait(asyncio.to_thread(_decode_timed, schema, body))
     watch.add(cpu_s)

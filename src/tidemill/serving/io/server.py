@@ -29,7 +29,7 @@ from tidemill.serving.io.documents import ServerDocuments
 from tidemill.serving.io.follower import ServingFollower
 from tidemill.serving.io.golden_watch import GoldenWatch
 from tidemill.serving.io.http_connection import HttpLimits
-from tidemill.serving.io.http_server import HttpServer, TlsFiles
+from tidemill.serving.io.http_server import Http2, HttpServer, TlsFiles
 from tidemill.serving.io.leader import ServingLeader
 from tidemill.serving.io.live_watch import LiveWatch
 from tidemill.serving.io.meter import Meter, UsageRecorder
@@ -76,9 +76,9 @@ class ServerOptions:
 
     `grants` are the roles of people, `proxy` may name them. `key_password` opens the private key of TLS.
     `personal_key` hashes personal data in logs of requests. `export` makes what exports the metrics that it
-    is passed a function for. `start_worker` starts further processes; in these, `control` is the socket by
-    which the first one reaches them. Commands ask for the status through a socket in `status_folder`.
-    `checkpoints` makes those of the ledger.
+    is passed a function for. `http2` answers calls over gRPC. `start_worker` starts further processes; in
+    these, `control` is the socket by which the first one reaches them. Commands ask for the status through a
+    socket in `status_folder`. `checkpoints` makes those of the ledger.
     """
 
     flow: Flow
@@ -91,6 +91,7 @@ class ServerOptions:
     key_password: str = field(default="", repr=False)
     personal_key: bytes = field(default=b"", repr=False)
     export: Callable[[Callable[[], Sequence[Family]]], RequestExport] | None = None
+    http2: Http2 | None = None
     start_worker: StartWorker | None = None
     control: socket.socket | None = None
     status_folder: Path | None = None
@@ -306,16 +307,16 @@ class Server:
         )
 
     def _open_http(self) -> HttpServer:
-        settings, root = self._settings, self._tools.root
+        settings, root, http2 = self._settings, self._tools.root, self._options.http2
         if not settings.uses_tls:
-            return HttpServer(self.app, self._limits())
+            return HttpServer(self.app, self._limits(), http2=http2)
         files = TlsFiles(
             str(root / settings.certificate),
             str(root / settings.key),
             self._options.key_password,
         )
         try:
-            return HttpServer(self.app, self._limits(), files)
+            return HttpServer(self.app, self._limits(), files, http2)
         except OSError as error:
             raise UsageError(
                 f"TLS can't use certificate = {settings.certificate!r} and key = {settings.key!r}: "
