@@ -79,6 +79,7 @@ if TYPE_CHECKING:
         no_slice_worse,
     )
     from tidemill.workflow.impure import impure
+    from tidemill.workflow.loaders import dbt, dlt
     from tidemill.workflow.model import Fitted, Params, fitted
     from tidemill.workflow.model_gates import cost_per_1k, golden, latency
     from tidemill.workflow.own_gate import gate
@@ -185,9 +186,11 @@ __all__ = [
     "contract_changed",
     "contract_ok",
     "cost_per_1k",
+    "dbt",
     "degraded",
     "delta",
     "diff",
+    "dlt",
     "duckdb",
     "encoder",
     "every",
@@ -282,6 +285,7 @@ _HOMES = {
     "tidemill.workflow.retry_policy": "retries",
     "tidemill.workflow.review": "review",
     "tidemill.workflow.search": ("Trial TrialPruned choices integers loguniform search uniform"),
+    "tidemill.workflow.loaders": "dbt dlt",
     "tidemill.workflow.source": "Source delta files iceberg output pull sql",
     "tidemill.workflow.sink": "Call call duckdb parquet postgres sqlite",
     "tidemill.contracts.table_rules": "Budget Drift DriftAlarm Freshness References Rows Unique",

@@ -140,13 +140,19 @@ def test_sources_are_only_asked_on_request(project: Path) -> None:
     assert "source of items" in faults(document)
 
 
-def test_a_database_that_answers(project: Path) -> None:
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ('tm.sql("SELECT n FROM items", url="sqlite:///shop.db")', "connected; 1 column"),
+        ('tm.dbt("dbt", "items", "sqlite:///shop.db")', "connected"),
+    ],
+)
+def test_a_database_that_answers(project: Path, source: str, says: str) -> None:
     with closing(sqlite3.connect(project / "shop.db")) as connection:
         connection.execute("CREATE TABLE items (n INTEGER)")
     [module] = project.glob("shop_*.py")
-    query = 'tm.sql("SELECT n FROM items", url="sqlite:///shop.db")'
-    module.write_text(WORKFLOW.format(source=query))
+    module.write_text(WORKFLOW.format(source=source))
     code, document = call(project, "--connect")
     assert (code, faults(document)) == (0, {})
     texts = {finding["area"]: finding["text"] for finding in document["findings"]}
-    assert texts["source of items"] == "connected; 1 column"
+    assert texts["source of items"] == says

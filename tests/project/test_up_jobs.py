@@ -97,6 +97,11 @@ def lake() -> tm.Source[Row]:
 
 
 @flow.ingest
+def built() -> tm.Source[Row]:
+    return tm.dbt("dbt", "orders", "sqlite:///shop.db")
+
+
+@flow.ingest
 def other() -> tm.Source[Row]:
     return tm.output("bakery", "sales")
 
@@ -112,6 +117,7 @@ def test_files_behind_other_sources_are_watched(built: Path, tmp_path: Path) -> 
     with tm.open(tmp_path, workflow="odd:flow") as project:
         found = {place.stage: place for place in describe_project(project).sources}
     assert found["lake"].pattern == "lake/t/_delta_log/*.json"
+    assert found["built"].pattern == "dbt/target/run_results.json"
     # Reading these writes the files behind them.
     assert found["database"] == SourcePlace(stage="database")
     assert found["other"] == SourcePlace(stage="other")

@@ -16,6 +16,7 @@ from tests.behaviour.query.test_mutations import quiet
 from tests.support.planning import ingest
 from tidemill.core.errors import DeclarationError
 from tidemill.sources.reader_digest import reader_digest
+from tidemill.workflow.loaders import dbt, dlt
 from tidemill.workflow.source import Source, delta, files, iceberg, output, pull, sql
 
 RAW = replace(ingest("raw"), place="flow.py:7")
@@ -128,3 +129,14 @@ def test_what_is_read_of_a_database_and_of_a_project() -> None:
     others += [pull(lambda state: ([], state))]
     others += [delta("lake"), iceberg("lake")]
     assert len({query, *(reader_digest(other, RAW) for other in others)}) == 11
+
+
+def test_what_is_read_of_loaders() -> None:
+    def of_model(model: str = "orders", url: str = "duckdb:///a.db", **more: Any) -> str:
+        return reader_digest(dbt("shop", model, url, **more), RAW)
+
+    # The rows of another place are compared; how a function loads only affects what it loads next.
+    assert of_model() == of_model(url="duckdb:///b.db", built=False, max_missing=1.0)
+    assert len({of_model(), of_model("sales"), of_model(cursor="at"), of_model(engine="adbc")}) == 4
+    assert reader_digest(dlt(print), RAW) == reader_digest(dlt(repr, max_missing=1.0), RAW)
+    assert reader_digest(dlt(print), RAW) != reader_digest(dlt(print, name="orders"), RAW)

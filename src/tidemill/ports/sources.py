@@ -10,6 +10,7 @@ from tidemill.core.errors import SourceError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import Ledger
+from tidemill.workflow.loaders import Dlt
 from tidemill.workflow.source import Delta, Engine, Iceberg
 
 if TYPE_CHECKING:
@@ -119,6 +120,23 @@ class FileStore(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DltLoad:
+    """What a resource of dlt returned: the rows of its `table` in order, and the state after them.
+
+    Rows of the same primary or merge key replace stored ones if the disposition is "merge". Of new rows with
+    the same primary key the last one counts, and none if it is among the `deleted` (a mask over the rows).
+    """
+
+    table: str
+    rows: pl.DataFrame
+    state: str
+    disposition: Literal["append", "merge", "replace"] = "append"
+    primary_key: tuple[str, ...] = ()
+    merge_key: tuple[str, ...] = ()
+    deleted: pl.Series | None = None
+
+
 class ExternalSources(Protocol):
     """Opens external sources: databases, lakes, object stores, other projects; each is opened once."""
 
@@ -140,6 +158,9 @@ class ExternalSources(Protocol):
 
     def lake(self, source: Delta[Any] | Iceberg[Any]) -> Lake:
         """Return the files of a lake table at its version or the latest; the same ones until `close`."""
+
+    def load(self, source: Dlt[Any], state: str | None, *, nested: bool) -> DltLoad:
+        """Load what a dlt resource returns after a state; without `nested` tables in it there may be none."""
 
     def close(self) -> None:
         """Close all connections; a later use opens them again."""

@@ -45,6 +45,7 @@ from tidemill.project.home_ledger import ledger_file, open_shared
 from tidemill.project.object_stores import probe_store
 from tidemill.project.setting_faults import setting_faults
 from tidemill.project.settings import Settings, find_settings, load_workflow
+from tidemill.workflow.loaders import Dbt
 from tidemill.workflow.seal import seal
 from tidemill.workflow.source import Files, Query
 from tidemill.workflow.stage import Flow, Kind, Stage
@@ -243,6 +244,10 @@ def _connected(source: object, opened: OpenedSources) -> str:
     if isinstance(source, Query):
         columns = opened.database(source.url, source.engine).columns(source.query)
         return f"connected; {plural(len(columns), 'column')}"
+    if isinstance(source, Dbt):
+        # Whether its model is current says a plan.
+        opened.database(source.url, source.engine).columns("SELECT 1")
+        return "connected"
     if isinstance(source, Files) and is_store_url(source.pattern):
         files = opened.file_store(source.pattern).list_files(source.pattern)
         return f"connected; {plural(len(files), 'file')}"

@@ -15,10 +15,11 @@ from tidemill.core.redaction import Redactor, url_secrets
 from tidemill.core.store_url import split_store_url
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import Ledger
-from tidemill.ports.sources import Database, FileStore, Lake
+from tidemill.ports.sources import Database, DltLoad, FileStore, Lake
 from tidemill.project.home_ledger import has_ledger, open_ledger
 from tidemill.project.object_stores import open_artifacts, open_file_store, store_secrets
 from tidemill.project.settings import Settings, find_settings
+from tidemill.workflow.loaders import Dlt
 from tidemill.workflow.source import SCHEMES, Delta, Engine, Iceberg
 
 
@@ -116,6 +117,12 @@ class OpenedSources:
                 found = _reader("tidemill.adapters.lakes.iceberg").open_iceberg(source, self._root)
             self._lakes[source] = found
         return self._lakes[source]
+
+    def load(self, source: Dlt[Any], state: str | None, *, nested: bool) -> DltLoad:
+        """Load what a dlt resource returns after a state; SourceError if it fails."""
+        reader = _reader("tidemill.adapters.dlt.resource")
+        found: DltLoad = reader.load_resource(source, state, self._root, nested=nested)
+        return found
 
     def close(self) -> None:
         """Close everything; later requests open it again."""

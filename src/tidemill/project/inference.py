@@ -14,6 +14,7 @@ import polars as pl
 from tidemill.contracts.checks.schema import polars_type
 from tidemill.contracts.checks.text_cells import read_text
 from tidemill.contracts.inference.infer import infer, is_declarable, quote
+from tidemill.contracts.inference.python_source import generate_source
 from tidemill.contracts.inference.text_types import WrittenType, text_arguments, written_type
 from tidemill.contracts.text_format import AS_STORED, Cells
 from tidemill.core.errors import SourceError, UsageError
@@ -22,7 +23,10 @@ from tidemill.core.partition import UNPLACED, summarize_keys, time_bounds
 from tidemill.project.data import PublishedData
 from tidemill.project.workspace import Workspace
 from tidemill.reuse.output_schema import empty_output
+from tidemill.sources.dbt_contract import contract_of_model
+from tidemill.sources.dbt_manifest import model_of
 from tidemill.sources.io.csv_files import default_separator, find_separator
+from tidemill.sources.io.dbt_model import read_manifest
 from tidemill.sources.io.file_readers import collect_files, reading, scan_file
 from tidemill.sources.text_files import cells_of
 from tidemill.workflow.source import SUFFIXES, Format
@@ -33,7 +37,7 @@ from tidemill.workflow.stage import Stage
 class InferredContract:
     """The Python source of a contract class that fits some data, and what the data is.
 
-    `origin` has either the `files`, or the `stage` and its `partitions`.
+    `origin` has either the `files`, or the `stage` and its `partitions`, or the folder `dbt` and the `model`.
     """
 
     name: str
@@ -66,6 +70,16 @@ def infer_from_files(
         source=infer(found.frame, name, reading=found.reading, remarks=found.remarks),
         origin={"files": [str(file) for file in files]},
     )
+
+
+def infer_from_dbt(folder: str, model: str, name: str = "") -> InferredContract:
+    """The contract that a dbt project in a folder declares for a model."""
+    manifest = read_manifest(Path(folder))
+    found = model_of(manifest, model)
+    name = _checked(name or _class_name(model))
+    spec = contract_of_model(manifest, found, name)
+    origin = {"dbt": folder, "model": found.unique_id}
+    return InferredContract(name=name, source=generate_source([spec]).text, origin=origin)
 
 
 def infer_from_stage(

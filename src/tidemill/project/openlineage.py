@@ -36,6 +36,7 @@ from tidemill.project.openlineage_settings import (
 )
 from tidemill.project.workspace import Workspace
 from tidemill.sources.io.file_listing import call_ingest
+from tidemill.workflow.loaders import Dbt
 from tidemill.workflow.source import Output, Source
 from tidemill.workflow.stage import Stage
 
@@ -133,6 +134,7 @@ class OpenLineage:
                 root=space.root.as_posix(),
                 resolve=self._resolved,
                 workflow_of=self._workflow_of,
+                table_of=self._table_of,
             ),
             version=_version(),
             source_of=cache(_source_of),
@@ -156,6 +158,16 @@ class OpenLineage:
             if len(prefixes) == 1:
                 return unquote(prefixes.pop().rstrip("/"))
         return ""
+
+    def _table_of(self, source: Dbt[Any]) -> tuple[str, ...]:
+        """The names of a model's table; none if dbt's files don't have it."""
+        reader: Any = import_module("tidemill.sources.io.dbt_model")
+        with suppress(TidemillError):
+            names: tuple[str, ...] = reader.find_model(
+                replace(source, built=False), self._workspace.root
+            ).names
+            return names
+        return ()
 
     @cached_property
     def _code(self) -> Mapping[Path, CodeLocation]:

@@ -33,6 +33,7 @@ from tidemill.runs.io.job import damaged_objects, missing_objects
 from tidemill.runs.io.unjudged_drift import drift_notes
 from tidemill.sources.io.file_listing import scan_source
 from tidemill.sources.scan import Scan
+from tidemill.workflow.loaders import Dlt
 from tidemill.workflow.param_overrides import describe_overrides
 from tidemill.workflow.source import Pull, Source, SourceFile
 from tidemill.workflow.stage import Kind, Stage
@@ -210,7 +211,7 @@ class Plans:
         def look(
             source: Source[Any], stage: Stage, tools: Runtime, known: Mapping[str, SourceFile]
         ) -> Mapping[str, SourceFile]:
-            if may_pull or not isinstance(source, Pull):
+            if may_pull or not isinstance(source, Pull | Dlt):
                 return list_tables(source, stage, tools, known)
             not_pulled.add(stage.name)
             return known

@@ -45,6 +45,7 @@ from tidemill.project.review_upkeep import announce_reviews
 from tidemill.project.setting_faults import setting_faults
 from tidemill.sources.io.file_listing import call_ingest
 from tidemill.sources.io.file_root import is_stored
+from tidemill.workflow.loaders import Dbt
 from tidemill.workflow.source import Delta, Files, Query
 from tidemill.workflow.stage import Kind, Stage
 from tidemill.workflow.trigger import MaxAge, leaf_triggers
@@ -92,6 +93,11 @@ def _source_place(project: Project, stage: Stage) -> SourcePlace:
     if isinstance(source, Delta) and "://" not in source.path:
         log = str(Path(glob.escape(source.path)) / "_delta_log" / "*.json")
         return SourcePlace(stage=stage.name, pattern=log)
+    if isinstance(source, Dbt):
+        results = (
+            Path(glob.escape(source.project)) / glob.escape(source.target) / "run_results.json"
+        )
+        return SourcePlace(stage=stage.name, pattern=str(results))
     if isinstance(source, Query) and source.notify:
         return SourcePlace(stage=stage.name, url=source.url, channel=source.notify)
     # The files of a database change when it is read, too: it is asked.

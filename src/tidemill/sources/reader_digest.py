@@ -10,6 +10,7 @@ from tidemill.contracts.text_format import AS_STORED
 from tidemill.core.errors import DeclarationError, Fault
 from tidemill.core.fingerprint import Part, fingerprint
 from tidemill.sources.text_files import READING, may_read_text
+from tidemill.workflow.loaders import Dbt, Dlt
 from tidemill.workflow.source import Delta, Files, Iceberg, Output, Pull, Query, Source
 from tidemill.workflow.stage import Stage
 
@@ -34,6 +35,11 @@ def reader_digest(source: Source[Any], stage: Stage) -> str:
         case Pull():
             # Pulled rows are stored: a changed function only affects the next ones.
             return fingerprint("pull")
+        case Dlt():
+            return fingerprint("dlt", source.name)
+        case Dbt():
+            named = filter(None, [source.engine])
+            return fingerprint("dbt", source.model, source.cursor, *named)
     assert isinstance(source, Files)
     options = {
         name: _option_part(name, value, stage) for name, value in sorted(source.options.items())

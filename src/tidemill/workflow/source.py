@@ -216,9 +216,14 @@ def _missing_faults(source: Losable[Any]) -> Iterator[Fault]:
             message=f"on_missing={source.on_missing!r} is not one of {', '.join(known)}",
             hint=did_you_mean(str(source.on_missing), known),
         )
-    if not 0 <= source.max_missing <= 1:
+    yield from share_faults(source.max_missing)
+
+
+def share_faults(max_missing: float) -> Iterator[Fault]:
+    """Why a share of rows that may be gone isn't one."""
+    if not 0 <= max_missing <= 1:
         yield Fault(
-            message=f"max_missing={source.max_missing!r} is not a share between 0 and 1",
+            message=f"max_missing={max_missing!r} is not a share between 0 and 1",
             hint="write max_missing=0.2",
         )
 

@@ -1,5 +1,6 @@
 """`tidemill contract infer`: any format, a file, a folder or a glob."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -384,3 +385,30 @@ def test_history(fresh: Path) -> None:
 def test_history_of_what_makes_no_table(fresh: Path) -> None:
     ended = tidemill("contract", "history", "demand")
     assert (ended.code, ended.err) == (2, "error: demand has no contract: it makes no table\n")
+
+
+def test_a_model_of_dbt(here: Path) -> None:
+    ended = tidemill("contract", "infer", "orders", "--dbt", "shop")
+    assert ended.code == 1
+    assert "manifest.json can't be read" in ended.err
+    node = {
+        "unique_id": "model.shop.orders",
+        "resource_type": "model",
+        "package_name": "shop",
+        "name": "orders",
+        "relation_name": "orders",
+        "original_file_path": "models/orders.sql",
+        "raw_code": "select 1",
+        "checksum": {"name": "sha256", "checksum": ""},
+        "created_at": 0,
+        "columns": {"day": {"data_type": "date"}, "shop": {"data_type": "varchar"}},
+        "primary_key": ["day", "shop"],
+    }
+    manifest = {"metadata": {"project_name": "shop"}, "nodes": {node["unique_id"]: node}}
+    (here / "shop" / "target").mkdir(parents=True)
+    (here / "shop" / "target" / "manifest.json").write_text(json.dumps(manifest))
+    contract = declared(tidemill("contract", "infer", "orders", "--dbt", "shop").out)
+    assert contract.__name__ == "Orders"
+    assert contract.__tidemill_contract__.key == ("day", "shop")
+    document = tidemill("contract", "infer", "orders", "--dbt", "shop", "--json").document
+    assert (document["dbt"], document["model"]) == ("shop", "model.shop.orders")

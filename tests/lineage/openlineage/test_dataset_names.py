@@ -8,14 +8,22 @@ import pytest
 
 from tidemill.ledger.delivery import Effect
 from tidemill.lineage.openlineage.dataset_names import Dataset, Places
+from tidemill.workflow.loaders import Dbt, dbt
 from tidemill.workflow.source import Delta, Files, Iceberg, Output, Pull, Query, Source
 
 VALUES = {"env:SHOP": "postgresql://ana:s3cret@db.shop:6000/shop?sslmode=require"}
+
+
+def table_of(source: Dbt[Any]) -> tuple[str, ...]:
+    return ("shop", "main", "orders") if source.model == "orders" else ()
+
+
 PLACES = Places(
     namespace="ns",
     root="/srv/shop",
     resolve=lambda url: VALUES.get(url, "" if url.startswith("env:") else url),
     workflow_of=lambda source: source.workflow,
+    table_of=table_of,
 )
 
 
@@ -60,6 +68,9 @@ def names_of(source: Source[Any]) -> list[tuple[str, str]]:
         (query("env:NONE"), "env:NONE", "orders"),
         (query("env:NONE", "select * from f(1)"), "env:NONE", "(query)"),
         (query("odd:place"), "unknown", "orders"),
+        (dbt("dbt", "orders", "duckdb:///s.db"), "duckdb:///srv/shop/s.db", "shop.main.orders"),
+        (dbt("dbt", "orders", "postgresql://db/shop"), "postgres://db:5432", "shop.main.orders"),
+        (dbt("dbt", "other", "duckdb:///s.db"), "duckdb:///srv/shop/s.db", "other"),
         (Output(project="../web", stage="visits", workflow="web.eu"), "ns", "web.eu.visits"),
         (Output(project="../web", stage="visits", workflow="web", env="dev"), "ns/dev", "web.visits"),
         (Output(project="../web", stage="visits"), "file", "/srv/web/visits"),
@@ -119,3 +130,9 @@ def test_stages_are_in_the_namespace_of_their_environment() -> None:
     found = PLACES.stage("prod", "my shop", "orders")
     assert (found.namespace, found.name, found.layer) == ("ns", "my shop.orders", "tidemill")
     assert PLACES.stage("dev-ana", "w", "s").namespace == "ns/dev-ana"
+
+
+def test_a_model_whose_table_nobody_knows_is_named_by_itself() -> None:
+    places = Places(namespace="ns", root="/srv", resolve=str, workflow_of=lambda source: "")
+    found = places.sources(dbt("dbt", "orders", "postgresql://db/shop"))
+    assert [item.name for item in found] == ["shop.public.orders"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.power_cuts import Cut, Failing
 from tests.support.tides import CHAIN, Before, Tides, day, flow_of
-from tidemill.ledger.event import Event
 from tidemill.planning.plan import Step
 from tidemill.ports.runtime import Runtime
 from tidemill.project.project import open_project
@@ -141,31 +140,6 @@ def test_however_rows_are_given(tmp_path: Path, rows: str) -> None:
     feed.send((0, 1, 1.0), (0, 2, 2.0))
     feed.tides.ok()
     assert feed.published() == feed.merged()
-
-
-class Cut(BaseException):
-    """The power is cut."""
-
-
-class Failing:
-    """A ledger that cuts the power at an append, before or after it is durable."""
-
-    def __init__(self, tools: Runtime, at: int, *, after: bool) -> None:
-        self._ledger = tools.ledger
-        self._left = at
-        self._after = after
-
-    def append(self, events: Sequence[Event], **more: Any) -> int:
-        self._left -= 1
-        if self._left == 0 and not self._after:
-            raise Cut
-        last = self._ledger.append(events, **more)
-        if self._left == 0:
-            raise Cut
-        return last
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._ledger, name)
 
 
 ROWS = st.lists(

@@ -1,4 +1,4 @@
-"""`tidemill contract infer`: infer a contract from data files, or from a stage."""
+"""`tidemill contract infer`: infer a contract from data files, from a stage, or from a model of dbt."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tidemill.core.errors import SourceError, did_you_mean
 from tidemill.project.inference import (
     InferredContract,
     find_files,
+    infer_from_dbt,
     infer_from_files,
     infer_from_stage,
 )
@@ -21,13 +22,15 @@ from tidemill.workflow.source import Format
 
 
 @click.command()
-@click.argument("path", metavar="PATH|STAGE")
+@click.argument("path", metavar="PATH|STAGE|MODEL")
 @click.option("--stage", "is_stage", is_flag=True,
               help="Take the argument as a STAGE, even if there are files of that name.")  # fmt: skip
 @click.option("--from", "since", metavar="TIME",
               help="Of a STAGE, use partitions that start at TIME or later, such as 2013-03.")  # fmt: skip
 @click.option("--to", "until", metavar="TIME",
               help="Of a STAGE, use partitions that end by the end of TIME.")  # fmt: skip
+@click.option("--dbt", "folder", default="", metavar="PROJECT",
+              help="Take the argument as a MODEL of the dbt project in this folder.")  # fmt: skip
 @click.option(
     "--name", default="", help="The name of the class.  [default: from the file or stage]"
 )
@@ -42,6 +45,7 @@ def infer(  # noqa: PLR0913 - one parameter per option
     is_stage: bool,
     since: str | None,
     until: str | None,
+    folder: str,
     name: str,
     form: str | None,
     separator: str,
@@ -49,11 +53,14 @@ def infer(  # noqa: PLR0913 - one parameter per option
 ) -> None:
     """Infer a contract from the data in PATH (a file, a folder, or a quoted glob), and print it.
 
-    For a STAGE, infer it from the published rows, or from the query of an unpublished transform.
+    For a STAGE, infer it from the published rows, or from the query of an unpublished transform; for a
+    MODEL of dbt, from what its project declares about its columns.
     """
     is_stage = is_stage or bool(since or until)
-    files = [] if is_stage else find_files(path)
-    if files:
+    files = [] if is_stage or folder else find_files(path)
+    if folder:
+        found = infer_from_dbt(folder, path, name)
+    elif files:
         found = infer_from_files(files, form, name, separator)
     else:
         found = _of_stage(path, since, until, name, is_stage=is_stage)

@@ -15,6 +15,7 @@ from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.delivery import Effect
 from tidemill.lineage.openlineage.query_tables import tables_of
 from tidemill.workflow.environment import PRODUCTION
+from tidemill.workflow.loaders import Dbt
 from tidemill.workflow.sink import table_parts
 from tidemill.workflow.source import SUFFIXES, Delta, Files, Iceberg, Output, Query, Source
 
@@ -49,17 +50,23 @@ class Dataset:
     format: str = ""
 
 
+def _unknown_table(_source: Dbt[Any]) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
     """What names depend on: the namespace, the project's folder, and the environment's variables.
 
-    `workflow_of` returns the workflow of an output of another project; "" if it isn't known.
+    `workflow_of` returns the workflow of an output of another project; "" if it isn't known. `table_of`
+    returns the names of a dbt model's table; none if they aren't known.
     """
 
     namespace: str
     root: str
     resolve: Resolve
     workflow_of: Callable[[Output[Any]], str]
+    table_of: Callable[[Dbt[Any]], tuple[str, ...]] = _unknown_table
 
     def namespace_of(self, environment: str) -> str:
         """The namespace of an environment: production has the plain one."""
@@ -83,6 +90,8 @@ class Places:
         if isinstance(source, Query):
             found = tables_of(source.query) or ((),)
             return tuple(self._table(source.url, table) for table in found)
+        if isinstance(source, Dbt):
+            return (self._table(source.url, self.table_of(source) or (source.model,)),)
         return (self._output(source),) if isinstance(source, Output) else ()
 
     def sink(self, effect: Effect) -> Dataset | None:

@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import polars as pl
-from polars.exceptions import PolarsError
 
-from tidemill.contracts.checks.partition_column import raw_partition_keys
-from tidemill.contracts.checks.schema import polars_type
-from tidemill.core.errors import SourceError, did_you_mean
+from tidemill.core.errors import SourceError
 from tidemill.core.other_frames import describe_other_frame, is_other_frame
-from tidemill.core.partition import UNPLACED, WHOLE
+from tidemill.core.partition import WHOLE
 from tidemill.ports.artifacts import Artifacts
-from tidemill.sources.io.file_listing import reading_id
-from tidemill.store.frames import PARQUET, encode
+from tidemill.sources.io.stored_batches import StoredBatches
 from tidemill.workflow.source import Pull, SourceFile
 from tidemill.workflow.stage import Stage
 from tidemill.workflow.user_errors import user_error
@@ -42,18 +37,21 @@ class PullTable:
         assert stage.output is not None
         self._function = source.function
         self._stage = stage
-        self._contract = stage.output
-        self._artifacts = artifacts
+        self._key = stage.output.key
         self._known = known
-        self._reading = reading_id(source, stage)
+        self._batches = StoredBatches(source, stage, artifacts, "pulled rows")
 
     def list_files(self) -> dict[str, SourceFile]:
         """Call the function, store its batch, and list all batches."""
-        known = {path: self._recount(file) for path, file in self._known.items()}
+        known = {
+            path: file if path == STATE else self._batches.recount(file)
+            for path, file in self._known.items()
+        }
         before = known.get(STATE)
         frames, state = self._call(json.loads(before.digest) if before else None)
         if frames:
-            batch = self._store_batch(pl.concat(frames, how="diagonal_relaxed"), len(known))
+            rows = pl.concat(frames, how="diagonal_relaxed")
+            batch = self._batches.store(rows, f"batch {len(known):08}")
             known[batch.path] = batch
         # A state is small, and is its own digest.
         if before is None or before.digest != state:
@@ -62,24 +60,8 @@ class PullTable:
 
     def read(self, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
         """Read the rows of a partition; of rows with the same key, the last one."""
-        frames = [
-            pl.read_parquet(self._artifacts.get(files[path].digest)) for path in sorted(files)
-        ]
-        rows = pl.concat(frames, how="diagonal_relaxed")
-        keys = self._keys(rows)
-        if keys is not None:
-            rows = rows.filter(keys == partition)
-        if not self._contract.key:
-            return rows
-        return rows.unique(self._contract.key, keep="last", maintain_order=True)
-
-    def _recount(self, file: SourceFile) -> SourceFile:
-        """Recount the rows of a batch if the contract's partitioning changed since."""
-        if file.path == STATE or file.reading == self._reading:
-            return file
-        keys = self._keys(pl.read_parquet(self._artifacts.get(file.digest)))
-        rows = {WHOLE: sum(file.rows.values())} if keys is None else _count_keys(keys)
-        return replace(file, rows=rows, reading=self._reading)
+        rows = self._batches.read(partition, files)
+        return rows.unique(self._key, keep="last", maintain_order=True) if self._key else rows
 
     def _call(self, state: Any) -> tuple[list[pl.DataFrame], str]:
         """Call the function with a state; return its non-empty frames and the next state as JSON."""
@@ -97,39 +79,6 @@ class PullTable:
                 "numbers, lists, and dicts with text as keys"
             )
         return frames, text
-
-    def _store_batch(self, frame: pl.DataFrame, number: int) -> SourceFile:
-        missing = [name for name in self._contract.required_columns if name not in frame.columns]
-        if missing:
-            raise SourceError(
-                f"the pulled rows have no column {missing[0]!r} of contract {self._contract.name} "
-                f"({did_you_mean(missing[0], frame.columns)})"
-            )
-        try:
-            payload = encode(frame)
-        except PolarsError as error:
-            raise SourceError(f"the pulled rows can't be stored: {error}") from error
-        keys = self._keys(frame)
-        return SourceFile(
-            path=f"batch {number:08}",
-            size=len(payload),
-            mtime_ns=0,
-            digest=self._artifacts.put_all([(payload, PARQUET)])[0],
-            rows={WHOLE: frame.height} if keys is None else _count_keys(keys),
-            reading=self._reading,
-        )
-
-    def _keys(self, frame: pl.DataFrame) -> pl.Series | None:
-        """Return the partition of each row; None if the contract isn't partitioned."""
-        cut = self._contract.partitioning
-        if cut.is_whole:
-            return None
-        dtype = polars_type(self._contract.column(cut.column).dtype)
-        return raw_partition_keys(frame[cut.column], dtype, cut).fill_null(UNPLACED)
-
-
-def _count_keys(keys: pl.Series) -> dict[str, int]:
-    return dict(sorted(keys.value_counts().iter_rows()))
 
 
 def _is_no_iterator(rows: object) -> bool:

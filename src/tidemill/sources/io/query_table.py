@@ -47,7 +47,10 @@ class _RowsDigest:
 
 
 class QueryTable:
-    """The result of a query in one run; partitions in `coming` are read ahead, several at a time."""
+    """The result of a query in one run; partitions in `coming` are read ahead, several at a time.
+
+    `name` says what is read, beside the place of the database.
+    """
 
     def __init__(
         self,
@@ -56,8 +59,10 @@ class QueryTable:
         database: Database,
         upcoming: Sequence[SourceFile] = (),
         reading: str = "",
+        name: str = "",
     ) -> None:
         self._source = source
+        self._name = name
         self._contract = contract
         self._database = database
         self._reading = reading
@@ -139,7 +144,8 @@ class QueryTable:
 
     @property
     def _place(self) -> str:
-        return self._database.place
+        place = self._database.place
+        return f"{self._name} in {place}" if self._name else place
 
     def _path(self, key: str) -> str:
         return self._place if key == WHOLE else f"{self._place} {key}"

@@ -11,11 +11,14 @@ from typing import Any, Protocol
 import polars as pl
 
 from tidemill.ports.runtime import Runtime
+from tidemill.sources.io.dbt_model import find_model
+from tidemill.sources.io.dlt_table import DltTable
 from tidemill.sources.io.file_listing import reading_id
 from tidemill.sources.io.lake_table import LakeTable
 from tidemill.sources.io.project_table import OutputTable
 from tidemill.sources.io.pull_table import PullTable
 from tidemill.sources.io.query_table import QueryTable
+from tidemill.workflow.loaders import Dbt, Dlt
 from tidemill.workflow.source import Delta, Iceberg, Output, Pull, Query, Source, SourceFile
 from tidemill.workflow.stage import Stage
 
@@ -51,6 +54,13 @@ def open_table(
     if isinstance(source, Query):
         database = outside.database(source.url, source.engine)
         return QueryTable(source, stage.output, database, upcoming, reading_id(source, stage))
+    if isinstance(source, Dbt):
+        model = find_model(source, tools.root)
+        database = outside.database(source.url, source.engine)
+        reading, query = reading_id(source, stage), source.query(model.relation)
+        return QueryTable(query, stage.output, database, upcoming, reading, name=model.label)
+    if isinstance(source, Dlt):
+        return DltTable(source, stage, outside, tools.artifacts, known or {})
     if isinstance(source, (Delta, Iceberg)):
         return LakeTable(source, stage, outside, known or {})
     if isinstance(source, Pull):
