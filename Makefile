@@ -96,7 +96,7 @@ coverage: $(VENV)/.ready ## run the tests of `make unit`, and hold the coverage 
 	@$(STEP) "coverage bars" $(PY) tools/coverage_bars.py build/coverage/coverage.json
 
 BENCHMARKS := spine reuse scale partitions profiles contracts parsing serving_parts verification watching \
-	memo fold models batches intervals alarms queue_delay rollouts governance serving_runners protocol \
+	memo fold models batches intervals alarms queue_delay rollouts replicas governance serving_runners protocol \
 	metering serving grpc_calls execution operations ledger cases offpeak costs \
 	budgets four_numbers console object_store shared_home ray
 bench: $(VENV)/.ready $(VENV)/.ray ## measure against the goals, printed as ratios

@@ -51,9 +51,47 @@ def missing() -> str:
     )
 
 
+class Server:
+    """A server whose objects stay in a folder while it is stopped; clients find it by `environment`."""
+
+    def __init__(
+        self, folder: Path, port: int, command: Sequence[str], key: Mapping[str, str]
+    ) -> None:
+        self.environment = {
+            "AWS_ACCESS_KEY_ID": key["access_key"],
+            "AWS_SECRET_ACCESS_KEY": key["secret_key"],
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_REGION": "default",
+            "AWS_ALLOW_HTTP": "true",
+        }
+        self._log, self._port = folder / "out", port
+        self._command = command
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it accepts connections."""
+        with self._log.open("ab") as out:
+            self._running = subprocess.Popen(self._command, stdout=out, stderr=out)
+        _await(self._running, self._port, self._log)
+
+    def stop(self) -> None:
+        """Kill it if it runs: its end might take long."""
+        if self._running is not None:
+            self._running.kill()
+            self._running.wait()
+        self._running = None
+
+
 @contextmanager
 def server() -> Iterator[Mapping[str, str]]:
-    """The environment by which clients reach a new server with an empty bucket, gone when the block ends."""
+    """The environment by which clients reach a new server, as `stoppable` makes it."""
+    with stoppable() as found:
+        yield found.environment
+
+
+@contextmanager
+def stoppable() -> Iterator[Server]:
+    """A new server with an empty bucket that runs, and is gone with all that it has when the block ends."""
     with tempfile.TemporaryDirectory(prefix="tidemill-s3-") as name:
         folder = Path(name)
         (folder / "data").mkdir()
@@ -64,22 +102,13 @@ def server() -> Iterator[Mapping[str, str]]:
         options = ["-c", str(settings), "--no-mon-config"]
         with (folder / "out").open("wb") as out:
             key = _make_user(options, out)
-            running = subprocess.Popen(["radosgw", *options, "-f"], stdout=out, stderr=out)
+        found = Server(folder, port, ["radosgw", *options, "-f"], key)
         try:
-            environment = {
-                "AWS_ACCESS_KEY_ID": key["access_key"],
-                "AWS_SECRET_ACCESS_KEY": key["secret_key"],
-                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-                "AWS_REGION": "default",
-                "AWS_ALLOW_HTTP": "true",
-            }
-            _await(running, port, folder / "out")
-            _make_bucket(environment)
-            yield environment
+            found.start()
+            _make_bucket(found.environment)
+            yield found
         finally:
-            # What it has is thrown away, and its end might take long.
-            running.kill()
-            running.wait()
+            found.stop()
 
 
 def _make_user(options: Sequence[str], out: IO[bytes]) -> dict[str, str]:

@@ -12,6 +12,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tomllib
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -25,14 +26,15 @@ import polars as pl
 import pytest
 
 import tidemill as tm
-from tests.support.serving import Reply, Served, served, served_at
+from tests.support.nginx import Proxy, program, proxied
+from tests.support.serving import Served, served
 from tests.support.waiting import until
 from tidemill.governance.roles import Grant, Grants, Role
 from tidemill.ledger.io.lease_holder import this_user
 from tidemill.project.project import Project
 from tidemill.serving.io.http_connection import HttpLimits
 from tidemill.serving.proxy_settings import ProxySettings
-from tidemill.serving.serve_settings import ServeSettings
+from tidemill.serving.serve_settings import ServeSettings, parse_serve_settings
 from tools import programs
 
 ROOT = Path(__file__).parents[2]
@@ -101,14 +103,6 @@ def token(project: Project) -> str:
 @pytest.fixture
 def settings(project: Project) -> ServeSettings:
     return project.serving.settings
-
-
-def program(name: str) -> Path:
-    """A program of the system; the test is skipped where it isn't."""
-    found = programs.find(name)
-    if found is None:
-        pytest.skip(programs.missing(name))
-    return found
 
 
 def run(called: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -267,6 +261,36 @@ def proxy(
             yield proxy
 
 
+class TestNginxOfReplicas:
+    TEXT = (EXAMPLES / "nginx-replicas.conf").read_text()
+
+    def test_it_is_valid(self, tmp_path: Path) -> None:
+        nginx = program("nginx")
+        Proxy(tmp_path, "nginx-replicas.conf", {})
+        command = ("-p", tmp_path, "-e", "stderr", "-c", tmp_path / "nginx.conf", "-t")
+        done = run(nginx, *command)
+        assert done.returncode == 0, done.stderr
+        site = tmp_path / "site.conf"
+        site.write_text(site.read_text().replace("proxy_next_upstream error", "proxy_next error"))
+        assert "proxy_next" in run(nginx, *command).stderr
+
+    def test_the_page_shows_its_lines(self) -> None:
+        page = (ROOT / "docs" / "how-to" / "replicas.md").read_text()
+        [shown] = re.findall(r"```nginx\n(.*?)```", page, re.DOTALL)
+        known = {line.strip() for line in self.TEXT.splitlines()}
+        missing = [line for line in map(str.strip, shown.splitlines()) if line not in known]
+        assert missing == []
+
+    def test_the_settings_of_the_page_are_known(self, settings: ServeSettings) -> None:
+        page = (ROOT / "docs" / "how-to" / "replicas.md").read_text()
+        [shown] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+        table = tomllib.loads(shown)["tool"]["tidemill"]["serve"]
+        assert parse_serve_settings(table, "here").drain_delay == 5
+        # Idle connections of the proxy end before those of the server.
+        [idle] = re.findall(r"keepalive_timeout (\d+)s;\n}", self.TEXT)
+        assert int(idle) < settings.keep_alive
+
+
 @pytest.mark.slow
 class TestNginx:
     def test_predictions_pass(self, proxy: Proxy, token: str) -> None:
@@ -349,62 +373,6 @@ class TestNginxNamesUsers:
             assert users.ask([{"price": 2.5}], headers=claim).status == 403
         assert users.ask([{"price": 2.5}], headers=self.basic("ana@example.com:x")).status == 401
         assert users.ask([{"price": 2.5}]).status == 401
-
-
-@contextmanager
-def proxied(proxy: Proxy) -> Iterator[Proxy]:
-    """Run nginx until the end of the block."""
-    folder = proxy.folder
-    nginx = str(program("nginx"))
-    command = [nginx, "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
-    done = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    running = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        until(proxy.is_up, running)
-        yield proxy
-    finally:
-        running.terminate()
-        running.wait(30)
-
-
-class Proxy:
-    """nginx in front of a server on loopback, by an example in which places are replaced."""
-
-    def __init__(self, folder: Path, example: str, places: Mapping[str, str]) -> None:
-        self.folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
-        site = (EXAMPLES / example).read_text()
-        for old, new in {**places, "listen 80;": f"listen 127.0.0.1:{self.port};"}.items():
-            assert site.count(old) == 1
-            site = site.replace(old, new)
-        (folder / "site.conf").write_text(site)
-        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        paths = "\n".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
-        (folder / "nginx.conf").write_text(
-            f"daemon off;\nmaster_process off;\npid {folder}/pid;\nevents {{}}\n"
-            f"http {{\naccess_log off;\n{paths}\ninclude {folder}/site.conf;\n}}\n"
-        )
-
-    def is_up(self) -> bool:
-        """Whether it accepts connections."""
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def ask(
-        self,
-        body: Any,
-        token: str = "",
-        headers: Mapping[str, str] | None = None,
-        *,
-        path: str = "/predict/demand",
-    ) -> Reply:
-        """Send a request as callers do."""
-        asked = {"Host": "ml.example.com", **(headers or {})}
-        if token:
-            asked["Authorization"] = f"Bearer {token}"
-        return served_at(f"http://127.0.0.1:{self.port}").ask(path, body, headers=asked)
 
 
 class Dockerfile:

@@ -51,6 +51,12 @@ class CuttingProxy:
         with self._lock:
             self._left, self.stays_away, self.has_cut = pieces, stays_away, False
 
+    def go_away(self) -> None:
+        """Cut all connections, and accept none."""
+        with self._lock:
+            self.is_away = True
+            self._cut()
+
     def come_back(self) -> None:
         """Accept connections again, and cut none."""
         with self._lock:

@@ -141,9 +141,9 @@ def open_tools(
     redactor: Redactor,
     *,
     trusts: Callable[[str], bool] | None = None,
-    in_worker: bool = False,
+    when_used: bool = False,
 ) -> Runtime:
-    """Open the adapters; a worker seldom needs the ledger, so that a server isn't asked before.
+    """Open the adapters; with `when_used` the server of a ledger is asked only by the first use.
 
     With `trusts` only results of people whom it accepts are reused.
     """
@@ -155,7 +155,7 @@ def open_tools(
         model_formats=tuple(settings.model_formats),
         allow_pickle=settings.allow_pickle,
     )
-    shared = open_shared_ledger(settings, redactor, when_used=in_worker)
+    shared = open_shared_ledger(settings, redactor, when_used=when_used)
     clock = project_clock(shared.clock)
     return Runtime(
         root=root,

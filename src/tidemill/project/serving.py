@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,20 +14,21 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 from polars.exceptions import PolarsError
 
 from tidemill.contracts.column import Column
 from tidemill.contracts.io.synthetic import sample
-from tidemill.core.errors import UnknownNameError, UsageError, did_you_mean
+from tidemill.core.errors import StorageError, UnknownNameError, UsageError, did_you_mean
 from tidemill.core.extras import install_command
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.costs.io.recorded_prices import price_events
 from tidemill.governance.permissions import Permission
 from tidemill.project.arrow_files import arrow_stream, stream_of
 from tidemill.project.audit import Audit
+from tidemill.project.served_evidence import ServedEvidence
 from tidemill.project.served_rollouts import ServedRollouts
 from tidemill.project.server_statuses import status_folder
 from tidemill.project.serving_secrets import read_key_password, read_proxy_trust
@@ -56,6 +58,10 @@ except ModuleNotFoundError as error:
         raise
     raise UsageError(f"serving needs {error.name}: {install_command(error.name)}") from error
 
+if TYPE_CHECKING:
+    from tidemill.adapters.postgres.ledger import PostgresLedger
+
+_log = logging.getLogger("tidemill.serving")
 _PERSONAL_KEY = "TIDEMILL_PII_KEY"
 _UNLIMITED = 1 << 62
 # How often a server looks whether a checkpoint is due, in seconds.
@@ -103,6 +109,7 @@ class Serving:
         """
         settings = settings or self.settings
         space = self._workspace
+        follow = self._begin_with_copy()
         space.require(Permission.SERVE)
         if not space.flow.endpoints:
             raise UsageError(
@@ -125,16 +132,34 @@ class Serving:
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
             url = _url(settings, space.root, listener)
-            runner.run(
-                server.run(listener, space.state(), lambda: started(_running_server(server, url)))
-            )
+
+            def begin() -> None:
+                follow()
+                started(_running_server(server, url))
+
+            runner.run(server.run(listener, space.state(), begin))
+
+    def _begin_with_copy(self) -> Callable[[], None]:
+        """Read the copy of a shared ledger as it is if its server is away, until the result is called."""
+        space = self._workspace
+        if not space.settings.home_url:
+            return lambda: None
+        if "tools" not in vars(space):
+            space.tools = space.open_tools(when_used=True)
+        shared: PostgresLedger = cast("Any", space.tools.ledger).shared
+        shared.read_copy(while_away=True)
+        return partial(shared.read_copy, while_away=False)
 
     def _record_prices(self) -> None:
         """Record the prices of the settings, if they are new."""
         space = self._workspace
         ledger, book = space.tools.ledger, space.settings.price_book
         if events := price_events(ledger, space.environment, book):
-            ledger.append(events, now=space.tools.clock())
+            try:
+                ledger.append(events, now=space.tools.clock())
+            except StorageError as error:
+                # What is used has the prices in its own records.
+                _log.warning("new prices aren't recorded: %s", error)
 
     def serve_shared(
         self,
@@ -147,9 +172,10 @@ class Serving:
 
         Raises TidemillError if what is live can't be loaded here.
         """
+        follow = self._begin_with_copy()
         server = self._server(settings, proxy=proxy, control=control)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(server.run(listener, self._workspace.state()))
+            runner.run(server.run(listener, self._workspace.state(), follow))
 
     def _server(self, settings: ServeSettings, **shared: Any) -> Server:
         space = self._workspace
@@ -161,6 +187,8 @@ class Serving:
             export=_telemetry(space.flow.name) if settings.telemetry else None,
             http2=_grpc() if settings.grpc else None,
             rollouts=ServedRollouts(space),
+            evidence=ServedEvidence(space),
+            usage_folder=status_folder(space) / "usage",
             # A proxy states who is in a group, as an identity provider does.
             grants=replace(space.settings.grants, has_logins=settings.proxy is not None),
             key_password=read_key_password(space, settings),

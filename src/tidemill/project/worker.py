@@ -91,7 +91,7 @@ def _open_runner(context: bytes) -> StepRunner:
     )
     flow = load_workflow(settings)
     space = Workspace(settings, flow, found.environment, secrets=found.secrets, params=found.params)
-    space.tools = open_tools(settings, space.declared, space.redactor, in_worker=True)
+    space.tools = open_tools(settings, space.declared, space.redactor, when_used=True)
     recipes = space.recipes
     # Not before: a module that keeps a replaced stream would have another recipe than was planned.
     recorder = LogRecorder(space.tools.logs / found.run, quiet=True, redactor=space.redactor)

@@ -116,8 +116,14 @@ class Workspace:
     @cached_property
     def tools(self) -> Runtime:
         """The adapters. A new home gets a .gitignore that excludes all of it."""
+        return self.open_tools()
+
+    def open_tools(self, *, when_used: bool = False) -> Runtime:
+        """Open the adapters; with `when_used` the server of a ledger is asked only by the first use."""
         trusts = self.trusts if self.environment in self.settings.trusted else None
-        return open_tools(self.settings, self.declared, self.redactor, trusts=trusts)
+        return open_tools(
+            self.settings, self.declared, self.redactor, trusts=trusts, when_used=when_used
+        )
 
     @cached_property
     def redactor(self) -> Redactor:

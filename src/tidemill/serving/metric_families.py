@@ -112,6 +112,12 @@ def _levels(snapshot: Snapshot) -> list[Family]:
     return [Family(name, kind, about, [({}, value)]) for name, kind, about, value in values]
 
 
+def staleness(seconds: float) -> Family:
+    """For how long the ledger couldn't be read, so that nothing new is known."""
+    about = "Seconds since the ledger was last read, while it can't be."
+    return Family("tidemill_ledger_stale_seconds", "gauge", about, [({}, seconds)])
+
+
 def _by_endpoint(counts: Mapping[str, int]) -> list[tuple[Labels, int]]:
     return [({"endpoint": endpoint}, count) for endpoint, count in sorted(counts.items())]
 

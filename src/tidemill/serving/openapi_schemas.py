@@ -203,6 +203,10 @@ COMMON_SCHEMAS: Mapping[str, Schema] = {
     "ServerStatus": _object(
         schema={"const": "tidemill.server/1"},
         faults={"type": "array", "items": _TEXT, "description": "what is wrong"},
+        stale_since={
+            "type": ["number", "null"],
+            "description": "when the ledger was last read, if it can't be read now (Unix seconds)",
+        },
         endpoints={"type": "array", "items": ref("EndpointStatus")},
         judges={**_FLAG, "description": "whether this server judges rollouts"},
         judge={

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tidemill.serving.counters import Snapshot, merge, without_levels
+from tidemill.serving.observed_steps import ObservedSteps
 from tidemill.serving.rollout_counts import Observed
 from tidemill.serving.worker_messages import StepObserved, WorkerReport
 
@@ -15,7 +16,7 @@ class ProcessTable:
     def __init__(self) -> None:
         self._reports: dict[int, WorkerReport] = {}
         self._ended = Snapshot(processes=0)
-        self._observed: dict[str, StepObserved] = {}
+        self._observed = ObservedSteps()
 
     @property
     def reports(self) -> Mapping[int, WorkerReport]:
@@ -25,13 +26,12 @@ class ProcessTable:
     def report(self, process: int, report: WorkerReport) -> None:
         """Take a report in."""
         self._reports[process] = report
-        for endpoint, new in report.observed.items():
-            known = self._observed.get(endpoint)
-            if known is None or known.since < new.since:
-                self._observed[endpoint] = new
-            elif known.since == new.since:
-                both = known.observed + new.observed
-                self._observed[endpoint] = StepObserved(since=new.since, observed=both)
+        for endpoint, step in report.observed.items():
+            self.observe(endpoint, step)
+
+    def observe(self, endpoint: str, step: StepObserved) -> None:
+        """Add what was observed elsewhere."""
+        self._observed.add(endpoint, step)
 
     def end(self, process: int) -> None:
         """Keep the counters of a process that ended."""
@@ -44,8 +44,7 @@ class ProcessTable:
 
         What a process observed before it followed to that step is left out.
         """
-        found = self._observed.pop(endpoint, None)
-        return found.observed if found is not None and found.since == since else Observed()
+        return self._observed.take(endpoint, since)
 
     def others(self, process: int | None = None) -> Snapshot:
         """The counters of all of them, with the ended ones, but for one process."""

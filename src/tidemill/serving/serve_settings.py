@@ -29,7 +29,8 @@ class ServeSettings:
     many as one second allows); 0 is no limit. More than `max_in_flight` requests at once, bodies of more than
     `max_body` bytes and more than `max_rows` rows are refused. A caller has `header_timeout` for the headers
     and `body_timeout` for the body; a connection without requests is closed after `keep_alive`. A server that
-    stops waits for requests in flight for `drain` at most.
+    stops first says for `drain_delay` that it isn't ready, and waits for requests in flight for `drain` at
+    most.
 
     With `grpc` the Open Inference Protocol is answered over gRPC as well, on the same port or socket.
 
@@ -60,6 +61,7 @@ class ServeSettings:
     body_timeout: float = 30.0
     keep_alive: float = 75.0
     drain: float = 30.0
+    drain_delay: float = 0.0
     workers: int = 1
     release: float = 60.0
     access_log: str = ""
@@ -285,6 +287,7 @@ _READERS: dict[str, Callable[[Any], object]] = {
     "body_timeout": _seconds,
     "keep_alive": _seconds,
     "drain": _seconds,
+    "drain_delay": _seconds,
     "workers": _whole(1, 1024),
     "release": _seconds,
     "access_log": _text,

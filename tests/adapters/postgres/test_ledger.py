@@ -13,7 +13,8 @@ import pytest
 
 from tests.adapters.sqlite.test_compaction import small_history
 from tests.support.compaction import FAR, damage, forget_superseded
-from tests.support.shared_homes import copy_on
+from tests.support.cut_connections import proxy_to
+from tests.support.shared_homes import as_address, copy_on
 from tests.support.tables import rebuild, tables
 from tidemill.adapters.postgres.address import HomeAddress
 from tidemill.adapters.postgres.ledger import PostgresLedger
@@ -494,3 +495,35 @@ _END_OTHERS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
     "WHERE pid <> pg_backend_pid() AND application_name = 'tidemill'"
 )
+
+
+def test_a_copy_is_read_as_it_is_only_where_that_is_allowed(
+    postgres_url: str, new_home: Callable[[], str], tmp_path: Path
+) -> None:
+    schema, folder = new_home().rpartition("=")[2], tmp_path / "cut"
+    folder.mkdir()
+    with proxy_to(postgres_url, folder) as proxy:
+        address = as_address(f"{proxy.url}&schema={schema}")
+        path = copy_on(tmp_path, "one")
+        with closing(PostgresLedger(path, address)) as ledger:
+            ledger.append([published_event("p1")], now=1.0)
+        proxy.go_away()
+        with closing(PostgresLedger(path, address, when_used=True)) as ledger:
+            with pytest.raises(StorageError, match="can't be reached"):
+                ledger.state("prod")
+            ledger.read_copy(while_away=True)
+            assert ledger.state("prod").seq == 1
+            with pytest.raises(StorageError, match="can't be reached"):
+                ledger.append([published_event("p2")], now=2.0)
+            ledger.read_copy(while_away=False)
+            with pytest.raises(StorageError, match="can't be reached"):
+                ledger.state("prod")
+            proxy.come_back()
+            assert ledger.state("prod").seq == 1
+        # A machine that has no copy has nothing to read.
+        proxy.go_away()
+        none = copy_on(tmp_path, "none")
+        with closing(PostgresLedger(none, address, when_used=True)) as ledger:
+            ledger.read_copy(while_away=True)
+            with pytest.raises(StorageError, match="can't be reached"):
+                ledger.state("prod")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tidemill.ledger.io import lease_holder
-from tidemill.ledger.io.lease_holder import outer_user_id, this_user
+from tidemill.ledger.io.lease_holder import is_dead, outer_user_id, this_process, this_user
 
 CODE = "from tidemill.ledger.io.lease_holder import this_user; print(this_user())"
 
@@ -117,3 +117,52 @@ def test_nobody_becomes_root_by_a_user_namespace(depth: int) -> None:
     assert inside == "0"
     # A namespace within another shows the ids of that one, which is no reason to trust its names.
     assert name == (f"uid:{own}" if depth == 1 else "uid:0")
+
+
+OUTERMOST, OTHERS = "pid:[4026531836]", "pid:[4026532999]"
+
+
+@pytest.mark.parametrize(
+    ("boot", "namespace", "own_namespace", "machine", "dead"),
+    [
+        # The same machine, where the process isn't there any more.
+        ("b1", OUTERMOST, OUTERMOST, "m1", True),
+        # Another container on it.
+        ("b1", OTHERS, OUTERMOST, "m1", False),
+        # The same machine, which was booted since.
+        ("b0", OUTERMOST, OUTERMOST, "m1", True),
+        # Another machine of the same name.
+        ("b0", OUTERMOST, OUTERMOST, "m2", False),
+        ("b0", OUTERMOST, OUTERMOST, "", False),
+        # Containers of one image on two machines: they have one name, and one machine's id.
+        ("b0", OTHERS, OTHERS, "m1", False),
+        ("b0", OUTERMOST, OTHERS, "m1", False),
+        # A system that doesn't tell, as that of a program before.
+        ("", "", OUTERMOST, "", True),
+    ],
+)
+def test_a_process_that_may_be_on_another_host_of_the_same_name_isnt_dead(
+    monkeypatch: pytest.MonkeyPatch,
+    boot: str,
+    namespace: str,
+    own_namespace: str,
+    machine: str,
+    dead: bool,
+) -> None:
+    holder = this_process("tidemill serve")
+    # No process of this machine has it.
+    gone = {**holder, "pid": str(2**22 + 1), "machine": machine}
+    gone["space"] = f"{boot} {namespace}".strip()
+    monkeypatch.setattr(lease_holder, "_machine", lambda: "m1")
+    monkeypatch.setattr(lease_holder, "_process_space", lambda: f"b1 {own_namespace}")
+    assert is_dead(gone) is dead
+
+
+def test_a_machine_without_an_id_has_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(lease_holder, "_MACHINE_ID", tmp_path / "machine-id")
+    assert this_process("run")["machine"] == ""
+    for text in ("", "0123456789abcdef\n"):
+        (tmp_path / "machine-id").write_text(text)
+        found = this_process("run")["machine"]
+        assert bool(found) is bool(text)
+        assert found != "0123456789abcdef"

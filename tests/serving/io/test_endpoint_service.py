@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from tidemill.ledger.rollout import RolloutAction, RolloutStep
 from tidemill.serving.endpoint_state import EndpointState
+from tidemill.serving.io import endpoint_service
 from tidemill.serving.io.endpoint_service import EndpointService
 from tidemill.serving.rollout import RolloutCourse, RolloutState
+from tidemill.serving.rollout_counts import Observed
+from tidemill.testing.records import rollout_step
 from tidemill.workflow.endpoint import Endpoint, Rollout
 
 PLAN = Rollout(shadow_s=60.0, canary=(0.999999, 1.0))
@@ -69,3 +77,49 @@ def test_a_state_holds_before_what_it_ends_is_closed() -> None:
         assert versions["v1"].is_closed
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("action", "is_recorded", "entered", "left"),
+    [
+        # A step forward is that of all servers, or of none.
+        (RolloutAction.PROMOTED, True, True, 0),
+        (RolloutAction.PROMOTED, False, False, 0),
+        # A bad version goes back at once, and that is recorded later.
+        (RolloutAction.ROLLED_BACK, False, True, 1),
+    ],
+)
+def test_a_step_forward_is_taken_once_it_is_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+    action: RolloutAction,
+    is_recorded: bool,
+    entered: bool,
+    left: int,
+) -> None:
+    step = rollout_step(action)
+    after = replace(rolling_out("v2", 1), records=(step,))
+    asked: list[tuple[str, Sequence[RolloutStep], int]] = []
+
+    async def main() -> None:
+        service = EndpointService(Endpoint(name="demand", model="demand", rollout=PLAN), STAGE)
+        for name in ("v1", "v2"):
+            version: Any = Version(name)
+            version.gate.set()
+            service.add(version)
+        before = rolling_out("v2", 0)
+        await service.enter(before)
+        service.begin_judging()
+
+        async def record(endpoint: str, steps: Sequence[RolloutStep]) -> bool:
+            asked.append((endpoint, steps, service.state.rollout.course.step))  # type: ignore[union-attr]
+            return is_recorded
+
+        monkeypatch.setattr(endpoint_service, "judge", lambda *_: after)
+        found = await service.judge(100.0, lambda name, since: Observed(), record)
+        assert len([*found]) == left
+        assert service.state is (after if entered else before)
+        await service.close()
+
+    asyncio.run(main())
+    forward = action is RolloutAction.PROMOTED
+    assert asked == ([("demand", (step,), 0)] if forward else [])

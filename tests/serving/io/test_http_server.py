@@ -28,12 +28,15 @@ class Echo:
         self.release = threading.Event()
         self.release.set()
         self.begun = threading.Event()
-        self.draining = False
+        self.draining = self.retired = False
         self.reads = True
         self.reply = b"echo"
         self.paths: list[str] = []
         self.bodies: list[bytes] = []
         self.headers: list[dict[bytes, bytes]] = []
+
+    def retire(self) -> None:
+        self.retired = True
 
     def drain(self) -> None:
         self.draining = True
@@ -205,6 +208,19 @@ def test_a_connection_that_is_idle_at_a_shutdown_may_still_ask_in_time() -> None
             assert server.thread.is_alive()
         connection.sendall(REQUEST)
         assert received(connection).endswith(b"echo")
+
+
+def test_a_server_that_stops_accepts_until_others_had_time_to_see_it() -> None:
+    with running(delay_s=3600.0) as server:
+        server.server.should_exit = True
+        while not server.app.retired:
+            assert server.thread.is_alive()
+        with server.connect() as connection:
+            connection.sendall(REQUEST)
+            assert received(connection, lambda found: b"echo" in found).endswith(b"echo")
+        assert not server.app.draining
+        # A second signal doesn't wait.
+        server.server.force_exit = True
 
 
 def test_an_address_that_is_taken_is_an_error() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -50,6 +51,34 @@ def test_a_ledger_that_cannot_be_read_is_a_fault_until_it_can(error: Exception) 
     ledger.append([made("b")], now=2.0)
     followed.poll()
     assert (followed.fault, [state.seq for state in seen]) == ("", [2])
+
+
+def test_it_says_since_when_the_ledger_was_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    ledger = Changeable()
+    ledger.append([made("v")], now=1.0)
+    followed = watch(ledger, [])
+
+    def said() -> tuple[float | None, str]:
+        return followed.stale_since, followed.fault
+
+    assert said() == (None, "")
+    now = 1100.0
+    followed.poll()
+    now, ledger.error = 1101.0, StorageError("it is gone")
+    followed.poll()
+    assert said() == (1100.0, "it is gone")
+    now, ledger.error = 1200.0, None
+    followed.poll()
+    assert said() == (None, "")
+    # One that hangs answers no look at all.
+    now = 1200.0 + 3 * followed.poll_s
+    assert said() == (None, "")
+    now += 1
+    since, fault = said()
+    assert since == 1200.0
+    assert "doesn't answer" in fault
 
 
 def test_a_ledger_that_is_restored_from_a_backup_is_followed() -> None:

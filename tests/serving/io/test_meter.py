@@ -6,16 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.adapters.sqlite.ledger import SqliteLedger
-from tidemill.core.errors import StorageError
-from tidemill.ledger.event import Event, Served
-from tidemill.ledger.price import Price, PriceBook
-from tidemill.ports.ledger import Ledger
-from tidemill.serving.io.meter import Meter, UsageRecorder, resident_memory
+from tidemill.serving.io.meter import Meter, resident_memory
 
 MS = 1_000_000
-
-BOOK = PriceBook(prices=(Price(cpu_hour=0.04),))
 
 
 class Clocks:
@@ -83,52 +76,3 @@ def test_the_memory_of_this_process_is_measured(monkeypatch: pytest.MonkeyPatch)
     assert 5_000_000 < found < 100_000_000_000
     monkeypatch.setattr(Path, "read_bytes", lambda self: b"")
     assert resident_memory() > 5_000_000
-
-
-def served(ledger: Ledger) -> list[Served]:
-    return [
-        fact.event for fact in ledger.events(kinds=("Served",)) if isinstance(fact.event, Served)
-    ]
-
-
-def test_usage_is_recorded_once_and_after_a_failure_with_the_next(tmp_path: Path) -> None:
-    ledger, clocks = SqliteLedger(tmp_path / "ledger.db"), Clocks()
-    meter = clocks.meter()
-    series = meter.series("delays", "v1")
-    recorder = UsageRecorder(ledger, "prod", BOOK, 100.0)
-    series.record(MS, MS)
-    clocks.move(1)
-    meter.adjust()
-    assert not recorder.is_due(meter.snapshot(), 159.0)
-    assert recorder.is_due(meter.snapshot(), 160.0)
-    broken = UsageRecorder(Broken(ledger), "prod", PriceBook(), 100.0)  # type: ignore[arg-type]
-    with pytest.raises(StorageError):
-        broken.record(meter.snapshot(), 160.0)
-    assert broken.is_due(meter.snapshot(), 160.0)
-    recorder.record(meter.snapshot(), 160.0)
-    assert not recorder.is_due(meter.snapshot(), 230.0)
-    assert recorder.is_due(meter.snapshot(), 160.0 + 3600)
-    recorder.record(meter.snapshot(), 230.0)
-    series.record(MS, MS, rows=5)
-    clocks.move(3)
-    meter.adjust()
-    recorder.record(meter.snapshot(), 300.0)
-    one, two = served(ledger)
-    assert (one.since, one.until, one.usages[0].requests, one.usages[0].rows) == (100, 160, 1, 1)
-    assert (two.since, two.until, two.usages[0].requests, two.usages[0].rows) == (230, 300, 1, 5)
-    assert [each.usages[0].cpu_s + each.usages[0].idle_cpu_s for each in (one, two)] == [
-        0.001,
-        0.003,
-    ]
-    assert one.cpu_hour == 0.04
-    ledger.close()
-
-
-class Broken:
-    """A ledger whose disk is full."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
-
-    def append(self, events: list[Event], *, now: float) -> int:
-        raise StorageError("the disk is full")

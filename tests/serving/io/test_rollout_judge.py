@@ -76,9 +76,10 @@ class Endpoint:
         self.steps = list(steps)
         self.suspended: list[RolloutStep] = []
         self.is_judged = False
+        self.is_rolling = True
         self.looks = 0
 
-    async def judge(self, now: float, others: object) -> Sequence[RolloutStep]:
+    async def judge(self, now: float, others: object, record: object) -> Sequence[RolloutStep]:
         self.looks += 1
         if not self.is_judged:
             return []
@@ -141,6 +142,36 @@ def test_steps_are_recorded_in_order_and_the_evidence_at_the_end() -> None:
     assert server.told == [True]
     # The lease is free again.
     assert server.records.acquire().token == 2
+
+
+def test_a_step_forward_is_recorded_first_or_not_taken() -> None:
+    async def play() -> None:
+        server = Server(Records())
+        records, judge = server.records, server.judge
+        assert not await judge._record_first("delays", [FIRST])
+        await judge.start()
+        assert await judge._record_first("delays", [FIRST])
+        assert records.steps == [FIRST]
+        records.errors["record"] = StorageError("the ledger is away")
+        assert not await judge._record_first("delays", [FIRST])
+        assert judge.fault == "the ledger is away"
+        # What waits comes before.
+        judge.record("delays", [BACK])
+        records.errors.clear()
+        assert not await judge._record_first("delays", [FIRST])
+        await server.turn()
+        assert records.steps == [FIRST, BACK]
+        assert await judge._record_first("delays", [FIRST])
+        # Another server has the lease meanwhile.
+        records.now = 100.0
+        other = Server(Records("b", records.ledger))
+        other.records.now = 100.0
+        await other.judge.start()
+        assert not await judge._record_first("delays", [FIRST])
+        assert records.steps == [FIRST, BACK, FIRST]
+        assert not judge.is_judging
+
+    asyncio.run(play())
 
 
 def test_what_cant_be_recorded_now_is_known_and_tried_again() -> None:

@@ -14,8 +14,10 @@ from tidemill.ledger.event import Event, Served
 from tidemill.ledger.price import PriceBook
 from tidemill.ports.ledger import Ledger
 from tidemill.serving.io import usage_record
-from tidemill.serving.io.meter import Meter, UsageRecorder
+from tidemill.serving.io.meter import Meter
 from tidemill.serving.io.usage_record import UsageRecord
+from tidemill.serving.io.usage_recorder import UsageRecorder
+from tidemill.serving.io.usage_spool import UsageSpool
 
 
 class Waiting:
@@ -39,10 +41,10 @@ class Full:
 
 
 def test_usage_that_cannot_be_recorded_at_the_end_is_said(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     meter = Meter()
-    recorder = UsageRecorder(Full(), "prod", PriceBook(), 0.0)  # type: ignore[arg-type]
+    recorder = UsageRecorder(Full(), "prod", PriceBook(), 0.0, UsageSpool(tmp_path))  # type: ignore[arg-type]
     record = UsageRecord(meter, recorder, meter.snapshot)
     meter.series("delays", "v1").record(1000, 1000)
 
@@ -54,7 +56,7 @@ def test_usage_that_cannot_be_recorded_at_the_end_is_said(
 
     asyncio.run(serve())
     [said] = [each.getMessage() for each in caplog.records]
-    assert said == "the usage of 1 requests isn't recorded: no space left for the ledger"
+    assert said == "the usage of 1 requests isn't recorded yet: no space left for the ledger"
 
 
 def test_a_server_that_stops_while_it_records_counts_nothing_twice(
@@ -64,7 +66,7 @@ def test_a_server_that_stops_while_it_records_counts_nothing_twice(
     ledger, meter = SqliteLedger(tmp_path / "ledger.db"), Meter()
     waiting = Waiting(ledger)
     # It began long ago: so a record is due.
-    recorder = UsageRecorder(waiting, "prod", PriceBook(), 0.0)  # type: ignore[arg-type]
+    recorder = UsageRecorder(waiting, "prod", PriceBook(), 0.0, UsageSpool(tmp_path))  # type: ignore[arg-type]
     record = UsageRecord(meter, recorder, meter.snapshot)
     series = meter.series("delays", "v1")
 

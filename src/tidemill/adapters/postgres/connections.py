@@ -32,6 +32,7 @@ from tidemill.adapters.postgres.server import (
     LedgerHead,
     LedgerServer,
     Row,
+    ServerAway,
     channel_of,
     statement,
 )
@@ -63,6 +64,8 @@ class SharedConnections(CopyConnections):
         self._replica = Replica(path, busy_timeout_s, when_used=True)
         self._channel = channel_of(address)
         self._pulse = Pulse()
+        # Whether the copy may be read as it is while the server is away, which is asked only once then.
+        self.reads_copy = self._is_away = False
         self.place = address.place
         super().__init__(path, busy_timeout_s, foreign_keys=foreign_keys, when_used=when_used)
 
@@ -87,7 +90,11 @@ class SharedConnections(CopyConnections):
 
     @contextmanager
     def read_transaction(self) -> Iterator[sqlite3.Connection]:
-        head = self._reading.head()
+        head = self._head_or_copy()
+        if head is None:
+            with super().read_transaction() as connection:
+                yield connection
+            return
         while True:
             self._replica.follow(self._reading, head)
             with super().read_transaction() as connection:
@@ -96,6 +103,22 @@ class SharedConnections(CopyConnections):
                 yield connection
                 break
         self._replica.clean()
+
+    def _head_or_copy(self) -> LedgerHead | None:
+        """What the server has; None to read the copy as it is, where that may be, while it is away."""
+        if self.reads_copy and self._is_away:
+            return None
+        try:
+            return self._reading.head()
+        except ServerAway:
+            if not self.reads_copy or not self._has_copy():
+                raise
+            self._is_away = True
+            return None
+
+    def _has_copy(self) -> bool:
+        with super().read_transaction() as connection:
+            return bool(read_copied(connection).id)
 
     def follow(self) -> None:
         """Bring the copy up to date."""
@@ -191,7 +214,7 @@ class SharedConnections(CopyConnections):
         outcome.has_events = bool(events)
         outcome.copied = Copied(head.id, last[0], last[1], leases, people)
         try:
-            with remote.pipeline():
+            with self._writing.patience.with_answer(remote), remote.pipeline():
                 _send_events(connection, remote, head.seq, events)
                 for place, key in noted:
                     _send_change(connection, remote, place, key)

@@ -142,6 +142,10 @@ class PostgresLedger(SqliteLedger):
         """What the copy of this machine has, once it is up to date."""
         return self._connections.copied
 
+    def read_copy(self, *, while_away: bool) -> None:
+        """Whether from now on the copy is read as it is while the server can't be reached."""
+        self._connections.reads_copy = while_away
+
     @property
     def garbage(self) -> PostgresGarbage:
         return PostgresGarbage(self._connections)

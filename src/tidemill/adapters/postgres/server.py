@@ -19,6 +19,7 @@ from psycopg import errors, sql
 from psycopg.pq import TransactionStatus
 
 from tidemill.adapters.postgres.address import HomeAddress
+from tidemill.adapters.postgres.patience import Patience
 from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION
 from tidemill.adapters.sqlite.statements import queries, read_script
 from tidemill.core.errors import ConflictError, StorageError, TidemillError
@@ -44,6 +45,10 @@ _inherited: list[object] = []
 T = TypeVar("T")
 Row: TypeAlias = tuple[Any, ...]
 Connection: TypeAlias = psycopg.Connection[Row]
+
+
+class ServerAway(StorageError):
+    """The server of a ledger can't be reached now."""
 
 
 class LedgerHead(NamedTuple):
@@ -76,6 +81,9 @@ class LedgerServer:
         self.offset = 0.0
         self._address = address
         self._lock_s = lock_s
+        # Longer than another writer is waited for.
+        self.patience = Patience(lock_s + _LOST_S)
+        self._looks = Patience(_LOST_S)
         self._redact = Redactor(url_secrets(address.dsn)).redact
         self._reset()
 
@@ -111,7 +119,9 @@ class LedgerServer:
 
         def read(connection: Connection) -> LedgerHead:
             asked = time.time()
-            head = self._check(connection.execute(statement("head")).fetchone())
+            with self._looks.with_answer(connection):
+                row = connection.execute(statement("head")).fetchone()
+            head = self._check(row)
             self._compare_clocks(head.at, asked, time.time())
             return head
 
@@ -153,7 +163,8 @@ class LedgerServer:
     def _begin(self, connection: Connection) -> tuple[Connection, LedgerHead]:
         try:
             # Not in a pipeline, after which the server doesn't watch how long a transaction is idle.
-            found = connection.execute("BEGIN; " + statement("lock_head"))
+            with self.patience.with_answer(connection):
+                found = connection.execute("BEGIN; " + statement("lock_head"))
             found.nextset()
             head = self._check(found.fetchone())
             if head.schema_version < SCHEMA_VERSION:
@@ -278,7 +289,7 @@ class LedgerServer:
                 f"the ledger {self.place} can only be read there ({text}): use the URL of the primary server"
             )
         if isinstance(error, psycopg.OperationalError):
-            return StorageError(
+            return ServerAway(
                 f"the ledger {self.place} can't be reached ({text}): check the server, the network and the "
                 "credentials (PGPASSWORD, a password file), then run again; everything recorded so far is "
                 "kept"

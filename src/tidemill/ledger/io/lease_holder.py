@@ -9,12 +9,16 @@ import subprocess
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from hashlib import blake2b
 from pathlib import Path
 
 from tidemill.ledger.people import is_person
 
 # Process information on Linux; other systems have `ps`, which a minimal Linux may lack.
 _PROC = Path("/proc")
+_MACHINE_ID = Path("/etc/machine-id")
+# The namespace of process ids of a machine, outside of containers.
+_OUTERMOST = "pid:[4026531836]"
 _ID_MAP = _PROC / "self" / "uid_map"
 # The map of ids that changes none: first id inside, first id outside, count.
 _EVERY_ID = (0, 0, 2**32 - 1)
@@ -24,7 +28,8 @@ def this_process(command: str) -> dict[str, str]:
     """Return this process as the holder of a lease: host, process id, its start time, and the command.
 
     `started` is the start time in the system's own format, `since` the time now in Unix seconds. In which
-    `space` process ids count is known by the boot of the machine and its namespace.
+    `space` process ids count is known by the boot of the machine and its namespace. `machine` is a hash of
+    the machine's own id.
     """
     return {
         "host": socket.gethostname(),
@@ -34,6 +39,7 @@ def this_process(command: str) -> dict[str, str]:
         "command": command,
         "user": this_user(),
         "space": _process_space(),
+        "machine": _machine(),
     }
 
 
@@ -75,12 +81,7 @@ def outer_user_id() -> int | None:
 
 def is_dead(holder: Mapping[str, str]) -> bool:
     """Whether the holder is a dead process on this host; False for other hosts: their leases expire."""
-    if holder.get("host") != socket.gethostname():
-        return False
-    boot, _, space = holder.get("space", "").partition(" ")
-    own_boot, _, own_space = _process_space().partition(" ")
-    if space != own_space and boot == own_boot and boot:
-        # A container with the same name on this machine, whose processes can't be seen here.
+    if holder.get("host") != socket.gethostname() or _is_out_of_sight(holder):
         return False
     pid = int(holder.get("pid", "0"))
     try:
@@ -91,6 +92,29 @@ def is_dead(holder: Mapping[str, str]) -> bool:
         pass
     # Process ids are reused: the same id with another start time is another process.
     return _start_time(pid) != holder.get("started")
+
+
+def _is_out_of_sight(holder: Mapping[str, str]) -> bool:
+    """Whether it may be a process of another host with the same name, as containers are."""
+    boot, _, space = holder.get("space", "").partition(" ")
+    own_boot, _, own_space = _process_space().partition(" ")
+    if not boot or not own_boot:
+        return False
+    if boot == own_boot:
+        return space != own_space
+    # Another machine, or an earlier boot of this one. An image may give its containers one machine's id.
+    is_this_machine = bool(_machine()) and holder.get("machine") == _machine()
+    return not is_this_machine or {space, own_space} != {_OUTERMOST}
+
+
+def _machine() -> str:
+    """Which machine this is, wherever it boots from; "" where that isn't told."""
+    try:
+        known = _MACHINE_ID.read_bytes().strip()
+    except OSError:
+        return ""
+    # The id itself is the machine's own secret.
+    return blake2b(known, digest_size=8, person=b"tidemill").hexdigest() if known else ""
 
 
 def _process_space() -> str:

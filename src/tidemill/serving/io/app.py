@@ -116,9 +116,13 @@ class ServingApp:
         # How many of the next replies close their connection.
         self._closing = 0.0
 
+    def retire(self) -> None:
+        """From now on the server isn't ready, so that nothing new is sent to it."""
+        self.is_draining = True
+
     def drain(self) -> None:
         """From now on every reply closes its connection, and the server isn't ready."""
-        self.is_draining = True
+        self.retire()
         self._closing = math.inf
 
     def close_connections(self, count: int) -> None:

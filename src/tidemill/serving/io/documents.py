@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,12 @@ from tidemill.serving.access import DocumentReader
 from tidemill.serving.counters import Snapshot
 from tidemill.serving.io.endpoint_documents import docs_reply, openapi_reply
 from tidemill.serving.io.endpoint_service import EndpointService
-from tidemill.serving.metric_families import Family, LiveVersion, metric_families
+from tidemill.serving.metric_families import (
+    Family,
+    LiveVersion,
+    metric_families,
+    staleness,
+)
 from tidemill.serving.metrics_text import CONTENT_TYPE, metrics_text
 from tidemill.serving.oip import Reply
 from tidemill.serving.opened_documents import opened_families
@@ -28,8 +34,10 @@ class ServerDocuments:
         snapshot: Callable[[], Snapshot],
         faults: Callable[[], Sequence[str]],
         price: Price,
+        stale_since: Callable[[], float | None],
     ) -> None:
         self._endpoints = endpoints
+        self._stale_since = stale_since
         self._price = price
         self._snapshot = snapshot
         self._faults = faults
@@ -69,6 +77,7 @@ class ServerDocuments:
         return {
             "schema": "tidemill.server/1",
             "faults": [fault for fault in self._faults() if fault],
+            "stale_since": self._stale_since(),
             "endpoints": [endpoint.status() for endpoint in self._endpoints.values()],
         }
 
@@ -86,4 +95,6 @@ class ServerDocuments:
             for endpoint in self._endpoints.values()
             for role, version in endpoint.roles.items()
         ]
-        return metric_families(self._snapshot(), live, self._price)
+        since = self._stale_since()
+        stale_s = 0.0 if since is None else max(0.0, time.time() - since)
+        return [*metric_families(self._snapshot(), live, self._price), staleness(stale_s)]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from tidemill.ledger.rollout import Phase, RolloutStep
+from tidemill.ledger.rollout import Phase, RolloutAction, RolloutStep
 from tidemill.serving import oip
 from tidemill.serving.answers import ModelAnswer, as_list
 from tidemill.serving.canary import is_canary
@@ -62,6 +62,11 @@ class EndpointService:
     def is_ready(self) -> bool:
         """Whether it can answer, and its version predicts what it did in training."""
         return self.live is not None and not self._golden_fault
+
+    @property
+    def is_rolling(self) -> bool:
+        """Whether a candidate is compared with the version that answers."""
+        return self.state.rollout is not None
 
     @property
     def serving(self) -> str:
@@ -240,11 +245,16 @@ class EndpointService:
         return self.state.records
 
     async def judge(
-        self, now: float, others: Callable[[str, float], Observed]
+        self,
+        now: float,
+        others: Callable[[str, float], Observed],
+        record: Callable[[str, Sequence[RolloutStep]], Awaitable[bool]],
     ) -> Iterable[RolloutStep]:
-        """Judge the rollout by what was counted since the last call; return the steps that were taken.
+        """Judge the rollout by what was counted since the last call; return the steps to record.
 
-        `others` returns what other processes counted at an endpoint in the step that began at a time.
+        `others` returns what other processes counted at an endpoint in the step that began at a time. Steps
+        forward are only taken once `record` has recorded them: other servers follow the record. A bad
+        version goes back at once.
         """
         own = self.take_observed()
         if own is None:
@@ -252,12 +262,17 @@ class EndpointService:
         observed = own.observed + others(self.name, own.since)
         if not self.is_judged:
             return ()
-        found = judge(self.state, observed, now, self.declared.rollout)
-        if found.records:
-            await self.enter(found)
-        else:
+        before, found = self.state, judge(self.state, observed, now, self.declared.rollout)
+        if not found.records:
             self.state = found
-        return found.records
+            return ()
+        if any(step.action is RolloutAction.ROLLED_BACK for step in found.records):
+            await self.enter(found)
+            return found.records
+        # People may hold it meanwhile, or another version may have begun.
+        if await record(self.name, found.records) and self.state is before:
+            await self.enter(found)
+        return ()
 
     def ready_reply(self, version: str = "") -> tuple[Reply, int]:
         """Whether it can answer, or one of its versions can, with the status of the reply."""

@@ -12,7 +12,7 @@ from tidemill.serving.io.endpoint_service import EndpointService
 
 # Seconds until what failed is tried again, at first and at most.
 RETRY_S = 1.0
-MOST_RETRY_S = 60.0
+MOST_RETRY_S = 10.0
 
 _log = logging.getLogger("tidemill.serving")
 

@@ -36,14 +36,16 @@ class HttpLimits:
     """What a client may send, and the seconds that it may take.
 
     It has `head_s` for the line and the headers of a request, which have `head_bytes` at most, `request_s`
-    for all of it, and as long to read a reply. It may keep a connection idle for `idle_s`. At a shutdown idle
-    connections stay open for `drain_s`, and what is in flight has `grace_s` to end. Requests on more than so
-    many `connections` are refused. The application refuses bodies of more than `body_bytes`.
+    for all of it, and as long to read a reply. It may keep a connection idle for `idle_s`. A shutdown
+    begins `delay_s` after the server said that it isn't ready; then idle connections stay open for
+    `drain_s`, and what is in flight has `grace_s` to end. Requests on more than so many `connections` are
+    refused. The application refuses bodies of more than `body_bytes`.
     """
 
     head_s: float = 10.0
     request_s: float = 30.0
     idle_s: float = 75.0
+    delay_s: float = 0.0
     drain_s: float = 2.0
     grace_s: float = 30.0
     head_bytes: int = 65_536

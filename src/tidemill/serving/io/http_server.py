@@ -1,8 +1,9 @@
 """The HTTP server: uvicorn with limits on slow clients, and a shutdown that loses no request.
 
-A shutdown first stops accepting connections, answers what is in flight, and has each reply close its
-connection. Idle connections are only closed after a grace time: a client that sends its next request just
-then would lose it.
+A shutdown says that the server isn't ready, for as long as those that send requests need to notice. Then it
+stops accepting connections, answers what is in flight, and has each reply close its connection. Idle
+connections are only closed after a grace time: a client that sends its next request just then would lose
+it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ _TICK_S = 0.05
 
 class DrainedApplication(Application, Protocol):
     """An application that can be drained."""
+
+    def retire(self) -> None:
+        """From now on the server isn't ready, so that nothing new is sent to it."""
 
     def drain(self) -> None:
         """From now on every reply closes its connection, and the server isn't ready."""
@@ -140,15 +144,24 @@ class HttpServer(uvicorn.Server):
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop accepting connections, drain those that are open, and close them."""
+        """Be unready for a while, stop accepting connections, drain those that are open, and close them."""
+        self._application.retire()
+        self.draining.set()
+        await self._wait_until_known()
         for server in self.servers:
             server.close()
         self._application.drain()
-        self.draining.set()
         await self._wait_until_drained()
         if self._sweep is not None:
             self._sweep.cancel()
         await super().shutdown(sockets)
+
+    async def _wait_until_known(self) -> None:
+        """Until whoever asks if the server is ready has seen that it isn't."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._limits.delay_s
+        while loop.time() < end and not self.force_exit:
+            await asyncio.sleep(_TICK_S)
 
     async def _wait_until_drained(self) -> None:
         """Until no connection is open, or only idle ones were for the grace time."""

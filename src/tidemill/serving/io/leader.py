@@ -19,10 +19,12 @@ from tidemill.serving.io.live_versions import LiveVersions
 from tidemill.serving.io.rollout_judge import RolloutJudge, RolloutRecords, Takeover
 from tidemill.serving.io.serving_pool import ServingPool, ServingPoolLimits, StartWorker
 from tidemill.serving.io.serving_role import ServingProcess
+from tidemill.serving.io.shared_evidence import EvidenceMail, SharedEvidence
 from tidemill.serving.io.version_source import VersionSource
 from tidemill.serving.process_table import ProcessTable
+from tidemill.serving.rollout_counts import Observed
 from tidemill.serving.serve_settings import ServeSettings
-from tidemill.serving.worker_messages import EndpointView, ServerView
+from tidemill.serving.worker_messages import EndpointView, ServerView, StepObserved
 from tidemill.serving.worker_scaling import ProcessLoad
 
 # Seconds that a draining process needs beside those for requests in flight.
@@ -40,12 +42,14 @@ class ServingLeader:
         endpoints: Mapping[str, EndpointService],
         source: VersionSource,
         records: RolloutRecords,
+        mail: EvidenceMail,
     ) -> None:
         self._process = process
         self._endpoints = endpoints
         self._table = ProcessTable()
         self._records = records
-        self._judge = RolloutJudge(endpoints, records, self._judge_or_follow, self._table.observed)
+        self._evidence = SharedEvidence(mail)
+        self._judge = RolloutJudge(endpoints, records, self._judge_or_follow, self)
         self._versions = LiveVersions(endpoints.values(), source, self._judge.record, self._prepare)
         self._pool: ServingPool | None = None
         # The state of the ledger with which this server began to judge.
@@ -54,7 +58,9 @@ class ServingLeader:
     def use_workers(self, settings: ServeSettings, start: StartWorker) -> None:
         """Start further processes when they are needed."""
         limits = ServingPoolLimits(
-            most=settings.workers, release_s=settings.release, drain_s=settings.drain + _DRAIN_S
+            most=settings.workers,
+            release_s=settings.release,
+            drain_s=settings.drain_delay + settings.drain + _DRAIN_S,
         )
         self._pool = ServingPool(limits, start, self, self._table)
         for endpoint in self._endpoints.values():
@@ -119,6 +125,23 @@ class ServingLeader:
             if endpoint.is_judged and endpoint.name in records:
                 endpoint.follow_people(records[endpoint.name])
         self._versions.follow(state, records)
+
+    def observed(self, endpoint: str, since: float) -> Observed:
+        """Take what others counted at an endpoint in the step that began at a time."""
+        return self._table.observed(endpoint, since)
+
+    async def exchange(self, endpoints: Sequence[EndpointService], *, judges: bool) -> None:
+        """Receive what other servers counted if this one `judges`; else send what it counted."""
+        if judges:
+            received = await asyncio.to_thread(self._evidence.receive) if endpoints else {}
+            for name, step in received.items():
+                self._table.observe(name, step)
+            return
+        for each in endpoints:
+            if (own := each.take_observed()) is not None:
+                both = own.observed + self._table.observed(each.name, own.since)
+                self._evidence.add(each.name, StepObserved(since=own.since, observed=both))
+        await asyncio.to_thread(self._evidence.send)
 
     async def run(self) -> None:
         """Judge rollouts, and look how many processes are needed."""

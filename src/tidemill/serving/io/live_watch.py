@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Collection
 
 from tidemill.core.errors import TidemillError
 from tidemill.ports.ledger import Ledger, State
 
 POLL_S = 0.2
+# What was read is stale after so many seconds without an answer of the ledger.
+STALE_S = 3.0
 
 _log = logging.getLogger("tidemill.serving")
 
@@ -20,7 +23,7 @@ _log = logging.getLogger("tidemill.serving")
 class LiveWatch:
     """Calls `changed` with the state of an environment when events of some kinds were recorded.
 
-    `fault` says why the ledger can't be read now; "" if it can.
+    A look that isn't answered is as bad as one that fails: `read_at` is when the last one succeeded.
     """
 
     def __init__(
@@ -35,16 +38,30 @@ class LiveWatch:
         self._environment = environment
         self._kinds = tuple(kinds)
         self._changed = changed
-        self._poll_s = poll_s
+        self.poll_s = poll_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tidemill-live", daemon=True)
         self._seen = 0
         self._must_look = False
-        self.fault = ""
+        self._fault = ""
+        self.read_at = time.time()
+
+    @property
+    def stale_since(self) -> float | None:
+        """When the ledger was last read, if it can't be read now; else None."""
+        is_stale = bool(self._fault) or time.time() - self.read_at > max(STALE_S, 3 * self.poll_s)
+        return self.read_at if is_stale and self._thread.ident is not None else None
+
+    @property
+    def fault(self) -> str:
+        """Why the ledger can't be read now; "" if it can."""
+        if self._fault or self.stale_since is None:
+            return self._fault
+        return "the ledger doesn't answer: what is live is what it said last"
 
     def start(self, state: State) -> None:
         """Watch for what is recorded after a state that is known."""
-        self._seen = state.seq
+        self._seen, self.read_at = state.seq, time.time()
         self._thread.start()
 
     def look_again(self) -> None:
@@ -58,7 +75,7 @@ class LiveWatch:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(self._poll_s):
+        while not self._stop.wait(self.poll_s):
             self.poll()
 
     def poll(self) -> None:
@@ -69,13 +86,13 @@ class LiveWatch:
                 state = self._ledger.state(self._environment)
                 self._changed(state)
                 self._seen = state.seq
-            self.fault = ""
+            self._fault, self.read_at = "", time.time()
         except TidemillError as error:
-            self.fault = str(error)
+            self._fault = str(error)
         # The watch must not end: nothing else would follow what is live.
         except Exception as error:  # noqa: BLE001
             _log.exception("the ledger can't be followed")
-            self.fault = f"the ledger can't be followed: {type(error).__name__}"
+            self._fault = f"the ledger can't be followed: {type(error).__name__}"
 
     def _has(self, after: int, kinds: Collection[str] = ()) -> bool:
         return any(True for _ in self._ledger.events(kinds=kinds, after=after, limit=1))

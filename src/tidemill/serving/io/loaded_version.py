@@ -30,6 +30,7 @@ from tidemill.serving.io.dispatchers import Dispatcher, InlineCalls, open_dispat
 from tidemill.serving.io.feature_inputs import FeatureInputs
 from tidemill.serving.io.open_runner import open_runner
 from tidemill.serving.io.runner import USER_ERRORS, Runner
+from tidemill.serving.io.stored_bytes import stored_bytes
 from tidemill.serving.io.warm_up import GoldenInputs, golden_inputs, warm_up
 from tidemill.serving.logged_requests import LoggedVersion
 from tidemill.serving.oip import InferReplies
@@ -69,8 +70,8 @@ def prepare_version(
     whether its answers may be cached. TidemillError if it can't serve.
     """
     form = format_named(artifact, formats)
-    payload = artifacts.get(artifact.object)
-    golden = artifacts.get(artifact.golden) if artifact.golden else b""
+    payload = stored_bytes(artifacts, artifact.object)
+    golden = stored_bytes(artifacts, artifact.golden) if artifact.golden else b""
     probe.confirm(artifact, form, payload, golden)
     try:
         runner = open_runner(artifact, payload, formats)

@@ -1,24 +1,18 @@
-"""Meter what a serving process uses, and record the totals in the ledger."""
+"""Meter what a serving process uses."""
 
 from __future__ import annotations
 
 import resource
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tidemill.ledger.price import PriceBook
-from tidemill.ports.ledger import Ledger
-from tidemill.serving.counters import Series, Snapshot, difference
-from tidemill.serving.metering import Baseline, MeteredWindow, charge, served_event
+from tidemill.serving.counters import Series, Snapshot
+from tidemill.serving.metering import Baseline, MeteredWindow, charge
 
 # Seconds between two adjustments of the measured CPU times.
 ADJUST_EVERY_S = 10.0
-# Seconds after which usage is recorded: with requests, and without.
-RECORD_EVERY_S = 60.0
-RECORD_IDLE_EVERY_S = 3600.0
 
 
 def resident_memory() -> int:
@@ -130,46 +124,3 @@ class Meter:
             refusals={str(status): count for status, count in self._refusals.items()},
             series=tuple(each.totals() for each in self._series.values()),
         )
-
-
-class UsageRecorder:
-    """Records what servers used as events of the ledger; a crash loses at most a period."""
-
-    def __init__(self, ledger: Ledger, environment: str, prices: PriceBook, now: float) -> None:
-        self._ledger = ledger
-        self._environment = environment
-        self._prices = prices
-        self._since = now
-        self._recorded = Snapshot(processes=0)
-        # A server that stops records while a thread may still wait for the ledger with what was before.
-        self._lock = threading.Lock()
-
-    def is_due(self, snapshot: Snapshot, now: float) -> bool:
-        """Whether the usage since the last record is to be recorded now."""
-        age = now - self._since
-        if age < RECORD_EVERY_S:
-            return False
-        return self.unrecorded(snapshot) > 0 or age >= RECORD_IDLE_EVERY_S
-
-    def unrecorded(self, snapshot: Snapshot) -> int:
-        """The number of requests since the last record."""
-        return snapshot.count_requests() - self._recorded.count_requests()
-
-    def record(self, snapshot: Snapshot, now: float) -> None:
-        """Append the usage since the last record, if there was any; raises what the ledger raises.
-
-        What could not be recorded is part of the next record. It may wait for other writers, so it is called
-        in a thread that answers no requests.
-        """
-        with self._lock:
-            period = difference(snapshot, self._recorded)
-            event = served_event(
-                period,
-                environment=self._environment,
-                since=self._since,
-                until=now,
-                price=self._prices.at(now),
-            )
-            if event.usages:
-                self._ledger.append([event], now=now)
-            self._recorded, self._since = snapshot, now

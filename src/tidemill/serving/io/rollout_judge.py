@@ -66,12 +66,22 @@ class RolloutRecords(Protocol):
         """Make the version before live again, if the step rolled the live one back; as `record`."""
 
 
+class OthersEvidence(Protocol):
+    """What other processes and servers count of rollouts."""
+
+    async def exchange(self, endpoints: Sequence[EndpointService], *, judges: bool) -> None:
+        """Receive what other servers counted if this one `judges`; else send what it counted."""
+
+    def observed(self, endpoint: str, since: float) -> Observed:
+        """Take what others counted at an endpoint in the step that began at a time."""
+
+
 class RolloutJudge:
     """Takes the steps of rollouts when they are due, while this server has the lease of the environment.
 
     `changed` is called with what it takes over when it begins to judge, and with None when another server
-    has begun. `others` returns what other processes counted at an endpoint in the step that began at a time.
-    `holder` is the process that judges instead.
+    has begun. `evidence` is what other processes and servers counted. `holder` is the process that judges
+    instead.
     """
 
     def __init__(
@@ -79,14 +89,14 @@ class RolloutJudge:
         endpoints: Mapping[str, EndpointService],
         records: RolloutRecords,
         changed: Callable[[Takeover | None], None],
-        others: Callable[[str, float], Observed] = lambda endpoint, since: Observed(),
+        evidence: OthersEvidence | None = None,
     ) -> None:
         self._fault = self._lease_fault = ""
         self.holder: Mapping[str, str] = {}
         self._endpoints = endpoints
         self._records = records
         self._changed = changed
-        self._others = others
+        self._evidence = evidence
         self._waiting: deque[tuple[str, RolloutStep]] = deque()
         self._lease: Lease | None = None
         self._look_at = 0.0
@@ -198,10 +208,33 @@ class RolloutJudge:
         self._changed(None)
 
     async def _judge(self) -> None:
+        if self._evidence is not None:
+            rolling = [each for each in self._endpoints.values() if each.is_rolling]
+            await self._evidence.exchange(rolling, judges=self._lease is not None)
         for endpoint in self._endpoints.values():
             before = endpoint.serving
-            self.record(endpoint.name, [*await endpoint.judge(time.time(), self._others)])
+            taken = await endpoint.judge(time.time(), self._observed, self._record_first)
+            self.record(endpoint.name, [*taken])
             log_swap(endpoint.name, before, endpoint.serving)
+
+    async def _record_first(self, endpoint: str, steps: Sequence[RolloutStep]) -> bool:
+        """Record steps now, after those that wait, and log them; whether that was possible."""
+        lease = self._lease
+        if lease is None or self._waiting:
+            return False
+        try:
+            await asyncio.to_thread(self._records.record, endpoint, steps, lease)
+        except TidemillError as error:
+            self._fault = str(error)
+            if isinstance(error, ConflictError):
+                await self._look_at_lease()
+            return False
+        for step in steps:
+            log_step(endpoint, step)
+        return True
+
+    def _observed(self, endpoint: str, since: float) -> Observed:
+        return Observed() if self._evidence is None else self._evidence.observed(endpoint, since)
 
     async def _record_waiting(self) -> None:
         """Record the steps in order; what fails is tried again later."""

@@ -32,14 +32,17 @@ from tidemill.serving.io.http_connection import HttpLimits
 from tidemill.serving.io.http_server import Http2, HttpServer, TlsFiles
 from tidemill.serving.io.leader import ServingLeader
 from tidemill.serving.io.live_watch import LiveWatch
-from tidemill.serving.io.meter import Meter, UsageRecorder
+from tidemill.serving.io.meter import Meter
 from tidemill.serving.io.prediction_log import EndpointLog, LogOptions, PredictionLogs
 from tidemill.serving.io.process_load import LoadMeter
 from tidemill.serving.io.rollout_judge import RolloutRecords
 from tidemill.serving.io.serving_pool import StartWorker
 from tidemill.serving.io.serving_role import ServingRole
+from tidemill.serving.io.shared_evidence import EvidenceMail
 from tidemill.serving.io.status_socket import StatusSocket
 from tidemill.serving.io.usage_record import UsageRecord
+from tidemill.serving.io.usage_recorder import UsageRecorder
+from tidemill.serving.io.usage_spool import UsageSpool
 from tidemill.serving.io.version_source import VersionSource
 from tidemill.serving.issued_tokens import TOKEN_EVENTS, IssuedToken, issued_tokens
 from tidemill.serving.metric_families import Family
@@ -78,13 +81,16 @@ class ServerOptions:
     `personal_key` hashes personal data in logs of requests. `export` makes what exports the metrics that it
     is passed a function for. `http2` answers calls over gRPC. `start_worker` starts further processes; in
     these, `control` is the socket by which the first one reaches them. Commands ask for the status through a
-    socket in `status_folder`. `checkpoints` makes those of the ledger.
+    socket in `status_folder`. `checkpoints` makes those of the ledger. What the ledger can't take of the
+    usage is kept in `usage_folder`. `evidence` is how servers tell each other of rollouts.
     """
 
     flow: Flow
     environment: str
     settings: ServeSettings
     rollouts: RolloutRecords
+    evidence: EvidenceMail
+    usage_folder: Path
     prices: PriceBook = field(default_factory=PriceBook)
     grants: Grants = field(default_factory=Grants)
     proxy: ProxyTrust | None = None
@@ -118,9 +124,8 @@ class Server:
         self._status = None if folder is None else StatusSocket(folder, self._role.status)
         sealed = options.checkpoints
         self._checkpoints = None if sealed is None else CheckpointWatch(sealed, self._is_judge)
-        recorder = UsageRecorder(tools.ledger, options.environment, options.prices, time.time())
         # The first process records what all use.
-        own = recorder if options.control is None else None
+        own = self._open_recorder() if options.control is None else None
         self._usage = UsageRecord(self._meter, own, self._role.snapshot)
         kinds = (*_CHANGES, *TOKEN_EVENTS, *(_PUBLICATIONS if self._source.looks_up else ()))
         self._watch = LiveWatch(tools.ledger, options.environment, kinds, self._on_change)
@@ -136,6 +141,7 @@ class Server:
                 *self._role.faults,
             ),
             options.prices.at(time.time()),
+            lambda: self._watch.stale_since,
         )
         log = self._settings.access_log
         self._log = AccessLog(tools.root / log) if log else None
@@ -223,6 +229,12 @@ class Server:
         failures = 0 if self._checkpoints is None else self._checkpoints.failures
         return replace(found, checkpoint_failures=failures)
 
+    def _open_recorder(self) -> UsageRecorder:
+        options = self._options
+        spool = UsageSpool(options.usage_folder)
+        ledger, now = self._tools.ledger, time.time()
+        return UsageRecorder(ledger, options.environment, options.prices, now, spool)
+
     def _open_prediction_logs(self) -> PredictionLogs:
         """The logs of the endpoints that have one; a token names the files of this process."""
         logs: dict[str, EndpointLog] = {}
@@ -286,7 +298,8 @@ class Server:
         options = self._options
         if options.control is not None:
             return ServingFollower(self, self.endpoints, self._source, options.control)
-        leader = ServingLeader(self, self.endpoints, self._source, options.rollouts)
+        mail = options.evidence
+        leader = ServingLeader(self, self.endpoints, self._source, options.rollouts, mail)
         if options.start_worker is not None:
             leader.use_workers(self._settings, options.start_worker)
         return leader
@@ -303,6 +316,7 @@ class Server:
             connections=settings.max_connections,
             body_bytes=settings.max_body,
             idle_s=settings.keep_alive,
+            delay_s=settings.drain_delay,
             grace_s=settings.drain,
         )
 

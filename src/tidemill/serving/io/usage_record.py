@@ -6,10 +6,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from tidemill.core.errors import TidemillError
 from tidemill.serving.counters import Snapshot
-from tidemill.serving.io.meter import ADJUST_EVERY_S, Meter, UsageRecorder, resident_memory
+from tidemill.serving.io.meter import ADJUST_EVERY_S, Meter, resident_memory
+from tidemill.serving.io.usage_recorder import UsageRecorder
 
 _log = logging.getLogger("tidemill.serving")
 
@@ -41,10 +43,16 @@ class UsageRecord:
         finally:
             self._meter.adjust(resident_memory())
             if self._recorder is not None:
-                await asyncio.shield(self._record(self._recorder))
+                await asyncio.shield(self._record_at_the_end(self._recorder))
                 if self.fault:
                     lost = self._recorder.unrecorded(self._snapshot())
-                    _log.error("the usage of %d requests isn't recorded: %s", lost, self.fault)
+                    _log.error("the usage of %d requests isn't recorded yet: %s", lost, self.fault)
+
+    async def _record_at_the_end(self, recorder: UsageRecorder) -> None:
+        """Keep it first: whoever stops the server may not wait for a ledger that doesn't answer."""
+        with suppress(TidemillError):
+            await asyncio.to_thread(recorder.keep, self._snapshot(), time.time())
+        await self._record(recorder)
 
     async def _record(self, recorder: UsageRecorder) -> None:
         try:
