@@ -52,7 +52,7 @@ GROUPS: Mapping[str, str] = {
     "Tests": "case",
     "Columns": COLUMNS,
     "Exchange with other tools": "read_odcs write_odcs",
-    "Sources": "files sql output pull delta iceberg dlt dbt Source",
+    "Sources": "files sql output pull delta iceberg dlt dbt mlflow_model Source",
     "Sinks": "parquet sqlite duckdb postgres call Call",
     "Windows and folds": "last all fold",
     "What stage functions take and give": "Frame Params Predictor Parent Fitted fitted Encoder encoder "

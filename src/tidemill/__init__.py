@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     )
     from tidemill.workflow.impure import impure
     from tidemill.workflow.loaders import dbt, dlt
+    from tidemill.workflow.mlflow_source import mlflow_model
     from tidemill.workflow.model import Fitted, Params, fitted
     from tidemill.workflow.model_gates import cost_per_1k, golden, latency
     from tidemill.workflow.own_gate import gate
@@ -211,6 +212,7 @@ __all__ = [
     "max_age",
     "memo",
     "metrics",
+    "mlflow_model",
     "new_data",
     "no_pii_to",
     "no_slice_worse",
@@ -285,6 +287,7 @@ _HOMES = {
     "tidemill.workflow.retry_policy": "retries",
     "tidemill.workflow.review": "review",
     "tidemill.workflow.search": ("Trial TrialPruned choices integers loguniform search uniform"),
+    "tidemill.workflow.mlflow_source": "mlflow_model",
     "tidemill.workflow.loaders": "dbt dlt",
     "tidemill.workflow.source": "Source delta files iceberg output pull sql",
     "tidemill.workflow.sink": "Call call duckdb parquet postgres sqlite",

@@ -60,6 +60,7 @@ COMMANDS: dict[str, tuple[Permission, str]] = {
         Permission.DROP_ROWS,
         "quarantine undo sales 2026-01-12 --ruling 1 --reason so",
     ),
+    "models mirror": (Permission.RUN, "models mirror"),
     "schedules run": (Permission.RUN, "schedules run"),
     "schedules pause": (Permission.PAUSE_SCHEDULE, "schedules pause nightly"),
     "schedules resume": (Permission.PAUSE_SCHEDULE, "schedules resume nightly"),

@@ -78,6 +78,8 @@ NOT_IN_CONSOLE = {
     "metrics.families": _PART,
     "metrics.objectives": "objectives that are missed are incidents, which pages show",
     "metrics.prometheus_text": "another program reads it",
+    "mlflow.catch_up": _ITSELF,
+    "mlflow.mirror": "another program reads it, and it is for a terminal to wait for that",
     "models.current": _PART,
     "models.findings": _PART,
     "models.intervals": _PART,

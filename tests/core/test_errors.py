@@ -18,6 +18,7 @@ from tidemill.core.errors import (
     Fault,
     GateError,
     OvertakenError,
+    RefusedError,
     SendError,
     SourceError,
     StepError,
@@ -33,9 +34,9 @@ from tidemill.core.errors import (
 
 CODES: dict[type[TidemillError], int] = {
     TidemillError: 1, StepError: 1, SourceError: 1, StorageError: 1, DamagedObjectError: 1,
-    OvertakenError: 1, SendError: 1, AttestationError: 1, UsageError: 2, UnknownNameError: 2,
-    ContractError: 3, DeclarationError: 3, GateError: 4, BudgetError: 5, ConflictError: 6,
-    AccessError: 7, UnknownTokenError: 7,
+    OvertakenError: 1, SendError: 1, RefusedError: 1, AttestationError: 1, UsageError: 2,
+    UnknownNameError: 2, ContractError: 3, DeclarationError: 3, GateError: 4, BudgetError: 5,
+    ConflictError: 6, AccessError: 7, UnknownTokenError: 7,
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.governance.moved_text import moved_text
 from tidemill.ledger.model_version import Moved
 from tidemill.project.attest_hooks import attest_live
+from tidemill.project.mlflow_hook import catch_up_mlflow
 
 if TYPE_CHECKING:
     from tidemill.project.project import Project
@@ -66,7 +67,7 @@ def rollback(model: str, to: str | None, reason: str, note: str, run: bool, as_j
 
 def _finish(project: Project, moved: Moved, *, run: bool, as_json: bool) -> None:
     body: dict[str, Any] = {"delivery": moved}
-    notes = attest_live(project.workspace, moved.model)
+    notes = (*attest_live(project.workspace, moved.model), *catch_up_mlflow(project.workspace))
     text, code = "\n".join((moved_text(moved, local_time(moved.at), will_run=run), *notes)), 0
     if run:
         # Moving what is live doesn't import what runs.

@@ -10,6 +10,7 @@ TidemillError                 a message with what, where, which values, and what
 │   └── OvertakenError        a sink has a newer delivery
 ├── AttestationError          an attestation isn't valid: not signed, changed, about other bytes
 ├── SendError                 a receiver of events can't be reached, or refuses one
+│   └── RefusedError          a tracking server answers, and refuses a request
 ├── GateError                 a gate or a review is pending or was rejected
 ├── BudgetError               a budget is used up
 ├── ConflictError             another process holds it, or it changed after planning
@@ -125,6 +126,14 @@ class AttestationError(TidemillError):
 
 class SendError(TidemillError):
     """A receiver of events can't be reached, or refuses one."""
+
+
+class RefusedError(SendError):
+    """A tracking server answers, and refuses a request; `code` is its name for the reason."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class GateError(TidemillError):

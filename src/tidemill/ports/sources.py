@@ -10,6 +10,7 @@ from tidemill.core.errors import SourceError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import Ledger
+from tidemill.ports.tracking import TrackingServer
 from tidemill.workflow.loaders import Dlt
 from tidemill.workflow.source import Delta, Engine, Iceberg
 
@@ -155,6 +156,9 @@ class ExternalSources(Protocol):
 
     def project(self, path: str) -> tuple[Ledger, Artifacts]:
         """Return the ledger and the store of another project; SourceError if there is none."""
+
+    def tracking_server(self, url: str) -> TrackingServer:
+        """Return the tracking server at `url` ("": that of the settings); the same one until `close`."""
 
     def lake(self, source: Delta[Any] | Iceberg[Any]) -> Lake:
         """Return the files of a lake table at its version or the latest; the same ones until `close`."""

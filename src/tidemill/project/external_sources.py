@@ -16,6 +16,7 @@ from tidemill.core.store_url import split_store_url
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import Ledger
 from tidemill.ports.sources import Database, DltLoad, FileStore, Lake
+from tidemill.ports.tracking import TrackingServer
 from tidemill.project.home_ledger import has_ledger, open_ledger
 from tidemill.project.object_stores import open_artifacts, open_file_store, store_secrets
 from tidemill.project.settings import Settings, find_settings
@@ -33,6 +34,7 @@ class OpenedSources:
         self._settings, self._root = settings, settings.root
         self._redactor = redactor or Redactor()
         self._stores: dict[str, FileStore] = {}
+        self._servers: dict[str, TrackingServer] = {}
         self._databases: dict[tuple[str, Engine | None], Database] = {}
         self._lakes: dict[Delta[Any] | Iceberg[Any], Lake] = {}
         self._projects: dict[Path, tuple[Ledger, Artifacts]] = {}
@@ -105,6 +107,17 @@ class OpenedSources:
                 raise SourceError(f"what {folder} stored can't be read: {error}") from error
         return self._projects[folder]
 
+    def tracking_server(self, url: str) -> TrackingServer:
+        """Open the tracking server at a URL, or that of the settings; the same one until `close`."""
+        if url not in self._servers:
+            module = _reader("tidemill.project.mlflow_server")
+            try:
+                server = module.open_server(self._settings.mlflow, self._redactor, uri=url)
+            except UsageError as error:
+                raise SourceError(str(error)) from error
+            self._servers[url] = server
+        return self._servers[url]
+
     def lake(self, source: Delta[Any] | Iceberg[Any]) -> Lake:
         """Open a lake table at its version, or the newest one; the same files until `close`."""
         if source not in self._lakes:
@@ -130,12 +143,15 @@ class OpenedSources:
             database.end()
         for ledger, _ in self._projects.values():
             ledger.close()
+        for server in self._servers.values():
+            server.close()
         self._databases.clear()
+        self._servers.clear()
         self._projects.clear()
         self._lakes.clear()
         self._stores.clear()
 
 
 def _reader(name: str) -> Any:
-    """Import a module that needs Polars, only for projects that read such a source."""
+    """Import a module that only projects need that read such a source."""
     return import_module(name)

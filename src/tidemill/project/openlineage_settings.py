@@ -14,6 +14,7 @@ from tidemill.core.units import parse_seconds
 
 _ENV = "env:"
 _TARGETS = ("url", "file", "command")
+_API_KEY = 'use api_key = "env:NAME"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,7 @@ def lineage_url(settings: OpenLineageSettings) -> str:
     """The URL that events are posted to; UsageError if the variable that it is in holds none."""
     base = resolve_variable(settings.url)
     try:
-        _check_url(base)
+        check_server_url(base, _API_KEY)
     except ValueError as error:
         raise UsageError(f"{settings.url} {error}") from None
     return f"{base.rstrip('/')}/{settings.endpoint.lstrip('/')}"
@@ -85,7 +86,8 @@ def _shown(name: str, value: object) -> str:
     return "..." if name in ("api_key", "url") else repr(value)
 
 
-def _check_url(url: str) -> None:
+def check_server_url(url: str, credentials: str) -> None:
+    """Raise ValueError for what isn't the URL of a server; `credentials` says where a user belongs."""
     try:
         parts = urlsplit(url)
         secret, host, _ = "@" in parts.netloc, parts.hostname, parts.port
@@ -94,13 +96,13 @@ def _check_url(url: str) -> None:
     if parts is None or parts.scheme not in ("http", "https") or not host:
         raise ValueError("is not an http:// or https:// URL")
     if secret:
-        raise ValueError('has a user or a password: use api_key = "env:NAME"')
+        raise ValueError(f"has a user or a password: {credentials}")
 
 
 def _url(value: object) -> str:
     text = _text(value)
     if not text.startswith(_ENV):
-        _check_url(text)
+        check_server_url(text, _API_KEY)
     return text
 
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from tidemill.project.lineage import Lineage
     from tidemill.project.loaded_model import LoadedModel
     from tidemill.project.logins import Logins
+    from tidemill.project.mlflow import Mlflow
     from tidemill.project.models import Models
     from tidemill.project.openlineage import OpenLineage
     from tidemill.project.policy import Policy
@@ -377,6 +378,11 @@ class Project(OperationServices):
     def lineage(self) -> Lineage:
         """Lineage and provenance, and the data dictionary."""
         return cast("Lineage", self._service("lineage", "Lineage"))
+
+    @property
+    def mlflow(self) -> Mlflow:
+        """Mirrors the versions of models to a server of MLflow."""
+        return cast("Mlflow", self._service("mlflow", "Mlflow"))
 
     @property
     def openlineage(self) -> OpenLineage:

@@ -40,6 +40,7 @@ from tidemill.project.enforcement import (
     governance_of,
     is_governed,
 )
+from tidemill.project.mlflow_hook import catch_up_mlflow
 from tidemill.project.offpeak_faults import no_prices_notes
 from tidemill.project.plans import Plans
 from tidemill.project.review_upkeep import announce_reviews, finish_reviews
@@ -179,7 +180,13 @@ class Runs:
         except GateError:
             announce_reviews(space)
             raise
-        return self._export_telemetry(self._sweep_if_due(finish_reviews(space, receipt)))
+        finished = self._sweep_if_due(finish_reviews(space, receipt))
+        return self._export_telemetry(self._mirror_models(finished))
+
+    def _mirror_models(self, receipt: Receipt) -> Receipt:
+        """Mirror models to MLflow, if the settings say so; what fails is a message of the run."""
+        messages = catch_up_mlflow(self._workspace)
+        return replace(receipt, messages=(*receipt.messages, *messages)) if messages else receipt
 
     def _export_telemetry(self, receipt: Receipt) -> Receipt:
         """Export the run, if the settings say so; what fails is a message of the run."""

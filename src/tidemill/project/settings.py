@@ -37,6 +37,7 @@ from tidemill.operations.retention_settings import parse_retention
 from tidemill.operations.up_settings import UpSettings, parse_up_settings
 from tidemill.project.fresh_imports import import_afresh
 from tidemill.project.home_settings import parse_home
+from tidemill.project.mlflow_settings import MlflowSettings, parse_mlflow
 from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage
 from tidemill.project.ray_settings import RaySettings, parse_executor, parse_ray_settings
 from tidemill.project.store_urls import parse_store_url
@@ -65,6 +66,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
     "retention": parse_retention,
     "oidc": parse_oidc_settings,
     "openlineage": parse_openlineage,
+    "mlflow": parse_mlflow,
     "up": parse_up_settings,
     "console": parse_console_settings,
     "offpeak": parse_offpeak_settings,
@@ -82,8 +84,8 @@ class Settings:
 
     An hour of a gigabyte of memory costs `memory_gb_hour`. `prices`, if there are any, take the place of
     these: ask `price_book`. `serve` are the settings of servers, `attest` those of attestations,
-    `openlineage` those of events of lineage, `metrics` those of metrics; `slo` are the objectives of stages
-    and endpoints.
+    `openlineage` those of events of lineage, `mlflow` those of the mirror in MLflow, `metrics` those of
+    metrics; `slo` are the objectives of stages and endpoints.
 
     Runs use up to `workers` processes (0: one per CPU), which end after `idle` seconds without work, and
     `gpus` devices. The memory caps of active stages add up to at most `memory`, such as "16GB". Results
@@ -135,6 +137,7 @@ class Settings:
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     attest: AttestSettings = field(default_factory=AttestSettings)
     openlineage: OpenLineageSettings | None = None
+    mlflow: MlflowSettings | None = None
     notify: NotifySettings = field(default_factory=NotifySettings)
     alerts: AlertSettings = field(default_factory=AlertSettings)
     oidc: OidcSettings | None = None

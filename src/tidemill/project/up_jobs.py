@@ -40,6 +40,7 @@ from tidemill.operations.watch import catch_up
 from tidemill.planning.plan import Plan
 from tidemill.project.budget_status import next_month
 from tidemill.project.enforcement import end_overdue_reviews
+from tidemill.project.mlflow_hook import catch_up_mlflow
 from tidemill.project.project import Project
 from tidemill.project.review_upkeep import announce_reviews
 from tidemill.project.setting_faults import setting_faults
@@ -267,7 +268,7 @@ def _failures(receipt: Receipt) -> tuple[str, ...]:
 def _keep_up(project: Project) -> tuple[str, ...]:
     """Do what is due beside runs; return what failed, which fails no run."""
     space, notes = project.workspace, list[str]()
-    for duty in (_keep_reviews_up, _sweep, _check_alerts, _send_note):
+    for duty in (_keep_reviews_up, _sweep, _mirror_models, _check_alerts, _send_note):
         try:
             notes += duty(project)
         except TidemillError as error:
@@ -291,6 +292,11 @@ def _sweep(project: Project) -> Iterable[str]:
     if report.bytes:
         yield f"swept {plural(report.objects, 'object')}, {report.bytes / 1e6:,.1f} MB: {reason}"
     yield from (f"sweep: {why}" for why in (*report.failed.values(), *report.notes))
+
+
+def _mirror_models(project: Project) -> Iterable[str]:
+    """Mirror what people and rollouts made live since the last run."""
+    return catch_up_mlflow(project.workspace)
 
 
 def _check_alerts(project: Project) -> Iterable[str]:

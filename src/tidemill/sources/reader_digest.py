@@ -11,6 +11,7 @@ from tidemill.core.errors import DeclarationError, Fault
 from tidemill.core.fingerprint import Part, fingerprint
 from tidemill.sources.text_files import READING, may_read_text
 from tidemill.workflow.loaders import Dbt, Dlt
+from tidemill.workflow.mlflow_source import MlflowModel
 from tidemill.workflow.source import Delta, Files, Iceberg, Output, Pull, Query, Source
 from tidemill.workflow.stage import Stage
 
@@ -32,6 +33,8 @@ def reader_digest(source: Source[Any], stage: Stage) -> str:
             return fingerprint("delta")
         case Iceberg():
             return fingerprint("iceberg")
+        case MlflowModel():
+            return fingerprint("mlflow model", source.files)
         case Pull():
             # Pulled rows are stored: a changed function only affects the next ones.
             return fingerprint("pull")

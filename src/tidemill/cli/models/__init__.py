@@ -31,6 +31,10 @@ from tidemill.cli.lazy_group import LazyGroup
             "tidemill.cli.models.commands:export",
             "Write a version of MODEL to a folder, with a manifest.",
         ),
+        "mirror": (
+            "tidemill.cli.models.mirror:mirror",
+            "Bring an MLflow server up to date with all models.",
+        ),
     },
 )
 def models() -> None:

@@ -6,6 +6,7 @@ The rows of a partition count as one file, whose digest identifies them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any, Protocol
 
 import polars as pl
@@ -19,6 +20,7 @@ from tidemill.sources.io.project_table import OutputTable
 from tidemill.sources.io.pull_table import PullTable
 from tidemill.sources.io.query_table import QueryTable
 from tidemill.workflow.loaders import Dbt, Dlt
+from tidemill.workflow.mlflow_source import MlflowModel
 from tidemill.workflow.source import Delta, Iceberg, Output, Pull, Query, Source, SourceFile
 from tidemill.workflow.stage import Stage
 
@@ -63,6 +65,11 @@ def open_table(
         return DltTable(source, stage, outside, tools.artifacts, known or {})
     if isinstance(source, (Delta, Iceberg)):
         return LakeTable(source, stage, outside, known or {})
+    if isinstance(source, MlflowModel):
+        # Who reads none doesn't load it.
+        table = import_module("tidemill.sources.io.mlflow_table").MlflowTable
+        opened: Table = table(source, stage, outside.tracking_server(source.server), known or {})
+        return opened
     if isinstance(source, Pull):
         return PullTable(source, stage, tools.artifacts, known or {})
     assert isinstance(source, Output), f"{type(source).__name__} is not a table"
