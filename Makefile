@@ -17,7 +17,7 @@ EXAMPLES := $(wildcard examples src/tidemill/templates)
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full test-ray test-interop test-wheel wheels test-times check lint layers types mypy pyright javascript shape unit coverage bench soak docs lock clean
+.PHONY: help setup demo test test-full test-ray test-slurm test-interop test-wheel wheels test-times check lint layers types mypy pyright javascript shape unit coverage bench soak docs lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -35,6 +35,10 @@ test-full: $(VENV)/.torch docs ## what is slow by nature, or needs more than `ma
 
 test-ray: $(VENV)/.ray ## try steps on clusters of Ray, whose nodes are processes of this machine
 	@$(STEP) "pytest on Ray" $(PY) -m pytest tests/adapters/ray tests/behaviour/test_ray.py
+
+test-slurm: $(VENV)/.ready ## try steps in jobs of Slurm, on a node of this machine; installs it as root on Debian
+	@$(PY) -m tools.slurm_cluster || :
+	@$(STEP) "pytest on Slurm" $(PY) -m pytest tests/adapters/slurm tests/behaviour/test_slurm.py
 
 # Each neighbour pins what conflicts with ours and with the others, so each has an environment of its own.
 NEIGHBOURS := $(patsubst requirements/beside/%.in,build/beside/%/.ready,$(wildcard requirements/beside/*.in))

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from bench.common import TIDEMILL, Row, Used, cpu, drive, measure, wall
+from tidemill.adapters.clusters.cluster_executor import ClusterExecutor, ClusterTerms
+from tidemill.adapters.clusters.cluster_worker import WorkerTerms
+from tidemill.adapters.clusters.worker_shape import WorkerShape
 from tidemill.adapters.ray.cluster import RayCluster
-from tidemill.adapters.ray.ray_executor import RayExecutor, RayTerms
-from tidemill.adapters.ray.ray_worker import WorkerTerms
-from tidemill.adapters.ray.worker_shape import WorkerShape
 from tidemill.ports.execution import Fate
 from tidemill.testing.suites.executor import run_tasks, task, wait_until_started
 from tools import ray_cluster
@@ -33,11 +33,11 @@ def parts_of(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
     return {"tasks": _tasks, "recovery": _recovery, "workflow": lambda: _workflow(work)}
 
 
-def _executor(cluster: ray_cluster.Cluster, workers: int) -> RayExecutor:
+def _executor(cluster: ray_cluster.Cluster, workers: int) -> ClusterExecutor:
     os.environ.update(cluster.environment)
-    terms = RayTerms(workers=workers, default=WorkerShape(cpus=1), idle_s=IDLE_S)
+    terms = ClusterTerms(workers=workers, default=WorkerShape(cpus=1), idle_s=IDLE_S)
     asked = WorkerTerms(idle_s=IDLE_S, admit=lambda facts, unpack: ({}, ""))
-    return RayExecutor(RayCluster(cluster.address), terms, asked)
+    return ClusterExecutor(RayCluster(cluster.address), terms, asked)
 
 
 def _tasks() -> list[Row]:

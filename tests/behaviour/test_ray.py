@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -16,68 +13,20 @@ from typing import Any
 
 import pytest
 
+from tests.support.cluster_projects import (
+    TIDEMILL,
+    attempts,
+    computed_again,
+    copy_with,
+    elsewhere,
+    near,
+    objects,
+    run,
+)
 from tests.support.ray_clusters import ray_cluster
 
-__all__ = ["ray_cluster"]
+__all__ = ["near", "ray_cluster"]
 pytestmark = pytest.mark.slow
-
-# Every step of these stages goes to a worker, however short it is.
-LIMITS = "resources=tm.resources(cpus=1, memory='2GB')"
-TIDEMILL = [sys.executable, "-P", "-m", "tidemill"]
-
-
-@pytest.fixture
-def near(fresh: Path) -> Path:
-    """A project whose steps have limits."""
-    file = fresh / "bakery.py"
-    text = file.read_text()
-    text = text.replace("@flow.transform\n", f"@flow.transform({LIMITS})\n")
-    file.write_text(text.replace("    seed=7,\n", f"    seed=7,\n    {LIMITS},\n"))
-    return fresh
-
-
-def copy_with(near: Path, name: str, *settings: str, table: str = "") -> Path:
-    """A copy of the project with more settings."""
-    far = near.parent / name
-    shutil.copytree(near, far)
-    file, head = far / "pyproject.toml", "[tool.tidemill]\n"
-    text = file.read_text().replace(head, head + "".join(f"{line}\n" for line in settings))
-    file.write_text(text + table)
-    return far
-
-
-def run(folder: Path, *arguments: str) -> str:
-    ended = subprocess.run(
-        [*TIDEMILL, "run", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
-
-
-def attempts(folder: Path) -> list[dict[str, Any]]:
-    """The attempts of the last run."""
-    ended = subprocess.run(
-        [*TIDEMILL, "runs", "last", "--json"], cwd=folder, capture_output=True, check=True
-    )
-    found = json.loads(ended.stdout)
-    assert isinstance(found, dict)
-    return list(found["attempts"])
-
-
-def computed_again(folder: Path) -> set[str]:
-    """The stages of which another run computes something."""
-    run(folder)
-    return {each["stage"] for each in attempts(folder) if each["outcome"] != "current"}
-
-
-def objects(folder: Path) -> set[str]:
-    """The names of all objects: digests of their content."""
-    return {path.name for path in (folder / "objects").rglob("*") if path.is_file()}
 
 
 def test_a_run_on_ray_gives_the_same_objects(near: Path, ray_cluster: Any) -> None:
@@ -136,7 +85,7 @@ def test_nodes_of_other_machines_open_a_shared_home_themselves(
     # The node's own folder of the home, which says whose it is.
     [home] = far.glob(".tidemill-*")
     own_id = (home / "home-id").read_text()
-    nodes = Path(tempfile.gettempdir()).glob("tidemill-ray-*/*/home-id")
+    nodes = Path(tempfile.gettempdir()).glob("tidemill-node-*/*/home-id")
     assert own_id in {file.read_text() for file in nodes}
     assert computed_again(far) == set()
 
@@ -206,17 +155,3 @@ def hosts_of(raylet: int, other_than: int = 0) -> Iterator[int]:
                 yield child
         time.sleep(0.05)
     raise AssertionError("no worker started")
-
-
-def elsewhere(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Let this side of the connection take all workers for processes of another machine."""
-    hook = folder / "hook"
-    hook.mkdir()
-    (hook / "sitecustomize.py").write_text(
-        "import sys\n"
-        "if any('tidemill' in word for word in sys.orig_argv):\n"
-        "    import tidemill.adapters.ray.host as host\n"
-        "    host.machine_id = lambda: 'this machine'\n"
-    )
-    paths = [str(hook), *filter(None, [os.environ.get("PYTHONPATH")])]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))

@@ -320,7 +320,7 @@ def test_steps_that_may_be_stopped_are_in_worker_processes() -> None:
 REMOTE = RemoteWorkers(
     cpus={"default": 2.0, "training": 8.0, "deferrable": 2.0}, most=3, here={"raw", "out"}
 )
-ENGINES = BOTH | {"ray"}
+ENGINES = BOTH | {"cluster"}
 
 
 class TestRemote:
@@ -331,7 +331,7 @@ class TestRemote:
         [
             # Sending it would take as long as it takes.
             (step("features", wall_s=0.3), "here"),
-            (step("features", wall_s=0.6), "ray"),
+            (step("features", wall_s=0.6), "cluster"),
             # A file of this machine.
             (step("raw", wall_s=0.6), "process"),
             (step("out", action=Action.DELIVER, wall_s=0.6), "process"),
@@ -343,7 +343,7 @@ class TestRemote:
 
     def test_quick_steps_that_are_long_together_go_there(self) -> None:
         many = [step("features", str(number), wall_s=0.1) for number in range(100)]
-        assert where(*many, remote=REMOTE, engines=ENGINES, cpus=1) == "ray"
+        assert where(*many, remote=REMOTE, engines=ENGINES, cpus=1) == "cluster"
         assert where(*many[:20], remote=REMOTE, engines=ENGINES) == "here"
 
     def test_steps_in_threads_stay(self) -> None:
@@ -375,7 +375,7 @@ class TestRemote:
         placed = placing(
             step("features"), remote=REMOTE, engines=ENGINES, stoppable=lambda each: True
         )
-        assert placed.of(step("features")).where == "ray"
+        assert placed.of(step("features")).where == "cluster"
         assert placed.unstoppable == ()
 
     def test_as_many_steps_as_workers_have_cpus_run_at_once(self) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from tidemill.adapters.clusters.worker_shape import WorkerShape
 from tidemill.core.errors import UsageError
-from tidemill.project.ray_settings import RaySettings, RayWorkerSettings, parse_ray_settings
+from tidemill.project.cluster_settings import ClusterSettings
+from tidemill.project.ray_settings import parse_ray_settings
 from tidemill.project.settings import find_settings
 
 PROJECT = '[tool.tidemill]\nworkflow = "shop:flow"\n'
@@ -20,7 +22,8 @@ def executor_of(tmp_path: Path, line: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "ray://head:10001", "10.0.0.5:6379", "ray://[fd00::1]:10001", "a-b.svc.local:1"]
+    "address",
+    ["", "ray://head:10001", "10.0.0.5:6379", "ray://[fd00::1]:10001", "a-b.svc.local:1", "slurm"],
 )
 def test_an_address_is_explicit(tmp_path: Path, address: str) -> None:
     assert executor_of(tmp_path, f'executor = "{address}"') == address
@@ -46,12 +49,12 @@ def test_a_class_has_what_all_have_unless_it_says_otherwise() -> None:
         "memory": "4GB",
         "classes": {"training": {"gpus": 1, "labels": {"pool": "gpu", "arch": "a"}}},
     }
-    assert parse_ray_settings(table, "here") == RaySettings(
+    assert parse_ray_settings(table, "here") == ClusterSettings(
         workers=3,
         pending=120.0,
-        worker=RayWorkerSettings(cpus=2.0, memory=4_000_000_000),
+        worker=WorkerShape(cpus=2.0, memory=4_000_000_000),
         classes={
-            "training": RayWorkerSettings(
+            "training": WorkerShape(
                 cpus=2.0, memory=4_000_000_000, gpus=1, labels=(("arch", "a"), ("pool", "gpu"))
             )
         },

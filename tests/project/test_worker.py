@@ -144,8 +144,8 @@ def test_another_machine_follows_a_shared_home_in_a_folder_of_its_own(
 ) -> None:
     """Its ledger is asked by the URL as soon as it is read, not before."""
     node = tmp_path / "node"
-    monkeypatch.setenv("TIDEMILL_RAY_CODE", str(tides.root))
-    monkeypatch.setenv("TIDEMILL_RAY_HOME", str(node))
+    monkeypatch.setenv("TIDEMILL_NODE_CODE", str(tides.root))
+    monkeypatch.setenv("TIDEMILL_NODE_HOME", str(node))
     context = ProjectContext(
         root="/project/elsewhere", workflow="tides:flow", home=".tidemill-team", home_url=new_home(),
         artifacts=f"file://{tmp_path}/objects", environment="prod", run="r",
@@ -165,8 +165,8 @@ def test_another_machine_has_code_and_home_in_other_folders(
         root=str(root), home=".tidemill", path=(str(root), str(root / "lib"), "/usr/lib/python3")
     )
     assert working._relocate(context) is context
-    monkeypatch.setenv("TIDEMILL_RAY_CODE", "/cache/code")
-    monkeypatch.setenv("TIDEMILL_RAY_HOME", "/cache/home")
+    monkeypatch.setenv("TIDEMILL_NODE_CODE", "/cache/code")
+    monkeypatch.setenv("TIDEMILL_NODE_HOME", "/cache/home")
     moved = working._relocate(context)
     assert (moved.root, moved.home) == ("/cache/code", "/cache/home")
     # Libraries are those of that machine.

@@ -24,7 +24,7 @@ from tidemill.workflow.resources import Resources
 from tidemill.workflow.seal import dependencies
 from tidemill.workflow.stage import Flow, Kind, Stage
 
-Engine: TypeAlias = Literal["here", "thread", "process", "ray"]
+Engine: TypeAlias = Literal["here", "thread", "process", "cluster"]
 
 TRAINING, DEFERRABLE, ORDINARY = "training", "deferrable", "default"
 
@@ -92,8 +92,8 @@ class RemoteWorkers:
 class Placement:
     """The places of a plan's steps on a machine with `cpus`, and their order.
 
-    `engines` are the places besides the run's own thread ("process", "thread", "ray"); without any, all
-    steps run there. `remote` says which steps go to "ray". With `isolated` all steps with user code go to
+    `engines` are the places besides the run's own thread ("process", "thread", "cluster"); without any, all
+    steps run there. `remote` says which steps go to "cluster". With `isolated` all steps with user code go to
     processes, else those that are `stoppable`.
     """
 
@@ -158,7 +158,7 @@ class Placement:
                 step.stage
                 for step in self.order
                 if self._stoppable(step)
-                and self._where(self._flow[step.stage], step) not in ("process", "ray")
+                and self._where(self._flow[step.stage], step) not in ("process", "cluster")
             )
         )
 
@@ -166,7 +166,7 @@ class Placement:
         """The place of one step."""
         stage = self._flow[step.stage]
         where, place = self._where(stage, step), self._place(step.stage)
-        if where == "ray":
+        if where == "cluster":
             return self._remote_place(stage, place)
         if where != "process":
             # Steps in threads share the threads of Polars, whatever they ask for.
@@ -178,7 +178,7 @@ class Placement:
     def _where(self, stage: Stage, step: Step) -> Engine:
         wanted = self._preferred_place(stage, step)
         if wanted in ("process", "thread") and self._may_leave(stage):
-            wanted = "ray"
+            wanted = "cluster"
         return wanted if wanted in self._engines else "here"
 
     def _may_leave(self, stage: Stage) -> bool:
@@ -197,7 +197,7 @@ class Placement:
         if asked is None:
             learns = stage.kind in (Kind.MODEL, Kind.EVALUATE)
             asked = most if learns else max(1.0, most // self._concurrency.get(stage.name, 1))
-        return replace(place, where="ray", cpus=min(asked, most))
+        return replace(place, where="cluster", cpus=min(asked, most))
 
     def _preferred_place(self, stage: Stage, step: Step) -> Engine:
         asked = stage.resources

@@ -246,10 +246,12 @@ def engine_options(  # noqa: PLR0913 - what a run may use
     if ":" in settings.workflow:
         engines["process"] = processes
         if settings.executor:
-            ray = import_module("tidemill.project.ray_engine")
+            engine = import_module("tidemill.project.cluster_engine")
             classes = _PREEMPTIBLE if profile.preemptible else _CLASSES
-            engines["ray"] = ray.ray_engine(settings, classes=classes, meter=meter, run=run)
-            remote = ray.remote_workers(settings, flow)
+            engines["cluster"] = engine.cluster_engine(
+                settings, classes=classes, meter=meter, run=run
+            )
+            remote = engine.remote_workers(settings, flow)
     context = ProjectContext(
         root=str(settings.root),
         workflow=settings.workflow,

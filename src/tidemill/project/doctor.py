@@ -209,7 +209,7 @@ def _object_store(settings: Settings) -> HealthFinding:
 def _executor(settings: Settings) -> HealthFinding:
     """Try to reach the cluster on which steps run."""
     # Only projects with a cluster need what reaches it.
-    engine = import_module("tidemill.project.ray_engine")
+    engine = import_module("tidemill.project.cluster_engine")
     try:
         text = engine.probe_executor(settings)
     except TidemillError as error:

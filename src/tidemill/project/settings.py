@@ -35,11 +35,13 @@ from tidemill.operations.objective_settings import Objective, parse_objectives
 from tidemill.operations.price_settings import parse_prices, require_one_form
 from tidemill.operations.retention_settings import parse_retention
 from tidemill.operations.up_settings import UpSettings, parse_up_settings
+from tidemill.project.cluster_settings import ClusterSettings
 from tidemill.project.fresh_imports import import_afresh
 from tidemill.project.home_settings import parse_home
 from tidemill.project.mlflow_settings import MlflowSettings, parse_mlflow
 from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage
-from tidemill.project.ray_settings import RaySettings, parse_executor, parse_ray_settings
+from tidemill.project.ray_settings import parse_executor, parse_ray_settings
+from tidemill.project.slurm_settings import SlurmSettings, parse_slurm_settings
 from tidemill.project.store_urls import parse_store_url
 from tidemill.scorecard.scorecard_settings import ScorecardSettings, parse_scorecard_settings
 from tidemill.serving.serve_settings import ServeSettings, parse_serve_settings
@@ -72,6 +74,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
     "offpeak": parse_offpeak_settings,
     "scorecard": parse_scorecard_settings,
     "ray": parse_ray_settings,
+    "slurm": parse_slurm_settings,
 }
 
 
@@ -91,7 +94,7 @@ class Settings:
     `gpus` devices. The memory caps of active stages add up to at most `memory`, such as "16GB". Results
     of memos are stored in the folder `memo` (default: in `home`), which projects may share. Objects are
     stored at the URL `artifacts` (default: in `home`), with copies of up to `artifacts_cache`. Steps run on
-    workers of the Ray cluster at the address `executor`, as `ray` says, or on this machine. `profiles` are
+    a Ray cluster or Slurm, if `executor` says so, as `ray` or `slurm` says, or else here. `profiles` are
     the run profiles by name. The values of the environment variables `secrets` are masked wherever
     text is recorded or shown. `model_formats` are formats of the project's own, each `module:Class`;
     `allow_pickle` stores models with pickle that no format accepts. Members of the
@@ -146,7 +149,8 @@ class Settings:
     offpeak: OffPeakSettings = field(default_factory=OffPeakSettings)
     scorecard: ScorecardSettings = field(default_factory=ScorecardSettings)
     executor: str = ""
-    ray: RaySettings = field(default_factory=RaySettings)
+    ray: ClusterSettings = field(default_factory=ClusterSettings)
+    slurm: SlurmSettings = field(default_factory=SlurmSettings)
 
     @property
     def price_book(self) -> PriceBook:

@@ -14,8 +14,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tidemill.adapters.ray.host import Host
-from tidemill.adapters.ray.worker_shape import NodeFacts, WorkerShape
+from tidemill.adapters.clusters.host import Host
+from tidemill.adapters.clusters.worker_shape import WorkerShape
+from tidemill.adapters.ray.nodes import NodeFacts, explain_pending
 from tidemill.core.errors import UsageError
 
 # Without their types, which only those have who use Ray.
@@ -51,6 +52,8 @@ class RayCluster:
     All share one, so those of a process at a time are to the same address.
     """
 
+    name = "ray"
+
     def __init__(self, address: str) -> None:
         global _users, _address
         require_reachable(address)
@@ -67,8 +70,8 @@ class RayCluster:
             _users += 1
         self._remote, self._address = ray.remote(Host), address
 
-    def start(self, shape: WorkerShape) -> Any:
-        """Ask for a worker; what is returned has the methods of `Host`, to be called through `call`.
+    def start(self, shape: WorkerShape) -> RayWorker:
+        """Ask for a worker.
 
         UsageError if the cluster is gone, as of `nodes`: calls of Ray would never return then.
         """
@@ -76,14 +79,15 @@ class RayCluster:
         options: dict[str, Any] = {"label_selector": dict(shape.labels)} if shape.labels else {}
         if shape.memory:
             options["memory"] = shape.memory
-        return self._remote.options(
+        asked = self._remote.options(
             num_cpus=shape.cpus,
             num_gpus=shape.gpus,
             max_restarts=0,
             max_task_retries=0,
             max_concurrency=_CALLS,
             **options,
-        ).remote(TOKEN_VARIABLE)
+        )
+        return RayWorker(asked.remote(TOKEN_VARIABLE))
 
     def nodes(self) -> list[NodeFacts]:
         """The nodes that are alive."""
@@ -98,11 +102,25 @@ class RayCluster:
             if node["Alive"]
         ]
 
-    def end(self, worker: Any) -> None:
+    def describe(self, shape: WorkerShape) -> str:
+        """What the cluster has, and whether it can hold a worker."""
+        nodes = self.nodes()
+        able = sum(node.can_hold(shape) for node in nodes)
+        return f"{len(nodes)} nodes, of which {able} can hold a worker of {shape}"
+
+    def explain_pending(self, worker: RayWorker, shape: WorkerShape, waited_s: float) -> str:
+        """Compare what a worker asks for with what the cluster has."""
+        return explain_pending(shape, self.nodes(), waited_s)
+
+    def explain_loss(self, worker: RayWorker, error: Exception) -> str:
+        """What Ray says of a worker that was lost."""
+        return explain_loss(error)
+
+    def end(self, worker: RayWorker) -> None:
         """End a worker at once, with its processes; one that is gone is ignored."""
         with suppress(*LOSSES, ValueError, UsageError):
             require_reachable(self._address)
-            ray.kill(worker, no_restart=True)
+            ray.kill(worker.actor, no_restart=True)
 
     def close(self, *, idle: bool = True) -> None:
         """Disconnect, when nobody else in this process uses the connection.
@@ -124,10 +142,21 @@ class RayCluster:
                 atexit.unregister(ray.shutdown)
 
 
-def call(method: Any, *arguments: Any, timeout_s: float) -> Any:
-    """Call a method of a worker and wait for its result; TimeoutError if it takes longer."""
-    # GetTimeoutError is a TimeoutError.
-    return ray.get(method.remote(*arguments), timeout=timeout_s)
+class RayWorker:
+    """A worker, which is an actor of Ray."""
+
+    def __init__(self, actor: Any) -> None:
+        self.actor = actor
+
+    def call(self, method: str, *arguments: Any, timeout_s: float) -> Any:
+        """Call a method and wait for its result; TimeoutError if it takes longer."""
+        # GetTimeoutError is a TimeoutError.
+        return ray.get(getattr(self.actor, method).remote(*arguments), timeout=timeout_s)
+
+    def post(self, method: str, *arguments: Any) -> None:
+        """Call a method without waiting."""
+        with suppress(*LOSSES):
+            getattr(self.actor, method).remote(*arguments)
 
 
 def explain_loss(error: BaseException) -> str:

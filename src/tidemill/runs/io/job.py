@@ -66,7 +66,7 @@ class EngineOptions:
     for a workflow that no other process could import. A `careful` run executes nothing that could crash
     it in its own process, and one that is `preemptible` nothing that takes long. Each worker process holds at
     most `memory` bytes (0: no limit), or what its stage allows if that is less. With `remote` workers there
-    is an engine "ray".
+    is an engine "cluster".
     """
 
     engines: Mapping[str, Callable[[TaskFunctions], Executor]] = field(default_factory=dict)

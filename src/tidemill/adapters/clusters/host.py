@@ -1,7 +1,7 @@
-"""A worker on a node of a Ray cluster: a process lane behind methods that Ray calls.
+"""A worker on a node of a cluster: a process lane behind methods that are called from afar.
 
 Nothing here imports Ray. Tasks run in processes of the lane, exactly as on the caller's own machine: how
-they are killed, timed and metered is the lane's. Ray only places this process and carries messages.
+they are killed, timed and metered is the lane's. A cluster only places this process.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import Any
 
 import msgspec
 
+from tidemill.adapters.clusters.shipment import unpack
 from tidemill.adapters.lanes.process_lane import ProcessLane
 from tidemill.adapters.lanes.worker_process import DEVICES_VARIABLE
-from tidemill.adapters.ray.shipment import unpack
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ports.execution import Task, TaskEvent, TaskUsage, WorkerClass
 
 # The folder of the project's code on this node, for worker processes; and that of its state.
-CODE_VARIABLE, HOME_VARIABLE = "TIDEMILL_RAY_CODE", "TIDEMILL_RAY_HOME"
+CODE_VARIABLE, HOME_VARIABLE = "TIDEMILL_NODE_CODE", "TIDEMILL_NODE_HOME"
 _PACKAGES = ("tidemill", "polars")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 # How long a report is held back after the first event, so that many small tasks share one.

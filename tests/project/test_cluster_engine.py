@@ -6,17 +6,16 @@ import io
 import tarfile
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import tidemill as tm
-from tidemill.adapters.ray.host import machine_id, versions
-from tidemill.adapters.ray.worker_shape import NodeFacts
+from tidemill.adapters.clusters.host import machine_id, versions
+from tidemill.adapters.clusters.worker_shape import WorkerShape
 from tidemill.core.errors import UsageError
 from tidemill.operations.health import Level
-from tidemill.project import ray_engine
+from tidemill.project import cluster_engine
 from tidemill.project.doctor import examine
 from tidemill.project.home_ledger import home_id
 from tidemill.project.object_stores import open_artifacts
@@ -34,7 +33,7 @@ OWN = {"tidemill": "1.0", "python": "3.11.7", "polars": "2.1"}
 
 def facts(settings: Settings, **others: Any) -> dict[str, Any]:
     """The facts of a worker on this machine, but for others."""
-    found = {name: _read(name) for name in ray_engine._markers(settings)}
+    found = {name: _read(name) for name in cluster_engine._markers(settings)}
     known = {"versions": versions(), "machine": machine_id(), "address": "node-7", "markers": found}
     return {**known, **others}
 
@@ -53,7 +52,7 @@ def admit(settings: Settings, found: dict[str, Any]) -> tuple[dict[str, str], st
         sent.append(digest)
         return f"/new/{digest}"
 
-    environment, output = ray_engine._Admission(settings, "run-1")(found, unpack)
+    environment, output = cluster_engine._Admission(settings, "run-1")(found, unpack)
     return dict(environment), output, sent
 
 
@@ -61,7 +60,7 @@ def admit(settings: Settings, found: dict[str, Any]) -> tuple[dict[str, str], st
 def settings(tmp_path: Path) -> Settings:
     (tmp_path / "shop.py").touch()
     made = Settings(root=tmp_path, workflow="shop:flow", executor="ray://head:10001")
-    ray_engine._markers(made)
+    cluster_engine._markers(made)
     home_id(made)
     return made
 
@@ -87,7 +86,7 @@ def test_another_machine_needs_objects_that_it_can_read(
     settings: Settings, others: dict[str, Any]
 ) -> None:
     if others.get("markers") == {}:
-        others = {"markers": dict.fromkeys(ray_engine._markers(settings))}
+        others = {"markers": dict.fromkeys(cluster_engine._markers(settings))}
     with pytest.raises(
         UsageError, match=r"node-7 .* is another machine and can't read the objects"
     ):
@@ -109,7 +108,7 @@ def test_a_folder_with_objects_must_be_mounted_there(settings: Settings, tmp_pat
     environment, output, sent = admit(far, found)
     assert len(sent) == 2
     assert output == ""
-    assert set(environment) == {"TIDEMILL_RAY_CODE", "TIDEMILL_RAY_HOME"}
+    assert set(environment) == {"TIDEMILL_NODE_CODE", "TIDEMILL_NODE_HOME"}
     found["markers"] = {name: None for name in found["markers"]}
     with pytest.raises(UsageError, match="mount the folder there"):
         admit(far, found)
@@ -130,9 +129,9 @@ def test_another_machine_opens_a_shared_home_itself(settings: Settings, tmp_path
         return digest if digest in packed else ""
 
     found = facts(far, machine="other")
-    environment, _ = ray_engine._Admission(far, "run-1")(found, unpack)
-    assert packed[environment["TIDEMILL_RAY_HOME"]] == ["home-id"]
-    assert "shop.py" in packed[environment["TIDEMILL_RAY_CODE"]]
+    environment, _ = cluster_engine._Admission(far, "run-1")(found, unpack)
+    assert packed[environment["TIDEMILL_NODE_HOME"]] == ["home-id"]
+    assert "shop.py" in packed[environment["TIDEMILL_NODE_CODE"]]
 
 
 def _copy_of_nothing(settings: Settings) -> None:
@@ -151,23 +150,24 @@ def _copy_of_nothing(settings: Settings) -> None:
 )
 def test_workers_with_other_versions_are_refused(theirs: dict[str, str], says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        ray_engine.refuse_other_versions({"address": "node-7", "versions": {**OWN, **theirs}}, OWN)
+        cluster_engine.refuse_other_versions(
+            {"address": "node-7", "versions": {**OWN, **theirs}}, OWN
+        )
 
 
 def test_workers_with_the_same_versions_are_used() -> None:
-    ray_engine.refuse_other_versions({"address": "node-7", "versions": OWN}, OWN)
+    cluster_engine.refuse_other_versions({"address": "node-7", "versions": OWN}, OWN)
 
 
-class Nodes:
-    """The nodes of a cluster, in place of a connection."""
+class Connection:
+    """A cluster that is asked what it has, in place of a connection."""
 
-    def __init__(self, address: str) -> None:
-        if address == "gone:6379":
+    def __init__(self, settings: Settings) -> None:
+        if settings.executor == "gone:6379":
             raise UsageError("nothing answers")
 
-    def nodes(self) -> list[NodeFacts]:
-        small = NodeFacts(address="10.0.0.1", resources={"CPU": 1.0}, labels={})
-        return [small, NodeFacts(address="10.0.0.2", resources={"CPU": 8.0}, labels={})]
+    def describe(self, shape: WorkerShape) -> str:
+        return f"2 nodes, of which 1 can hold a worker of {shape}"
 
     def close(self) -> None:
         pass
@@ -175,31 +175,34 @@ class Nodes:
 
 @pytest.fixture
 def connections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_engine, "_modules", lambda: (SimpleNamespace(RayCluster=Nodes), 0, 0))
+    monkeypatch.setattr(cluster_engine, "_connect", Connection)
 
 
 @pytest.mark.usefixtures("connections")
-def test_doctor_tells_how_many_nodes_can_hold_a_worker(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("executor", "level", "says"),
+    [
+        ("head:6379", Level.OK, "head:6379: 2 nodes, of which 1 can hold a worker of 2 CPUs"),
+        ("slurm", Level.OK, "slurm: 2 nodes, of which 1 can hold a worker of 3 CPUs"),
+        ("gone:6379", Level.FAULT, "nothing answers"),
+    ],
+)
+def test_doctor_tells_how_many_nodes_can_hold_a_worker(
+    tmp_path: Path, executor: str, level: Level, says: str
+) -> None:
     (tmp_path / "shop.py").write_text("import tidemill as tm\nflow = tm.Workflow('shop')\n")
-    head = '[tool.tidemill]\nworkflow = "shop:flow"\n'
-    found = {}
-    for address in ("head:6379", "gone:6379"):
-        text = f'{head}executor = "{address}"\n[tool.tidemill.ray]\ncpus = 2\n'
-        (tmp_path / "pyproject.toml").write_text(text)
-        [finding] = [each for each in examine(tmp_path, connect=True) if each.area == "executor"]
-        found[address] = finding.level, finding.text
-    assert found == {
-        "head:6379": (
-            Level.OK, "head:6379: 2 nodes, of which 1 can hold a worker of 2 CPUs",
-        ),
-        "gone:6379": (Level.FAULT, "nothing answers"),
-    }  # fmt: skip
+    (tmp_path / "pyproject.toml").write_text(
+        f'[tool.tidemill]\nworkflow = "shop:flow"\nexecutor = "{executor}"\n'
+        "[tool.tidemill.ray]\ncpus = 2\n[tool.tidemill.slurm]\ncpus = 3\n"
+    )
+    [finding] = [each for each in examine(tmp_path, connect=True) if each.area == "executor"]
+    assert (finding.level, finding.text) == (level, says)
 
 
 @pytest.mark.usefixtures("connections")
 def test_an_address_that_doesnt_answer_is_asked_once(tmp_path: Path) -> None:
     settings = Settings(root=tmp_path, workflow="shop:flow", executor="gone:6379")
-    opened = ray_engine.ray_engine(settings, classes={}, meter=None, run="1")
+    opened = cluster_engine.cluster_engine(settings, classes={}, meter=None, run="1")
     for _ in range(2):
         with pytest.raises(UsageError, match="nothing answers"):
             opened({})
@@ -209,17 +212,17 @@ def test_ray_is_installed_by_an_extra(tmp_path: Path, monkeypatch: pytest.Monkey
     def missing(name: str) -> None:
         raise ModuleNotFoundError("No module named 'ray'", name="ray")
 
-    monkeypatch.setattr(ray_engine, "import_module", missing)
+    monkeypatch.setattr(cluster_engine, "import_module", missing)
     settings = Settings(root=tmp_path, workflow="shop:flow", executor="head:6379")
     with pytest.raises(UsageError, match=r"executor needs ray: pip install 'tidemill\[ray\]'"):
-        ray_engine.ray_engine(settings, classes={}, meter=None, run="1")({})
+        cluster_engine.cluster_engine(settings, classes={}, meter=None, run="1")({})
 
 
 def test_workers_follow_the_settings_of_their_class(tmp_path: Path) -> None:
     flow = seal(bakery_like())
     table = {"workers": 3, "cpus": 2, "classes": {"training": {"cpus": 8}}}
     settings = Settings(root=tmp_path, workflow="shop:flow", ray=parse_ray_settings(table, "here"))
-    found = ray_engine.remote_workers(settings, flow)
+    found = cluster_engine.remote_workers(settings, flow)
     assert found.cpus == {"default": 2.0, "training": 8.0, "deferrable": 2.0}
     assert (found.most, found.here) == (3, {"raw"})
 

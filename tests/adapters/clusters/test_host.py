@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.adapters.ray.host import Host, HostReport, LaneTerms, encode, report_decoder
+from tidemill.adapters.clusters.host import Host, HostReport, LaneTerms, encode, report_decoder
 from tidemill.ports.execution import Fate, TaskEvent
 from tidemill.testing.suites.executor import PATIENCE_S, task
 

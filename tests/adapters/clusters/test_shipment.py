@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemill.adapters.ray import shipment
-from tidemill.adapters.ray.shipment import Archive, pack_files, project_files, unpack
+from tidemill.adapters.clusters import shipment
+from tidemill.adapters.clusters.shipment import Archive, pack_files, project_files, unpack
 from tidemill.core.errors import StorageError, UsageError
 
 NAMES = st.text("abcxyz. é", min_size=1, max_size=8).filter(lambda name: name.strip(". ") == name)
@@ -98,6 +98,6 @@ def test_the_folder_of_somebody_else_is_refused(
 ) -> None:
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     (tmp_path / "there").mkdir()
-    (tmp_path / f"tidemill-ray-{os.getuid()}").symlink_to(tmp_path / "there")
+    (tmp_path / f"tidemill-node-{os.getuid()}").symlink_to(tmp_path / "there")
     with pytest.raises(StorageError, match="belongs to another user"):
         unpack("0" * 64, None)

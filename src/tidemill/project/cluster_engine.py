@@ -1,4 +1,4 @@
-"""Run steps on a Ray cluster: which stages may go there, and what its workers are given."""
+"""Run steps on a cluster: which stages may go there, and what its workers are given."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from tidemill.adapters.clusters.cluster_executor import ClusterExecutor, ClusterTerms
+from tidemill.adapters.clusters.cluster_worker import WorkerTerms
+from tidemill.adapters.clusters.host import CODE_VARIABLE, HOME_VARIABLE, machine_id, versions
+from tidemill.adapters.clusters.shipment import Archive, pack_files, project_files
 from tidemill.adapters.objectstore.owner import NOTES
-from tidemill.adapters.ray.host import CODE_VARIABLE, HOME_VARIABLE, machine_id, versions
-from tidemill.adapters.ray.shipment import Archive, pack_files, project_files
-from tidemill.adapters.ray.worker_shape import WorkerShape
 from tidemill.adapters.sqlite.snapshot import copy_ledger
 from tidemill.core.errors import UsageError
 from tidemill.core.extras import install_command
 from tidemill.core.store_url import FOLDER
 from tidemill.ledger.io.home_files import LEDGER_NAME, make_home
-from tidemill.planning.placement import DEFERRABLE, ORDINARY, TRAINING, RemoteWorkers
+from tidemill.planning.placement import RemoteWorkers
 from tidemill.ports.execution import Executor, TaskFunctions, TaskMeter, WorkerClass
+from tidemill.project.cluster_settings import CLASSES, SLURM, ClusterSettings
 from tidemill.project.home_ledger import HOME_ID, home_id, ledger_file
-from tidemill.project.ray_settings import RaySettings, RayWorkerSettings
 from tidemill.project.settings import Settings
 from tidemill.workflow.stage import Flow, Kind, Stage
 
@@ -34,11 +35,17 @@ def remote_workers(settings: Settings, flow: Flow) -> RemoteWorkers:
     An ingest reads files and databases that this machine can reach, a delivery writes to them, and aggregates
     of folds are kept in the home.
     """
+    held = cluster_settings(settings)
     return RemoteWorkers(
-        cpus={name: _worker(settings.ray, name).cpus for name in (ORDINARY, TRAINING, DEFERRABLE)},
-        most=settings.ray.workers,
+        cpus={name: held.shape(name).cpus for name in CLASSES},
+        most=held.workers,
         here={stage.name for stage in flow.stages if _stays(stage)},
     )
+
+
+def cluster_settings(settings: Settings) -> ClusterSettings:
+    """The settings of the cluster that is used."""
+    return settings.slurm if settings.executor == SLURM else settings.ray
 
 
 def _stays(stage: Stage) -> bool:
@@ -47,20 +54,20 @@ def _stays(stage: Stage) -> bool:
     )
 
 
-def ray_engine(
+def cluster_engine(
     settings: Settings,
     *,
     classes: Mapping[str, WorkerClass],
     meter: TaskMeter | None,
     run: str,
 ) -> Callable[[TaskFunctions], Executor]:
-    """What opens the executor; then UsageError if Ray is missing or the cluster can't be reached."""
+    """What opens the executor; then UsageError if the cluster can't be reached, or an extra is missing."""
 
     # Each step asks anew, and an address that doesn't answer takes seconds.
     @cache
     def connection() -> tuple[Any, str]:
         try:
-            return _modules()[0].RayCluster(settings.executor), ""
+            return _connect(settings), ""
         except UsageError as error:
             return None, str(error)
 
@@ -68,18 +75,18 @@ def ray_engine(
         connected, problem = connection()
         if problem:
             raise UsageError(problem)
-        _, executor, worker = _modules()
-        return executor.RayExecutor(  # type: ignore[no-any-return]
+        held = cluster_settings(settings)
+        return ClusterExecutor(
             connected,
-            executor.RayTerms(
-                workers=settings.ray.workers,
-                default=_shape(settings.ray.worker),
-                shapes={name: _shape(held) for name, held in settings.ray.classes.items()},
+            ClusterTerms(
+                workers=held.workers,
+                default=held.worker,
+                shapes=held.classes,
                 idle_s=settings.idle,
-                pending_s=settings.ray.pending,
+                pending_s=held.pending,
                 meter=meter,
             ),
-            worker.WorkerTerms(
+            WorkerTerms(
                 classes=classes,
                 idle_s=settings.idle,
                 markers=_markers(settings),
@@ -90,34 +97,25 @@ def ray_engine(
     return opened
 
 
-def _modules() -> tuple[Any, Any, Any]:
+def _connect(settings: Settings) -> Any:
+    """A connection to the cluster; only one whose kind is used is imported."""
+    name = SLURM if settings.executor == SLURM else "ray"
     try:
-        return tuple(
-            import_module(f"tidemill.adapters.ray.{name}")
-            for name in ("cluster", "ray_executor", "ray_worker")
-        )  # type: ignore[return-value]
+        module = import_module(f"tidemill.adapters.{name}.cluster")
     except ModuleNotFoundError as error:
         raise UsageError(f"executor needs {error.name}: {install_command('ray')}") from error
+    if name == SLURM:
+        return module.SlurmCluster(settings.slurm.job)
+    return module.RayCluster(settings.executor)
 
 
 def probe_executor(settings: Settings) -> str:
     """Connect to the cluster; what it has, or UsageError."""
-    cluster = _modules()[0].RayCluster(settings.executor)
+    cluster = _connect(settings)
     try:
-        nodes = cluster.nodes()
+        return f"{settings.executor}: {cluster.describe(cluster_settings(settings).worker)}"
     finally:
         cluster.close()
-    shape = _shape(settings.ray.worker)
-    able = sum(node.can_hold(shape) for node in nodes)
-    return f"{settings.executor}: {len(nodes)} nodes, of which {able} can hold a worker of {shape}"
-
-
-def _worker(settings: RaySettings, name: str) -> RayWorkerSettings:
-    return settings.classes.get(name, settings.worker)
-
-
-def _shape(held: RayWorkerSettings) -> WorkerShape:
-    return WorkerShape(cpus=held.cpus, memory=held.memory, gpus=held.gpus, labels=held.labels)
 
 
 def _markers(settings: Settings) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Run tasks on a Ray cluster: Ray places workers, which run tasks in process lanes of Tidemill.
+"""Run tasks on a cluster: it places workers, which run tasks in process lanes of Tidemill.
 
 A worker holds a share of a node and runs many tasks. The queue is here; a worker gets a task when it has room
 for it, and some more in advance where tasks are short. Workers start while tasks wait, and end after an idle
@@ -14,14 +14,14 @@ from dataclasses import field, replace
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
+from tidemill.adapters.clusters.cluster_worker import ClusterWorker, Refused, WorkerTerms
+from tidemill.adapters.clusters.connection import Cluster
+from tidemill.adapters.clusters.host import HostReport
+from tidemill.adapters.clusters.worker_shape import WorkerShape
 from tidemill.adapters.lanes.event_buffer import EventBuffer
 from tidemill.adapters.lanes.resource_shares import AllocationRound
 from tidemill.adapters.lanes.task_queue import QueuedTask, TaskQueue
 from tidemill.adapters.lanes.worker_protocol import call_message
-from tidemill.adapters.ray.cluster import RayCluster
-from tidemill.adapters.ray.host import HostReport
-from tidemill.adapters.ray.ray_worker import RayWorker, Refused, WorkerTerms
-from tidemill.adapters.ray.worker_shape import WorkerShape
 from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ports.execution import (
@@ -41,17 +41,18 @@ _GROW_S = 1.0
 _SLOW_START_S = 5.0
 # So many failed starts in a row end the tasks that wait.
 _MAX_FAILED_STARTS = 3
+_START_AGAIN_S = 10.0
 # How long cancelled tasks have to report what they cost when the executor closes.
 _CLOSE_S = 5.0
 _END_S = 5.0
 # What is added to the time that a worker may take to start, before the cluster is given up.
 _ANSWER_S = 10.0
 
-_Told: TypeAlias = tuple[RayWorker, HostReport | BaseException | None]
+_Told: TypeAlias = tuple[ClusterWorker, HostReport | BaseException | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RayTerms:
+class ClusterTerms:
     """How a cluster is used: up to `workers` of a shape for each worker class, or of the `default` one.
 
     A worker ends after `idle_s` without a task. Tasks for which no worker could be placed for `pending_s`
@@ -70,25 +71,26 @@ class RayTerms:
         return self.shapes.get(worker_class, self.default)
 
 
-class RayExecutor:
+class ClusterExecutor:
     """Run tasks on a cluster; closing it ends its workers and the connection."""
 
-    def __init__(self, cluster: RayCluster, terms: RayTerms, worker_terms: WorkerTerms) -> None:
+    def __init__(self, cluster: Cluster, terms: ClusterTerms, worker_terms: WorkerTerms) -> None:
         self._cluster, self._terms, self._worker_terms = cluster, terms, worker_terms
         self._events = EventBuffer()
         # The lock guards everything below.
         self._lock = self._events.lock
         deferrable = {name for name, held in worker_terms.classes.items() if held.deferrable}
         self._queue = TaskQueue(deferrable)
-        self._workers: list[RayWorker] = []
+        self._workers: list[ClusterWorker] = []
         # Those for which a thread may still call the cluster.
-        self._ended: list[RayWorker] = []
+        self._ended: list[ClusterWorker] = []
         self._is_closing = False
         self._held_s = self._busy_s = 0.0
         self._failed_starts = 0
+        self._next_start = 0.0
         self._inbox: SimpleQueue[_Told | None] = SimpleQueue()
         self._supervisor = threading.Thread(
-            target=self._supervise, name="tidemill-ray", daemon=True
+            target=self._supervise, name="tidemill-cluster", daemon=True
         )
         self._supervisor.start()
 
@@ -98,12 +100,12 @@ class RayExecutor:
         if task.gpus > shape.gpus:
             raise UsageError(
                 f"task {task.id}: gpus={task.gpus}, but workers of class {task.worker_class} have "
-                f"{shape.gpus}; set gpus in [tool.tidemill.ray], or for the class"
+                f"{shape.gpus}; set gpus in [tool.tidemill.{self._cluster.name}], or for the class"
             )
         if shape.memory and task.memory > shape.memory:
             raise UsageError(
                 f"task {task.id}: memory={task.memory:,} bytes, but workers of class {task.worker_class} "
-                f"have {shape.memory:,}; set memory in [tool.tidemill.ray], or for the class"
+                f"have {shape.memory:,}; set memory in [tool.tidemill.{self._cluster.name}], or for the class"
             )
         call_message(task)
         with self._lock:
@@ -217,7 +219,7 @@ class RayExecutor:
             self._grow()
             self._stop_over_budget()
 
-    def _handle(self, worker: RayWorker, told: HostReport | BaseException | None) -> None:
+    def _handle(self, worker: ClusterWorker, told: HostReport | BaseException | None) -> None:
         """Take what a worker's thread told: a report, that it is ready, or why it ended."""
         if worker not in self._workers:
             return
@@ -233,10 +235,11 @@ class RayExecutor:
         else:
             self._note_failed_start(worker, told)
 
-    def _note_failed_start(self, worker: RayWorker, error: BaseException) -> None:
+    def _note_failed_start(self, worker: ClusterWorker, error: BaseException) -> None:
         """End the tasks that wait for a worker which can't be had."""
         self._remove(worker, Fate.LOST, str(error))
         self._failed_starts += 1
+        self._next_start = time.monotonic() + _START_AGAIN_S
         if not isinstance(error, Refused) and self._failed_starts < _MAX_FAILED_STARTS:
             return
         if any(other.is_ready and other.shape == worker.shape for other in self._workers):
@@ -250,7 +253,7 @@ class RayExecutor:
         for name in waiting:
             self._drop(name, Fate.ERROR, TaskError(type="NoWorker", message=str(error)))
 
-    def _remove(self, worker: RayWorker, fate: Fate, reason: str) -> None:
+    def _remove(self, worker: ClusterWorker, fate: Fate, reason: str) -> None:
         """End a worker; the tasks it had get this fate."""
         self._workers.remove(worker)
         self._ended = [*(other for other in self._ended if not other.has_ended), worker]
@@ -268,25 +271,28 @@ class RayExecutor:
         now, idle_s = time.monotonic(), self._terms.idle_s
         wanted = {self._terms.shape(task.worker_class) for _, task in self._queue.next_by_kind()}
         for worker in [*self._workers]:
-            # Ray adds nodes for workers that nobody waits for any more.
+            # Clusters add nodes for workers that nobody waits for any more.
             is_unwanted = worker.shape not in wanted and worker.starting_for(now) > idle_s
             if worker.starting_for(now) > self._terms.pending_s + _ANSWER_S:
                 self._note_failed_start(worker, Refused("the cluster doesn't answer any more"))
-            elif is_unwanted or worker.idle_for(now) > idle_s:
+            elif is_unwanted or worker.idle_for(now) > (0 if worker.is_old(now) else idle_s):
                 self._remove(worker, Fate.LOST, "it was idle")
 
     def _assign(self) -> None:
         """Send queued tasks to the workers that have room for them."""
-        ready = [worker for worker in self._workers if worker.is_ready]
+        now = time.monotonic()
+        ready = [each for each in self._workers if each.is_ready and not each.is_old(now)]
         if not ready or not len(self._queue):
             return
-        batches: dict[RayWorker, list[QueuedTask]] = {}
+        batches: dict[ClusterWorker, list[QueuedTask]] = {}
         while (pair := self._next_assignment(ready)) is not None:
             batches.setdefault(pair[0], []).append(pair[1])
         for worker, tasks in batches.items():
             worker.send(tasks)
 
-    def _next_assignment(self, ready: list[RayWorker]) -> tuple[RayWorker, QueuedTask] | None:
+    def _next_assignment(
+        self, ready: list[ClusterWorker]
+    ) -> tuple[ClusterWorker, QueuedTask] | None:
         looks = {worker: AllocationRound(worker.shares) for worker in ready}
         for _, task in self._queue.next_by_kind():
             shape = self._terms.shape(task.worker_class)
@@ -303,13 +309,16 @@ class RayExecutor:
         return None
 
     def _grow(self) -> None:
-        """Start workers for the tasks that wait."""
+        """Start workers for the tasks that wait; after a failed start not at once, if others work."""
+        now = time.monotonic()
+        if now < self._next_start and any(worker.is_ready for worker in self._workers):
+            return
         wanted: dict[WorkerShape, int] = {}
         for kind, task in self._queue.next_by_kind():
             shape = self._terms.shape(task.worker_class)
             wanted[shape] = wanted.get(shape, 0) + self._queue.count(kind)
         for shape, waiting in wanted.items():
-            same = [worker for worker in self._workers if worker.shape == shape]
+            same = [each for each in self._workers if each.shape == shape and not each.is_old(now)]
             coming = sum(not worker.is_ready for worker in same)
             for _ in range(
                 min(self._missing_workers(shape, same, waiting), self._terms.workers) - coming
@@ -318,7 +327,7 @@ class RayExecutor:
                     return
                 self._start(shape)
 
-    def _missing_workers(self, shape: WorkerShape, same: list[RayWorker], waiting: int) -> int:
+    def _missing_workers(self, shape: WorkerShape, same: list[ClusterWorker], waiting: int) -> int:
         """How many more workers would have enough to do."""
         now = time.monotonic()
         seconds = [found for worker in same if (found := worker.expected_s(now)) is not None]
@@ -338,11 +347,11 @@ class RayExecutor:
         return False
 
     def _start(self, shape: WorkerShape) -> None:
-        tell: Callable[[RayWorker, HostReport | BaseException | None], None]
+        tell: Callable[[ClusterWorker, HostReport | BaseException | None], None]
         tell = lambda worker, told: self._inbox.put((worker, told))  # noqa: E731
         terms = replace(self._worker_terms, metered=self._terms.meter is not None)
         self._workers.append(
-            RayWorker(self._cluster, shape, terms, tell, pending_s=self._terms.pending_s)
+            ClusterWorker(self._cluster, shape, terms, tell, pending_s=self._terms.pending_s)
         )
 
     def _stop_over_budget(self) -> None:

@@ -102,7 +102,7 @@ def unpack(digest: str, data: bytes | None, below: Path | None = None) -> str:
 
 def _private_folder() -> Path:
     """A folder of this user on this node; StorageError if somebody else made it."""
-    folder = Path(tempfile.gettempdir()) / f"tidemill-ray-{os.getuid()}"
+    folder = Path(tempfile.gettempdir()) / f"tidemill-node-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
         raise StorageError(f"{folder} belongs to another user: remove it")

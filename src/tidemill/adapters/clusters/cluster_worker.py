@@ -1,20 +1,19 @@
-"""One worker on a Ray cluster, as its executor sees it: what it was given, and the thread that asks it."""
+"""One worker on a cluster, as its executor sees it: what it was given, and the thread that asks it."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import field, replace
 from itertools import count
 from typing import Any
 
+from tidemill.adapters.clusters.connection import Cluster, WorkerConnection
+from tidemill.adapters.clusters.host import HostReport, LaneTerms, encode, report_decoder
+from tidemill.adapters.clusters.worker_shape import WorkerShape
 from tidemill.adapters.lanes.resource_shares import ResourceShares
 from tidemill.adapters.lanes.task_queue import QueuedTask
-from tidemill.adapters.ray.cluster import LOSSES, RayCluster, call, explain_loss
-from tidemill.adapters.ray.host import HostReport, LaneTerms, encode, report_decoder
-from tidemill.adapters.ray.worker_shape import WorkerShape, explain_pending
 from tidemill.core.errors import TidemillError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ports.execution import Fate, Task, TaskEvent, TaskUsage, WorkerClass
@@ -48,7 +47,7 @@ class WorkerTerms:
     metered: bool = False
 
 
-class RayWorker:
+class ClusterWorker:
     """A worker that starts when this is made; `tell` is called from its thread.
 
     It is told None once the worker is ready, then each report, and at last the error with which it ended.
@@ -56,10 +55,10 @@ class RayWorker:
 
     def __init__(
         self,
-        cluster: RayCluster,
+        cluster: Cluster,
         shape: WorkerShape,
         terms: WorkerTerms,
-        tell: Callable[[RayWorker, HostReport | BaseException | None], None],
+        tell: Callable[[ClusterWorker, HostReport | BaseException | None], None],
         *,
         pending_s: float,
     ) -> None:
@@ -85,10 +84,10 @@ class RayWorker:
         self._cluster, self._terms, self._tell = cluster, terms, tell
         self._pending_s = pending_s
         # Calls to a cluster that is gone take long, so none is made in the executor's own thread.
-        self._actor: Any = None
+        self._worker: WorkerConnection | None = None
         self._ender: threading.Thread | None = None
         self._numbers = count()
-        self._server = threading.Thread(target=self._serve, name="tidemill-ray-worker", daemon=True)
+        self._server = threading.Thread(target=self._serve, name="tidemill-worker", daemon=True)
         self._server.start()
 
     def held_s(self, now: float) -> float:
@@ -102,6 +101,10 @@ class RayWorker:
     def starting_for(self, now: float) -> float:
         """For how many seconds it has been starting; 0 once it is ready."""
         return 0.0 if self.is_ready else now - self._changed_at
+
+    def is_old(self, now: float) -> bool:
+        """Whether it gets no more tasks, because it could end before they do."""
+        return 0 < self.shape.lifetime_s / 2 < now - self._ready_at and self.is_ready
 
     def expected_s(self, now: float) -> float | None:
         """What its tasks take, by those that ended, or by how long some run already; None if unknown."""
@@ -138,15 +141,15 @@ class RayWorker:
 
     def _post(self, method: str, argument: object) -> None:
         # If the worker or the connection is gone, the thread that awaits reports notices.
-        with suppress(*LOSSES):
-            self._actor.command.remote(next(self._numbers), method, argument)
+        assert self._worker is not None
+        self._worker.post("command", next(self._numbers), method, argument)
 
     def end(self) -> None:
         """End the worker at once, with its processes, without waiting."""
         self._is_ended = True
-        if self._actor is not None and self._ender is None:
+        if self._worker is not None and self._ender is None:
             self._ender = threading.Thread(
-                target=self._cluster.end, args=(self._actor,), daemon=True
+                target=self._cluster.end, args=(self._worker,), daemon=True
             )
             self._ender.start()
 
@@ -189,30 +192,30 @@ class RayWorker:
     def _serve(self) -> None:
         """Start the worker, and ask for reports until it ends."""
         try:
-            self._actor = self._cluster.start(self.shape)
-            self._open()
-            self._tell(self, None)
+            self._worker = self._cluster.start(self.shape)
+            if not self._is_ended:
+                self._open(self._worker)
+                self._tell(self, None)
             wait_s = _METERED_S if self._terms.metered else _REPORT_S
             while not self._is_ended:
-                data = call(self._actor.poll, wait_s, timeout_s=_SILENT_S)
+                data = self._worker.call("poll", wait_s, timeout_s=_SILENT_S)
                 self._tell(self, report_decoder.decode(data))
-        # Whatever Ray raises, the executor has to know.
+        # Whatever a cluster raises, the executor has to know.
         except Exception as error:  # noqa: BLE001
             if not self._is_ended:
                 self._tell(self, self._explain(error))
         if self._is_ended:
             self.end()
 
-    def _open(self) -> None:
+    def _open(self, worker: WorkerConnection) -> None:
         try:
-            markers = [*self._terms.markers]
-            facts = call(self._actor.describe, markers, timeout_s=self._pending_s)
+            facts = worker.call("describe", [*self._terms.markers], timeout_s=self._pending_s)
         except TimeoutError:
-            nodes = self._cluster.nodes()
-            raise Refused(explain_pending(self.shape, nodes, self._pending_s)) from None
+            why = self._cluster.explain_pending(worker, self.shape, self._pending_s)
+            raise Refused(why) from None
 
         def unpack(digest: str, data: bytes | None) -> str:
-            return str(call(self._actor.unpack, digest, data, timeout_s=_OPEN_S))
+            return str(worker.call("unpack", digest, data, timeout_s=_OPEN_S))
 
         try:
             environment, output = self._terms.admit(facts, unpack)
@@ -228,7 +231,7 @@ class RayWorker:
             output=output,
             metered=self._terms.metered,
         )
-        call(self._actor.open, encode(lane), dict(environment), timeout_s=_OPEN_S)
+        worker.call("open", encode(lane), dict(environment), timeout_s=_OPEN_S)
         self.name = str(facts["address"])
         self._ready_at = self._changed_at = time.monotonic()
         self.is_ready = True
@@ -247,4 +250,4 @@ class RayWorker:
                 "a node of the cluster has no Tidemill: install the same version in the environment of "
                 "its workers"
             )
-        return RuntimeError(explain_loss(error))
+        return RuntimeError(self._cluster.explain_loss(self._worker, error))

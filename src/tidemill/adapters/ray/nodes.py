@@ -1,35 +1,13 @@
-"""The resources of a worker on Ray, and why no node of a cluster can hold one."""
+"""The nodes of a Ray cluster, and why none of them can hold a worker."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil
 
+from tidemill.adapters.clusters.worker_shape import WorkerShape
 from tidemill.core.lazy_dataclass import dataclass
 
 _SHOWN_NODES = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerShape:
-    """What Ray reserves for a worker: CPUs, bytes of memory, devices; `labels` are those of its node."""
-
-    cpus: float = 1.0
-    memory: int = 0
-    gpus: int = 0
-    labels: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def slots(self) -> int:
-        """How many tasks of one CPU it runs at once."""
-        return max(1, ceil(self.cpus))
-
-    def __str__(self) -> str:
-        parts = [f"{self.cpus:g} CPUs"]
-        parts += [f"{self.memory / 1e9:.3g} GB"] if self.memory else []
-        parts += [f"{self.gpus} GPUs"] if self.gpus else []
-        parts += [f"{name}={value}" for name, value in self.labels]
-        return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,18 +27,18 @@ pytestmark = pytest.mark.slow
 
 def open_executor(address: str, admit: Any = None, **terms: Any) -> Executor:
     """An executor with room for two tasks at once."""
+    from tidemill.adapters.clusters.cluster_executor import ClusterExecutor, ClusterTerms
+    from tidemill.adapters.clusters.cluster_worker import WorkerTerms
+    from tidemill.adapters.clusters.worker_shape import WorkerShape
     from tidemill.adapters.ray.cluster import RayCluster
-    from tidemill.adapters.ray.ray_executor import RayExecutor, RayTerms
-    from tidemill.adapters.ray.ray_worker import WorkerTerms
-    from tidemill.adapters.ray.worker_shape import WorkerShape
 
     def trusting(facts: Mapping[str, Any], unpack: object) -> tuple[dict[str, str], str]:
         return {}, ""
 
     known = {"workers": 1, "idle_s": 0.3, "default": WorkerShape(cpus=2, gpus=2), **terms}
-    return RayExecutor(
+    return ClusterExecutor(
         RayCluster(address),
-        RayTerms(**known),
+        ClusterTerms(**known),
         WorkerTerms(classes=CLASSES, idle_s=0.3, admit=admit or trusting),
     )
 
@@ -93,7 +93,7 @@ def test_small_tasks_are_many_a_second_and_nothing_is_held_after_the_last(ray_cl
 
 
 def test_what_no_node_can_hold_says_what_was_asked_and_what_there_is(ray_cluster: Any) -> None:
-    from tidemill.adapters.ray.worker_shape import WorkerShape
+    from tidemill.adapters.clusters.worker_shape import WorkerShape
 
     shape = WorkerShape(cpus=1, labels=(("pool", "spot"),))
     executor = open_executor(ray_cluster.address, default=shape, pending_s=2.0)
@@ -126,7 +126,7 @@ def test_a_refused_worker_ends_the_tasks_that_wait_for_it(ray_cluster: Any) -> N
 
 def test_a_lost_worker_loses_its_tasks_and_no_other(ray_cluster: Any, tmp_path: Path) -> None:
     """Of two workers one is killed, as when its node runs out of memory."""
-    from tidemill.adapters.ray.worker_shape import WorkerShape
+    from tidemill.adapters.clusters.worker_shape import WorkerShape
 
     executor = open_executor(
         ray_cluster.address, workers=2, default=WorkerShape(cpus=1), idle_s=30.0
@@ -147,7 +147,7 @@ def test_a_lost_worker_loses_its_tasks_and_no_other(ray_cluster: Any, tmp_path: 
 
 AGAIN = """
 import sys
-from tests.adapters.ray.test_ray_executor import open_executor
+from tests.adapters.ray.test_cluster import open_executor
 from tidemill.testing.suites.executor import run_tasks, task
 
 for address in sys.argv[1:]:
@@ -194,8 +194,8 @@ def test_a_wrong_token_is_refused_at_once(
 
 GONE = """
 import os
-from tests.adapters.ray.test_ray_executor import open_executor
-from tidemill.adapters.ray.worker_shape import WorkerShape
+from tests.adapters.ray.test_cluster import open_executor
+from tidemill.adapters.clusters.worker_shape import WorkerShape
 from tidemill.testing.suites.executor import final_events, run_tasks, task, wait_until_started
 from tools.ray_cluster import cluster
 

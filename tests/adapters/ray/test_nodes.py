@@ -1,10 +1,11 @@
-"""What a worker asks for, and why no node holds it."""
+"""Why no node of a cluster holds a worker."""
 
 from __future__ import annotations
 
 import pytest
 
-from tidemill.adapters.ray.worker_shape import NodeFacts, WorkerShape, explain_pending
+from tidemill.adapters.clusters.worker_shape import WorkerShape
+from tidemill.adapters.ray.nodes import NodeFacts, explain_pending
 
 SMALL = NodeFacts(
     address="10.0.0.1", resources={"CPU": 2.0, "memory": 4e9}, labels={"pool": "spot"}
@@ -25,11 +26,6 @@ GPU = NodeFacts(address="10.0.0.2", resources={"CPU": 8.0, "memory": 32e9, "GPU"
 )
 def test_a_node_holds_what_it_has_enough_for(shape: WorkerShape, small: bool, gpu: bool) -> None:
     assert (SMALL.can_hold(shape), GPU.can_hold(shape)) == (small, gpu)
-
-
-@pytest.mark.parametrize(("cpus", "slots"), [(0.5, 1), (1, 1), (1.5, 2), (4, 4)])
-def test_a_worker_runs_as_many_tasks_as_it_has_cpus(cpus: float, slots: int) -> None:
-    assert WorkerShape(cpus=cpus).slots == slots
 
 
 def test_a_request_that_fits_nowhere_is_compared_with_the_cluster() -> None:
