@@ -154,11 +154,9 @@ def test_another_host_is_refused(server: Served) -> None:
 
 def test_a_deadline_that_passed_is_told_as_such(server: Served) -> None:
     with channel_to(server) as channel:
-        # Else the client may find that it isn't connected before the time is over.
-        assert call(channel, "ModelInfer", REQUEST).code is OK
-        assert call(channel, "ModelInfer", REQUEST, timeout=1e-6).code is (
-            grpc.StatusCode.DEADLINE_EXCEEDED
-        )
+        # Which of the two is noticed first, the answer or the end of the time, is chance.
+        codes = {call(channel, "ModelInfer", REQUEST, timeout=1e-6).code for _ in range(200)}
+        assert codes - {OK} == {grpc.StatusCode.DEADLINE_EXCEEDED}
         assert call(channel, "ModelInfer", REQUEST, x_request_timeout_ms="0").message == (
             "X-Request-Timeout-Ms is not a positive number"
         )
