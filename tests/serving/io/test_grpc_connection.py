@@ -49,12 +49,16 @@ class Answers:
         self.release.set()
         self.is_draining = False
         self.is_known = True
+        self.is_full = False
         self.size = 8
         self.accepted: list[ArrivedRequest] = []
         self.fails = False
 
-    def drain(self) -> None:
+    def retire(self) -> None:
         self.is_draining = True
+
+    def drain(self) -> None:
+        self.retire()
 
     def note_connection(self) -> None:
         pass
@@ -67,7 +71,10 @@ class Answers:
 
     def accept(self, request: ArrivedRequest) -> None:
         self.accepted.append(request)
-        request.begin()
+        if self.is_full:
+            request.refuse(b"r", (), closes=False)
+        else:
+            request.begin()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if self.fails:
@@ -190,6 +197,14 @@ class Client:
         self.send()
         return stream
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Send all of what is done in the block together."""
+        sent, self.send = self.send, lambda *_: None  # type: ignore[method-assign]
+        yield
+        self.send = sent  # type: ignore[method-assign]
+        self.send()
+
     def read(self) -> None:
         try:
             data = self.socket.recv(65536)
@@ -290,6 +305,33 @@ def test_a_call_has_one_whole_message(data: bytes) -> None:
         code, message = client.status(stream)
         assert code == 3
         assert "message" in message
+
+
+def test_a_call_that_is_given_up_as_it_arrives_disturbs_no_other() -> None:
+    with running() as server, Client(server) as client:
+        server.app.release.clear()
+        other = client.call()
+        until(lambda: server.app.accepted)
+        server.app.is_full = True
+        with client.at_once():
+            client.h2.reset_stream(client.call(), ErrorCodes.CANCEL)
+        until(lambda: len(server.app.accepted) == 2)
+        server.app.is_full = False
+        server.app.release.set()
+        assert client.status(other) == (0, "")
+
+
+def test_a_reply_that_is_given_up_as_there_is_room_for_it_disturbs_no_other() -> None:
+    with running() as server, Client(server) as client:
+        server.app.size, client.reads = 200_000, False
+        message = REQUEST.SerializeToString()
+        stuck = client.call(message, "ModelInfer")
+        client.wait(DataReceived, stuck)
+        with client.at_once():
+            client.h2.increment_flow_control_window(1_000_000)
+            client.h2.increment_flow_control_window(1_000_000, stuck)
+            client.h2.reset_stream(stuck, ErrorCodes.CANCEL)
+        assert client.status(client.call()) == (0, "")
 
 
 def test_unknown_calls_deadlines_and_encodings_are_refused() -> None:

@@ -303,7 +303,7 @@ class GrpcConnection(asyncio.Protocol):
                 self._take_end(event.stream_id)
             case WindowUpdated() | RemoteSettingsChanged():
                 for stream in [*self._unsent]:
-                    self._send(stream)
+                    self._send_on(stream)
             case StreamReset():
                 self._drop(event.stream_id)
                 self._resets += 1
@@ -411,16 +411,22 @@ class GrpcConnection(asyncio.Protocol):
             return
         try:
             self._h2.send_headers(stream, headers, end_stream=not data)
-            self._unsent[stream] = _Unsent(data, trailers, self._loop.time())
-            self._send(stream)
-            self._flush()
         except H2Error:
-            # The client has closed the connection, or the stream.
             self._drop(stream)
-            self.transport.close()
+            return
+        self._unsent[stream] = _Unsent(data, trailers, self._loop.time())
+        self._send_on(stream)
+        self._flush()
+
+    def _send_on(self, stream: int) -> None:
+        """Send of a reply what the client has room for, if it still waits for it."""
+        try:
+            self._send(stream)
+        except H2Error:
+            # What says that it doesn't may have arrived with this, and is taken next.
+            self._drop(stream)
 
     def _send(self, stream: int) -> None:
-        """Send of a reply what the client has room for."""
         left = self._unsent[stream]
         while left.data:
             room = self._h2.local_flow_control_window(stream)
