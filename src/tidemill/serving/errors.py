@@ -155,3 +155,15 @@ class Refusal(RequestError):
         self.status = status
         self.token = token
         self.user = user
+
+
+class ModelFailed(RequestError):
+    """The model raised an error for rows that its contract accepts."""
+
+    status = 500
+
+
+class ReadingFailed(RequestError):
+    """The server raised an error while it read a request, which says nothing about the model."""
+
+    status = 500

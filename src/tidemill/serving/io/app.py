@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import time
@@ -17,7 +16,9 @@ from tidemill.serving.admission import Admission
 from tidemill.serving.answers import ModelAnswer
 from tidemill.serving.errors import (
     MethodNotAllowed,
+    ModelFailed,
     NotFound,
+    ReadingFailed,
     Refusal,
     RequestError,
     Unavailable,
@@ -30,10 +31,10 @@ from tidemill.serving.io.http_connection import ArrivedRequest
 from tidemill.serving.io.loaded_version import LoadedVersion
 from tidemill.serving.io.meter import Meter
 from tidemill.serving.io.request_bodies import RequestBody, decode_request, is_past_deadline
-from tidemill.serving.io.request_queue import RequestQueue
+from tidemill.serving.io.request_queue import AwaitedTurn, RequestQueue
 from tidemill.serving.io.runner import USER_ERRORS, DeadlinePassed
 from tidemill.serving.oip import JSON, Reply
-from tidemill.serving.overload_reply import BODY, MESSAGE, RETRY_AFTER_S, STATUS
+from tidemill.serving.overload_reply import BODY, STATUS
 from tidemill.serving.request_ids import RequestIds
 from tidemill.serving.routes import Route, RouteAction, find_route
 from tidemill.serving.rows import InferRequest
@@ -367,7 +368,7 @@ class ServingApp:
 
     async def _wait_in_queue(self, endpoint: str, scope: Any) -> None:
         """Wait with a request whose body took a while to arrive; Unavailable if that is too long."""
-        turn = _AwaitedTurn(endpoint, time.monotonic())
+        turn = AwaitedTurn(endpoint, time.monotonic())
         self.queue.add(turn)
         await turn.begun
         scope[_QUEUED] = True
@@ -408,40 +409,6 @@ class _HeldRequest:
         """Refuse it."""
         if not self._request.is_gone:
             self._app.refuse(self._request, self._accepted)
-
-
-class _AwaitedTurn:
-    """A request in the queue whose task waits for `begun`."""
-
-    __slots__ = ("arrived", "begun", "endpoint")
-
-    def __init__(self, endpoint: str, arrived: float) -> None:
-        self.endpoint, self.arrived = endpoint, arrived
-        self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def begin(self) -> bool:
-        """Let its task go on."""
-        if self.begun.done():
-            return False
-        self.begun.set_result(None)
-        return True
-
-    def refuse(self) -> None:
-        """Refuse it."""
-        if not self.begun.done():
-            self.begun.set_exception(Unavailable(MESSAGE, retry_after=RETRY_AFTER_S))
-
-
-class ModelFailed(RequestError):
-    """The model raised an error for rows that its contract accepts."""
-
-    status = 500
-
-
-class ReadingFailed(RequestError):
-    """The server raised an error while it read a request, which says nothing about the model."""
-
-    status = 500
 
 
 async def _answer(

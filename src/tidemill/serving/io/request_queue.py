@@ -13,6 +13,8 @@ import time
 from typing import Protocol
 
 from tidemill.core.lazy_dataclass import dataclass
+from tidemill.serving.errors import Unavailable
+from tidemill.serving.overload_reply import MESSAGE, RETRY_AFTER_S
 from tidemill.serving.standing_queue import StandingQueue
 from tidemill.serving.turn_limit import TURN_S, TurnLimit
 
@@ -164,3 +166,25 @@ class RequestQueue:
                 self._begin(queue, request)
             for request in refused:
                 request.refuse()
+
+
+class AwaitedTurn:
+    """A request in the queue whose task waits for `begun`."""
+
+    __slots__ = ("arrived", "begun", "endpoint")
+
+    def __init__(self, endpoint: str, arrived: float) -> None:
+        self.endpoint, self.arrived = endpoint, arrived
+        self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def begin(self) -> bool:
+        """Let its task go on."""
+        if self.begun.done():
+            return False
+        self.begun.set_result(None)
+        return True
+
+    def refuse(self) -> None:
+        """Refuse it."""
+        if not self.begun.done():
+            self.begun.set_exception(Unavailable(MESSAGE, retry_after=RETRY_AFTER_S))
