@@ -24,7 +24,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     # The folder of the script isn't on the path: modules there are named like installed ones.
     command = [str(python_beside("dlt")), "-P", str(SCRIPT), str(folder)]
     done = subprocess.run(
-        [*command, "world", "refused", "keys", "telemetry", *HISTORIES],
+        [*command, "world", "refused", "keys", "names", "telemetry", *HISTORIES],
         cwd=folder,
         env={**quiet, "HOME": str(folder), "TMPDIR": str(folder)},
         capture_output=True,
@@ -97,6 +97,20 @@ def test_an_order_decides_on_a_key_and_a_merge_key_on_all_rows(outcomes: dict[st
     first, second = outcomes["keys"]
     assert first == [["7", "2026-03-01", 2], ["8", "2026-03-02", 3]]
     assert second == [["7", "2026-03-01", 2], ["9", "2026-03-02", 4]]
+
+
+def test_a_resource_keeps_its_rows_and_another_one_begins_anew(outcomes: dict[str, Any]) -> None:
+    found = outcomes["names"]
+    three, seven = [1, 2, 3], [*range(1, 8)]
+    # dlt calls the table order_lines, also in a load without rows.
+    for name in ("first", "nothing new", "other name"):
+        assert found[name] == [0, "", three], name
+    # The cursor of the rows that another resource replaced doesn't count.
+    for name in ("name of before", "of a source", "of another source"):
+        assert found[name] == [0, "", seven], name
+    code, said, rows = found["other table"]
+    assert (code, rows) == (1, seven)
+    assert "rows of several tables (lines_0, order_lines), now or in loads before" in said
 
 
 def test_telemetry_is_off_and_nothing_is_left_behind(outcomes: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from tests.support.contracts import declare
 from tests.support.thoroughness import examples, thorough
 from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
-from tidemill.serving.errors import BadRequest, RequestError
+from tidemill.serving.errors import BadRequest, BrokenRows, RequestError
 from tidemill.serving.input_schema import InputSchema
 from tidemill.serving.row_encoder import RowEncoder
 from tidemill.serving.rows import RequestLimits
@@ -245,6 +245,16 @@ def test_texts_alone_are_decoded_without_the_checker() -> None:
         ]
         body, length = body_of(tensors)
         assert (schema.decode_oip_typed(body, json_length=length) is not None) is decoded
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"), [(tm.Enum(["a"]), "'größe'"), (tm.Binary(max_length=2), "'7 bytes'")]
+)
+def test_findings_show_texts_of_binary_tensors(kind: Any, shown: str) -> None:
+    schema = InputSchema(declare({"kind": kind}))
+    body, length = body_of([("kind", "BYTES", [1], write_tensor("BYTES", ["größe"]))])
+    with pytest.raises(BrokenRows, match=f"got {shown}"):
+        schema.decode_oip_exactly(body, json_length=length)
 
 
 def test_a_tensor_without_a_size_is_left_to_exact_decoding() -> None:

@@ -251,6 +251,47 @@ def keys() -> list[list[Any]]:
     return found
 
 
+def names() -> dict[str, list[Any]]:
+    """Exit code, message and published numbers after loads by resources with other names and tables."""
+
+    def load(name: str, source: str = "", **more: Any) -> list[Any]:
+        flow = tm.Workflow("names")
+        newer = dlt.sources.incremental("number", initial_value=0)
+
+        def rows(seen: Any = newer) -> Iterator[Any]:
+            yield from ({"number": n} for n in numbers if n > seen.last_value)
+
+        def declared() -> Any:
+            found = dlt.resource(rows, name=name, **more)
+            return dlt.source(lambda: found, name=source)() if source else found
+
+        @flow.ingest
+        def counted() -> tm.Source[Counted]:
+            return tm.dlt(declared)
+
+        project = tm.open(HERE / "names", workflow=flow)
+        receipt = project.run(raise_on_failure=False)
+        frame = project.read("counted").collect()
+        return [receipt.exit_code, " ".join(receipt.messages), sorted(frame["number"].to_list())]
+
+    numbers = [1, 2, 3]
+    found = {"first": load("orderLines"), "nothing new": load("orderLines")}
+    found["other name"] = load("other", table_name="order_lines")
+    numbers += [4, 5, 6, 7]
+    found["name of before"] = load("orderLines")
+    found["of a source"] = load("orderLines", "books")
+    found["of another source"] = load("orderLines", "shop")
+    numbers += [*range(8, 16)]
+    found["other table"] = load(
+        "orderLines", "shop", table_name=lambda row: f"lines_{row['number'] // 100}"
+    )
+    return found
+
+
+class Counted(tm.Contract, version="1.0.0"):
+    number = tm.Int64()
+
+
 class Numbered(tm.Contract, version="1.0.0"):
     number = tm.String()
     day = tm.String()
@@ -290,6 +331,7 @@ CASES: dict[str, Any] = {
     "world": world,
     "refused": refused,
     "keys": keys,
+    "names": names,
     "telemetry": telemetry,
     **{
         f"{kind}-{seed}": (lambda kind=kind, seed=seed: history(seed, kind))

@@ -123,13 +123,13 @@ class FileStore(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DltLoad:
-    """What a resource of dlt returned: the rows of its `table` in order, and the state after them.
+    """What a `resource` of dlt returned: its rows in order, and the state after them.
 
     Rows of the same primary or merge key replace stored ones if the disposition is "merge". Of new rows with
     the same primary key the last one counts, and none if it is among the `deleted` (a mask over the rows).
     """
 
-    table: str
+    resource: str
     rows: pl.DataFrame
     state: str
     disposition: Literal["append", "merge", "replace"] = "append"

@@ -78,8 +78,11 @@ def infer_from_dbt(folder: str, model: str, name: str = "") -> InferredContract:
     found = model_of(manifest, model)
     name = _checked(name or _class_name(model))
     spec = contract_of_model(manifest, found, name)
-    origin = {"dbt": folder, "model": found.unique_id}
-    return InferredContract(name=name, source=generate_source([spec]).text, origin=origin)
+    written = generate_source([spec])
+    source = written.text + "".join(f"\n# Not expressed: {line}" for line in written.left_out)
+    return InferredContract(
+        name=name, source=source, origin={"dbt": folder, "model": found.unique_id}
+    )
 
 
 def infer_from_stage(

@@ -111,7 +111,7 @@ class InputSchema:
         found = read_infer_body(body, self.spec, self.columns, self.limits, json_length=json_length)
         checked = self._checked(
             self._tensor_frame(found),
-            _value_of_tensors(found, self.names),
+            _value_of_tensors(found, self.columns),
             partial=partial or found.parameters.get("partial") is True,
         )
         return InferRequest(
@@ -269,18 +269,19 @@ def _tensor_series(column: Column, tensor: Tensor) -> pl.Series:
     return pl.Series(column.name, texts, dtype=pl.String)
 
 
-def _value_of_tensors(found: LooseRequest, names: Sequence[str]) -> ValueAt:
-    tensors = dict(zip(names, found.columns, strict=True))
+def _value_of_tensors(found: LooseRequest, columns: Sequence[Column]) -> ValueAt:
+    tensors = {column.name: tensor for column, tensor in zip(columns, found.columns, strict=True)}
+    texts = {column.name for column in columns if column.dtype.name != "Binary"}
 
     def value_at(row: int, name: str) -> Any:
         tensor = tensors[name]
         if tensor is None:
             return None
         value = tensor.values[row]
-        return (
-            shown_value(value.item() if hasattr(value, "item") else value)
-            if tensor.is_binary
-            else plain(value)
-        )
+        if not tensor.is_binary:
+            return plain(value)
+        if isinstance(value, bytes) and name in texts:
+            return shown_value(value.decode())
+        return shown_value(value.item() if hasattr(value, "item") else value)
 
     return value_at

@@ -104,8 +104,7 @@ def refuse_unbuilt(results: Json, manifest: Json, model: DbtModel) -> None:
         raise SourceError(f"dbt's run results aren't as expected ({error!r})") from error
     if reasons:
         raise SourceError(
-            f"{model.label} {reasons[0]}: `dbt build --select {_short_name(model)}` builds it; "
-            "built=False reads what is there"
+            f"{model.label} {reasons[0]}: `dbt build` builds it; built=False reads what is there"
         )
 
 
@@ -162,7 +161,3 @@ def _tests_of(manifest: Json, model: DbtModel) -> list[str]:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-def _short_name(model: DbtModel) -> str:
-    return model.unique_id.split(".", 2)[-1]

@@ -401,13 +401,19 @@ def test_a_model_of_dbt(here: Path) -> None:
         "raw_code": "select 1",
         "checksum": {"name": "sha256", "checksum": ""},
         "created_at": 0,
-        "columns": {"day": {"data_type": "date"}, "shop": {"data_type": "varchar"}},
+        "columns": {
+            "day": {"data_type": "date"},
+            "shop": {"data_type": "varchar"},
+            "Net sum": {"data_type": "double"},
+        },
         "primary_key": ["day", "shop"],
     }
     manifest = {"metadata": {"project_name": "shop"}, "nodes": {node["unique_id"]: node}}
     (here / "shop" / "target").mkdir(parents=True)
     (here / "shop" / "target" / "manifest.json").write_text(json.dumps(manifest))
-    contract = declared(tidemill("contract", "infer", "orders", "--dbt", "shop").out)
+    source = tidemill("contract", "infer", "orders", "--dbt", "shop").out
+    assert "# Not expressed: Orders: column 'Net sum', whose name isn't a valid Python" in source
+    contract = declared(source)
     assert contract.__name__ == "Orders"
     assert contract.__tidemill_contract__.key == ("day", "shop")
     document = tidemill("contract", "infer", "orders", "--dbt", "shop", "--json").document

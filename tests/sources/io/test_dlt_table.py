@@ -39,7 +39,7 @@ class Loader:
 
     def __init__(self, root: Path, disposition: Disposition, text: str = "") -> None:
         self.disposition = disposition
-        self.table = "raw"
+        self.resource = "raw"
         self.sent: list[Item] = []
         self.merge_key: tuple[str, ...] = ()
         self.constants: dict[str, str] = {}
@@ -61,7 +61,7 @@ class Loader:
         frame = frame.with_columns(**{name: pl.lit(v) for name, v in self.constants.items()})
         is_merge = self.disposition == "merge"
         return DltLoad(
-            table=self.table,
+            resource=self.resource,
             rows=frame,
             state=json.dumps({"seen": len(self.sent)}),
             disposition=self.disposition,
@@ -195,6 +195,7 @@ def test_a_new_column_is_refused_before_it_is_stored(
         receipt = loader.tides.run("raw")
     assert receipt.exit_code == 1
     assert "have a column 'colour', which contract Raw doesn't have" in receipt.messages[0]
+    assert "declare it (optional=True, nullable=True if rows before lack it)" in receipt.messages[0]
     assert loader.published() == before
     # The resource leaves it out again.
     loader.tides.ok("raw")
@@ -219,7 +220,7 @@ def test_another_resource_replaces_the_one_before(tmp_path: Path) -> None:
     loader = Loader(tmp_path, "append")
     send(loader, (0, 1, 1.0), (0, 2, 2.0))
     loader.tides.ok("raw")
-    loader.table, loader.sent = "others", [*loader.sent, (1, 3, 3.0)]
+    loader.resource, loader.sent = "others", [*loader.sent, (1, 3, 3.0)]
     loader.tides.ok("raw")
     assert loader.published() == [(day(1), 3, 3.0)]
 

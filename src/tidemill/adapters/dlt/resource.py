@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -44,19 +44,20 @@ def load_resource(source: Dlt[Any], state: str | None, root: Path, *, nested: bo
     with _lock, TemporaryDirectory(prefix="tidemill-dlt-") as folder:
         with _errors_of("the dlt resource can't be loaded"):
             selected, name = _select(dlt, source)
+        # dlt keeps a state for each resource of a source.
+        is_source = isinstance(selected, dlt.sources.DltSource)
+        label = f"{selected.name}.{name}" if is_source else name
         home = Path(folder) / _PIPELINE
-        _write_state(home, state)
-        tables: dict[str, Mapping[str, Any]] = {}
+        _write_state(home, state, label)
         frames: dict[str, list[pl.DataFrame]] = {}
 
         def receive(path: str, table: Mapping[str, Any]) -> None:
-            tables[table["name"]] = table
             frames.setdefault(table["name"], []).append(pl.read_parquet(path))
 
         with _errors_of(f"the dlt resource {name!r} can't be loaded"):
             known = _run(dlt, selected, receive, folder)
-        read = _only_table(tables, name, nested=nested)
-        return _load(tables.get(read) or known.get(read, {}), read, frames.get(read, []), home)
+        read = _only_table(known, frames, name, nested=nested)
+        return _load(known.get(read, {}), label, frames.get(read, []), home)
 
 
 def _import_dlt(root: Path) -> Any:
@@ -89,15 +90,15 @@ def _errors_of(what: str) -> Iterator[None]:
 
 
 def _select(dlt: Any, source: Dlt[Any]) -> tuple[Any, str]:
-    """The resource of a source to extract, and the name of its table, as far as it is known."""
+    """What to extract, and the name of its resource."""
     resource, source_type = dlt.sources.DltResource, dlt.sources.DltSource
     found = source.resource
     if not isinstance(found, (resource, source_type)):
         found = found()
     if isinstance(found, resource):
-        names, selected = [found.name], found
+        names = [found.name]
     elif isinstance(found, source_type):
-        names, selected = [*found.selected_resources], None
+        names = [*found.selected_resources]
     else:
         kind = type(found).__name__
         raise SourceError(f"the function returned no resource of dlt, but a value of type {kind}")
@@ -106,23 +107,20 @@ def _select(dlt: Any, source: Dlt[Any]) -> tuple[Any, str]:
         raise SourceError(f"the dlt source has several resources: name one of {', '.join(names)}")
     if name not in names:
         raise SourceError(f"the dlt source has no resource {name!r} ({did_you_mean(name, names)})")
-    if selected is None:
-        found = found.with_resources(name)
-        selected = found.resources[name]
-    table = selected.table_name
-    return found, table if isinstance(table, str) else name
+    return found.with_resources(name) if isinstance(found, source_type) else found, name
 
 
-def _write_state(home: Path, state: str | None) -> None:
-    if state is None:
+def _write_state(home: Path, state: str | None, resource: str) -> None:
+    """Write what dlt left in its last load; nothing after one of another resource, whose rows don't stay."""
+    found: Mapping[str, Any] = json.loads(state or "{}")
+    if found.get("resource") != resource:
         return
-    files: Mapping[str, Any] = json.loads(state)
     (home / _SCHEMAS).mkdir(parents=True)
-    for name, content in files.items():
+    for name, content in found["files"].items():
         (home / name).write_text(json.dumps(content), encoding="utf-8")
 
 
-def _read_state(home: Path) -> str:
+def _read_state(home: Path, resource: str) -> str:
     """The state and the schemas as dlt wrote them, without what differs by machine and moment."""
     state = json.loads((home / _STATE).read_text(encoding="utf-8"))
     files = {_STATE: {name: value for name, value in state.items() if name not in _LOCAL}}
@@ -130,7 +128,7 @@ def _read_state(home: Path) -> str:
     for path in sorted((home / _SCHEMAS).glob("*.json")):
         files[f"{_SCHEMAS}/{path.name}"] = json.loads(path.read_text(encoding="utf-8"))
     # The order of columns is part of what dlt takes for a schema.
-    return json.dumps(files, separators=(",", ":"))
+    return json.dumps({"resource": resource, "files": files}, separators=(",", ":"))
 
 
 def _run(dlt: Any, selected: Any, receive: Any, folder: str) -> Mapping[str, Any]:
@@ -157,14 +155,20 @@ def _run(dlt: Any, selected: Any, receive: Any, folder: str) -> Mapping[str, Any
         pipeline.deactivate()
 
 
-def _only_table(tables: Mapping[str, Any], name: str, *, nested: bool) -> str:
-    """The one table with rows; SourceError if there are others that a stage can't read."""
-    inner = sorted(n for n, table in tables.items() if table.get("parent"))
-    outer = sorted(n for n in tables if n not in inner and not n.startswith(_OWN))
+def _only_table(
+    known: Mapping[str, Any], received: Collection[str], name: str, *, nested: bool
+) -> str:
+    """The one table of a resource, with rows of this load or not; SourceError if a stage can't read all."""
+    inner = sorted(table for table in received if known[table].get("parent"))
+    outer = sorted(
+        table
+        for table, about in known.items()
+        if about.get("resource") == name and about.get("x-normalizer", {}).get("seen-data")
+    )
     if len(outer) > 1:
         raise SourceError(
-            f"the dlt resource {name!r} returns rows of several tables ({', '.join(outer)}); "
-            "a stage reads one: make a resource of each"
+            f"the dlt resource {name!r} returns rows of several tables ({', '.join(outer)}), now or in loads "
+            "before; a stage reads one: make a resource of each"
         )
     if inner and not nested:
         raise SourceError(
@@ -196,9 +200,9 @@ def _load(
     flags = hinted["hard_delete"] if disposition == "merge" else ()
     kept = [c for c in rows.columns if c not in flags and not c.startswith(_OWN)]
     return DltLoad(
-        table=name,
+        resource=name,
         rows=rows.select(kept),
-        state=_read_state(home),
+        state=_read_state(home, name),
         disposition=disposition,
         primary_key=hinted["primary_key"],
         merge_key=hinted["merge_key"],

@@ -55,13 +55,13 @@ class DltTable:
         nested = self._contract.unknown_columns == "drop"
         load = self._outside.load(self._source, state, nested=nested)
         self._refuse_unknown(load)
-        prefix = f"dlt {load.table} "
+        name = f"dlt {load.resource}"
         # Another resource replaces the one that was read before.
-        batches = [file for path, file in self._known.items() if path.startswith(prefix)]
+        batches = [file for path, file in self._known.items() if path.rpartition(" ")[0] == name]
         try:
-            found = {file.path: file for file in self._merged(load, batches, prefix)}
+            found = {file.path: file for file in self._merged(load, batches, name)}
         except PolarsError as error:
-            message = f"the rows of {load.table} don't fit those before: {error}"
+            message = f"the rows of {load.resource} don't fit those before: {error}"
             raise SourceError(message) from error
         self._refuse_loss(load, found)
         # A state is small, and is its own digest.
@@ -71,19 +71,17 @@ class DltTable:
     def read(self, partition: str, files: Mapping[str, SourceFile]) -> pl.DataFrame:
         return self._batches.read(partition, files)
 
-    def _merged(
-        self, load: DltLoad, batches: list[SourceFile], prefix: str
-    ) -> Iterator[SourceFile]:
+    def _merged(self, load: DltLoad, batches: list[SourceFile], name: str) -> Iterator[SourceFile]:
         rows, number = load.rows, 0
         if load.disposition == "merge" and rows.height:
             rows = latest_rows(rows, load.primary_key, load.deleted)
         if load.disposition != "replace":
-            number = 1 + max((int(file.path.removeprefix(prefix)) for file in batches), default=-1)
+            number = 1 + max((int(file.path.rpartition(" ")[2]) for file in batches), default=-1)
             keys = (load.primary_key, load.merge_key) if load.disposition == "merge" else ()
             for file in map(self._batches.recount, batches):
                 yield from self._kept(file, load, keys)
         if rows.height:
-            yield self._store(rows, f"{prefix}{number:08}")
+            yield self._store(rows, f"{name} {number:08}")
 
     def _kept(
         self, file: SourceFile, load: DltLoad, keys: tuple[tuple[str, ...], ...]
@@ -108,8 +106,9 @@ class DltTable:
         unknown = [column for column in load.rows.columns if column not in own.names]
         if unknown and own.unknown_columns == "fail":
             raise SourceError(
-                f"the rows of {load.table} have a column {unknown[0]!r}, which contract {own.name} doesn't "
-                'have: declare it, leave it out in the resource, or declare unknown_columns="drop"'
+                f"the rows of {load.resource} have a column {unknown[0]!r}, which contract {own.name} "
+                "doesn't have: declare it (optional=True, nullable=True if rows before lack it), leave it "
+                'out in the resource, or declare unknown_columns="drop"'
             )
 
     def _refuse_loss(self, load: DltLoad, found: Mapping[str, SourceFile]) -> None:
@@ -118,6 +117,6 @@ class DltTable:
         if now >= before - self._source.max_missing * before:
             return
         raise SourceError(
-            f"{before - now:,} of {before:,} rows are gone in {load.table}, more than max_missing="
+            f"{before - now:,} of {before:,} rows are gone in {load.resource}, more than max_missing="
             f"{self._source.max_missing}; nothing was removed. Load it again, or declare max_missing=1.0"
         )
