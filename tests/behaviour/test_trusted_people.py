@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.behaviour.test_search import sea_of
 from tests.support.people import open_as, write_settings
 from tests.support.thoroughness import examples, thorough
 from tests.support.tides import CHAIN, Tides
@@ -88,6 +91,62 @@ def test_one_column_of_somebody_else_is_enough(tides: Tides) -> None:
     }
     assert columns == ("triple",)
     assert "ok run doubled" in tried(tides, "ci")
+
+
+def test_a_column_of_somebody_else_is_enough_in_another_workflow(tides: Tides) -> None:
+    """Those who share the home reuse results whoever computed them, and the runs of each other."""
+    tried(tides, "ann", "dev")
+    tides.edit("* 3", "* 4")
+    tried(tides, "ci", "dev")
+    tides.edit('tm.Workflow("tides")', 'tm.Workflow("other")')
+    assert tried(tides, "ci", "dev") == {"bound bind doubled", "bound bind daily"}
+    tides.edit("* 4", "* 5")
+    assert tried(tides, "ci", "dev") == {"ok run doubled"}
+    assert "ok run doubled" in tried(tides, "ci")
+
+
+def test_a_model_whose_search_used_trials_of_others_is_trained_again(tmp_path: Path) -> None:
+    sea = sea_of(tmp_path)
+    write_settings(sea.root, TRUST)
+
+    def trained(person: str, environment: str, **request: Any) -> dict[str, list[str]]:
+        with open_as(sea, person, environment=environment) as project:
+            space = project.workspace
+            # Processes of their own wouldn't know the format.
+            space.settings = replace(space.settings, workflow="tides")
+            space.tools = sea.change(project.tools)
+            receipt = project.run(**request, raise_on_failure=False)
+        assert receipt.exit_code == 0, receipt.messages
+        return sea.ran(receipt)
+
+    trained("ann", "dev")
+    sea.edit("trials=8", "trials=9")
+    ran = trained("ci", "dev", train=["model"])
+    assert (len(ran["bound trial model"]), len(ran["ok trial model"])) == (8, 1)
+    ran = trained("rel", "prod")
+    assert "bound train model" not in ran
+    assert ran["ok train model"] == ["all"]
+    # Of its trials one is the work of ci.
+    assert len(ran["bound trial model"]) == 1
+
+
+def test_an_environment_begins_with_no_results_of_others(tides: Tides) -> None:
+    write_settings(tides.root, TRUST.replace("prod =", "staging ="))
+    tried(tides, "ann", "prod")
+    refused = pytest.raises(AccessError, match=r"staging can't begin .* prod, where daily .* ann: ")
+    with open_as(tides, "ci", environment="staging") as project, refused:
+        project.run()
+    with open_as(tides, "ann") as project:
+        project.environments.create("dev")
+        with pytest.raises(AccessError, match=r"branch of dev, .*staging --empty"):
+            project.environments.create("staging", parent="dev")
+        project.environments.create("staging", parent="")
+    assert tried(tides, "ci", "staging") == {"ok run doubled", "ok run daily"}
+    # Where only results that count are, it may begin.
+    write_settings(tides.root, TRUST.replace("prod =", "next ="))
+    with open_as(tides, "ann") as project:
+        project.environments.create("next", parent="staging")
+    assert tried(tides, "rel", "next") == set()
 
 
 def test_others_look_and_do_not_publish(tides: Tides) -> None:
@@ -201,3 +260,12 @@ def test_forced_steps_replace_what_others_published_before(tides: Tides) -> None
         makers = {bound.makers for head in heads for bound in head.partitions.values()}
     assert {"ok run doubled", "ok run daily"} <= set(tides.ran(receipt))
     assert makers == {(receipt.run,)}
+
+
+def test_a_misspelt_environment_is_told(tides: Tides) -> None:
+    write_settings(tides.root, TRUST.replace("prod =", "prodd ="))
+    with open_as(tides, "ci") as project:
+        [note] = project.plan().notes
+        assert "an environment 'prodd' that doesn't exist (did you mean 'prod'" in note
+        project.environments.create("prodd", parent="")
+        assert project.plan().notes == ()

@@ -97,7 +97,8 @@ class Binding:
     rules. `sample` is the share of source rows that it was computed from: below 1 it is only published
     in environments with that sample. `model` is the model stage that scored a delivered partition; it isn't
     recorded in bindings of older versions. `origins` are the runs whose work is in the product, one for each
-    person, unless whoever started `run` did it all; older versions recorded none.
+    person, unless whoever started `run` did it all; older versions recorded none. Trials of a model's search
+    are part of it.
     """
 
     key: str

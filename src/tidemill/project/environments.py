@@ -18,6 +18,7 @@ from tidemill.environments.io.environments import (
     load_state,
 )
 from tidemill.governance.permissions import Permission
+from tidemill.project.trusted_branches import require_trusted_branch
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.project.workspace import Workspace
 from tidemill.workflow.environment import PRODUCTION, Environment
@@ -48,6 +49,7 @@ class ProjectEnvironments(Environments):
         actor: str = "",
     ) -> Environment:
         actor = self._workspace.require(Permission.CREATE_ENVIRONMENT).name
+        require_trusted_branch(self._workspace, name, parent)
         return super().create(
             name, parent=parent, ttl=ttl, sample=sample, profile=profile, actor=actor
         )

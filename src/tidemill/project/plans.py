@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tidemill.core.errors import ConflictError, DeclarationError
+from tidemill.core.errors import ConflictError, DeclarationError, did_you_mean
 from tidemill.environments.io.environments import require_unexpired
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.off_peak import held_partitions
@@ -33,6 +33,7 @@ from tidemill.runs.io.job import damaged_objects, missing_objects
 from tidemill.runs.io.unjudged_drift import drift_notes
 from tidemill.sources.io.file_listing import scan_source
 from tidemill.sources.scan import Scan
+from tidemill.workflow.environment import PRODUCTION
 from tidemill.workflow.loaders import Dlt
 from tidemill.workflow.param_overrides import describe_overrides
 from tidemill.workflow.source import Pull, Source, SourceFile
@@ -132,6 +133,7 @@ class Plans:
         plan = self._with_cost(plan)
         if given := describe_overrides(space.options.params):
             plan = replace(plan, notes=(*plan.notes, *given))
+        plan = replace(plan, notes=(*plan.notes, *self._unknown_trusted(state)))
         drift = drift_notes(space.tools.ledger, space.flow, state, space.environment)
         if drift:
             plan = replace(plan, notes=(*plan.notes, *drift))
@@ -140,6 +142,16 @@ class Plans:
         # A renamed workflow would compute everything again.
         notes = renaming_notes(space.tools.ledger, space.flow)
         return replace(plan, notes=(*plan.notes, *notes)) if notes else plan
+
+    def _unknown_trusted(self, state: State) -> list[str]:
+        """Notes on environments that only the setting `trusted` names: a misspelt one protects nothing."""
+        settings, known = self._workspace.settings, {PRODUCTION, *state.environments}
+        return [
+            f"{settings.file}: [tool.tidemill.trusted] is about an environment {name!r} that doesn't exist "
+            f"({did_you_mean(name, known)})"
+            for name in settings.trusted
+            if name not in known
+        ]
 
     def _with_cost(self, plan: Plan) -> Plan:
         """The plan with what it should cost, if anything has a price."""

@@ -44,6 +44,7 @@ from tidemill.project.mlflow_hook import catch_up_mlflow
 from tidemill.project.offpeak_faults import no_prices_notes
 from tidemill.project.plans import Plans
 from tidemill.project.review_upkeep import announce_reviews, finish_reviews
+from tidemill.project.trusted_branches import require_trusted_branch
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.job import EngineOptions, Job, ScheduledTick
 from tidemill.runs.io.job import NoProgress as NoProgress
@@ -52,6 +53,7 @@ from tidemill.runs.io.lease import Heartbeat, take_lease
 from tidemill.runs.io.recovery import recover_dead_runs
 from tidemill.runs.io.run_record import record_idle_run
 from tidemill.runs.io.unjudged_drift import is_drift_unjudged
+from tidemill.workflow.environment import PRODUCTION
 from tidemill.workflow.param_overrides import describe_overrides
 
 if TYPE_CHECKING:
@@ -243,6 +245,14 @@ class Runs:
         )
         return found
 
+    def _begin(self, tools: Runtime, lease: Heartbeat) -> list[str]:
+        """Create the environment unless it exists; return a note if it was created."""
+        space, name = self._workspace, self._workspace.environment
+        is_other = name in space.settings.trusted and name != PRODUCTION
+        if is_other and name not in tools.ledger.state(name).environments:
+            require_trusted_branch(space, name, PRODUCTION)
+        return begin_environment(tools, name, space.options, lease)
+
     def _run(
         self,
         tools: Runtime,
@@ -250,9 +260,7 @@ class Runs:
         lease: Heartbeat,
         options: _RunOptions,
     ) -> Receipt:
-        space = self._workspace
-        name = space.environment
-        messages = [] if options.source else begin_environment(tools, name, space.options, lease)
+        messages = [] if options.source else self._begin(tools, lease)
         known = {*tools.artifacts.names(damaged=True)}
 
         receipt = self._run_once(tools, request, lease, options, messages)

@@ -212,9 +212,9 @@ class Workspace:
         """Act as the holder of a token, in place of that in TIDEMILL_TOKEN; before anything is opened."""
         self.secrets, self._token = self.secrets | {text}, text
 
-    def trusts(self, person: str) -> bool:
-        """Whether results that a person computed count in the environment."""
-        names = self.settings.trusted.get(self.environment)
+    def trusts(self, person: str, environment: str = "") -> bool:
+        """Whether results that a person computed count in the workspace's environment, or in another."""
+        names = self.settings.trusted.get(environment or self.environment)
         grants = self.settings.grants
         return names is None or any(grants.includes(name, person) for name in names)
 

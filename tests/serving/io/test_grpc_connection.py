@@ -25,12 +25,20 @@ from h2.events import (
     StreamReset,
     TrailersReceived,
 )
-from hyperframe.frame import DataFrame, PingFrame, RstStreamFrame, SettingsFrame
+from h2.settings import SettingCodes
+from hyperframe.frame import (
+    DataFrame,
+    PingFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2  # type: ignore[import-untyped]
 
 from tests.support.waiting import until
+from tidemill.serving.grpc_requests import HttpRequest, read_call
 from tidemill.serving.io.body import PendingBodies
 from tidemill.serving.io.grpc_connection import GrpcConnection
 from tidemill.serving.io.http_connection import ArrivedRequest, HttpLimits
@@ -428,6 +436,87 @@ def test_a_client_that_reads_no_reply_is_cut_off() -> None:
         client.call(REQUEST.SerializeToString(), "ModelInfer")
         client.until_closed()
         until(lambda: server.connections == 0)
+
+
+def test_a_client_that_reads_a_reply_by_bytes_is_cut_off() -> None:
+    with running(request_s=0.3) as server, Client(server) as client:
+        server.app.size, client.reads = 1_000_000, False
+        client.h2.increment_flow_control_window(10_000_000)
+        stream = client.call(REQUEST.SerializeToString(), "ModelInfer")
+        client.wait(DataReceived, stream)
+        for _ in range(300):
+            client.h2.increment_flow_control_window(1, stream)
+            client.send()
+            client.read()
+            if client.is_closed:
+                break
+            time.sleep(0.02)
+        assert client.is_closed
+
+
+def test_a_closed_connection_whose_last_bytes_nobody_reads_is_gone() -> None:
+    with running(idle_s=0.3, request_s=0.3) as server, Client(server) as client:
+        server.app.size = 30_000
+        client.h2.increment_flow_control_window(1 << 30)
+        client.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 1 << 30})
+        assert client.status(client.call())[0] == 0
+        connection: Any
+        [connection] = server.server.server_state.connections
+        while not connection.transport.get_write_buffer_size():
+            client.call(REQUEST.SerializeToString(), "ModelInfer")
+            time.sleep(0.003)
+        # It is too little for the server to stop reading.
+        assert connection.is_read
+        until(lambda: server.connections == 0)
+
+
+def test_a_flood_of_window_updates_tries_each_reply_seldom(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tries, look = [0], H2Connection.local_flow_control_window
+
+    def counted(self: H2Connection, stream: int) -> int:
+        tries[0] += 1
+        return look(self, stream)
+
+    with running() as server, Client(server) as client:
+        assert client.status(client.call())[0] == 0
+        client.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        streams = [client.call(REQUEST.SerializeToString(), "ModelInfer") for _ in range(50)]
+        for stream in streams:
+            client.wait(ResponseReceived, stream)
+        monkeypatch.setattr(H2Connection, "local_flow_control_window", counted)
+        client.send(WindowUpdateFrame(0, window_increment=1).serialize() * 5000)
+        # A refusal needs no window.
+        assert client.status(client.call(rpc="Nothing"))[0] == 12
+        assert tries[0] < 50_000
+        client.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 1000})
+        client.send()
+        assert {client.status(stream)[0] for stream in streams} == {0}
+
+
+def test_large_messages_are_counted_until_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    def slow(rpc: str, payload: bytes) -> HttpRequest:
+        assert released.wait(60)
+        return read_call(rpc, REQUEST.SerializeToString())
+
+    with running() as server, Client(server) as client:
+        server.app.pending = PendingBodies(150_000)
+        # Now it knows the windows of the server.
+        assert client.status(client.call())[0] == 0
+        monkeypatch.setattr("tidemill.serving.io.grpc_connection.read_call", slow)
+        streams = [client.begin("ModelInfer") for _ in range(2)]
+        for stream in streams:
+            client.h2.send_data(stream, framed(bytes(100_000))[:5])
+            for at in range(10):
+                client.h2.send_data(stream, bytes(10_000), end_stream=at == 9)
+            client.send()
+        assert client.status(streams[1])[0] == 14
+        released.set()
+        assert client.status(streams[0])[0] == 0
+        assert server.app.pending.bytes == 0
 
 
 def test_a_reset_call_is_gone() -> None:

@@ -23,10 +23,13 @@ class RunStarters:
         return self._known[run]
 
     def one_run_each(self, runs: Iterable[str]) -> tuple[str, ...]:
-        """The first of these runs of each person who started one."""
+        """The first of these runs of each person who started one; those of unknown people stay.
+
+        Another workflow of the home may have started them.
+        """
         found: dict[str, str] = {}
         for run in runs:
-            found.setdefault(self.of(run), run)
+            found.setdefault(self.of(run) or run, run)
         return tuple(found.values())
 
 

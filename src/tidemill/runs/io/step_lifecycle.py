@@ -210,11 +210,11 @@ class StepLifecycle:
             self._find_or_claim(stage, begun, held)
         if begun.known is None:
             begun.work = self._inputs.work(stage, step, inputs, key=begun.key, parent=parent)
-            if step.needs:
-                self._trials.choose_best(stage, begun)
             if held is not None and not step.forced:
                 begun.work = self._only_stale_columns(stage, begun.work, held, inputs)
                 begun.origins = held.makers
+            if step.needs:
+                self._trials.choose_best(stage, begun)
         return None
 
     def _require_model(self, stage: Stage) -> None:
@@ -364,9 +364,9 @@ class StepLifecycle:
         """The runs whose work is in a result, unless it is only that of who started this one."""
         if begun.known is not None:
             return begun.origins
-        if not made.columns:
+        if not made.columns and not begun.step.needs:
             return ()
-        # The partition's other columns are from before.
+        # The partition's other columns, or trials of the search, are from before.
         found = self._starters.one_run_each((self._run, *begun.origins))
         return found if len(found) > 1 else ()
 

@@ -47,6 +47,8 @@ class TrialLifecycle:
         # The results of trials in this run, by key, and by key the trials that run.
         self._results: dict[str, Binding] = {}
         self._running: dict[str, str] = {}
+        # By model, the runs whose work its trials are.
+        self._makers: dict[str, dict[str, None]] = {}
 
     def prepare(self, stage: Stage, begun: StepInProgress) -> StepResult | None:
         """Choose the parameters of a trial; look its result up, or put together the work that gives it."""
@@ -78,6 +80,7 @@ class TrialLifecycle:
             found = self._results.get(begun.key) or self._ledger.traces((begun.key,)).get(begun.key)
             if found is not None and self._is_valid(stage, begun, found):
                 begun.known, begun.reuse = StepOutput(product=found.product), Action.BIND
+                begun.origins = found.makers
                 return
             if not attempted and not self._claim(begun.key):
                 self._running.pop(begun.key)
@@ -99,6 +102,7 @@ class TrialLifecycle:
         assert begun.work is not None
         params, study = self._searches.conclude(stage)
         begun.work = replace(begun.work, chosen=params, study=study)
+        begun.origins = tuple(self._makers.get(stage.name, ()))
         begun.attempt = replace(begun.attempt, message=f"{stage.name}: {study}")
 
     def conclude(
@@ -130,6 +134,7 @@ class TrialLifecycle:
         result = made.product.trial
         assert result is not None
         self._searches.note_result(stage, trial_number(begun.step.partition), result)
+        self._makers.setdefault(stage.name, {}).update(dict.fromkeys(begun.origins))
         attempt = replace(
             begun.attempt, outcome=Outcome.BOUND, message=_message(stage, begun, result)
         )

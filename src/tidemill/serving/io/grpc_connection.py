@@ -133,7 +133,7 @@ def _one_message(data: bytes, encoding: str, most: int) -> bytes:
 
 
 class _Unsent:
-    """What is left to send of a reply, since a part of it was sent."""
+    """What is left to send of a reply, and since when it is sent."""
 
     __slots__ = ("data", "since", "trailers")
 
@@ -181,7 +181,7 @@ class GrpcConnection(asyncio.Protocol):
         self._idle_since = self._loop.time()
         self._unread_since: float | None = None
         self._closing_since: float | None = None
-        self._ends = self._is_local = False
+        self._ends = self._is_local = self._has_room = False
         self.is_read = True
 
     @property
@@ -225,6 +225,7 @@ class GrpcConnection(asyncio.Protocol):
             for at in range(0, len(data), LONGEST):
                 for event in self._h2.receive_data(data[at : at + LONGEST]):
                     self._take(event)
+            self._send_waiting()
         except H2Error:
             # The client is told why.
             self._flush()
@@ -274,6 +275,9 @@ class GrpcConnection(asyncio.Protocol):
     def cut_off_slow(self, now: float) -> None:
         """End what takes too long: calls that don't arrive, replies that nobody reads, idle connections."""
         limits = self._limits
+        if self.transport.is_closing() and self._unread_since is None:
+            # It closes when its client has read what is left, however little that is.
+            self._unread_since = now
         for stream, arriving in [*self._arriving.items()]:
             if arriving.since < now - limits.request_s:
                 self._cut_off(stream)
@@ -302,8 +306,7 @@ class GrpcConnection(asyncio.Protocol):
             case StreamEnded():
                 self._take_end(event.stream_id)
             case WindowUpdated() | RemoteSettingsChanged():
-                for stream in [*self._unsent]:
-                    self._send_on(stream)
+                self._has_room = True
             case StreamReset():
                 self._drop(event.stream_id)
                 self._resets += 1
@@ -351,16 +354,20 @@ class GrpcConnection(asyncio.Protocol):
         arriving = self._arriving.get(stream)
         if arriving is None:
             return
-        self._forget(stream)
         self._calls[stream] = None
         if len(arriving.data) <= LARGE and arriving.encoding == "identity":
+            self._forget(stream)
             self._accept(stream, arriving, arriving.request(self._limits.body_bytes))
         else:
+            del self._arriving[stream]
             self._spawn(self._accept_large(stream, arriving))
 
     async def _accept_large(self, stream: int, arriving: _Arriving) -> None:
-        """Read a call in a thread, because it would hold up others."""
-        request = await asyncio.to_thread(arriving.request, self._limits.body_bytes)
+        """Read a call in a thread, because it would hold up others; until then its bytes are pending."""
+        try:
+            request = await asyncio.to_thread(arriving.request, self._limits.body_bytes)
+        finally:
+            self._application.pending.bytes -= len(arriving.data)
         if stream in self._calls:
             self._accept(stream, arriving, request)
 
@@ -426,6 +433,13 @@ class GrpcConnection(asyncio.Protocol):
             # What says that it doesn't may have arrived with this, and is taken next.
             self._drop(stream)
 
+    def _send_waiting(self) -> None:
+        """Send on once for all that arrived, because a flood of updates would try every reply by each."""
+        if self._has_room:
+            self._has_room = False
+            for stream in [*self._unsent]:
+                self._send_on(stream)
+
     def _send(self, stream: int) -> None:
         left = self._unsent[stream]
         while left.data:
@@ -433,7 +447,7 @@ class GrpcConnection(asyncio.Protocol):
             part = left.data[: min(room, self._h2.max_outbound_frame_size)]
             if not part:
                 return
-            left.data, left.since = left.data[len(part) :], self._loop.time()
+            left.data = left.data[len(part) :]
             self._h2.send_data(stream, bytes(part), not left.data and not left.trailers)
         if left.trailers:
             self._h2.send_headers(stream, left.trailers, end_stream=True)

@@ -1,0 +1,26 @@
+"""Let no environment begin with results that don't count in it."""
+
+from __future__ import annotations
+
+from tidemill.core.errors import AccessError
+from tidemill.project.workflow_ledger import shared_ledger
+from tidemill.project.workspace import Workspace
+from tidemill.runs.io.run_starters import RunStarters
+
+
+def require_trusted_branch(space: Workspace, name: str, parent: str) -> None:
+    """AccessError if the results of the environment `parent` don't all count in its new branch `name`."""
+    if not parent or name not in space.settings.trusted:
+        return
+    ledger = space.tools.ledger
+    starters = RunStarters(shared_ledger(ledger))
+    for stage, head in sorted(ledger.state(parent, whole=True).heads.items()):
+        for run in {run: None for bound in head.partitions.values() for run in bound.makers}:
+            person = starters.of(run)
+            if not space.trusts(person, name):
+                raise AccessError(
+                    f"{name} can't begin as a branch of {parent}, where {stage} is the work of "
+                    f"{person or 'somebody unknown'}: only results of "
+                    f"{', '.join(space.settings.trusted[name])} count in {name} ({space.settings.file}: "
+                    f"[tool.tidemill.trusted]); begin with nothing: `tidemill env create {name} --empty`"
+                )
