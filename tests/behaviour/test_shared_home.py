@@ -107,6 +107,23 @@ def test_what_one_machine_computed_no_other_computes_again(
     }
 
 
+def test_a_server_that_cannot_start_leaves_no_copy_to_others(
+    postgres_url: str, new_home: Callable[[], str], tmp_path: Path
+) -> None:
+    """A server may begin with what a machine knew last; what else is done with the project may not."""
+    folder, schema = tmp_path / "cut", new_home().rpartition("=")[2]
+    folder.mkdir()
+    with proxy_to(postgres_url, folder) as proxy:
+        one = machine(tmp_path / "one", f"{proxy.url}&schema={schema}", f"file://{tmp_path}/store")
+        one.ok()
+        proxy.go_away()
+        with Project(one.settings, flow_of(one.root, one.text), "prod") as project:
+            with pytest.raises(UsageError, match="has no endpoints to serve"):
+                project.serving.serve()
+            with pytest.raises(StorageError, match="can't be reached"):
+                project.state()
+
+
 def test_share_tells_whose_work_it_is(
     new_machine: Callable[[str], Machine], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,3 +54,13 @@ def test_without_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     with pytest.raises(UsageError, match="the variable of env:MLFLOW_TRACKING_URI isn't set"):
         open_server(None, Redactor(()))
+
+
+@pytest.mark.parametrize("token", ["s3cret\ntwo", "s3cret-zwölf"])
+def test_a_token_that_no_request_can_have_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", token)
+    with pytest.raises(UsageError, match="MLFLOW_TRACKING_TOKEN has characters") as caught:
+        open_server(SETTINGS, Redactor(())).call("GET", "runs/get")
+    assert "s3cret" not in str(caught.value)

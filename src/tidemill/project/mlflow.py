@@ -89,13 +89,10 @@ class Mlflow:
                 return ()
             faults = self._mirror(settings, within_s=settings.within).faults
         except ConflictError:
-            # Another process does it.
-            return ()
+            # Of another environment perhaps, or of an earlier state of this one.
+            return (_waiting("another process mirrors just now"),)
         except TidemillError as error:
-            return (
-                f"MLflow: what changed waits ({space.redactor.redact(str(error))}); the next run sends it, "
-                "or `tidemill models mirror`",
-            )
+            return (_waiting(space.redactor.redact(str(error))),)
         # A run that succeeded mustn't fail by what is shown of it elsewhere.
         except Exception as error:  # noqa: BLE001
             return (f"MLflow: what changed waits ({type(error).__name__})",)
@@ -196,3 +193,9 @@ class Mlflow:
             with open(beside, "xb", opener=open_private) as stream:
                 stream.write(msgspec.json.encode(done))
             os.replace(beside, file)
+
+
+def _waiting(reason: str) -> str:
+    return (
+        f"MLflow: what changed waits ({reason}); the next run sends it, or `tidemill models mirror`"
+    )

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 
 from tidemill.adapters.mlflow.rest_client import Credentials, RestClient
+from tidemill.core.errors import UsageError
 from tidemill.core.redaction import Redactor
 from tidemill.project.mlflow_settings import (
     PASSWORD,
@@ -33,6 +34,10 @@ def open_server(
     known = settings or MlflowSettings(tracking_uri=_USUAL)
     found = {name: os.environ.get(name, "").strip() for name in (USER, PASSWORD, TOKEN)}
     redactor.learn({found[PASSWORD], found[TOKEN]} - {""})
+    if not (found[TOKEN].isascii() and found[TOKEN].isprintable()):
+        raise UsageError(
+            f"{TOKEN} has characters that no header of a request can have: set it anew"
+        )
     return RestClient(
         tracking_url(uri or known.tracking_uri),
         credentials=Credentials(user=found[USER], password=found[PASSWORD], token=found[TOKEN]),

@@ -107,9 +107,20 @@ class Serving:
         can't be used, others can reach it and nobody has to say who they are, or a secret is missing;
         AccessError if the actor may not serve.
         """
-        settings = settings or self.settings
-        space = self._workspace
         follow = self._begin_with_copy()
+        try:
+            self._serve(settings or self.settings, started, follow)
+        finally:
+            # What else is done with the project reads what is recorded.
+            follow()
+
+    def _serve(
+        self,
+        settings: ServeSettings,
+        started: Callable[[RunningServer], None],
+        follow: Callable[[], None],
+    ) -> None:
+        space = self._workspace
         space.require(Permission.SERVE)
         if not space.flow.endpoints:
             raise UsageError(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from typing import Any
 
 import pytest
@@ -26,7 +28,25 @@ class StandIn:
     text: bytes = b"{}"
     hold: threading.Event | None = None
     close: bool = False
+    drip_s: float = 0.0
+    chunks: bool = False
+    cut: int = 0
     asked: list[tuple[str, str, bytes, Mapping[str, str]]] = field(default_factory=list)
+
+
+def write_body(found: StandIn, stream: BufferedIOBase) -> None:
+    """Write the text: at once, slowly, or in chunks."""
+    if found.drip_s:
+        with suppress(OSError):
+            for byte in found.text:
+                stream.write(bytes([byte]))
+                time.sleep(found.drip_s)
+    elif found.chunks:
+        half = len(found.text) // 2
+        for part in (found.text[:half], found.text[half:], b""):
+            stream.write(b"%x\r\n%s\r\n" % (len(part), part))
+    else:
+        stream.write(found.text)
 
 
 @contextmanager
@@ -45,10 +65,14 @@ def stand_in() -> Iterator[StandIn]:
                 self.close_connection = True
                 return
             self.send_response(found.status)
-            self.send_header("Content-Length", str(len(found.text)))
+            if found.chunks:
+                self.send_header("Transfer-Encoding", "chunked")
+            else:
+                self.send_header("Content-Length", str(len(found.text) + found.cut))
             self.send_header("Location", "http://127.0.0.1:9/")
             self.end_headers()
-            self.wfile.write(found.text)
+            self.close_connection = bool(found.cut)
+            write_body(found, self.wfile)
 
         do_GET = do_POST = do_PUT = answer
 
@@ -188,6 +212,30 @@ def test_all_requests_together_have_a_time() -> None:
         with pytest.raises(SendError, match="took too long"):
             client.call("GET", "runs/get")
         assert not server.asked
+
+
+def test_an_answer_that_comes_slowly_has_that_time_as_well() -> None:
+    with stand_in() as server, closing(RestClient(server.url, within_s=1.0)) as client:
+        server.text, server.drip_s = b" " * 6_000, 0.01
+        with pytest.raises(SendError, match="took too long"):
+            client.call("GET", "runs/get")
+
+
+@pytest.mark.parametrize("chunks", [False, True])
+def test_a_large_answer_comes_whole_over_one_connection(chunks: bool) -> None:
+    with stand_in() as server, closing(RestClient(server.url)) as client:
+        server.text, server.chunks = bytes(range(256)) * 20_000, chunks
+        for _ in range(2):
+            assert client.read_file("mlflow-artifacts:/1/m") == server.text
+        server.text = b"{}"
+        assert client.call("GET", "runs/get") == {}
+
+
+def test_an_answer_that_is_cut_off_is_none() -> None:
+    with stand_in() as server, closing(RestClient(server.url)) as client:
+        server.text, server.cut = b"{}", 3
+        with pytest.raises(SendError, match="can't be reached, IncompleteRead"):
+            client.call("GET", "runs/get")
 
 
 def test_an_idle_connection_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:

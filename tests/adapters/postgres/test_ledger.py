@@ -520,6 +520,11 @@ def test_a_copy_is_read_as_it_is_only_where_that_is_allowed(
                 ledger.state("prod")
             proxy.come_back()
             assert ledger.state("prod").seq == 1
+            # Whether it is away is asked anew each time.
+            with closing(PostgresLedger(copy_on(tmp_path, "two"), address)) as other:
+                other.append([published_event("p2")], now=2.0)
+            ledger.read_copy(while_away=True)
+            assert ledger.state("prod").seq == 2
         # A machine that has no copy has nothing to read.
         proxy.go_away()
         none = copy_on(tmp_path, "none")

@@ -53,6 +53,20 @@ def test_a_ledger_that_cannot_be_read_is_a_fault_until_it_can(error: Exception) 
     assert (followed.fault, [state.seq for state in seen]) == ("", [2])
 
 
+@pytest.mark.parametrize("error", [StorageError("it is gone"), RuntimeError("it is gone")])
+def test_a_look_that_was_asked_for_is_made_once_it_can_be(error: Exception) -> None:
+    ledger, seen = Changeable(), list[State]()
+    ledger.append([made("v")], now=1.0)
+    followed = watch(ledger, seen)
+    followed.look_again()
+    ledger.error = error
+    followed.poll()
+    ledger.error = None
+    followed.poll()
+    followed.poll()
+    assert [state.seq for state in seen] == [1]
+
+
 def test_it_says_since_when_the_ledger_was_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(time, "time", lambda: now)

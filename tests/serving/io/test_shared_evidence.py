@@ -73,6 +73,22 @@ def test_a_message_is_bounded_and_another_program_is_not_believed() -> None:
     assert judge.receive() == {}
 
 
+def test_a_message_is_bounded_however_long_the_ledger_was_away() -> None:
+    box = Box()
+    sender, judge = SharedEvidence(box), SharedEvidence(box)
+    box.is_away = True
+    for _ in range(20):
+        sender.add("risk", step(300, outputs=(1.0,) * 300))
+        sender.send()
+    box.is_away = False
+    arms = []
+    for _ in range(2):
+        sender.send()
+        arms.append(judge.receive()["risk"].observed.candidate)
+    assert sum(arm.requests for arm in arms) == 6_000
+    assert max(len(arm.outputs) for arm in arms) == MOST_OUTPUTS
+
+
 ACTS = st.sampled_from(["one", "other", "send", "judge", "away", "back", "lose answers"])
 
 

@@ -25,16 +25,25 @@ from tidemill.testing.doubles import MemoryLedger
 BOOK = PriceBook(prices=(Price(cpu_hour=0.04),))
 
 
+class Killed(BaseException):
+    """The process ends here."""
+
+
 class Unsteady:
     """A ledger that is there or away, or that records what it then doesn't answer to."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.is_away = self.loses_answers = False
+        # In so many calls the process is killed, once it is recorded.
+        self.kills_in = 0
 
     def append(self, events: list[Event], *, now: float) -> int:
         self._ask()
         found = self.ledger.append(events, now=now)
+        self.kills_in -= 1
+        if self.kills_in == 0:
+            raise Killed
         if self.loses_answers:
             raise StorageError("it isn't known if it did")
         return found
@@ -94,6 +103,46 @@ def test_usage_that_can_be_kept_nowhere_is_said(tmp_path: Path) -> None:
     ledger.is_away = False
     recorder.record(total(4), 70.0)
     assert requests(ledger.ledger) == 4
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_a_process_that_is_killed_once_usage_is_recorded(tmp_path: Path, calls: int) -> None:
+    ledger = Unsteady(MemoryLedger())
+    recorder = start(ledger, tmp_path, 0.0)
+    ledger.is_away = True
+    for count in (1, 3):
+        with pytest.raises(StorageError):
+            recorder.record(total(count), 60.0 * count)
+    ledger.is_away, ledger.kills_in = False, calls
+    with pytest.raises(Killed):
+        recorder.record(total(7), 240.0)
+    crash(recorder)
+    start(ledger, tmp_path, 250.0).record(total(0), 310.0)
+    # Those of the last period are lost if it wasn't recorded; nothing counts twice.
+    assert requests(ledger.ledger) == {1: 3, 2: 7}[calls]
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_server_that_stops_is_killed_once_usage_is_recorded(tmp_path: Path) -> None:
+    ledger = Unsteady(MemoryLedger())
+    recorder = start(ledger, tmp_path, 0.0)
+    recorder.keep(total(2), 10.0)
+    ledger.kills_in = 1
+    with pytest.raises(Killed):
+        recorder.record(total(2), 10.5)
+    crash(recorder)
+    start(ledger, tmp_path, 20.0).record(total(0), 80.0)
+    assert requests(ledger.ledger) == 2
+
+
+def test_a_clock_that_is_set_back_delays_no_record(tmp_path: Path) -> None:
+    ledger = MemoryLedger()
+    recorder = UsageRecorder(ledger, "prod", BOOK, 90_000.0, UsageSpool(tmp_path))
+    assert recorder.is_due(total(1), 3_600.0)
+    recorder.record(total(1), 3_600.0)
+    [event] = served(ledger)
+    assert event.since <= event.until
+    assert not recorder.is_due(total(2), 3_610.0)
 
 
 ACTS = st.sampled_from(["serve", "record", "away", "back", "lose answers", "crash"])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tidemill.ledger.event import Served
 from tidemill.ledger.usage import ServedUsage
@@ -33,7 +36,8 @@ def test_another_process_takes_what_one_left_when_it_has_ended(tmp_path: Path) -
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "kept\n"
-        assert own.has_left()
+        # It is still that one's.
+        assert not own.has_left()
         with own.left() as events:
             assert events == []
         other.kill()
@@ -76,3 +80,44 @@ def test_what_is_kept_is_replaced_and_cleared(tmp_path: Path) -> None:
     damaged.write_bytes(b"{")
     with UsageSpool(tmp_path / "usage").left() as events:
         assert events == []
+
+
+def test_a_lock_that_was_replaced_meanwhile_is_nobodys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between opening it and locking it, its owner records, removes it, and keeps something new."""
+    owner, other = UsageSpool(tmp_path), UsageSpool(tmp_path)
+    owner.keep([])
+    usual, has_opened = os.open, False
+
+    def open_late(path: Path, flags: int, mode: int = 0o777) -> int:
+        nonlocal has_opened
+        found = usual(path, flags, mode)
+        if not has_opened:
+            has_opened = True
+            owner.clear()
+            owner.keep([])
+        return found
+
+    monkeypatch.setattr(os, "open", open_late)
+    with other.left() as events:
+        assert events == []
+    assert has_opened
+    assert len([*tmp_path.glob("*.json")]) == 1
+    owner.clear()
+
+
+def test_amended_usage_that_cannot_be_written_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = UsageSpool(tmp_path)
+    spool.amend([])
+    assert [*tmp_path.iterdir()] == []
+    spool.keep([])
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    spool.amend([])
+    assert [*tmp_path.glob("*.json")] == []

@@ -11,7 +11,13 @@ import json
 import time
 from base64 import b64encode
 from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import (
+    HTTPConnection,
+    HTTPException,
+    HTTPResponse,
+    HTTPSConnection,
+    IncompleteRead,
+)
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -26,6 +32,7 @@ _PASSING = (429, 500, 502, 503, 504)
 _SCHEME = "mlflow-artifacts:"
 _SHOWN = 300
 _IDLE_S = 1.0
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +136,10 @@ class RestClient:
         try:
             self._connection.request(method, path, body, headers)
             reply = self._connection.getresponse()
-            answer = reply.read()
+            answer = self._read(reply)
+        except SendError:
+            self._connection.close()
+            raise
         except TimeoutError:
             self._connection.close()
             raise SendError(f"{self.place} didn't answer in time") from None
@@ -142,13 +152,31 @@ class RestClient:
             return answer
         raise self._error(reply, answer)
 
-    def _limit_time(self) -> None:
+    def _read(self, reply: HTTPResponse) -> bytes:
+        """The body of a reply, of which each piece comes in time and all within the time of all requests."""
+        found, size = bytearray(), reply.length
+        while size is None or len(found) < size:
+            piece = reply.read1(_PIECE if size is None else min(_PIECE, size - len(found)))
+            if not piece and size is not None:
+                raise IncompleteRead(bytes(found), size - len(found))
+            if not piece:
+                break
+            found += piece
+            self._time_left()
+        reply.close()
+        return bytes(found)
+
+    def _time_left(self) -> float:
+        """How long the server may be waited for now; SendError if all requests took too long."""
         left = self._timeout_s
         if self._until is not None:
             left = min(left, self._until - time.monotonic())
             if left <= 0:
                 raise SendError(f"{self.place} took too long")
-        self._connection.timeout = left
+        return left
+
+    def _limit_time(self) -> None:
+        self._connection.timeout = left = self._time_left()
         # The server may have closed a connection that is idle, which only a lost request would show.
         if time.monotonic() - self._answered > _IDLE_S:
             self._connection.close()

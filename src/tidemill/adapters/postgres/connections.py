@@ -65,7 +65,7 @@ class SharedConnections(CopyConnections):
         self._channel = channel_of(address)
         self._pulse = Pulse()
         # Whether the copy may be read as it is while the server is away, which is asked only once then.
-        self.reads_copy = self._is_away = False
+        self._reads_copy = self._is_away = False
         self.place = address.place
         super().__init__(path, busy_timeout_s, foreign_keys=foreign_keys, when_used=when_used)
 
@@ -104,14 +104,18 @@ class SharedConnections(CopyConnections):
                 break
         self._replica.clean()
 
+    def read_copy(self, *, while_away: bool) -> None:
+        """Whether from now on the copy is read as it is while the server is away, which it may not be now."""
+        self._reads_copy, self._is_away = while_away, False
+
     def _head_or_copy(self) -> LedgerHead | None:
         """What the server has; None to read the copy as it is, where that may be, while it is away."""
-        if self.reads_copy and self._is_away:
+        if self._reads_copy and self._is_away:
             return None
         try:
             return self._reading.head()
         except ServerAway:
-            if not self.reads_copy or not self._has_copy():
+            if not self._reads_copy or not self._has_copy():
                 raise
             self._is_away = True
             return None

@@ -144,7 +144,7 @@ class PostgresLedger(SqliteLedger):
 
     def read_copy(self, *, while_away: bool) -> None:
         """Whether from now on the copy is read as it is while the server can't be reached."""
-        self._connections.reads_copy = while_away
+        self._connections.read_copy(while_away=while_away)
 
     @property
     def garbage(self) -> PostgresGarbage:

@@ -88,10 +88,12 @@ class LiveWatch:
                 self._seen = state.seq
             self._fault, self.read_at = "", time.time()
         except TidemillError as error:
-            self._fault = str(error)
+            # Also what was asked for is still to be read.
+            self._must_look, self._fault = True, str(error)
         # The watch must not end: nothing else would follow what is live.
         except Exception as error:  # noqa: BLE001
             _log.exception("the ledger can't be followed")
+            self._must_look = True
             self._fault = f"the ledger can't be followed: {type(error).__name__}"
 
     def _has(self, after: int, kinds: Collection[str] = ()) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Protocol
 
 import msgspec
@@ -13,7 +12,6 @@ import msgspec
 from tidemill.core.errors import TidemillError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.serving.observed_steps import ObservedSteps
-from tidemill.serving.rollout_counts import Arm, Observed
 from tidemill.serving.worker_messages import StepObserved
 
 # Predictions of an arm in a message: those beyond tell little more of their distribution.
@@ -56,13 +54,13 @@ class SharedEvidence:
         self._mail = mail
         self._server = secrets.token_hex(8)
         self._number = 0
-        self._own = ObservedSteps()
+        self._own = ObservedSteps(MOST_OUTPUTS)
         self._under_way = ""
         self._known: dict[str, int] = {}
 
     def add(self, endpoint: str, step: StepObserved) -> None:
         """Have a step's counts sent with the next message."""
-        self._own.add(endpoint, replace(step, observed=_bounded(step.observed)))
+        self._own.add(endpoint, step)
 
     def send(self) -> None:
         """Try to send what was added; it stays for the next call while that isn't possible."""
@@ -70,7 +68,10 @@ class SharedEvidence:
         if not self._under_way and observed:
             self._number += 1
             message = EvidenceMessage(server=self._server, number=self._number, observed=observed)
-            self._under_way, self._own = _ENCODER.encode(message).decode(), ObservedSteps()
+            self._under_way, self._own = (
+                _ENCODER.encode(message).decode(),
+                ObservedSteps(MOST_OUTPUTS),
+            )
         try:
             if self._under_way and self._mail.post(self._under_way):
                 self._under_way = ""
@@ -89,15 +90,3 @@ class SharedEvidence:
             return {}
         self._known[message.server] = message.number
         return message.observed
-
-
-def _bounded(observed: Observed) -> Observed:
-    return replace(
-        observed,
-        candidate=_bounded_arm(observed.candidate),
-        control=_bounded_arm(observed.control),
-    )
-
-
-def _bounded_arm(arm: Arm) -> Arm:
-    return replace(arm, outputs=arm.outputs[:MOST_OUTPUTS])

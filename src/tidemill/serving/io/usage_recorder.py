@@ -45,7 +45,8 @@ class UsageRecorder:
         age = now - self._since
         if self._failed is not None or self._spool.has_left():
             return True
-        if age < RECORD_EVERY_S:
+        # A clock that was set back doesn't say how long it is.
+        if 0 <= age < RECORD_EVERY_S:
             return False
         return self.unrecorded(snapshot) > 0 or age >= RECORD_IDLE_EVERY_S
 
@@ -69,6 +70,8 @@ class UsageRecorder:
                     self._failed = None
                 if period.usages:
                     self._begin(period, snapshot, now)
+                    # What a crash leaves must be what may be recorded, to be found there.
+                    self._spool.amend([period])
                     self._ledger.append([period], now=now)
                 self._failed, self._recorded, self._since = None, snapshot, now
                 self._spool.clear()
@@ -90,7 +93,7 @@ class UsageRecorder:
         return served_event(
             difference(snapshot, self._recorded),
             environment=self._environment,
-            since=self._since,
+            since=min(self._since, now),
             until=now,
             price=self._prices.at(now),
         )

@@ -45,11 +45,18 @@ class UsageSpool:
                 f"({error.strerror or error}): make it writable, or it is lost when the server ends"
             ) from error
 
+    def amend(self, events: Sequence[Served]) -> None:
+        """Replace what is kept, if anything is; where it can't be written, nothing is kept any more."""
+        if self._lock is not None:
+            try:
+                self.keep(events)
+            except StorageError:
+                self.clear()
+
     def clear(self) -> None:
         """Keep nothing of this process: it is recorded."""
         if self._lock is not None:
-            self._file.unlink(missing_ok=True)
-            _lock_of(self._file).unlink(missing_ok=True)
+            _remove(self._file)
         self.close()
 
     def close(self) -> None:
@@ -59,8 +66,9 @@ class UsageSpool:
         self._lock = None
 
     def has_left(self) -> bool:
-        """Whether other processes keep something, which may have ended."""
-        return any(each != self._file for each in self._folder.glob("*.json"))
+        """Whether processes that have ended left something."""
+        with _all_left(self._folder, self._file) as files:
+            return bool(files)
 
     @contextmanager
     def left(self) -> Iterator[Sequence[Served]]:
@@ -70,12 +78,11 @@ class UsageSpool:
             for each in files:
                 try:
                     events += _KEPT.decode(each.read_bytes())
-                except msgspec.DecodeError as error:
+                except (OSError, msgspec.DecodeError) as error:
                     _log.error("the usage in %s is lost, which can't be read: %s", each, error)
             yield events
             for each in files:
-                each.unlink(missing_ok=True)
-                _lock_of(each).unlink(missing_ok=True)
+                _remove(each)
 
 
 @contextmanager
@@ -99,11 +106,21 @@ def _lock_of(file: Path) -> Path:
     return file.with_suffix(".lock")
 
 
+def _remove(file: Path) -> None:
+    """Remove what is recorded; where that can't be done, whoever finds it sees that it is recorded."""
+    with suppress(OSError):
+        file.unlink(missing_ok=True)
+        _lock_of(file).unlink(missing_ok=True)
+
+
 def _locked(file: Path) -> int:
     """Lock a file of usage; OSError if another process has it."""
     lock = os.open(_lock_of(file), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever had it may have removed it meanwhile, and locked another one in its place.
+        if not os.path.samestat(os.fstat(lock), os.stat(_lock_of(file))):
+            raise BlockingIOError(f"{file} was just recorded")
     except OSError:
         os.close(lock)
         raise
