@@ -1,7 +1,7 @@
 """A Slurm cluster of one's own on 127.0.0.1, for tests: `python -m tools.slurm_cluster` installs it (Debian).
 
 Its controller and its only node are processes of this program, in a folder of their own; users prove who they
-are to nobody, so it is for this machine alone. It runs as root, because Slurm's node does.
+are to nobody, so both listen on 127.0.0.1 alone. It runs as root, because Slurm's node does.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _DEVICES = ("null", "zero", "full", "random")
 _CONF = """\
 ClusterName=tidemill
 SlurmctldHost=localhost(127.0.0.1)
+CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/none

@@ -25,10 +25,11 @@ from tidemill.project.cluster_settings import (
 _NAME = re.compile(r"[\w.+-]+(,[\w.+-]+)*")
 _FEATURES = re.compile(r"[\w.+*&|()\[\]-]+")
 _HOST = re.compile(r"([\w.-]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?")
-# Tidemill sets these itself.
-_OWN_OPTIONS = re.compile(
-    r"--(array|job-name|parsable|requeue|no-requeue|wrap|wait|hold|nodes|ntasks|export|test-only)\b.*"
-)
+# Tidemill sets these itself, or couldn't find its jobs with them.
+_OWN_OPTIONS = (
+    "array", "clusters", "export", "export-file", "hold", "job-name", "no-requeue", "nodes", "ntasks",
+    "parsable", "requeue", "test-only", "wait", "wrap",
+)  # fmt: skip
 _LEAST_S = 60.0
 
 
@@ -92,7 +93,8 @@ def _options(value: object) -> tuple[str, ...]:
     for option in options:
         if not option.startswith("--"):
             raise ValueError(f'{option!r} is no option such as "--reservation=team"')
-        if _OWN_OPTIONS.fullmatch(option):
+        # Slurm takes the beginning of a name for it.
+        if any(own.startswith(option[2:].partition("=")[0]) for own in _OWN_OPTIONS):
             raise ValueError(f"{option!r} is set by Tidemill")
     return options
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tidemill.adapters.clusters import cluster_executor
 from tidemill.adapters.clusters.cluster_executor import ClusterExecutor, ClusterTerms
 from tidemill.adapters.clusters.cluster_worker import WorkerTerms
 from tidemill.adapters.clusters.host import Host
@@ -96,6 +97,26 @@ def test_a_cluster_without_room_isnt_asked_again_at_once_while_a_worker_works() 
     assert {event.fate for event in events} == {Fate.OK}
     # The tasks take 4 s or longer, and the executor looks ten times a second.
     assert 2 <= cluster.asked < 6
+
+
+class QueueCluster(LocalCluster):
+    """Accepts one worker, which waits in a queue for longer than others are asked for."""
+
+    def start(self, shape: WorkerShape) -> LocalWorker:
+        made = super().start(shape)
+        wait_until(lambda: self.asked > 1)
+        return made
+
+
+def test_a_refused_worker_ends_no_task_while_another_waits_for_a_node(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where the queue is long, and an account may submit one job."""
+    monkeypatch.setattr(cluster_executor, "_SLOW_START_S", 0.2)
+    cluster = QueueCluster(room=1)
+    with executor_on(cluster, workers=2) as executor:
+        events = run_tasks(executor, *(task(str(n)) for n in range(4)))
+    assert [event.fate for event in events] == [Fate.OK] * 4
 
 
 def test_a_refused_worker_ends_the_tasks_that_wait_for_it() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -214,6 +216,53 @@ def test_a_killed_run_leaves_no_jobs_behind() -> None:
             running.kill()
     wait_until(lambda: not jobs("RUNNING", "PENDING", "COMPLETING"))
     assert not any(Path(f"/proc/{host}").exists() for host in hosts)
+
+
+def test_a_run_that_is_killed_while_it_submits_leaves_no_jobs_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where Slurm's controller is busy: the jobs come after the run has ended."""
+    before = {each["array"] for each in jobs()}
+    slow = tmp_path / "sbatch"
+    slow.write_text(
+        f'#!/bin/sh\ntouch {tmp_path}/asked\nsleep 3\nexec {shutil.which("sbatch")} "$@"\n'
+    )
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN], cwd=Path(__file__).parents[3], stdin=subprocess.PIPE
+    ) as running:
+        try:
+            wait_until((tmp_path / "asked").exists)
+        finally:
+            running.kill()
+    wait_until(lambda: {each["array"] for each in jobs()} - before)
+    wait_until(lambda: not jobs("RUNNING", "PENDING", "COMPLETING"))
+    assert {e["state"] for e in jobs() if e["array"] not in before} == {"CANCELLED"}
+
+
+def test_an_array_is_no_larger_than_slurm_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidemill.adapters.slurm.cluster._MOST_IN_ARRAY", 2)
+    cluster = SlurmCluster(LOOPBACK)
+    try:
+        shape = WorkerShape(cpus=1, labels=(("partition", "down"),))
+        with ThreadPoolExecutor(5) as threads:
+            names = [worker.job for worker in threads.map(cluster.start, [shape] * 5)]
+        assert {each["job"] for each in jobs("PENDING")} >= {*names}
+    finally:
+        cluster.close()
+    arrays = [name.partition("_")[0] for name in names]
+    assert len({*names}) == 5
+    assert max(map(arrays.count, arrays)) == 2
+
+
+def test_the_cluster_of_the_tests_listens_on_this_machine_alone() -> None:
+    """Its daemons run jobs as root for whoever reaches them."""
+    ports = re.findall("Port=([0-9]+)", Path(os.environ["SLURM_CONF"]).read_text())
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    listening = [row[1].split(":") for row in rows if row[3] == "0A"]
+    found = [host for host, port in listening if str(int(port, 16)) in ports]
+    assert found == ["0100007F"] * 2
 
 
 def test_the_code_of_a_step_has_no_token_of_the_run(executor: Executor) -> None:

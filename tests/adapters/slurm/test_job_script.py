@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 from tidemill.adapters.clusters.worker_shape import WorkerShape
 from tidemill.adapters.slurm.job_script import JobTerms, batch_options, batch_script
@@ -37,3 +38,11 @@ def test_the_script_prepares_and_becomes_the_worker() -> None:
     assert done.stdout.splitlines() == [
         "hello", "-P -m tidemill.adapters.slurm.node_main login.example 7711",
     ]  # fmt: skip
+
+
+def test_a_python_may_have_any_path(tmp_path: Path) -> None:
+    python = tmp_path / "o'brien $(date) é"
+    python.symlink_to("/bin/echo")
+    script = batch_script(JobTerms(python=str(python)), "login.example", 7711)
+    done = subprocess.run(["/bin/sh"], input=script, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("login.example 7711\n")

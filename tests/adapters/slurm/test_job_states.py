@@ -10,12 +10,25 @@ from tidemill.adapters.slurm.job_states import (
     explain_no_start,
     parse_job,
     parse_states,
+    parse_submitted,
 )
+from tidemill.core.errors import UsageError
 
 SHOWN = (
     "JobId=12 ArrayJobId=11 ArrayTaskId=1 JobName=tidemill-1 UserId=ana(1000) JobState={} "
     "Reason={} Dependency=(null) Requeue=0 ExitCode={} RunTime=00:00:01 DerivedExitCode=0:0\n"
 )
+
+
+@pytest.mark.parametrize("text", ["11\n", "11;east\n", "Welcome to 2 clusters\n11 \n"])
+def test_the_number_of_an_array_is_found_among_what_a_site_adds(text: str) -> None:
+    assert parse_submitted(text) == "11"
+
+
+@pytest.mark.parametrize("text", ["", "slurm-wlm 24.11.5\n", "Submitted batch job 11\n"])
+def test_a_submission_without_a_number_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="sbatch printed no number of a job"):
+        parse_submitted(text)
 
 
 def test_states_are_read_by_job() -> None:

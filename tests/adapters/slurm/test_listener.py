@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
+import resource
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 
 import pytest
 
 from tidemill.adapters.clusters.host import LaneTerms, encode, report_decoder
+from tidemill.adapters.lanes.worker_protocol import FrameReader
 from tidemill.adapters.slurm.handshake import admit_worker, join_run
 from tidemill.adapters.slurm.job_connection import JobConnection, WorkerError
-from tidemill.adapters.slurm.listener import WorkerListener
+from tidemill.adapters.slurm.listener import Joined, WorkerListener
 from tidemill.adapters.slurm.node_main import job_name, serve
 from tidemill.core.errors import UsageError
 from tidemill.ports.execution import Fate
@@ -40,6 +44,13 @@ def work(listener: WorkerListener, name: str = "11_0", token: str = TOKEN) -> th
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     return thread
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def fine(job: str) -> None:
@@ -129,6 +140,63 @@ def test_noise_harms_nobody(listener: WorkerListener) -> None:
     joined = listener.wait("11_0", PATIENCE_S)
     assert joined is not None
     joined.stream.close()
+
+
+def test_many_strangers_keep_no_worker_out(
+    listener: WorkerListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who say nothing, or little by little, are thrown out after a while."""
+    monkeypatch.setattr("tidemill.adapters.slurm.listener._HANDSHAKE_S", 0.5)
+    strangers = [socket.create_connection((listener.host, listener.port)) for _ in range(300)]
+    wait_until(lambda: _threads("(_admit)") > 0)
+    most = _threads("(_admit)")
+    work(listener)
+    joined = listener.wait("11_0", PATIENCE_S)
+    assert joined is not None
+    assert most <= 256
+    for stream in [*strangers, joined.stream]:
+        stream.close()
+
+
+def _threads(name: str) -> int:
+    return sum(name in thread.name for thread in threading.enumerate())
+
+
+def test_a_handshake_has_an_end() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(1.0)
+        slow = threading.Thread(target=_drip, args=(theirs,), daemon=True)
+        slow.start()
+        with pytest.raises(TimeoutError):
+            admit_worker(ours, TOKEN)
+    slow.join(PATIENCE_S)
+
+
+def _drip(stream: socket.socket) -> None:
+    with suppress(OSError):
+        for _ in range(64):
+            stream.sendall(b"x")
+            time.sleep(0.05)
+
+
+def test_a_connection_may_have_any_descriptor(listener: WorkerListener) -> None:
+    """A run with many workers has more than `select` can watch."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most[1], most[1]))
+    try:
+        thread = work(listener)
+        joined = listener.wait("11_0", PATIENCE_S)
+        assert joined is not None
+        stream = socket.socket(fileno=fcntl.fcntl(joined.stream, fcntl.F_DUPFD, 1500))
+        joined.stream.close()
+        listener._joined["11_0"] = Joined(stream, FrameReader(stream))
+        worker = JobConnection("11_0", listener, fine)
+        assert worker.call("describe", [], timeout_s=PATIENCE_S)["markers"] == {}
+        assert worker.hang_up()
+        thread.join(PATIENCE_S)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, most)
 
 
 def test_an_address_of_another_machine_is_refused() -> None:

@@ -238,11 +238,17 @@ class ClusterExecutor:
     def _note_failed_start(self, worker: ClusterWorker, error: BaseException) -> None:
         """End the tasks that wait for a worker which can't be had."""
         self._remove(worker, Fate.LOST, str(error))
+        now = time.monotonic()
         self._failed_starts += 1
-        self._next_start = time.monotonic() + _START_AGAIN_S
+        self._next_start = now + _START_AGAIN_S
         if not isinstance(error, Refused) and self._failed_starts < _MAX_FAILED_STARTS:
             return
-        if any(other.is_ready and other.shape == worker.shape for other in self._workers):
+        # One that was asked for before may still be placed.
+        waited_s = worker.starting_for(now)
+        if any(
+            other.shape == worker.shape and (other.is_ready or other.starting_for(now) > waited_s)
+            for other in self._workers
+        ):
             return
         self._failed_starts = 0
         waiting = [
@@ -309,9 +315,9 @@ class ClusterExecutor:
         return None
 
     def _grow(self) -> None:
-        """Start workers for the tasks that wait; after a failed start not at once, if others work."""
+        """Start workers for the tasks that wait; after a failed start not at once, if there are others."""
         now = time.monotonic()
-        if now < self._next_start and any(worker.is_ready for worker in self._workers):
+        if now < self._next_start and self._workers:
             return
         wanted: dict[WorkerShape, int] = {}
         for kind, task in self._queue.next_by_kind():

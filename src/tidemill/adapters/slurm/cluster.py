@@ -23,6 +23,7 @@ from tidemill.adapters.slurm.job_states import (
     explain_no_start,
     parse_job,
     parse_states,
+    parse_submitted,
 )
 from tidemill.adapters.slurm.listener import WorkerListener
 from tidemill.adapters.slurm.node_protocol import TOKEN_VARIABLE
@@ -31,6 +32,8 @@ from tidemill.core.errors import UsageError
 
 # Workers that are asked for within this time are one array.
 _GATHER_S = 0.02
+# Slurm's own default, which few clusters lower.
+_MOST_IN_ARRAY = 1000
 # How old the states of jobs may be, and how long Slurm may take to learn that a job has ended.
 _FRESH_S, _LEARN_S = 2.0, 5.0
 # Slurm's own commands are given up before.
@@ -120,7 +123,9 @@ class SlurmCluster:
                     batch.append(self._requests.get_nowait())
             wanted = [*filter(None, batch)]
             for shape in dict.fromkeys(shape for shape, _ in wanted):
-                self._submit(shape, [asked for other, asked in wanted if other == shape])
+                same = [asked for other, asked in wanted if other == shape]
+                for first in range(0, len(same), _MOST_IN_ARRAY):
+                    self._submit(shape, same[first : first + _MOST_IN_ARRAY])
 
     def _submit(self, shape: WorkerShape, asked: Sequence[Future[str]]) -> None:
         """Submit an array of workers of a shape, and tell the names of its jobs, or why there are none."""
@@ -131,13 +136,14 @@ class SlurmCluster:
                 *options,
                 script=self._script(),
                 environment={TOKEN_VARIABLE: self._token},
+                # If this process is killed meanwhile, jobs are cancelled only after they were submitted.
+                held=(self._leash.stdin.fileno(),) if self._leash.stdin else (),
             )
+            array = parse_submitted(said)
         except UsageError as error:
             for each in asked:
                 each.set_exception(error)
             return
-        # Behind the number there may be the name of the cluster.
-        array = said.split(";")[0].strip()
         for index, each in enumerate(asked):
             each.set_result(f"{array}_{index}")
 

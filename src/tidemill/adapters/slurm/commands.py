@@ -11,6 +11,8 @@ from tidemill.core.errors import UsageError
 
 # Slurm's commands try for some time to reach its controller; once it was reached they may take longer.
 _REACH_S, _ANSWER_S = 20.0, 60.0
+# Habits that users set for the commands they type; the defaults of `sbatch` for jobs stay.
+_USERS = ("SQUEUE_", "SCANCEL_", "SINFO_", "SBATCH_WAIT", "SBATCH_CLUSTERS")
 _NEEDED = ("sbatch", "squeue", "scancel", "scontrol", "sinfo")
 
 
@@ -33,21 +35,21 @@ def run_command(
     script: str = "",
     environment: Mapping[str, str] | None = None,
     timeout_s: float = _ANSWER_S,
+    held: Sequence[int] = (),
 ) -> str:
     """Run a command, with a `script` on its standard input; what it prints. UsageError if it fails.
 
-    The error has Slurm's own words.
+    The error has Slurm's own words. The command inherits the descriptors `held`.
     """
     try:
         done = subprocess.run(
             [name, *arguments],
-            input=script,
-            env={**os.environ, **(environment or {})},
+            input=os.fsencode(script),
+            env={**own_environment(os.environ), **(environment or {})},
             capture_output=True,
-            text=True,
-            errors="replace",
             timeout=timeout_s,
             check=False,
+            pass_fds=held,
             # Ctrl-C isn't meant for it.
             start_new_session=True,
         )
@@ -55,9 +57,19 @@ def run_command(
         raise UsageError(
             f"executor = 'slurm': {name} didn't answer for {timeout_s:g} s: is Slurm's controller there?"
         ) from error
+    # ValueError: an argument can't be one, such as a text with a NUL.
+    except (OSError, ValueError) as error:
+        raise UsageError(f"executor = 'slurm': {name} doesn't start: {error}") from error
+    said, complained = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
     if done.returncode:
-        raise UsageError(f"executor = 'slurm': {in_one_line(done.stderr or done.stdout)}")
-    return done.stdout
+        why = in_one_line(complained or said) or f"{name} ended with code {done.returncode}"
+        raise UsageError(f"executor = 'slurm': {why}")
+    return said
+
+
+def own_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what changes which jobs commands see and end, or makes them ask or wait."""
+    return {k: v for k, v in environment.items() if not k.startswith(_USERS)}
 
 
 def in_one_line(text: str) -> str:
@@ -68,9 +80,13 @@ def in_one_line(text: str) -> str:
 
 
 def leash(command: Sequence[str]) -> subprocess.Popen[bytes]:
-    """A process that runs a command when this process ends, however it does, or closes its standard input."""
+    """A process that runs a command when its standard input is closed: when all who hold it have ended.
+
+    A job that is cancelled tells all its processes to end; this one still runs the command then.
+    """
     return subprocess.Popen(
-        ["/bin/sh", "-c", 'cat >/dev/null; exec "$@"', "sh", *command],
+        ["/bin/sh", "-c", 'trap "" HUP INT TERM; cat >/dev/null; exec "$@"', "sh", *command],
+        env=own_environment(os.environ),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

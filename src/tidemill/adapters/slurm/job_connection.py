@@ -99,7 +99,7 @@ class JobConnection:
         while (left := end - time.monotonic()) > 0:
             if self._closed.is_set():
                 raise EOFError
-            if select.select([joined.stream], [], [], left)[0]:
+            if _is_readable(joined.stream, left):
                 for answer in map(answer_decoder.decode, joined.frames.receive()):
                     if answer.number == number:
                         return answer
@@ -118,6 +118,13 @@ def _wait_for_end(stream: socket.socket) -> bool:
     # ValueError: it was closed meanwhile.
     with suppress(OSError, ValueError):
         while (left := end - time.monotonic()) > 0:
-            if select.select([stream], [], [], left)[0] and not stream.recv(1 << 16):
+            if _is_readable(stream, left) and not stream.recv(1 << 16):
                 return True
     return False
+
+
+def _is_readable(stream: socket.socket, timeout_s: float) -> bool:
+    """Wait so long until something can be read; `select` refuses descriptors from 1,024."""
+    looked = select.poll()
+    looked.register(stream, select.POLLIN)
+    return bool(looked.poll(timeout_s * 1000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from math import ceil
 
@@ -49,5 +50,9 @@ def batch_options(shape: WorkerShape, terms: JobTerms, *, name: str, number: int
 def batch_script(terms: JobTerms, host: str, port: int) -> str:
     """The script of each job; the worker takes the place of the shell, so that it gets its signals."""
     python = terms.python or sys.executable
-    lines = ["#!/bin/sh", *terms.setup, f"exec '{python}' -P -m {NODE_MODULE} '{host}' {port}"]
+    lines = [
+        "#!/bin/sh",
+        *terms.setup,
+        f"exec {shlex.quote(python)} -P -m {NODE_MODULE} '{host}' {port}",
+    ]
     return "\n".join(lines) + "\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
 
 # The format of `squeue` that `parse_states` reads.
@@ -15,6 +16,8 @@ _ACTIVE = (
     "PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "STOPPED", "SIGNALING", "RESIZING", "STAGE_OUT",
     "COMPLETING",
 )  # fmt: skip
+# Behind the number there may be the name of the cluster.
+_SUBMITTED = re.compile(r"^(\d+)(;\S+)?\s*$", re.MULTILINE)
 _FIELD = re.compile(r"\b(JobState|Reason|ExitCode)=(\S*)")
 _MEANINGS = {
     "TIMEOUT": "its time limit was over; set time_limit in [tool.tidemill.slurm]",
@@ -42,6 +45,16 @@ class JobState:
     def __str__(self) -> str:
         reason = self.reason if self.reason != "None" else ""
         return f"{self.state} ({reason})" if reason else self.state
+
+
+def parse_submitted(text: str) -> str:
+    """Read what `sbatch --parsable` prints, perhaps among other lines: the number of the array."""
+    found = _SUBMITTED.search(text)
+    if found is None:
+        raise UsageError(
+            f"executor = 'slurm': sbatch printed no number of a job, but {text[:200]!r}"
+        )
+    return found[1]
 
 
 def parse_states(text: str) -> Mapping[str, JobState]:

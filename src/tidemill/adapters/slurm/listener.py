@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from contextlib import suppress
 from ipaddress import ip_address
 
 from tidemill.adapters.lanes.worker_protocol import FrameReader
@@ -15,6 +14,8 @@ from tidemill.core.errors import UsageError
 from tidemill.core.lazy_dataclass import dataclass
 
 _POLL_S, _HANDSHAKE_S = 0.5, 10.0
+# So many may be at the handshake at once: strangers can't take all threads and descriptors.
+_MOST_STRANGERS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class WorkerListener:
         self._joined: dict[str, Joined] = {}
         self._changed = threading.Condition()
         self._is_closed = False
+        self._strangers = threading.BoundedSemaphore(_MOST_STRANGERS)
         threading.Thread(target=self._accept, name="tidemill-slurm-listener", daemon=True).start()
 
     def wait(self, job: str, timeout_s: float) -> Joined | None:
@@ -66,11 +68,28 @@ class WorkerListener:
 
     def _accept(self) -> None:
         while not self._is_closed:
-            with suppress(OSError):
-                stream, _ = self._server.accept()
-                threading.Thread(target=self._admit, args=(stream,), daemon=True).start()
+            if self._strangers.acquire(timeout=_POLL_S) and not self._accept_next():
+                self._strangers.release()
+
+    def _accept_next(self) -> bool:
+        try:
+            stream, _ = self._server.accept()
+            threading.Thread(target=self._admit, args=(stream,), daemon=True).start()
+        except TimeoutError:
+            return False
+        except (OSError, RuntimeError):
+            # There may be no descriptors or threads left, until others end.
+            time.sleep(_POLL_S)
+            return False
+        return True
 
     def _admit(self, stream: socket.socket) -> None:
+        try:
+            self._let_join(stream)
+        finally:
+            self._strangers.release()
+
+    def _let_join(self, stream: socket.socket) -> None:
         try:
             stream.settimeout(_HANDSHAKE_S)
             admit_worker(stream, self._token)
@@ -85,6 +104,8 @@ class WorkerListener:
             if self._is_closed:
                 stream.close()
                 return
+            if (former := self._joined.pop(job, None)) is not None:
+                former.stream.close()
             self._joined[job] = Joined(stream, frames)
             self._changed.notify_all()
 
