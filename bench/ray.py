@@ -1,7 +1,8 @@
 """What a Ray cluster costs: `python -m bench.ray [PART...]`, on nodes that are processes of this machine.
 
-Small tasks a second; what is held after the last one, counted in /proc; how soon tasks of a killed node run
-elsewhere; and a workflow of small steps, all of which go to Ray, beside the same here. The nodes share the
+Small tasks a second; what is held after the last one, counted in /proc, also where a node was added for it;
+how soon tasks of a killed node run elsewhere; a first run of small steps, which go to Ray until it is known
+how small they are, beside the same here; and workflows of very many small partitions. The nodes share the
 CPUs. Prints a table and writes it to results/ray.json. Needs `make .venv/.ray`.
 """
 
@@ -15,7 +16,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from bench.common import TIDEMILL, Row, Used, cpu, drive, measure, wall
+from bench import projects
+from bench.common import TIDEMILL, Row, Used, cpu, drive, inside, measure, wall
 from tidemill.adapters.clusters.cluster_executor import ClusterExecutor, ClusterTerms
 from tidemill.adapters.clusters.cluster_worker import WorkerTerms
 from tidemill.adapters.clusters.worker_shape import WorkerShape
@@ -24,13 +26,51 @@ from tidemill.ports.execution import Fate
 from tidemill.testing.suites.executor import run_tasks, task, wait_until_started
 from tools import ray_cluster
 
-TASKS, ROUNDS, IDLE_S, STEPS = 3_000, 5, 1.0, 144
+TASKS, ROUNDS, IDLE_S, NODE_IDLE_S, STEPS = 3_000, 5, 1.0, 3.0, 144
 _LIMITS = "resources=tm.resources(cpus=1, memory='2GB')"
+# Small partitions of a stage without limits, and of one whose steps may go to Ray from the first.
+SMALL, LIMITED = 100_000, 10_000
+_SMALL = """
+import polars as pl
+
+import tidemill as tm
+
+
+class Raw(tm.Contract, key=("name", "id")):
+    name = tm.String(partition="value")
+    id = tm.Int64(min=0)
+    value = tm.Float64()
+
+
+class Halves(tm.Contract, key=("name", "id")):
+    name = tm.String(partition="value")
+    id, value = Raw.id, Raw.value
+
+
+flow = tm.Workflow("small")
+
+
+@flow.ingest
+def raw() -> tm.Source[Raw]:
+    return tm.files("data/raw.parquet")
+
+
+@flow.transform(LIMITS)
+def halves(raw: tm.Frame[Raw]) -> tm.Frame[Halves]:
+    return raw.with_columns(value=pl.col("value") / 2)
+"""
 
 
 def parts_of(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
     """The parts by name, in the order in which they are measured."""
-    return {"tasks": _tasks, "recovery": _recovery, "workflow": lambda: _workflow(work)}
+    return {
+        "tasks": _tasks,
+        "recovery": _recovery,
+        "growth": _growth,
+        "workflow": lambda: _workflow(work),
+        "small": lambda: _small(work, SMALL, ""),
+        "limited": lambda: _small(work, LIMITED, _LIMITS),
+    }
 
 
 def _executor(cluster: ray_cluster.Cluster, workers: int) -> ClusterExecutor:
@@ -95,6 +135,33 @@ def _recovery() -> list[Row]:
     ]  # fmt: skip
 
 
+def _growth() -> list[Row]:
+    """A node that isn't there is added for a task, and removed after it."""
+    grows = {"num_cpus": 2, "most": 1, "idle_s": NODE_IDLE_S}
+    with ray_cluster.cluster(num_cpus=0, grows=grows) as cluster:
+        executor = _executor(cluster, 1)
+        # Ray begins with a node that nobody asked for.
+        while len(cluster.raylets()) != 1:
+            time.sleep(0.1)
+        began = time.perf_counter()
+        run_tasks(executor, task("1"))
+        ended = time.perf_counter()
+        while _workers(cluster.raylets()):
+            time.sleep(0.02)
+        idle = time.perf_counter()
+        while len(cluster.raylets()) > 1:
+            time.sleep(0.02)
+        gone = time.perf_counter()
+        executor.close()
+    return [
+        Row(name="first task, on a node that is added for it", unit="s", value=ended - began),
+        Row(name=f"its worker held after the task, idle {IDLE_S:g} s", unit="s", goal=IDLE_S + 1.0,
+            value=idle - ended),
+        Row(name=f"its node held after the worker, idle {NODE_IDLE_S:g} s", unit="s",
+            goal=NODE_IDLE_S + 1.0, value=gone - idle, baseline="Ray's autoscaler removes it"),
+    ]  # fmt: skip
+
+
 def _workers(raylets: Iterable[int]) -> list[int]:
     """The workers of Tidemill that raylets have started, and the processes of their tasks."""
     parents, found = {*raylets}, []
@@ -128,12 +195,43 @@ def _workflow(work: Path) -> list[Row]:
 def _run(work: Path, name: str, address: str) -> Used:
     folder = work / name
     measure([TIDEMILL, "init", name], work)
-    code, settings = folder / "bakery.py", folder / "pyproject.toml"
+    code = folder / "bakery.py"
     code.write_text(code.read_text().replace("@flow.transform\n", f"@flow.transform({_LIMITS})\n"))
+    _send_to(address, folder)
+    return measure([TIDEMILL, "run"], folder)
+
+
+def _send_to(address: str, folder: Path) -> None:
+    """Let a project use a cluster, if there is an address."""
     if address:
-        head = "[tool.tidemill]\n"
+        settings, head = folder / "pyproject.toml", "[tool.tidemill]\n"
         text = settings.read_text().replace(head, f'{head}executor = "{address}"\n', 1)
         settings.write_text(f"{text}[tool.tidemill.ray]\nworkers = 2\n")
+
+
+def _small(work: Path, partitions: int, limits: str) -> list[Row]:
+    """First runs of a workflow of small partitions, with the setting `executor` beside without it."""
+    with ray_cluster.cluster(num_cpus=2) as cluster:
+        os.environ.update(cluster.environment)
+        near, far = (_run_small(work, partitions, limits, at) for at in ("", cluster.address))
+    kind = " of a stage with limits" if limits else ""
+    return [
+        Row(name=f"{partitions:,} small partitions{kind}, with Ray, {what}", unit="x", goal=1.05,
+            value=there / here, baseline=f"{there:.1f} s against {here:.1f} s without it")
+        for what, there, here in (
+            ("wall", far.wall_s, near.wall_s), ("CPU of the run", far.cpu_s, near.cpu_s)
+        )
+    ]  # fmt: skip
+
+
+def _run_small(work: Path, partitions: int, limits: str, address: str) -> Used:
+    folder = work / f"small-{partitions}-{'far' if address else 'near'}"
+    folder.mkdir()
+    (folder / "flows.py").write_text(_SMALL.replace("(LIMITS)", f"({limits})" if limits else ""))
+    (folder / "pyproject.toml").write_text('[tool.tidemill]\nworkflow = "flows:flow"\n')
+    _send_to(address, folder)
+    inside(folder, "values", str(partitions), "0", script="inside_partitions.py")
+    projects.age(folder / "data")
     return measure([TIDEMILL, "run"], folder)
 
 

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +30,14 @@ _TOKEN = secrets.token_hex(32)
 _MB = 1 << 20
 # How long the cluster may take to answer, and to end; then all its processes are ended.
 _ANSWER_S, _END_S = 90.0, 30.0
+# What a cluster that grows has to say, though it is nothing.
+_EMPTY_LISTS = (
+    *("initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands"),
+    *("head_start_ray_commands", "worker_start_ray_commands"),
+    *("cluster_synced_files", "rsync_exclude", "rsync_filter"),
+)
+# On a busy machine a node takes longer to start than the 30 s that Ray allows.
+_TRIES = 3
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
@@ -76,6 +84,19 @@ class Cluster:
         self._ask("remove", node)
         del self.nodes[node]
 
+    def raylets(self) -> list[int]:
+        """The processes of its nodes, also of those that it added itself, counted in /proc."""
+        found: dict[bytes, int] = {}
+        for pid in sorted(int(folder.name) for folder in Path("/proc").glob("[0-9]*")):
+            with suppress(OSError):
+                line = Path(f"/proc/{pid}/cmdline").read_bytes()
+                program, *words = line.split(b"\0")
+                own = f"--gcs-address={self.address}".encode() in words
+                if own and program.endswith(b"/raylet"):
+                    # What it forks has the same line until it becomes something else.
+                    found.setdefault(line, pid)
+        return [*found.values()]
+
     def _ask(self, *words: str) -> Mapping[str, Any]:
         assert self._running.stdin is not None
         self._running.stdin.write(f"{' '.join(words)}\n")
@@ -96,51 +117,72 @@ class Cluster:
 
 @contextmanager
 def cluster(**head: Any) -> Iterator[Cluster]:
-    """A new cluster with one node, such as one with `num_cpus=2`, gone when the block ends."""
-    with ExitStack() as stack:
-        # The paths of sockets have to be short.
-        folder = Path(tempfile.mkdtemp(prefix="tm-ray-"))
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        (folder / "ray").mkdir()
-        log = folder / "out"
-        environment = {
-            **os.environ,
-            **_ENVIRONMENT,
-            TOKEN_VARIABLE: _TOKEN,
-            # Where Ray notes which cluster programs without an address attach to.
-            "RAY_TMPDIR": str(folder),
-            "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
-        }
-        command = [sys.executable, "-m", "tools.ray_cluster", str(folder), json.dumps(head)]
-        with log.open("w") as out:
-            running = stack.enter_context(
-                subprocess.Popen(
-                    command,
-                    cwd=ROOT,
-                    env=environment,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=out,
-                    text=True,
-                    start_new_session=True,
-                )
+    """A new cluster with one node, such as one with `num_cpus=2`, gone when the block ends.
+
+    With `grows={"num_cpus": 2, "most": 1, "idle_s": 5}` it adds up to so many nodes like that where workers
+    wait for one, and removes those that were idle for so long.
+    """
+    for more in reversed(range(_TRIES)):
+        with ExitStack() as stack:
+            try:
+                found = Cluster(*_start(stack, head))
+            except NotStarted:
+                if more:
+                    continue
+                raise
+            yield found
+            return
+
+
+def _start(stack: ExitStack, head: Mapping[str, Any]) -> tuple[subprocess.Popen[str], Path]:
+    """Start the program of a cluster, which ends with the stack; and its log."""
+    # The paths of sockets have to be short.
+    folder = Path(tempfile.mkdtemp(prefix="tm-ray-"))
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "ray").mkdir()
+    log = folder / "out"
+    environment = {
+        **os.environ,
+        **_ENVIRONMENT,
+        TOKEN_VARIABLE: _TOKEN,
+        # Where Ray notes which cluster programs without an address attach to.
+        "RAY_TMPDIR": str(folder),
+        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
+    }
+    command = [sys.executable, "-m", "tools.ray_cluster", str(folder), json.dumps(head)]
+    with log.open("w") as out:
+        running = stack.enter_context(
+            subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=out,
+                text=True,
+                start_new_session=True,
             )
-        stack.callback(_end, running)
-        yield Cluster(running, log)
+        )
+    stack.callback(_end, running)
+    return running, log
 
 
 def _end(running: subprocess.Popen[str]) -> None:
     """Let a cluster end, or end its processes, which are in a session of their own."""
     assert running.stdin is not None
     running.stdin.close()
-    try:
+    with suppress(subprocess.TimeoutExpired):
         running.wait(_END_S)
-    except subprocess.TimeoutExpired:
+    # Nodes that the cluster added itself don't end with it.
+    with suppress(ProcessLookupError):
         os.killpg(running.pid, signal.SIGKILL)
 
 
 def main(folder: str, head: str) -> None:
     """Run a cluster until the standard input ends."""
+    asked = json.loads(head)
+    if (grows := asked.pop("grows", None)) is not None:
+        asked |= _growing(Path(folder), grows)
     utils: Any = import_module("ray.cluster_utils")
     # Ray prints, and lines on the standard output are answers here.
     answers = os.fdopen(os.dup(1), "w")
@@ -151,8 +193,13 @@ def main(folder: str, head: str) -> None:
         "min_worker_port": 0,
         "max_worker_port": 0,
     }
-    first = {"include_dashboard": False, "temp_dir": folder, "ray_client_server_port": client}
-    options = {**few, **first, **json.loads(head)}
+    first = {
+        "include_dashboard": False,
+        "include_log_monitor": False,
+        "temp_dir": folder,
+        "ray_client_server_port": client,
+    }
+    options = {**few, **first, **asked}
     made = utils.Cluster(initialize_head=True, head_node_args=options)
 
     def answer(node: Any = None, **others: str) -> None:
@@ -171,6 +218,51 @@ def main(folder: str, head: str) -> None:
                 answer()
     finally:
         made.shutdown()
+
+
+def _growing(folder: Path, grows: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a head that adds nodes, which are processes too: what each has, `most` and `idle_s`."""
+    port, config = _free_port(), folder / "growing.json"
+    os.environ |= {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
+    kinds = {
+        "head": {"resources": {}, "node_config": {}, "max_workers": 0},
+        "node": {
+            "resources": {"CPU": grows["num_cpus"], "object_store_memory": 80 * _MB},
+            "node_config": {},
+            "min_workers": 0,
+            "max_workers": grows["most"],
+        },
+    }
+    provider = {
+        "type": "fake_multinode",
+        "gcs_address": f"127.0.0.1:{port}",
+        # The nodes have one address.
+        "use_node_id_as_ip": True,
+        "disable_node_updaters": True,
+        "disable_launch_config_check": True,
+    }
+    known: dict[str, Any] = {name: [] for name in _EMPTY_LISTS}
+    known |= {name: {} for name in ("auth", "docker", "file_mounts")}
+    known |= {
+        "cluster_name": "growing",
+        "max_workers": grows["most"],
+        "idle_timeout_minutes": grows["idle_s"] / 60,
+        "upscaling_speed": 1.0,
+        "file_mounts_sync_continuously": False,
+        "provider": provider,
+        "available_node_types": kinds,
+        "head_node_type": "head",
+    }
+    config.write_text(json.dumps(known))
+    fake: Any = import_module("ray.autoscaler._private.fake_multi_node.node_provider")
+    return {
+        "gcs_server_port": port,
+        "autoscaling_config": str(config),
+        "env_vars": {
+            "RAY_OVERRIDE_NODE_ID_FOR_TESTING": fake.FAKE_HEAD_NODE_ID,
+            "RAY_NODE_TYPE_NAME": "head",
+        },
+    }
 
 
 def _free_port() -> int:

@@ -21,6 +21,7 @@ from tests.support.cluster_projects import (
     near,
     objects,
     run,
+    were_sent,
 )
 from tests.support.slurm_clusters import host_of, jobs, slurm_cluster, wait_until
 
@@ -47,17 +48,12 @@ def slowed(near: Path) -> Path:
     return near
 
 
-def places_of(folder: Path, stage: str) -> set[bool]:
-    """Whether steps of a stage ran on a node."""
-    return {"@" in each["worker"] for each in attempts(folder) if each["stage"] == stage}
-
-
 def test_a_run_in_jobs_gives_the_same_objects_and_leaves_none(near: Path) -> None:
     far = copy_with(near, "far", EXECUTOR, table=LOOPBACK)
     run(near)
     run(far)
     assert objects(far / ".tidemill") == objects(near / ".tidemill")
-    assert places_of(far, "features") == {True}
+    assert were_sent(far)
     assert not jobs("PENDING", "RUNNING")
     assert computed_again(far) == set()
 
@@ -73,7 +69,7 @@ def test_a_node_that_shares_nothing_gets_code_and_state(
     run(far)
     names, own = objects(near.parent / "objects"), objects(near / ".tidemill")
     assert {name for name in names if "." in name} >= {name for name in own if "." in name}
-    assert places_of(far, "features") == {True}
+    assert were_sent(far)
 
 
 def test_a_run_inside_a_job_submits_its_workers(
@@ -88,7 +84,7 @@ def test_a_run_inside_a_job_submits_its_workers(
     ended = subprocess.run(submitted, cwd=far, timeout=300, check=False, capture_output=True)
     [log] = far.glob("run-*.log")
     assert ended.returncode == 0, log.read_text()
-    assert places_of(far, "features") == {True}
+    assert were_sent(far)
     run(near)
     assert objects(far / ".tidemill") == objects(near / ".tidemill")
 

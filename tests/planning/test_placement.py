@@ -13,6 +13,7 @@ from tests.support.planning import deliver, evaluate, flow_of, ingest, model, re
 from tidemill.contracts.table_rules import Freshness, Rows
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action
+from tidemill.planning.hop_costs import HopCosts
 from tidemill.planning.placement import (
     Placement,
     RemoteWorkers,
@@ -318,7 +319,10 @@ def test_steps_that_may_be_stopped_are_in_worker_processes() -> None:
 
 
 REMOTE = RemoteWorkers(
-    cpus={"default": 2.0, "training": 8.0, "deferrable": 2.0}, most=3, here={"raw", "out"}
+    cpus={"default": 2.0, "training": 8.0, "deferrable": 2.0},
+    most=3,
+    here={"raw", "out"},
+    near_memory=10**9,
 )
 ENGINES = BOTH | {"cluster"}
 
@@ -345,6 +349,54 @@ class TestRemote:
         many = [step("features", str(number), wall_s=0.1) for number in range(100)]
         assert where(*many, remote=REMOTE, engines=ENGINES, cpus=1) == "cluster"
         assert where(*many[:20], remote=REMOTE, engines=ENGINES) == "here"
+
+    @pytest.mark.parametrize(
+        ("seconds", "hop_s", "place"),
+        [
+            # Six run at once there, four here: seven hops are worth it.
+            (0.6, 0.05, "cluster"),
+            (0.6, 0.1, "process"),
+            (60.0, 0.1, "cluster"),
+            # Nobody knows how long it takes.
+            (None, 60.0, "cluster"),
+        ],
+    )
+    def test_a_step_that_isnt_worth_its_hop_stays(
+        self, seconds: float | None, hop_s: float, place: str
+    ) -> None:
+        limited = with_stage(FLOW, replace(FEATURES, resources=Resources(timeout_s=9.0)))
+        options: dict[str, Any] = {"flow": limited, "remote": REMOTE, "engines": ENGINES}
+        one = step("features", wall_s=seconds)
+        assert where(one, hops=HopCosts(hop_s), **options) == place
+
+    @pytest.mark.parametrize("asked", [Resources(gpus=1), Resources(cpus=5.0)])
+    def test_what_this_machine_may_lack_leaves_however_short(self, asked: Resources) -> None:
+        flow = with_stage(FLOW, replace(FEATURES, resources=asked))
+        short = step("features", wall_s=0.001)
+        assert where(short, flow=flow, remote=REMOTE, engines=ENGINES) == "cluster"
+
+    def test_a_run_learns_what_steps_without_history_take(self) -> None:
+        flow = with_stage(FLOW, replace(FEATURES, resources=Resources(timeout_s=9.0)))
+        days = [step("features", str(number)) for number in range(3)]
+        hops = HopCosts()
+        placed = placing(*days, flow=flow, remote=REMOTE, engines=ENGINES, hops=hops)
+        assert placed.of(days[1]).where == "cluster"
+        hops.note_step(days[0], 0.001)
+        assert placed.of(days[1]).where == "process"
+        # What others take says nothing about it, and its history more than the run.
+        assert placed.of(step("total", WHOLE)).where == "here"
+        assert placed.of(replace(days[2], wall_s=9.0)).where == "cluster"
+
+    def test_of_very_many_steps_without_history_the_first_are_tried_here(self) -> None:
+        flow = with_stage(FLOW, replace(FEATURES, resources=Resources(timeout_s=9.0)))
+        days = [step("features", str(number)) for number in range(100)]
+        options: dict[str, Any] = {"flow": flow, "remote": REMOTE, "engines": ENGINES, "cpus": 1}
+        placed = placing(*days, **options)
+        found = [placed.of(day).where for day in days]
+        assert found == ["process"] * 2 + ["cluster"] * 98
+        # Not where they wouldn't fit.
+        flow = with_stage(FLOW, replace(FEATURES, resources=Resources(memory=10**10)))
+        assert where(*days, **options | {"flow": flow}) == "cluster"
 
     def test_steps_in_threads_stay(self) -> None:
         limited = replace(FEATURES, resources=Resources(lane="thread"))

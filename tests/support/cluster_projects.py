@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-# Every step of these stages goes to a worker, however short it is.
+# The steps of these stages go to a worker, until it is known that they aren't worth the hop.
 LIMITS = "resources=tm.resources(cpus=1, memory='2GB')"
 TIDEMILL = [sys.executable, "-P", "-m", "tidemill"]
 
@@ -58,6 +58,11 @@ def attempts(folder: Path) -> list[dict[str, Any]]:
     found = json.loads(ended.stdout)
     assert isinstance(found, dict)
     return list(found["attempts"])
+
+
+def were_sent(folder: Path) -> bool:
+    """Whether features were made on a node."""
+    return any("@" in each["worker"] for each in attempts(folder) if each["stage"] == "features")
 
 
 def computed_again(folder: Path) -> set[str]:

@@ -3,7 +3,8 @@
 Most steps take milliseconds, less than sending them to a worker, so the run's own process executes them.
 A step goes to a worker process if it has a limit or will take long. Quick steps that would take long
 together are distributed: pure Polars queries to threads, which are cheaper, the others to processes.
-With workers elsewhere, steps that would go to threads or processes go to these, if their stage may.
+With workers elsewhere, steps that would go to threads or processes go to these, if their stage may and
+they are worth the hop.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import parse_span
 from tidemill.ledger.run import Action
 from tidemill.planning.batches import batch_order
+from tidemill.planning.hop_costs import HopCosts, StepTrials, first_unknown, least_seconds
 from tidemill.planning.plan import Plan, Step
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.seal import dependencies
@@ -33,6 +35,8 @@ _QUICK_S = 0.5
 # Quick steps are distributed if they take longer than this together, except those that are quicker than
 # sending them to a worker.
 _LONG_S, _SLIGHT_S = 5.0, 0.02
+# So many steps of unknown duration are tried for each CPU of this machine.
+_TRIED = 2
 # Partitions that are scored in the run's own process share one prediction, and load the model once.
 _SLIGHT_SCORING_S = 0.1
 # The assumed duration of a step without history: a fixed time, and a throughput in bytes per second.
@@ -76,12 +80,14 @@ _NO_TRAITS = StageTraits()
 class RemoteWorkers:
     """Workers on other machines: their CPUs by worker class, and how many there may be.
 
-    `here` are the stages that stay on this machine, because they need what only it has.
+    `here` are the stages that stay on this machine, because they need what only it has. Steps with a limit
+    above `near_memory` bytes don't run on it, however short they are.
     """
 
     cpus: Mapping[str, float]
     most: int
     here: Collection[str] = ()
+    near_memory: int = 0
 
     @property
     def slots(self) -> int:
@@ -93,8 +99,9 @@ class Placement:
     """The places of a plan's steps on a machine with `cpus`, and their order.
 
     `engines` are the places besides the run's own thread ("process", "thread", "cluster"); without any, all
-    steps run there. `remote` says which steps go to "cluster". With `isolated` all steps with user code go to
-    processes, else those that are `stoppable`.
+    steps run there. `remote` says which steps may go to "cluster", `hops` which are worth it; `trials` has
+    those that are tried here before. With `isolated` all steps with user code go to processes, else those
+    that are `stoppable`.
     """
 
     def __init__(  # noqa: PLR0913 - what places depend on
@@ -108,9 +115,11 @@ class Placement:
         isolated: bool = False,
         stoppable: Callable[[Step], bool] | None = None,
         remote: RemoteWorkers | None = None,
+        hops: HopCosts | None = None,
     ) -> None:
         self._flow = flow
         self._remote = remote
+        self._hops = hops or HopCosts()
         self._cpus = cpus
         self._engines = engines
         self._needs = freshness_needs(flow)
@@ -129,6 +138,9 @@ class Placement:
         # The most urgent steps go first. The inputs of a step are as urgent, and precede it in the plan.
         soonest = sorted(plan.steps, key=lambda step: -self._place(step.stage).priority)
         self.order = batch_order(flow, soonest, traits.batched)
+        self.trials = StepTrials(
+            first_unknown(self.order, _TRIED * cpus) if remote is not None else ()
+        )
 
     @property
     def batched(self) -> Collection[str]:
@@ -177,7 +189,7 @@ class Placement:
 
     def _where(self, stage: Stage, step: Step) -> Engine:
         wanted = self._preferred_place(stage, step)
-        if wanted in ("process", "thread") and self._may_leave(stage):
+        if wanted in ("process", "thread") and self._may_leave(stage) and self._is_worth(step):
             wanted = "cluster"
         return wanted if wanted in self._engines else "here"
 
@@ -188,6 +200,18 @@ class Placement:
         # Results of memos are kept on this machine, and may have cost money.
         bound = (self._remote.here, self._traits.in_process, self._traits.memos)
         return not any(stage.name in names for names in bound)
+
+    def _is_worth(self, step: Step) -> bool:
+        """Whether a step isn't known to be too short to be sent away, or needs what this machine lacks."""
+        assert self._remote is not None
+        asked = self._flow[step.stage].resources
+        if asked.gpus or (asked.cpus or 0) > self._cpus or asked.memory > self._remote.near_memory:
+            return True
+        seconds = self._hops.measured_s(step)
+        if seconds is None:
+            return step not in self.trials
+        gain = self._remote.slots / self._cpus
+        return seconds >= least_seconds(self._hops.hop_s, gain=gain)
 
     def _remote_place(self, stage: Stage, place: Place) -> Place:
         """The place with CPUs of a worker elsewhere: all of one for a model, else a share."""

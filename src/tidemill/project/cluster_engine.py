@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -13,12 +14,15 @@ from tidemill.adapters.clusters.cluster_executor import ClusterExecutor, Cluster
 from tidemill.adapters.clusters.cluster_worker import WorkerTerms
 from tidemill.adapters.clusters.host import CODE_VARIABLE, HOME_VARIABLE, machine_id, versions
 from tidemill.adapters.clusters.shipment import Archive, pack_files, project_files
+from tidemill.adapters.files.hop_times import FileHopTimes
 from tidemill.adapters.objectstore.owner import NOTES
 from tidemill.adapters.sqlite.snapshot import copy_ledger
 from tidemill.core.errors import UsageError
 from tidemill.core.extras import install_command
 from tidemill.core.store_url import FOLDER
+from tidemill.core.units import parse_bytes
 from tidemill.ledger.io.home_files import LEDGER_NAME, make_home
+from tidemill.planning.hop_costs import HopCosts
 from tidemill.planning.placement import RemoteWorkers
 from tidemill.ports.execution import Executor, TaskFunctions, TaskMeter, WorkerClass
 from tidemill.project.cluster_settings import CLASSES, SLURM, ClusterSettings
@@ -40,12 +44,31 @@ def remote_workers(settings: Settings, flow: Flow) -> RemoteWorkers:
         cpus={name: held.shape(name).cpus for name in CLASSES},
         most=held.workers,
         here={stage.name for stage in flow.stages if _stays(stage)},
+        near_memory=parse_bytes(settings.memory) if settings.memory else _half_of_memory(),
     )
 
 
 def cluster_settings(settings: Settings) -> ClusterSettings:
     """The settings of the cluster that is used."""
     return settings.slurm if settings.executor == SLURM else settings.ray
+
+
+def _half_of_memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def known_hops(settings: Settings) -> HopCosts:
+    """What hops to the cluster cost in earlier runs."""
+    return HopCosts(_hop_times(settings).get(settings.executor))
+
+
+def keep_hops(settings: Settings, hops: HopCosts) -> None:
+    """Keep what hops to the cluster cost, for later runs."""
+    _hop_times(settings).put(settings.executor, hops.hop_s)
+
+
+def _hop_times(settings: Settings) -> FileHopTimes:
+    return FileHopTimes(settings.root / settings.home)
 
 
 def _stays(stage: Stage) -> bool:

@@ -27,6 +27,7 @@ from tidemill.core.redaction import Redactor
 from tidemill.core.store_url import is_store_url
 from tidemill.core.units import parse_bytes
 from tidemill.ledger.io.home_files import make_home, open_private, require_usable
+from tidemill.planning.hop_costs import HopCosts
 from tidemill.ports.execution import Executor, TaskFunctions, TaskMeter, WorkerClass
 from tidemill.ports.reuse import Memos
 from tidemill.ports.runtime import Runtime
@@ -242,7 +243,7 @@ def engine_options(  # noqa: PLR0913 - what a run may use
 
     engines: dict[str, Callable[[TaskFunctions], Executor]] = {"thread": threads}
     # Other processes can only import a workflow that has a name.
-    remote = None
+    remote, hops = None, HopCosts()
     if ":" in settings.workflow:
         engines["process"] = processes
         if settings.executor:
@@ -251,7 +252,7 @@ def engine_options(  # noqa: PLR0913 - what a run may use
             engines["cluster"] = engine.cluster_engine(
                 settings, classes=classes, meter=meter, run=run
             )
-            remote = engine.remote_workers(settings, flow)
+            remote, hops = engine.remote_workers(settings, flow), engine.known_hops(settings)
     context = ProjectContext(
         root=str(settings.root),
         workflow=settings.workflow,
@@ -277,6 +278,7 @@ def engine_options(  # noqa: PLR0913 - what a run may use
         memory=profile.memory,
         preemptible=profile.preemptible,
         remote=remote,
+        hops=hops,
     )
 
 

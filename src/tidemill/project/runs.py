@@ -369,6 +369,9 @@ class Runs:
         from tidemill.runs.io.execute import execute
 
         receipt = execute(job, lease, messages)
+        if job.engines.hops.is_measured:
+            cluster = import_module("tidemill.project.cluster_engine")
+            cluster.keep_hops(self._workspace.settings, job.engines.hops)
         if self._plans.off_peak is not None:
             self._plans.off_peak.note_done(job.plan, receipt)
         return receipt

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +167,41 @@ def test_a_client_reaches_the_cluster_from_elsewhere(ray_cluster: Any) -> None:
     assert said_by(AGAIN, ray_cluster.client) == ["ok", "True"]
 
 
+# The head answers as it does when the process of the server died.
+STILLBORN = """
+import sys
+from ray.core.generated.ray_client_pb2 import InitResponse
+from ray.util.client.dataclient import DataClient
+from tests.adapters.ray.test_cluster import open_executor
+from tidemill.core.errors import UsageError
+from tidemill.testing.suites.executor import run_tasks, task
+
+init, left = DataClient.Init, [False] * int(sys.argv[2])
+why = "Traceback ...\\nRuntimeError: Starting Ray client server failed. See the log."
+DataClient.Init = lambda *given: InitResponse(ok=left.pop(), msg=why) if left else init(*given)
+try:
+    executor = open_executor(sys.argv[1])
+    [event] = run_tasks(executor, task("1"))
+    executor.close()
+    print(event.fate)
+except UsageError as error:
+    print(error)
+"""
+
+
+def test_a_client_for_which_no_server_was_started_tries_again(ray_cluster: Any) -> None:
+    assert said_by(STILLBORN, ray_cluster.client, "2") == ["ok"]
+
+
+def test_a_client_doesnt_try_without_end(ray_cluster: Any) -> None:
+    said = " ".join(said_by(STILLBORN, ray_cluster.client, "100"))
+    assert said.startswith(
+        f"executor = '{ray_cluster.client}': its head started no server for this"
+    )
+    assert "4 times in a row: RuntimeError: Starting Ray client server failed" in said
+    assert "HOST:6379" in said
+
+
 def test_another_cluster_is_refused_while_one_is_used(ray_cluster: Any) -> None:
     with pytest.raises(
         UsageError, match=f"this program uses the cluster at '{ray_cluster.address}'"
@@ -224,10 +259,47 @@ def said_by(code: str, *arguments: str) -> list[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=180,
+        timeout=600,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout.split()
+
+
+GROWS = """
+import os
+from tests.adapters.ray.test_cluster import open_executor, wait_until
+from tidemill.adapters.clusters.worker_shape import WorkerShape
+from tidemill.testing.suites.executor import run_tasks, task
+from tools.ray_cluster import cluster
+
+with cluster(num_cpus=0, grows={"num_cpus": 2, "most": 1, "idle_s": 2}) as growing:
+    os.environ.update(growing.environment)
+    executor = open_executor(growing.address, default=WorkerShape(cpus=2), idle_s=1.0)
+    # Ray begins with a node that nobody asked for.
+    wait_until(lambda: len(growing.raylets()) == 1)
+    print(run_tasks(executor, task("1"))[0].fate, len(growing.raylets()) > 1)
+    wait_until(lambda: len(growing.raylets()) == 1)
+    print("released")
+    executor.close()
+    executor = open_executor(growing.address, default=WorkerShape(cpus=64), pending_s=3.0)
+    print(run_tasks(executor, task("3"))[0].error.message)
+    executor.close()
+"""
+
+
+def test_a_cluster_grows_for_a_task_and_shrinks_after_it(ray_cluster: Any) -> None:
+    """Its nodes are counted in /proc; what it can't add isn't waited for without end."""
+    said = " ".join(said_by(GROWS))
+    assert said.startswith("ok True released no worker of 64 CPUs was placed within 3 s: no node")
+    assert "none was added" in said
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for what a busy machine does late."""
+    end = time.monotonic() + 90.0
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_the_code_of_a_step_has_no_token_of_the_cluster(executor: Executor) -> None:

@@ -21,6 +21,7 @@ from tests.support.tides import CHAIN, STAGES, Tides, day, rebuilt
 from tidemill.core.errors import UsageError
 from tidemill.ledger.event import Attempted, Published
 from tidemill.ledger.run import Attempt, Outcome, Status
+from tidemill.planning.placement import RemoteWorkers
 from tidemill.planning.plan import Step
 from tidemill.ports.execution import Fate, Task, TaskEvent
 from tidemill.project import worker
@@ -85,6 +86,30 @@ def test_all_that_is_made_elsewhere_is_what_would_be_made_here(
     assert worker._worker.runner is None
 
 
+def send_far(monkeypatch: pytest.MonkeyPatch, near: Erratic, far: Erratic) -> None:
+    """What may leave this machine goes to an engine elsewhere, if it is worth it."""
+    # One step of each stage is tried here.
+    monkeypatch.setattr("tidemill.planning.hop_costs._MANY", DAYS)
+    monkeypatch.setattr("tidemill.planning.placement._TRIED", 1)
+    sizes = {"default": 1.0, "training": 1.0, "deferrable": 1.0}
+    remote = RemoteWorkers(cpus=sizes, most=1, here={"raw"}, near_memory=10**12)
+    engines = {"process": near.open, "cluster": far.open}
+    send_away(monkeypatch, near, engines=engines, remote=remote, cpus=1)
+
+
+@pytest.mark.parametrize(("patience_s", "leaves"), [(600.0, False), (0.0, True)])
+def test_steps_wait_for_those_of_their_stage_that_are_tried_here(
+    patience_s: float, leaves: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tides, near, far = sent(Tides(tmp_path)), *(Erratic(Random(1), no_mishap) for _ in "12")
+    monkeypatch.setattr("tidemill.planning.hop_costs._TRIAL_S", patience_s)
+    send_far(monkeypatch, near, far)
+    tides.ok()
+    # They take milliseconds, less than ten hops.
+    assert bool(far.asked) is leaves
+    assert len(near.asked) + len(far.asked) == DAYS * len(STAGES)
+
+
 @thorough
 @settings(max_examples=examples(8, 60), deadline=None)
 @given(
@@ -92,9 +117,15 @@ def test_all_that_is_made_elsewhere_is_what_would_be_made_here(
     text=st.sampled_from([CHAIN, SERIAL]),
     rate=st.sampled_from([0.0, 0.2, 0.6]),
     ahead=st.sampled_from([1, 64]),
+    patience_s=st.sampled_from([None, 0.0, 600.0]),
 )
 def test_whatever_happens_to_workers_nothing_is_lost_or_doubled(
-    seed: int, text: str, rate: float, ahead: int, tmp_path_factory: pytest.TempPathFactory
+    seed: int,
+    text: str,
+    rate: float,
+    ahead: int,
+    patience_s: float | None,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     rng = Random(seed)
     tides = sent(Tides(tmp_path_factory.mktemp("project"), text))
@@ -104,7 +135,11 @@ def test_whatever_happens_to_workers_nothing_is_lost_or_doubled(
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(running, "_AHEAD", ahead)
-        send_away(patched, Erratic(rng, mishap))
+        if patience_s is None:
+            send_away(patched, Erratic(rng, mishap))
+        else:
+            patched.setattr("tidemill.planning.hop_costs._TRIAL_S", patience_s)
+            send_far(patched, Erratic(rng, mishap), Erratic(rng, mishap))
         tides.run()
 
     tried = attempts(tides)

@@ -171,7 +171,8 @@ class ClusterWorker:
             else:
                 self._release(event)
             worker = f"{event.worker}@{self.name}" if event.worker else self.name
-            yield replace(event, worker=worker, queued_s=queued_s + event.queued_s)
+            # By the clock of this machine, as of tasks that run on it.
+            yield replace(event, worker=worker, queued_s=queued_s + event.queued_s, at=time.time())
 
     def _release(self, event: TaskEvent) -> None:
         del self.tasks[event.task]

@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import threading
+import time
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -35,6 +36,9 @@ _SETTINGS = {
     # Else Ray ends this program when its cluster has been gone for a minute.
     "RAY_gcs_rpc_server_reconnect_timeout_s": "1000000",
 }
+# The head starts a server for each client by a fork of a program with many threads, in which the new process
+# dies at times before it does anything; the next one lives.
+_CLIENT_TRIES, _CLIENT_PAUSE_S = 4, 1.0
 # Calls of one worker that may be served at once: a report is awaited while tasks come and go.
 _CALLS = 4
 _HIDDEN = re.compile(r"\s*(class_name|actor_id|namespace|pid|ip): .*")
@@ -224,7 +228,7 @@ def _connect(address: str) -> None:
     in_main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM) if in_main else None
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+        _initialize(address)
     except Exception as error:
         raise UsageError(f"executor = {address!r}: {explain_refusal(error)}") from error
     finally:
@@ -232,16 +236,45 @@ def _connect(address: str) -> None:
             signal.signal(signal.SIGTERM, before)
 
 
+def _initialize(address: str) -> None:
+    """Connect; once more if the head had no server for a client, but not without end."""
+    for left in reversed(range(_CLIENT_TRIES)):
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+        except ConnectionAbortedError:
+            if not left or not address.startswith(CLIENT):
+                raise
+            time.sleep(_CLIENT_PAUSE_S)
+        else:
+            return
+
+
+class _NoLogs:
+    """Instead of a client's stream of logs: who ends it waits for a server that couldn't be started."""
+
+    def __init__(self, *_: object) -> None:
+        self.set_logstream_level = self.disable_logs = self.close = lambda *_: None
+
+
 def _mute() -> None:
     """Keep Ray from printing what happens to workers of the cluster, of which steps tell."""
     worker = import_module("ray._private.worker")
     if hasattr(worker, "listen_error_messages"):
         worker.__dict__["listen_error_messages"] = lambda *_: None
+    client = import_module("ray.util.client.worker")
+    if hasattr(client, "LogstreamClient"):
+        client.__dict__["LogstreamClient"] = _NoLogs
 
 
 def explain_refusal(error: BaseException) -> str:
     """Why a cluster can't be used, from what Ray raised."""
     text = " ".join(str(error).split())
+    if isinstance(error, ConnectionAbortedError):
+        last = str(error).strip().splitlines()[-1]
+        return (
+            f"its head started no server for this client, {_CLIENT_TRIES} times in a row: {last[:500]} The "
+            "address of a node, such as HOST:6379, needs no such server"
+        )
     if "version" in text.lower():
         return f"the cluster has another version of Ray or Python: {text}"
     return f"the connection failed: {type(error).__name__}: {text[:500]}"

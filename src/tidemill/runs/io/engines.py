@@ -8,6 +8,7 @@ same.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from heapq import heapify, heappop, heappush
@@ -141,8 +142,8 @@ class Engines:
         self._settle = settle
         self._new_runner = new_runner
         self._open: dict[str, Executor] = {}
-        # By task: its engine, and its stage.
-        self._at_work: dict[str, tuple[str, str]] = {}
+        # By task: its engine, its stage, and when it was submitted.
+        self._at_work: dict[str, tuple[str, str, float]] = {}
         self._unstored: set[str] = set()
         self._started: set[str] = set()
 
@@ -185,11 +186,11 @@ class Engines:
                 worker_class=place.worker_class,
             )
         )
-        self._at_work[str(index)] = place.where, work.stage
+        self._at_work[str(index)] = place.where, work.stage, time.time()
 
     def results(self, timeout_s: float) -> Iterator[StepOutcome]:
         """Yield the steps that ended; wait for the first one for up to `timeout_s` seconds."""
-        busy = {where for where, _ in self._at_work.values()}
+        busy = {where for where, *_ in self._at_work.values()}
         for where in busy:
             for event in self._open[where].events(
                 timeout_s if len(busy) == 1 else min(timeout_s, _TURN_S)
@@ -202,7 +203,7 @@ class Engines:
 
     def cancel_waiting(self) -> None:
         """Cancel the tasks that aren't known to have started; each still yields a result."""
-        for task, (where, _) in self._at_work.items():
+        for task, (where, *_) in self._at_work.items():
             if task not in self._started:
                 self._open[where].cancel(task)
 
@@ -226,7 +227,7 @@ class Engines:
             self._unstored.clear()
 
     def _result(self, event: TaskEvent) -> StepOutcome:
-        _, stage = self._at_work.pop(event.task)
+        where, stage, submitted = self._at_work.pop(event.task)
         cost = StepCost(
             wall_s=event.wall_s,
             cpu_s=event.cpu_s,
@@ -235,6 +236,8 @@ class Engines:
             worker=event.worker,
         )
         output = decode_result(event, self._flow[stage].retries)
+        if where == "cluster" and event.fate is Fate.OK:
+            self._options.hops.note_hop(event.at - submitted - event.queued_s - event.wall_s)
         return StepIndex(int(event.task)), output, cost
 
 

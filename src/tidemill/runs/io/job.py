@@ -16,6 +16,7 @@ from tidemill.ledger.off_peak import OffPeakSaving
 from tidemill.ledger.price import Price, PriceBook
 from tidemill.ledger.run import Attempt, StageTotals
 from tidemill.ledger.schedule_events import Ticked
+from tidemill.planning.hop_costs import HopCosts
 from tidemill.planning.placement import RemoteWorkers
 from tidemill.planning.plan import Plan, Step
 from tidemill.ports.artifacts import Artifacts
@@ -66,7 +67,7 @@ class EngineOptions:
     for a workflow that no other process could import. A `careful` run executes nothing that could crash
     it in its own process, and one that is `preemptible` nothing that takes long. Each worker process holds at
     most `memory` bytes (0: no limit), or what its stage allows if that is less. With `remote` workers there
-    is an engine "cluster".
+    is an engine "cluster", and the run measures what `hops` to them cost.
     """
 
     engines: Mapping[str, Callable[[TaskFunctions], Executor]] = field(default_factory=dict)
@@ -76,6 +77,7 @@ class EngineOptions:
     memory: int = 0
     preemptible: bool = False
     remote: RemoteWorkers | None = None
+    hops: HopCosts = field(default_factory=HopCosts)
 
     @property
     def slots(self) -> int:

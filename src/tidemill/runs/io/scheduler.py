@@ -61,6 +61,7 @@ def place_steps(job: Job) -> Placement:
         isolated=options.careful,
         stoppable=_stoppable(job),
         remote=options.remote,
+        hops=options.hops,
     )
 
 
@@ -115,6 +116,9 @@ class Scheduler:
         self._fail_fast = job.fail_fast
         self._budget = job.budget
         self._caps = job.engines.memory_cap
+        self._hops = job.engines.hops
+        # Steps that wait until it is known what those take that are tried.
+        self._undecided: list[StepIndex] = []
         # Steps that wait for others to end, because together they may exceed a budget, and whether some did.
         self._over_budget: list[StepIndex] = []
         self._has_settled = False
@@ -146,7 +150,8 @@ class Scheduler:
         """Do what can be done now, or wait for it; return False when all steps have ended."""
         if self._failed is not None:
             self._stop_waiting()
-        for index in self._take_unbudgeted():
+        undecided, self._undecided = self._undecided, []
+        for index in (*self._take_unbudgeted(), *undecided):
             self._start(index)
         self._begin_ready()
         ran = len(self._local) > 0
@@ -170,7 +175,9 @@ class Scheduler:
         if (left := self._local.next) is not None:
             self._complete_batch(left)
         while (
-            len(self._local) < ahead and self._engines.has_room and len(self._over_budget) < _AHEAD
+            len(self._local) < ahead
+            and self._engines.has_room
+            and len(self._over_budget) + len(self._undecided) < _AHEAD
         ):
             index = self._queue.take()
             if index is None:
@@ -206,6 +213,9 @@ class Scheduler:
             self._finish(index, None, StepCost())
             return
         place = self._placing.of(step)
+        if place.where == "cluster" and self._placing.trials.decides(step, time.monotonic()):
+            self._undecided.append(index)
+            return
         if not self._may_begin(index, place):
             return
         if place.where == "here" or index in self._local_only:
@@ -213,6 +223,8 @@ class Scheduler:
             return
         try:
             self._engines.submit(index, work, place)
+            if place.where != "cluster":
+                self._placing.trials.begin(step, time.monotonic())
         except UsageError as error:
             message = str(error).removeprefix(f"task {index}: ")
             failure = StepFailure(message=message)
@@ -283,6 +295,9 @@ class Scheduler:
     ) -> None:
         """Finish a step that an engine ran; run it here if its worker had other code."""
         self._settle(index, output, cost)
+        self._placing.trials.end(self._steps[index])
+        if isinstance(output, StepOutput):
+            self._hops.note_step(self._steps[index], cost.wall_s)
         if self._failed and isinstance(output, StepFailure) and output.fate == Fate.CANCELLED:
             self._stop(index)
             return
@@ -337,10 +352,12 @@ class Scheduler:
     def _stop_waiting(self) -> None:
         """End what waits for this thread, for an engine or to be retried, without running it."""
         retries = (index for _, index in self._retries)
-        for index in (*self._local.withdraw(), *self._over_budget, *retries):
+        waiting = (*self._over_budget, *self._undecided)
+        for index in (*self._local.withdraw(), *waiting, *retries):
             self._settle(index, None, StepCost())
             self._stop(index)
         self._over_budget.clear()
+        self._undecided.clear()
         self._retries.clear()
         self._engines.cancel_waiting()
 
