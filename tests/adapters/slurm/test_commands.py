@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tidemill.adapters.slurm.commands import leash, run_command
+from tidemill.adapters.slurm.commands import ControllerAway, leash, run_command
 from tidemill.core.errors import UsageError
 from tidemill.testing.suites.executor import PATIENCE_S
 
@@ -49,6 +49,26 @@ def test_a_command_that_cant_start_or_fails_in_silence_is_an_error(
     command(tmp_path, "sbatch", "exit 7")
     with pytest.raises(UsageError, match="executor = 'slurm': sbatch ended with code 7"):
         run_command("sbatch")
+
+
+@pytest.mark.parametrize(
+    ("said", "is_away"),
+    [
+        ("sbatch: error: Batch job submission failed: Unable to contact slurm controller", True),
+        (
+            "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
+            True,
+        ),
+        ("sbatch: error: Batch job submission failed: Invalid partition name specified", False),
+    ],
+)
+def test_a_controller_that_is_away_is_told_from_a_refusal(
+    folder: Path, said: str, is_away: bool
+) -> None:
+    command(folder, "sbatch", f"echo '{said}' >&2; exit 1")
+    with pytest.raises(UsageError) as raised:
+        run_command("sbatch")
+    assert isinstance(raised.value, ControllerAway) == is_away
 
 
 def test_a_script_arrives_as_it_is(folder: Path) -> None:

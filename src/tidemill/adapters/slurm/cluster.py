@@ -13,7 +13,7 @@ from subprocess import TimeoutExpired
 from typing import TypeAlias
 
 from tidemill.adapters.clusters.worker_shape import WorkerShape
-from tidemill.adapters.slurm.commands import find_nodes, leash, run_command
+from tidemill.adapters.slurm.commands import ControllerAway, find_nodes, leash, run_command
 from tidemill.adapters.slurm.job_connection import JobConnection, WorkerError
 from tidemill.adapters.slurm.job_script import JobTerms, batch_options, batch_script
 from tidemill.adapters.slurm.job_states import (
@@ -141,8 +141,10 @@ class SlurmCluster:
             )
             array = parse_submitted(said)
         except UsageError as error:
+            # What may go by is tried again, as a worker that was lost.
+            is_away = isinstance(error, ControllerAway)
             for each in asked:
-                each.set_exception(error)
+                each.set_exception(RuntimeError(str(error)) if is_away else error)
             return
         for index, each in enumerate(asked):
             each.set_result(f"{array}_{index}")

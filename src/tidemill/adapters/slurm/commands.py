@@ -13,7 +13,13 @@ from tidemill.core.errors import UsageError
 _REACH_S, _ANSWER_S = 20.0, 60.0
 # Habits that users set for the commands they type; the defaults of `sbatch` for jobs stay.
 _USERS = ("SQUEUE_", "SCANCEL_", "SINFO_", "SBATCH_WAIT", "SBATCH_CLUSTERS")
+# What Slurm's commands say if they can't reach its controller now.
+_AWAY = ("unable to contact slurm controller", "timed out", "connection refused")
 _NEEDED = ("sbatch", "squeue", "scancel", "scontrol", "sinfo")
+
+
+class ControllerAway(UsageError):
+    """Slurm's controller can't be reached now."""
 
 
 def find_nodes() -> set[str]:
@@ -54,7 +60,7 @@ def run_command(
             start_new_session=True,
         )
     except subprocess.TimeoutExpired as error:
-        raise UsageError(
+        raise ControllerAway(
             f"executor = 'slurm': {name} didn't answer for {timeout_s:g} s: is Slurm's controller there?"
         ) from error
     # ValueError: an argument can't be one, such as a text with a NUL.
@@ -63,7 +69,8 @@ def run_command(
     said, complained = (text.decode(errors="replace") for text in (done.stdout, done.stderr))
     if done.returncode:
         why = in_one_line(complained or said) or f"{name} ended with code {done.returncode}"
-        raise UsageError(f"executor = 'slurm': {why}")
+        is_away = any(words in why.lower() for words in _AWAY)
+        raise (ControllerAway if is_away else UsageError)(f"executor = 'slurm': {why}")
     return said
 
 
