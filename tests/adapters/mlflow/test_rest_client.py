@@ -244,3 +244,12 @@ def test_an_idle_connection_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> 
         client.call("GET", "runs/get")
         client.call("GET", "runs/get")
     assert len(server.asked) == 2
+
+
+def test_an_answer_without_what_it_should_have_is_an_error() -> None:
+    with stand_in() as server, closing(RestClient(server.url)) as client:
+        server.text = b'{"experiment": {"name": "a"}}'
+        found = client.call("GET", "experiments/get-by-name", {"experiment_name": "a"})
+        assert found["experiment"].get("lifecycle_stage") is None
+        with pytest.raises(SendError, match=r"as MLflow does: there is no 'experiment_id'"):
+            found["experiment"]["experiment_id"]

@@ -53,6 +53,13 @@ class Credentials:
         return ""
 
 
+class _Answer(dict[str, Any]):
+    """An object in an answer; SendError for a field that it should have."""
+
+    def __missing__(self, name: str) -> Any:
+        raise SendError(f"the server doesn't answer as MLflow does: there is no {name!r}")
+
+
 class RestClient:
     """Asks the server at `url` over one connection, which is opened again when it was closed.
 
@@ -121,7 +128,7 @@ class RestClient:
 
     def _parsed(self, answer: bytes) -> Mapping[str, Any]:
         try:
-            found = json.loads(answer)
+            found = json.loads(answer, object_hook=_Answer)
         except ValueError:
             found = None
         if not isinstance(found, dict):
