@@ -132,6 +132,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "quarantine release": [["raw", KEY, "--rows", "1", "--reason", EVIL]],
     "quarantine undo": [["raw", KEY, "1", "--reason", EVIL]],
     "models list": [[]],
+    "models mirror": [[]],
     "models show": [["choice"], ["choice", KEY], [KEY]],
     "models compare": [["choice", "newest", KEY]],
     "models history": [["choice"], [KEY]],

@@ -15,6 +15,7 @@ from tidemill.serving.io.http_server import listening_socket
 ROOT = Path(__file__).parents[2]
 # Where the package listens, and why nobody else can ask there.
 KNOWN = {
+    "src/tidemill/adapters/slurm/listener.py": "workers of a run: both sides prove a token of it",
     "src/tidemill/console/server.py": "the console: people who log in, and roles beyond loopback",
     "src/tidemill/operations/io/metrics_server.py": "metrics: a token beyond loopback",
     "src/tidemill/project/listen_worker.py": "nothing: it has a database tell it what changed",
@@ -121,7 +122,7 @@ def test_only_serving_opens_the_server_and_asks_first_whether_it_is_safe() -> No
     [serve] = [
         node
         for node in ast.walk(callers["serving.py"])
-        if isinstance(node, ast.FunctionDef) and node.name == "serve"
+        if isinstance(node, ast.FunctionDef) and node.name == "_serve"
     ]
     order = [
         last_name(node.func)

@@ -77,6 +77,7 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "TokenRevoked": {"reason": "", "note": ""},
     "Binding": {
         "inputs": {}, "seen": {}, "touched": (), "verdict": None, "sample": 1.0, "model": "",
+        "origins": (),
     },
     "Part": {"bytes": 0},
     "TrialResult": {"reports": (), "pruned": False, "wall_s": 0.0, "cpu_s": 0.0},
