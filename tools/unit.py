@@ -140,9 +140,9 @@ def folder_in_memory() -> Path | None:
     # Short, since the path of a socket may have no more than a hundred characters.
     folder = MEMORY / f"tide-{zlib.crc32(f'{os.getuid()} {ROOT}'.encode()):x}"
     shutil.rmtree(folder, ignore_errors=True)
-    # Tests that act as other users have folders in it that these may enter, as in the usual place.
+    # Tests that act as other users enter and write it, as in the usual place.
     folder.mkdir()
-    folder.chmod(0o711)
+    folder.chmod(0o1777)
     return folder
 
 

@@ -39,19 +39,16 @@ def sea() -> Iterator[Tides]:
 def user(uid: int, *groups: int) -> Iterator[None]:
     """Act as another user of the machine, with the umask that most have."""
     before, umask = os.getgroups(), os.umask(0o022)
-    with pytest.MonkeyPatch.context() as patched:
-        # SQLite asks where it may write as the real user, who is still root.
-        patched.setenv("TMPDIR", "/tmp")
-        os.setgroups(groups)
-        os.setegid(uid)
-        os.seteuid(uid)
-        try:
-            yield
-        finally:
-            os.seteuid(0)
-            os.setegid(0)
-            os.setgroups(before)
-            os.umask(umask)
+    os.setgroups(groups)
+    os.setegid(uid)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(before)
+        os.umask(umask)
 
 
 def test_members_of_the_group_run_rule_and_read(sea: Tides) -> None:
