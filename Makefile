@@ -38,7 +38,7 @@ test-ray: $(VENV)/.ray ## try steps on clusters of Ray, whose nodes are processe
 
 test-slurm: $(VENV)/.ready ## try steps in jobs of Slurm, on a node of this machine; installs it as root on Debian
 	@$(PY) -m tools.slurm_cluster || :
-	@$(STEP) "pytest on Slurm" $(PY) -m pytest tests/adapters/slurm tests/behaviour/test_slurm.py
+	@TIDEMILL_TEST_SLURM=1 $(STEP) "pytest on Slurm" $(PY) -m pytest tests/adapters/slurm tests/behaviour/test_slurm.py
 
 # Each neighbour pins what conflicts with ours and with the others, so each has an environment of its own.
 NEIGHBOURS := $(patsubst requirements/beside/%.in,build/beside/%/.ready,$(wildcard requirements/beside/*.in))

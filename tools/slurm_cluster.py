@@ -23,6 +23,8 @@ from tools import native
 INSTALL = [
     "apt-get", "install", "--no-install-recommends", "--yes", "slurmctld", "slurmd", "slurm-client", "munge",
 ]  # fmt: skip
+# Tests take minutes, also where Slurm is installed for other reasons.
+WANTED = "TIDEMILL_TEST_SLURM"
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "sinfo")
 _START_S, _END_S = 60.0, 20.0
 # Any devices will do: who uses them is told only their numbers.
@@ -69,6 +71,8 @@ def missing() -> str:
     absent = [name for name in PROGRAMS if shutil.which(name) is None]
     if absent:
         return f"there is no {', '.join(absent)}: run `make test-slurm`"
+    if WANTED not in os.environ:
+        return f"only `make test-slurm` starts a cluster, by {WANTED}=1"
     return "" if os.geteuid() == 0 else "Slurm's node runs as root only"
 
 
