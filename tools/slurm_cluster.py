@@ -65,14 +65,19 @@ class NotStarted(Exception):
 
 
 def missing() -> str:
-    """Why there can't be a cluster here; empty when there can."""
+    """Why there is no cluster for tests; empty when there can be one."""
+    if WANTED in os.environ:
+        return lacking()
+    return f"only `make test-slurm` starts a cluster of Slurm, by {WANTED}=1"
+
+
+def lacking() -> str:
+    """What this machine lacks for a cluster; empty when it has all."""
     if os.name != "posix" or not Path("/proc").is_dir():
         return "Slurm is only started on Linux"
     absent = [name for name in PROGRAMS if shutil.which(name) is None]
     if absent:
         return f"there is no {', '.join(absent)}: run `make test-slurm`"
-    if WANTED not in os.environ:
-        return f"only `make test-slurm` starts a cluster, by {WANTED}=1"
     return "" if os.geteuid() == 0 else "Slurm's node runs as root only"
 
 
@@ -139,4 +144,4 @@ def _end(running: subprocess.Popen[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(native.provide(missing(), INSTALL))
+    sys.exit(native.provide(lacking(), INSTALL))
