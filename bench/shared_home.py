@@ -119,44 +119,53 @@ def _timed(call: Callable[[], object]) -> float:
 
 
 def _runners(work: Path, url: str) -> list[Row]:
-    alone = [_laid(work / "alone", url, "alone", STEPS // 2)]
-    many = [
-        _laid(work / f"runner-{number}", url, f"many_{number}", STEPS // 2 // RUNNERS)
-        for number in range(RUNNERS)
+    share = STEPS // 2 // RUNNERS
+    parts = [range(n * share, (n + 1) * share) for n in range(RUNNERS)]
+    alone = [_laid(work / "alone", url, "alone", range(STEPS // 2))]
+    apart = [_laid(work / f"apart-{n}", url, f"apart_{n}", part) for n, part in enumerate(parts)]
+    together = [
+        _laid(work / f"together-{n}", url, f"together_{n}", part, copies=work / "copies")
+        for n, part in enumerate(parts)
     ]
-    one_s, one_failed = _run(alone)
-    many_s, many_failed = _run(many)
-    with closing(PostgresLedger(work / "counted.db", _address(url, "runners"))) as ledger:
-        places = [
-            (event.environment, event.stage, event.partition)
-            for fact in ledger.events(kinds=("Published",))
-            if isinstance(event := fact.event, Published)
-        ]
-    expected = 2 * STEPS // 2 * 2
+    (one_s, *faults), (apart_s, *more), (together_s, *most) = map(_run, (alone, apart, together))
+    places = []
+    for schema in ("alone", "apart", "together"):
+        with closing(PostgresLedger(work / f"{schema}.db", _address(url, schema))) as ledger:
+            places += [
+                (event.environment, event.stage, event.partition)
+                for fact in ledger.events(kinds=("Published",))
+                if isinstance(event := fact.event, Published)
+            ]
+    expected = 3 * STEPS
     return [
-        Row(name=f"{RUNNERS} runners at once, {STEPS:,} small steps", unit="x",
-            value=many_s / one_s, goal=1.0, baseline=f"{many_s:.1f} s against {one_s:.1f} s of one"),
+        Row(name=f"{RUNNERS} runners at once, {STEPS:,} small steps, a copy of the ledger each", unit="x",
+            value=apart_s / one_s, goal=1.0, baseline=f"{apart_s:.1f} s against {one_s:.1f} s of one"),
+        Row(name=f"{RUNNERS} runners at once, {STEPS:,} small steps, one copy (home_copies)", unit="x",
+            value=together_s / one_s, goal=1.0,
+            baseline=f"{together_s:.1f} s against {one_s:.1f} s of one"),
         Row(name="steps that were published twice", unit="", goal=0,
             value=len(places) - len({*places}), baseline=f"of {len(places):,}"),
         Row(name="steps that were lost", unit="", goal=0, value=expected - len({*places})),
-        Row(name="runs that failed by a conflict", unit="", goal=0, value=one_failed + many_failed),
+        Row(name="runs that failed by a conflict", unit="", goal=0, value=sum(faults + more + most)),
     ]  # fmt: skip
 
 
-def _laid(folder: Path, url: str, name: str, partitions: int) -> Path:
+def _laid(folder: Path, url: str, name: str, numbers: range, *, copies: Path | None = None) -> Path:
     (folder / "data").mkdir(parents=True)
     (folder / "small.py").write_text(WORKFLOW.format(name=name), encoding="utf-8")
-    rows = [f"{number:05},{number / 7}" for number in range(partitions)]
+    rows = [f"{number:05},{number / 7}" for number in numbers]
     (folder / "data" / "rows.csv").write_text("\n".join(["part,value", *rows, ""]))
     projects.age(folder / "data")
-    _settings(folder, "small:flow", f"{url}&schema=runners", folder.parent / "runner-store")
-    return folder
-
-
-def _settings(folder: Path, workflow: str, url: str, store: Path) -> None:
-    values = {"workflow": workflow, "home": url, "artifacts": f"file://{store}"}
+    schema = name.partition("_")[0]
+    values = {
+        "workflow": "small:flow",
+        "home": f"{url}&schema={schema}",
+        "artifacts": f"file://{folder.parent}/store-{schema}",
+        **({"home_copies": str(copies)} if copies else {}),
+    }
     lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
     (folder / "pyproject.toml").write_text("\n".join(["[tool.tidemill]", *lines, ""]))
+    return folder
 
 
 def _run(folders: Sequence[Path]) -> tuple[float, int]:
