@@ -123,34 +123,27 @@ def _runners(work: Path, url: str) -> list[Row]:
     parts = [range(n * share, (n + 1) * share) for n in range(RUNNERS)]
     alone = [_laid(work / "alone", url, "alone", range(STEPS // 2))]
     apart = [_laid(work / f"apart-{n}", url, f"apart_{n}", part) for n, part in enumerate(parts)]
-    together = [
-        _laid(work / f"together-{n}", url, f"together_{n}", part, copies=work / "copies")
-        for n, part in enumerate(parts)
-    ]
-    (one_s, *faults), (apart_s, *more), (together_s, *most) = map(_run, (alone, apart, together))
+    (one_s, *faults), (apart_s, *more) = _run(alone), _run(apart)
     places = []
-    for schema in ("alone", "apart", "together"):
+    for schema in ("alone", "apart"):
         with closing(PostgresLedger(work / f"{schema}.db", _address(url, schema))) as ledger:
             places += [
                 (event.environment, event.stage, event.partition)
                 for fact in ledger.events(kinds=("Published",))
                 if isinstance(event := fact.event, Published)
             ]
-    expected = 3 * STEPS
+    expected = 2 * STEPS
     return [
-        Row(name=f"{RUNNERS} runners at once, {STEPS:,} small steps, a copy of the ledger each", unit="x",
+        Row(name=f"{RUNNERS} runners at once, {STEPS:,} small steps", unit="x",
             value=apart_s / one_s, goal=1.0, baseline=f"{apart_s:.1f} s against {one_s:.1f} s of one"),
-        Row(name=f"{RUNNERS} runners at once, {STEPS:,} small steps, one copy (home_copies)", unit="x",
-            value=together_s / one_s, goal=1.0,
-            baseline=f"{together_s:.1f} s against {one_s:.1f} s of one"),
         Row(name="steps that were published twice", unit="", goal=0,
             value=len(places) - len({*places}), baseline=f"of {len(places):,}"),
         Row(name="steps that were lost", unit="", goal=0, value=expected - len({*places})),
-        Row(name="runs that failed by a conflict", unit="", goal=0, value=sum(faults + more + most)),
+        Row(name="runs that failed by a conflict", unit="", goal=0, value=sum(faults + more)),
     ]  # fmt: skip
 
 
-def _laid(folder: Path, url: str, name: str, numbers: range, *, copies: Path | None = None) -> Path:
+def _laid(folder: Path, url: str, name: str, numbers: range) -> Path:
     (folder / "data").mkdir(parents=True)
     (folder / "small.py").write_text(WORKFLOW.format(name=name), encoding="utf-8")
     rows = [f"{number:05},{number / 7}" for number in numbers]
@@ -161,7 +154,6 @@ def _laid(folder: Path, url: str, name: str, numbers: range, *, copies: Path | N
         "workflow": "small:flow",
         "home": f"{url}&schema={schema}",
         "artifacts": f"file://{folder.parent}/store-{schema}",
-        **({"home_copies": str(copies)} if copies else {}),
     }
     lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
     (folder / "pyproject.toml").write_text("\n".join(["[tool.tidemill]", *lines, ""]))

@@ -36,7 +36,6 @@ class Machine(Tides):
 
     url = ""
     store = ""
-    more = ""
 
     @property
     def settings(self) -> Settings:
@@ -46,7 +45,7 @@ class Machine(Tides):
     def configure(self) -> None:
         """Write the settings, with what the workflow's module is called."""
         text = f'[tool.tidemill]\nworkflow = "tides:flow"\nhome = "{self.url}"\nartifacts = "{self.store}"\n'
-        (self.root / "pyproject.toml").write_text(text + self.more, encoding="utf-8")
+        (self.root / "pyproject.toml").write_text(text, encoding="utf-8")
 
     @property
     def copy(self) -> Path:
@@ -167,21 +166,6 @@ def test_a_machine_that_lost_all_of_its_state_computes_nothing(
     one.copy.write_bytes(b"damaged" * 1_000)
     with pytest.raises(StorageError, match=r"the copy of a ledger .* is damaged .*delete it"):
         one.run()
-
-
-def test_checkouts_on_one_machine_may_share_a_copy(
-    new_machine: Callable[[str], Machine], tmp_path: Path
-) -> None:
-    one, other = new_machine("one"), new_machine("other")
-    one.more = other.more = f'home_copies = "{tmp_path}/copies"\n'
-    assert one.ok() == everything(range(DAYS))
-    assert other.ok() == {}
-    assert one.copy == other.copy
-    assert one.copy.parents[1] == tmp_path / "copies"
-    assert not [*one.root.glob(".tidemill*")]
-    one.edit("value * 2", "value * 3")
-    one.ok()
-    assert other.contents() == one.contents()
 
 
 def test_two_runs_do_not_happen_at_once(new_machine: Callable[[str], Machine]) -> None:
@@ -378,7 +362,6 @@ def test_commands_say_where_the_home_is(
         ('home = "ENV:TEAM_HOME"', "neither a folder nor the URL"),
         ('home = "${TEAM_HOME}"', "neither a folder nor the URL"),
         ('home = "env:"\nartifacts = "s3://b"', "names no environment variable"),
-        ('home_copies = "~/copies"', "this home has no copies, because it isn't shared"),
     ],
 )
 def test_settings_that_cannot_be_used(tmp_path: Path, setting: str, says: str) -> None:

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import UsageError
@@ -28,12 +27,8 @@ def parse_home(table: Mapping[str, Any], place: str) -> dict[str, str]:
 
     UsageError for a URL that can't be used, which shows no credentials, or without a place for objects.
     """
-    url, copies = table.get("home", ""), table.get("home_copies", "")
+    url = table.get("home", "")
     if not is_shared(url):
-        if copies:
-            raise UsageError(
-                f"{place} home_copies: this home has no copies, because it isn't shared"
-            )
         if _URL.match(url) or url != url.strip() or url.startswith("$"):
             raise UsageError(
                 f"{place} home is neither a folder nor the URL of a database, such as "
@@ -46,8 +41,7 @@ def parse_home(table: Mapping[str, Any], place: str) -> dict[str, str]:
             f"{place} home is shared by machines, and so must be the objects: set artifacts to "
             "s3://BUCKET/PATH, or to file:///PATH of a folder that all of them mount"
         )
-    folder = f"{_FOLDER}{address.folder}"
-    return {"home": str(Path(copies).expanduser() / folder) if copies else folder, "home_url": url}
+    return {"home": f"{_FOLDER}{address.folder}", "home_url": url}
 
 
 def is_shared(home: str) -> bool:

@@ -83,7 +83,7 @@ class Settings:
     """`workflow` is `module:name`; `home` holds the state; a CPU hour costs `cpu_hour` of `currency`.
 
     If machines share the state, it is in the database at `home_url`, and the folder `home` has what this one
-    keeps of it, in `home_copies` or beside the settings.
+    keeps of it.
 
     An hour of a gigabyte of memory costs `memory_gb_hour`. `prices`, if there are any, take the place of
     these: ask `price_book`. `serve` are the settings of servers, `attest` those of attestations,
@@ -112,7 +112,6 @@ class Settings:
     workflow: str
     home: str = ".tidemill"
     home_url: str = ""
-    home_copies: str = ""
     cpu_hour: float = 0.0
     currency: str = "USD"
     workers: int = 0
