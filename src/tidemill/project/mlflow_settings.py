@@ -9,7 +9,7 @@ from typing import Any
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import parse_seconds
-from tidemill.project.openlineage_settings import check_server_url, resolve_variable
+from tidemill.project.openlineage_settings import check_server_url, read_flag, resolve_variable
 from tidemill.workflow.environment import check_environment_name
 
 _ENV = "env:"
@@ -107,12 +107,6 @@ def _names(value: object) -> tuple[str, ...]:
     return tuple(map(check_environment_name, value))
 
 
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("is not true or false")
-    return value
-
-
 def _seconds(value: Any) -> float:
     try:
         return parse_seconds(value)
@@ -125,7 +119,7 @@ _READERS: dict[str, Callable[[Any], object]] = {
     "experiment": _text,
     "prefix": _prefix,
     "environments": _names,
-    "upload": _flag,
+    "upload": read_flag,
     "timeout": _seconds,
     "within": _seconds,
 }

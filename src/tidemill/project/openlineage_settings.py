@@ -127,7 +127,8 @@ def _words(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _flag(value: object) -> bool:
+def read_flag(value: object) -> bool:
+    """Return a flag; ValueError for anything else."""
     if not isinstance(value, bool):
         raise ValueError("is not true or false")
     return value
@@ -147,7 +148,7 @@ _READERS: dict[str, Callable[[Any], object]] = {
     "endpoint": _text,
     "namespace": _text,
     "api_key": _key,
-    "gzip": _flag,
+    "gzip": read_flag,
     "timeout": _seconds,
     "flush": _seconds,
 }
