@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
+from tests.support.node_sharing import NodeSharingSuite
 from tests.support.ray_clusters import ray_cluster
 from tidemill.core.errors import UsageError
 from tidemill.core.python_command import python_code
 from tidemill.ports.execution import Executor, Fate
 from tidemill.testing.suites.executor import final_events, keep_busy, run_tasks, task
 from tidemill.testing.suites.executor_processes import ProcessesSuite
-from tidemill.testing.suites.executor_sharing import CLASSES, SharingSuite
+from tidemill.testing.suites.executor_sharing import CLASSES
 
 __all__ = ["ray_cluster"]
 pytestmark = pytest.mark.slow
@@ -64,13 +65,8 @@ class TestRayExecutor(ProcessesSuite):
     pass
 
 
-class TestSharing(SharingSuite):
-    def test_only_tasks_with_devices_get_the_variable(
-        self, executor: Executor, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """The devices of this machine mean nothing on a node; tasks that ask for none see none there."""
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "as it was")
-        assert run_tasks(executor, task("1", "devices", params=b"0"))[0].result == b""
+class TestSharing(NodeSharingSuite):
+    pass
 
 
 def test_small_tasks_are_many_a_second_and_nothing_is_held_after_the_last(ray_cluster: Any) -> None:

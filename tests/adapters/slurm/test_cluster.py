@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.node_sharing import NodeSharingSuite
 from tests.support.slurm_clusters import host_of, jobs, slurm_cluster, wait_until
 from tidemill.adapters.clusters.cluster_executor import ClusterExecutor, ClusterTerms
 from tidemill.adapters.clusters.cluster_worker import WorkerTerms
@@ -33,7 +34,7 @@ from tidemill.testing.suites.executor import (
     wait_until_started,
 )
 from tidemill.testing.suites.executor_processes import ProcessesSuite
-from tidemill.testing.suites.executor_sharing import CLASSES, SharingSuite
+from tidemill.testing.suites.executor_sharing import CLASSES
 
 __all__ = ["slurm_cluster"]
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm_cluster")]
@@ -74,13 +75,8 @@ class TestSlurmExecutor(ProcessesSuite):
     pass
 
 
-class TestSharing(SharingSuite):
-    def test_only_tasks_with_devices_get_the_variable(
-        self, executor: Executor, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """The devices of this machine mean nothing on a node; tasks that ask for none see none there."""
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "as it was")
-        assert run_tasks(executor, task("1", "devices", params=b"0"))[0].result == b""
+class TestSharing(NodeSharingSuite):
+    pass
 
 
 def test_workers_that_start_together_are_one_array_and_end_in_order() -> None:
