@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from itertools import count, islice
@@ -48,13 +49,14 @@ def judged(scenario: Scenario) -> Tally | str:
     """What was counted, or the shortest scenario that fails as well, with what is wrong."""
     try:
         return played(scenario)
-    except Unsound:
+    except Unsound as error:
+        first = "".join(traceback.format_exception(error))
         least = shrink(scenario, _fails)
     try:
         played(least)
     except Unsound as error:
         return str(error)
-    return f"{scenario} failed once, and not again"
+    return f"failed once, and not again:\n{first}"
 
 
 def _fails(scenario: Scenario) -> bool:

@@ -198,21 +198,22 @@ class Replica(CopyConnections):
             logging.getLogger("tidemill").warning(
                 "copying %s events of the ledger %s, once", f"{head.seq:,}", server.place
             )
+        # Not while the copy is waited for: whoever holds that may have to ask the server.
         with server.connection() as remote:
             if known.seq:
                 row = remote.execute(statement("link"), (known.seq,)).fetchone()
                 if row is None or row[0] != known.link:
                     raise self._lacking(server, f"event {known.seq} and maybe earlier ones")
             page = _read_page(remote, known.seq)
-            if not page:
-                raise OtherEventsError(
-                    f"the ledger {server.place} lacks event {known.seq + 1}, although it says that it has "
-                    f"{head.seq:,}: restore a backup of the database"
-                )
-            with self.write_transaction() as connection:
-                if read_copied(connection) == known:
-                    _apply_events(connection, remote, page, known.link, server.place)
-                    connection.execute(of_copy("name_copy"), (head.id,))
+        if not page:
+            raise OtherEventsError(
+                f"the ledger {server.place} lacks event {known.seq + 1}, although it says that it has "
+                f"{head.seq:,}: restore a backup of the database"
+            )
+        with self.write_transaction() as connection:
+            if read_copied(connection) == known:
+                _apply_events(connection, server, page, known.link)
+                connection.execute(of_copy("name_copy"), (head.id,))
         if len(page) >= _PAGE:
             time.sleep(_PAUSE_S)
 
@@ -263,25 +264,20 @@ def _read_page(remote: Connection, after: int) -> list[Row]:
 
 
 def _apply_events(
-    connection: sqlite3.Connection,
-    remote: Connection,
-    rows: Sequence[Row],
-    link: bytes,
-    place: str,
+    connection: sqlite3.Connection, server: LedgerServer, rows: Sequence[Row], link: bytes
 ) -> None:
     for _, append in groupby(rows, key=itemgetter(1)):
         projector = Projector(connection=connection)
         for row in append:
-            link = _apply_event(connection, remote, projector, row, link, place)
+            link = _apply_event(connection, server, projector, row, link)
 
 
 def _apply_event(
     connection: sqlite3.Connection,
-    remote: Connection,
+    server: LedgerServer,
     projector: Projector,
     row: Row,
     link: bytes,
-    place: str,
 ) -> bytes:
     """Apply one event, and return its link; StorageError if it isn't what was recorded."""
     seq, batch, at, *texts, body, stored_link, digest, by = row
@@ -296,8 +292,8 @@ def _apply_event(
         event, found = None, b""
     if event is None or found != stored_link:
         raise OtherEventsError(
-            f"event {seq} of the ledger {place} is not what was recorded, or an event before it was removed, "
-            "added or moved: restore a backup of the database"
+            f"event {seq} of the ledger {server.place} is not what was recorded, or an event before it was "
+            "removed, added or moved: restore a backup of the database"
         )
     connection.execute(queries()["insert_event"], (*where, stored))
     connection.execute(queries()["insert_link"], (where.seq, found))
@@ -305,15 +301,16 @@ def _apply_event(
         connection.execute(queries()["insert_compacted"], (where.seq, by, digest))
     projector.apply(where.seq, where.at, event)
     if isinstance(event, Compacted):
-        _replace_bodies(connection, remote, event)
+        _replace_bodies(connection, server, event)
     return found
 
 
 def _replace_bodies(
-    connection: sqlite3.Connection, remote: Connection, compacted: Compacted
+    connection: sqlite3.Connection, server: LedgerServer, compacted: Compacted
 ) -> None:
     """Give the events that a compaction covers the bodies that it gave them."""
-    rows = remote.execute(statement("bodies"), (compacted.first, compacted.last)).fetchall()
+    with server.connection() as remote:
+        rows = remote.execute(statement("bodies"), (compacted.first, compacted.last)).fetchall()
     for seq, kind, body, digest, by in rows:
         is_known = connection.execute(of_copy("is_compacted"), (seq,)).fetchone()
         if digest is not None and not is_known:
