@@ -10,7 +10,7 @@ def cost(attempts: int, cpu_s: float) -> Cost:
 def test_others_are_counted_with_what_their_steps_would_take() -> None:
     found = shared_work(
         "ana@laptop",
-        {"raw": ["ci@vm", "ana@laptop", "ci@vm"], "model": ["ben@desk"], "new": ["ana@laptop"]},
+        {"raw": {"ci@vm": 2, "ana@laptop": 1}, "model": {"ben@desk": 1}, "new": {"ana@laptop": 1}},
         {
             "raw": {Action.RUN: cost(9, 2.0), Action.BIND: cost(99, 0.001)},
             "model": {Action.BIND: cost(1, 0.001)},
@@ -26,7 +26,7 @@ def test_others_are_counted_with_what_their_steps_would_take() -> None:
 
 
 def test_the_same_user_on_another_host_is_another() -> None:
-    found = shared_work("ana@laptop", {"raw": ["ana@desk"]}, {})
+    found = shared_work("ana@laptop", {"raw": {"ana@desk": 1}}, {})
     assert found.by_others == 1
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -42,6 +43,7 @@ BINDINGS = st.builds(
     replace,
     st.builds(samples.binding, KEYS, PRODUCTS, run=NAMES),
     contract=st.sampled_from(["1.0.0", "1.1.0"]),
+    origins=st.sampled_from([(), ("one",), ("one", "two")]),
 )
 SAMPLED = st.builds(replace, BINDINGS, sample=st.just(0.5))
 
@@ -200,7 +202,7 @@ def test_ledgers_agree_and_tables_follow_from_facts(acts: list[Act]) -> None:
             said = _outcome(one, act, float(now), ours)
             assert said == _outcome(other, act, float(now), theirs)
         assert _look(one) == _look(other)
-        _check_quarantine(one)
+        _check_facts(one)
         one.close()
         rebuild(path, Path(folder) / "copy.db")
         assert tables(path) == tables(Path(folder) / "copy.db")
@@ -243,14 +245,15 @@ def test_machines_agree_whatever_becomes_of_their_copies(
             assert tables(path) == tables(paths[0])
 
 
-def _check_quarantine(ledger: Ledger) -> None:
+def _check_facts(ledger: Ledger) -> None:
     """What is found without loading bindings is what the bindings say."""
     for environment in ("prod", "dev", "trial"):
         for head in ledger.state(environment).heads.values():
             assert isinstance(head.partitions, HasBindingFacts)
-            found = head.partitions.quarantined()
+            found, makers = head.partitions.quarantined(), head.partitions.makers()
             held = head.partitions.items()
             assert sorted(found) == sorted(key for key, one in held if one.product.quarantined)
+            assert makers == Counter(one.makers for _, one in held)
 
 
 # What moves bindings, with environments that are created before or after their parent. Most are of

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Mapping
 
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ledger.cost import Cost
@@ -47,20 +48,20 @@ class SharedWork:
 
 def shared_work(
     here: str,
-    computed_by: Mapping[str, Collection[str]],
+    computed_by: Mapping[str, Mapping[str, int]],
     costs: Mapping[str, Mapping[str, Cost]],
 ) -> SharedWork:
-    """Tell whose work the partitions of each stage are; `computed_by` has who computed each of them."""
-    counts: dict[str, int] = {}
+    """Tell whose work each stage is; `computed_by` has how many of its partitions each one computed."""
+    counts = Counter[str]()
     stages = []
-    for stage, names in computed_by.items():
-        for name in names:
-            counts[name] = counts.get(name, 0) + 1
-        others = sum(name != here for name in names)
+    for stage, by in computed_by.items():
+        counts.update(by)
+        partitions = sum(by.values())
+        others = partitions - by.get(here, 0)
         one = _cpu_of_step(costs.get(stage, {}))
         cpu_s = None if one is None else others * one
         stages.append(
-            SharedStage(stage=stage, partitions=len(names), by_others=others, cpu_s=cpu_s)
+            SharedStage(stage=stage, partitions=partitions, by_others=others, cpu_s=cpu_s)
         )
     ranked = sorted(counts.items(), key=lambda each: (-each[1], each[0]))
     return SharedWork(here=here, computed_by=dict(ranked), stages=tuple(stages))

@@ -62,6 +62,9 @@ class HasBindingFacts(Protocol):
     def quarantined(self) -> Collection[str]:
         """The partitions that have quarantined rows."""
 
+    def makers(self) -> Mapping[tuple[str, ...], int]:
+        """How many partitions are the work of the same runs (see `Binding.makers`)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:

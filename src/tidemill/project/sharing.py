@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 
 from tidemill.governance.permissions import Permission
-from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import RunStarted
 from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ledger.shared_work import SharedWork, shared_work
 from tidemill.project.workspace import Workspace
+from tidemill.runs.io.run_starters import makers_of
 
 
 class Sharing:
@@ -28,12 +29,15 @@ class Sharing:
         state = space.read_state(lambda found: found)
         who, here = self._people(), f"{this_user()}@{socket.gethostname()}"
 
-        def computed_by(bound: Binding) -> str:
-            makers = [who.get(run, "unknown") for run in bound.makers]
+        def computed_by(runs: tuple[str, ...]) -> str:
+            makers = [who.get(run, "unknown") for run in runs]
             return next((maker for maker in makers if maker != here), here)
 
-        published = {stage: head.partitions.values() for stage, head in state.heads.items()}
-        made = {stage: [*map(computed_by, held)] for stage, held in published.items()}
+        made: dict[str, Counter[str]] = {}
+        for stage, head in state.heads.items():
+            made[stage] = Counter()
+            for runs, count in makers_of(head.partitions).items():
+                made[stage][computed_by(runs)] += count
         return shared_work(here, made, state.costs)
 
     def _people(self) -> dict[str, str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from tidemill.core.errors import AccessError
 from tidemill.project.workflow_ledger import shared_ledger
 from tidemill.project.workspace import Workspace
-from tidemill.runs.io.run_starters import RunStarters
+from tidemill.runs.io.run_starters import RunStarters, makers_of
 
 
 def require_trusted_branch(space: Workspace, name: str, parent: str) -> None:
@@ -14,8 +16,8 @@ def require_trusted_branch(space: Workspace, name: str, parent: str) -> None:
         return
     ledger = space.tools.ledger
     starters = RunStarters(shared_ledger(ledger))
-    for stage, head in sorted(ledger.state(parent, whole=True).heads.items()):
-        for run in {run: None for bound in head.partitions.values() for run in bound.makers}:
+    for stage, head in sorted(ledger.state(parent).heads.items()):
+        for run in dict.fromkeys(chain.from_iterable(makers_of(head.partitions))):
             person = starters.of(run)
             if not space.trusts(person, name):
                 raise AccessError(

@@ -55,6 +55,24 @@ class _StoredBinding(msgspec.Struct, gc=False):
     event: _BindingOnly
 
 
+class _MakersOnly(msgspec.Struct, gc=False):
+    run: str
+    origins: tuple[str, ...] = ()
+
+
+class _BindingMakers(msgspec.Struct, gc=False):
+    binding: _MakersOnly
+
+
+class _StoredMakers(msgspec.Struct, gc=False):
+    v: int
+    event: _BindingMakers
+
+
+# Parts of a stored event that are read by the thousand.
+Part = TypeVar("Part", _StoredBinding, _StoredMakers)
+
+
 class EventScope(NamedTuple):
     """The environment, run, stage and partition of an event; None for a part its kind doesn't have."""
 
@@ -127,15 +145,25 @@ def decode_binding(text: str) -> Binding:
 
     Bindings are read by the thousand, and this takes less than half as long as decoding the event.
     """
+    return _decode_part(_StoredBinding, text).event.binding
+
+
+def decode_makers(text: str) -> tuple[str, ...]:
+    """Decode only the makers of such a binding, in a fifth of the time again."""
+    binding = _decode_part(_StoredMakers, text).event.binding
+    return binding.origins or (binding.run,)
+
+
+def _decode_part(kind: type[Part], text: str) -> Part:
     try:
-        read = _decoder_of(_StoredBinding).decode(text)
+        read = _decoder_of(kind).decode(text)
         if read.v <= FORMAT_VERSION:
-            return read.event.binding
+            return read
     except msgspec.DecodeError:
         pass
-    kind = type(decode_event(text)).__name__  # usually raises an error that explains the problem
+    found = type(decode_event(text)).__name__  # usually raises an error that explains the problem
     raise StorageError(
-        f"a partition is bound to an event {kind}, which binds nothing; another program changed the "
+        f"a partition is bound to an event {found}, which binds nothing; another program changed the "
         "ledger: restore it from a backup"
     )
 

@@ -8,12 +8,13 @@ of its parent's state when the branch was created, and so on up.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidemill.adapters.codec import ledger_errors as refusals
-from tidemill.adapters.codec.events import decode_binding
+from tidemill.adapters.codec.events import decode_binding, decode_makers
 from tidemill.adapters.sqlite.stamps import can_be_stored, reading_values, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.ledger.binding import Binding, ContractUse
@@ -126,6 +127,17 @@ class HeadPartitions(Mapping[str, Binding]):
         with self._read_transaction() as connection:
             found = self._overlay_layers(connection, "quarantined")
         return [partition for partition, has_rows in found.items() if has_rows]
+
+    @reading_values()
+    def makers(self) -> Mapping[tuple[str, ...], int]:
+        """How many partitions are the work of the same runs; none is loaded for it."""
+        with self._read_transaction() as connection:
+            if len(self._layers) > 1:
+                bodies: Iterable[object] = self._overlay_layers(connection, "bindings").values()
+            else:
+                rows = connection.execute(queries()["bindings"], self._head_key)
+                bodies = (body for _, gone, body in rows if not gone)
+            return Counter(decode_makers(unstamp(body)) for body in bodies)
 
     def __len__(self) -> int:
         if self._keys is None and len(self._layers) > 1:

@@ -1,11 +1,13 @@
-"""Look up who started runs."""
+"""Look up whose work results are, and who started runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
+from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import RunStarted
-from tidemill.ports.ledger import Ledger
+from tidemill.ports.ledger import HasBindingFacts, Ledger
 
 
 class RunStarters:
@@ -31,6 +33,13 @@ class RunStarters:
         for run in runs:
             found.setdefault(self.of(run) or run, run)
         return tuple(found.values())
+
+
+def makers_of(partitions: Mapping[str, Binding]) -> Mapping[tuple[str, ...], int]:
+    """How many partitions of a head are the work of the same runs; it loads as few as it can."""
+    if isinstance(partitions, HasBindingFacts):
+        return partitions.makers()
+    return Counter(binding.makers for binding in partitions.values())
 
 
 def _actor(event: object) -> str:
