@@ -4,7 +4,8 @@ A workflow of many stages has made-up results of more and more partitions, in SQ
 this machine (see `inside_scale.py`). What commands take is CPU time of the whole process; what the server
 takes is in the wall time. The exponent says how a figure grows with the number of results: 1 is linear. The
 table is written to results/growth.json. The parts with `large` take an hour and tens of gigabytes each, and
-are measured only when they are named.
+are measured only when they are named. The part `machines` measures what more and more copies cost that follow
+a ledger.
 """
 
 from __future__ import annotations
@@ -13,19 +14,28 @@ import json
 import math
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from bench import projects
+import psycopg
+
+from bench import processes, projects
 from bench.common import TIDEMILL, Row, Used, drive, inside, measure
+from tidemill.adapters.postgres.address import parse_address
+from tidemill.adapters.postgres.ledger import PostgresLedger
+from tidemill.testing.records import published_event
 from tools import postgres
 
 SCRIPT = "inside_scale.py"
 COLUMNS = 12
 USUAL = ((1_000, 50), (10_000, 50))
 LARGE = ((10_000, 50), (100_000, 50), (1_000_000, 5))
+# Copies that follow, and appends while they do.
+FOLLOWERS, APPENDS = (0, 8, 32), 200
 # What only looks; the names of the rows, and the commands.
 LOOKS = {
     "plan, nothing changed": "plan",
@@ -126,11 +136,56 @@ def _share(project: Path, url: str) -> None:
     file.write_text(file.read_text().replace(head, head + setting, 1), encoding="utf-8")
 
 
+def _machines(work: Path, url: str) -> list[Row]:
+    rows: list[Row] = []
+    for count in FOLLOWERS:
+        wall, server, all_copies = _followed(work / f"followed-{count}", url, count)
+        told = (
+            f"wall {wall:.2f} ms; CPU of the appending machine and all copies {all_copies:.2f} ms"
+        )
+        rows += [
+            Row(name=f"an append that {count} copies follow, CPU of the server", unit="ms", value=server,
+                baseline=told),
+        ]  # fmt: skip
+    return rows
+
+
+def _followed(work: Path, url: str, count: int) -> tuple[float, float, float]:
+    """What an append takes until so many copies have it: wall, CPU of the server, CPU of this process."""
+    address = parse_address(f"{url}&schema=followed_{count}", "the benchmark's", with_password=True)
+    with ExitStack() as stack:
+        one, *others = [
+            stack.enter_context(closing(PostgresLedger(work / str(n) / "ledger.db", address)))
+            for n in range(count + 1)
+        ]
+        one.append([published_event("first")], now=1.0)
+        for ledger in others:
+            stack.enter_context(ledger.followed())
+            ledger.state("prod")
+        server = stack.enter_context(psycopg.connect(address.dsn, autocommit=True))
+        before, began = (_server_cpu_s(server), time.process_time()), time.perf_counter()
+        for number in range(APPENDS):
+            one.append([published_event(str(number))], now=1.0)
+        # Reading waits until a copy is as far.
+        for ledger in others:
+            ledger.state("prod")
+        wall_s = time.perf_counter() - began
+        spent = _server_cpu_s(server) - before[0], time.process_time() - before[1]
+    return (1e3 * wall_s / APPENDS, *(1e3 * each / APPENDS for each in spent))
+
+
+def _server_cpu_s(connection: psycopg.Connection[tuple[int]]) -> float:
+    """The CPU seconds of the server's processes for the connections that there are."""
+    query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    return sum(processes.cpu_s(pid) for (pid,) in connection.execute(query).fetchall())
+
+
 def parts_of(work: Path, url: str) -> Mapping[str, Callable[[], list[Row]]]:
     """The parts by name."""
     return {
         "sqlite": partial(measured, work, USUAL),
         "postgres": partial(measured, work, USUAL, url),
+        "machines": partial(_machines, work, url),
         "sqlite-large": partial(measured, work, LARGE),
         "postgres-large": partial(measured, work, LARGE, url),
     }
