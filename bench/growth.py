@@ -187,7 +187,7 @@ def parts_of(work: Path, url: str) -> Mapping[str, Callable[[], list[Row]]]:
         "postgres": partial(measured, work, USUAL, url),
         "machines": partial(_machines, work, url),
         "sqlite-large": partial(measured, work, LARGE),
-        "postgres-large": partial(measured, work, LARGE, url),
+        "postgres-large": partial(measured, work, LARGE[:-1], url),
     }
 
 
