@@ -16,6 +16,8 @@ from tidemill.core.errors import TidemillError
 # Seconds: how often a quiet connection is asked whether it still is one, after how long a server that is away
 # is asked again, and how long it takes to end.
 _ALIVE_S, _AGAIN_S, _STOP_S = 10.0, 1.0, 0.25
+# So long it waits for more, so that a server that is followed by many machines isn't asked for each append.
+_GATHER_S = 0.05
 
 
 class LedgerFollower:
@@ -53,6 +55,9 @@ class LedgerFollower:
                 told = [*connection.notifies(timeout=_STOP_S, stop_after=1)]
                 quiet_s = 0.0 if told else quiet_s + _STOP_S
                 if told:
+                    self._stop.wait(_GATHER_S)
+                    # What is followed now includes these.
+                    list(connection.notifies(timeout=0))
                     self._follow()
                 elif quiet_s >= _ALIVE_S:
                     connection.execute("SELECT 1")
