@@ -34,6 +34,8 @@ SCRIPT = "inside_scale.py"
 COLUMNS = 12
 USUAL = ((1_000, 50), (10_000, 50))
 LARGE = ((10_000, 50), (100_000, 50), (1_000_000, 5))
+# A plan of more steps than these would take all of this machine's memory.
+REBUILT = 500_000
 # Copies that follow, and appends while they do.
 FOLLOWERS, APPENDS = (0, 8, 32), 200
 # What only looks; the names of the rows, and the commands.
@@ -68,11 +70,13 @@ class Curve:
         """A row for each act and size, and one for how the act grows."""
         labels = [f"{partitions:,} x {stages}" for partitions, stages in sizes]
         for act, used in self.used.items():
-            for label, each in zip(labels, used, strict=True):
+            # Some acts are left out for larger states.
+            for label, each in zip(labels, used, strict=False):
                 told = f"wall {each.wall_s:.2f} s, peak RSS {each.peak_rss / 1e6:.0f} MB"
                 yield self._row(f"{act}, {label}, CPU", each.cpu_s, "s", told)
-            yield self._exponent(f"{act}, CPU", [each.cpu_s for each in used])
-            yield self._exponent(f"{act}, memory", [float(each.peak_rss) for each in used])
+            if len(used) > 1:
+                yield self._exponent(f"{act}, CPU", [each.cpu_s for each in used])
+                yield self._exponent(f"{act}, memory", [float(each.peak_rss) for each in used])
         for figure, values in self.figures.items():
             name, _, unit = figure.rpartition(" in ")
             for label, value in zip(labels, values, strict=True):
@@ -87,7 +91,7 @@ class Curve:
         grown = [math.log(more / less) / math.log(n / m) for m, n, less, more in pairs if m != n]
         return Row(
             name=f"{self.engine}: {name}, exponent", value=max(grown), unit="", goal=1.1,
-            baseline=f"{min(self.steps):,} to {max(self.steps):,} results",
+            baseline=f"{min(self.steps):,} to {self.steps[len(values) - 1]:,} results",
         )  # fmt: skip
 
 
@@ -122,6 +126,10 @@ def _measure(curve: Curve, project: Path, steps: int) -> None:
     inside(project, "change", script=SCRIPT)
     curve.note("plan, one row changed", _call(project, "plan"))
     curve.note("run, one row changed", _call(project, "run"))
+    if steps <= REBUILT:
+        # Nothing that was made up is stored, so the last stage needs all that is before it, too.
+        projects.edit_last(project)
+        curve.note("plan, all is to be computed again", _call(project, "plan"))
 
 
 def _call(project: Path, words: str) -> Used:

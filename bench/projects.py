@@ -172,6 +172,13 @@ def scaled(folder: Path, stages: int, columns: int) -> Path:
     return folder
 
 
+def edit_last(folder: Path) -> None:
+    """Change what the last stage of such a chain computes."""
+    file = folder / "scaled.py"
+    text = file.read_text(encoding="utf-8").rstrip()
+    file.write_text(f"{text.removesuffix(')')} + 1)\n", encoding="utf-8")
+
+
 def coded(folder: Path, text: str, other: str, days: int) -> Path:
     """A workflow of the text, beside a module `shapes`, on some days of three rows."""
     rows = "".join(f"2013-01-{day:02},{n},{n * day / 4}\n" for day in range(1, days + 1)
