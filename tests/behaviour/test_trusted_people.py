@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,9 +17,12 @@ from tests.support.people import open_as, write_settings
 from tests.support.thoroughness import examples, thorough
 from tests.support.tides import CHAIN, Tides
 from tidemill.core.errors import AccessError
+from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import Attempted, Published, RunStarted
 from tidemill.ledger.run import Receipt
+from tidemill.project import sharing, trusted_branches
 from tidemill.project.workflow_ledger import shared_ledger
+from tidemill.runs.io.run_starters import makers_of
 
 TRUST = (
     '[tool.tidemill]\nworkflow = "tides:flow"\n\n[tool.tidemill.trusted]\nprod = ["ci", "rel"]\n'
@@ -147,6 +151,29 @@ def test_an_environment_begins_with_no_results_of_others(tides: Tides) -> None:
     with open_as(tides, "ann") as project:
         project.environments.create("next", parent="staging")
     assert tried(tides, "rel", "next") == set()
+
+
+@pytest.mark.parametrize("place", [sharing, trusted_branches], ids=["share", "branch"])
+def test_whose_work_results_are_is_read_while_a_run_publishes(
+    tides: Tides, monkeypatch: pytest.MonkeyPatch, place: ModuleType
+) -> None:
+    write_settings(tides.root, TRUST.replace("prod =", "staging ="))
+    run_as(tides, "ci")
+
+    def read(partitions: Mapping[str, Binding]) -> Mapping[tuple[str, ...], int]:
+        monkeypatch.undo()
+        tides.send(2)
+        run_as(tides, "ci")
+        return makers_of(partitions)
+
+    monkeypatch.setattr(place, "makers_of", read)
+    with open_as(tides, "ci") as project:
+        if place is sharing:
+            found = project.sharing.read()
+            assert {each.stage: each.partitions for each in found.stages}["raw"] == 3
+        else:
+            project.environments.create("staging")
+    assert tried(tides, "ci", "staging") == set()
 
 
 def test_others_look_and_do_not_publish(tides: Tides) -> None:

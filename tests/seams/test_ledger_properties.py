@@ -253,7 +253,7 @@ def _check_facts(ledger: Ledger) -> None:
             found, makers = head.partitions.quarantined(), head.partitions.makers()
             held = head.partitions.items()
             assert sorted(found) == sorted(key for key, one in held if one.product.quarantined)
-            assert makers == Counter(one.makers for _, one in held)
+            assert makers == head.partitions.makers() == Counter(one.makers for _, one in held)
 
 
 # What moves bindings, with environments that are created before or after their parent. Most are of

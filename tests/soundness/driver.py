@@ -26,7 +26,7 @@ from tests.soundness.reference import UNPLACED, Part, World, interpret
 from tests.soundness.render import ASKED
 from tests.support.erratic import Erratic, away_to
 from tidemill.core.errors import TidemillError, UsageError
-from tidemill.ledger.event import Attempted
+from tidemill.ledger.event import Attempted, Published
 from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.planning import batches
 from tidemill.ports.execution import Fate, Task
@@ -64,8 +64,8 @@ class Player:
         self._must: set[int] = set()
         self._may: set[int] = set()
         self._stained: set[Place] = set()
-        # What runs of a part made, some of it from what was not yet complete.
-        self._partly: set[Place] = set()
+        # The keys of what runs of a part published, some of it from what was not yet complete.
+        self._partly: set[str] = set()
         self._judges: dict[int, set[Table]] = {}
         self._held: dict[tuple[str, Place], Shown] = {}
         self._known: dict[tuple[str, ...], Shown] = {}
@@ -225,6 +225,11 @@ class Player:
             stage = rng.choice(self.now.flow.names)
             day = "2024-05-02"
             self.run(rng.choice(({"stage": stage}, {"limit": 1}, {"since": day}, {"until": day})))
+            with self.open() as project:
+                facts = project.tools.ledger.events(kinds=["Published"], after=self._seq)
+                self._partly |= {
+                    f.event.binding.key for f in facts if isinstance(f.event, Published)
+                }
         elif kind in ("other environment", "promotion"):
             code, said = self.elsewhere(rng)
             if code != (3 if tainted else 0):
@@ -381,17 +386,22 @@ class Player:
             for place, key in keys.must.items()
             if key not in self._must and place not in tainted
         }
-        if kind == "partial":
-            self._partly |= {*ran}
-        bound = {(a.stage, a.partition) for a in attempts if a.outcome is Outcome.BOUND}
         # What is complete now may be just what a run of a part saw.
-        seen = {keys.must[place] for place in bound & self._partly if place in keys.must}
-        missed = due - seen - {keys.must[place] for place in ran if place in keys.must}
+        heads = project.state().heads
+        seen = [
+            (a.stage, a.partition)
+            for a in attempts
+            if a.outcome is Outcome.BOUND
+            and (a.stage, a.partition) in keys.must
+            and heads[a.stage].partitions[a.partition].key in self._partly
+        ]
+        missed = due - {keys.must[place] for place in (*ran, *seen) if place in keys.must}
         if missed:
             places = [place for place, key in keys.must.items() if key in missed]
             raise Unsound(f"{kind}: these had to run and didn't: {places}")
-        self.tally.steps["had to run"] += len(due - seen)
-        self._must |= seen
+        self.tally.steps["had to run"] += len(due)
+        for place in seen:
+            self._note_made(place, keys)
         # A run of a part may make what sees all partitions of something that is not yet complete.
         for place in dict.fromkeys(ran) if kind == "partial" else ran:
             self._judge(kind, place, keys, forced=place[0] == again)
@@ -406,6 +416,10 @@ class Player:
             if may in self._may and not self._excused(place, must, may):
                 raise Unsound(f"{text}: {place} ran for nothing")
             self.tally.declared[text] += 1
+        self._note_made(place, keys)
+
+    def _note_made(self, place: Place, keys: oracle.Wanted) -> None:
+        must, may = keys.must[place], keys.may[place]
         self._must.add(must)
         self._may.add(may)
         self._judged_by(must, place[0])

@@ -54,7 +54,7 @@ class Guard:
 
 @runtime_checkable
 class HasBindingFacts(Protocol):
-    """Partitions of a head that know which events bound them, without loading the bindings."""
+    """Partitions of a head of which some facts are known without loading the bindings."""
 
     def binding_events(self) -> Mapping[str, int]:
         """Map each partition to the sequence number of the event that bound it."""

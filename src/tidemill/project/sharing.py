@@ -9,6 +9,7 @@ from tidemill.governance.permissions import Permission
 from tidemill.ledger.event import RunStarted
 from tidemill.ledger.io.lease_holder import this_user
 from tidemill.ledger.shared_work import SharedWork, shared_work
+from tidemill.ports.ledger import State
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.run_starters import makers_of
 
@@ -26,19 +27,21 @@ class Sharing:
         """
         space = self._workspace
         space.require(Permission.READ)
-        state = space.read_state(lambda found: found)
         who, here = self._people(), f"{this_user()}@{socket.gethostname()}"
 
         def computed_by(runs: tuple[str, ...]) -> str:
             makers = [who.get(run, "unknown") for run in runs]
             return next((maker for maker in makers if maker != here), here)
 
-        made: dict[str, Counter[str]] = {}
-        for stage, head in state.heads.items():
-            made[stage] = Counter()
-            for runs, count in makers_of(head.partitions).items():
-                made[stage][computed_by(runs)] += count
-        return shared_work(here, made, state.costs)
+        def counted(state: State) -> SharedWork:
+            made: dict[str, Counter[str]] = {}
+            for stage, head in state.heads.items():
+                made[stage] = Counter()
+                for runs, count in makers_of(head.partitions).items():
+                    made[stage][computed_by(runs)] += count
+            return shared_work(here, made, state.costs)
+
+        return space.read_state(counted)
 
     def _people(self) -> dict[str, str]:
         """Who started each run, on which host."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from itertools import chain
 
-from tidemill.core.errors import AccessError
+from tidemill.core.errors import AccessError, ConflictError
+from tidemill.ports.ledger import State
 from tidemill.project.workflow_ledger import shared_ledger
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.run_starters import RunStarters, makers_of
@@ -16,8 +18,13 @@ def require_trusted_branch(space: Workspace, name: str, parent: str) -> None:
         return
     ledger = space.tools.ledger
     starters = RunStarters(shared_ledger(ledger))
-    for stage, head in sorted(ledger.state(parent).heads.items()):
-        for run in dict.fromkeys(chain.from_iterable(makers_of(head.partitions))):
+    try:
+        makers = _makers(ledger.state(parent))
+    except ConflictError:
+        # A run published meanwhile.
+        makers = _makers(ledger.state(parent, whole=True))
+    for stage, runs in sorted(makers.items()):
+        for run in runs:
             person = starters.of(run)
             if not space.trusts(person, name):
                 raise AccessError(
@@ -26,3 +33,11 @@ def require_trusted_branch(space: Workspace, name: str, parent: str) -> None:
                     f"{', '.join(space.settings.trusted[name])} count in {name} ({space.settings.file}: "
                     f"[tool.tidemill.trusted]); begin with nothing: `tidemill env create {name} --empty`"
                 )
+
+
+def _makers(state: State) -> Mapping[str, Collection[str]]:
+    """The runs whose work the partitions of each stage are."""
+    return {
+        stage: dict.fromkeys(chain.from_iterable(makers_of(head.partitions)))
+        for stage, head in state.heads.items()
+    }

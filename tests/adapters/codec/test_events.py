@@ -11,6 +11,7 @@ from tidemill.adapters.codec.events import (
     decode,
     decode_binding,
     decode_event,
+    decode_makers,
     encode,
     encode_event,
     event_scope,
@@ -82,6 +83,17 @@ def test_attempts_without_tries_and_workers_are_read() -> None:
 def test_a_binding_is_decoded_directly(made: Product) -> None:
     event = samples.published_event(bound=samples.binding("key", made))
     assert decode_binding(encode_event(event)) == event.binding
+
+
+@pytest.mark.parametrize("origins", [(), ("one",), ("one", "two")])
+def test_the_makers_of_a_binding_are_decoded_directly(origins: tuple[str, ...]) -> None:
+    event = samples.published_event(bound=replace(samples.binding("key"), origins=origins))
+    assert decode_makers(encode_event(event)) == event.binding.makers
+
+
+def test_an_event_that_binds_nothing_has_no_makers() -> None:
+    with pytest.raises(StorageError, match="RunEnded, which binds nothing"):
+        decode_makers(encode_event(RUN_ENDED))
 
 
 def test_every_kind_is_known() -> None:

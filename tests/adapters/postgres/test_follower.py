@@ -1,6 +1,7 @@
 """What one machine records is in the copies of others that follow, though nobody reads there."""
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -11,6 +12,8 @@ import pytest
 from tests.support.cut_connections import proxy_to
 from tests.support.shared_homes import as_address, copy_on
 from tidemill.adapters.postgres import follower
+from tidemill.adapters.postgres.address import HomeAddress
+from tidemill.adapters.postgres.follower import LedgerFollower
 from tidemill.adapters.postgres.ledger import PostgresLedger
 from tidemill.testing.records import published_event
 
@@ -31,6 +34,33 @@ def test_copies_follow_at_once(machine: Callable[[str], PostgresLedger], tmp_pat
             wait_for_events(copy_on(tmp_path, "other"), number)
             one.append([published_event(str(number))], now=1.0)
         wait_for_events(copy_on(tmp_path, "other"), 20)
+
+
+def test_what_is_told_meanwhile_is_followed_once(
+    machine: Callable[[str], PostgresLedger], address: HomeAddress
+) -> None:
+    one, asked = machine("one"), list[int]()
+    began, may_go_on = threading.Event(), threading.Event()
+
+    def follow() -> None:
+        began.set()
+        assert may_go_on.wait(60)
+        asked.append(one.count)
+
+    with closing(LedgerFollower(address, follow)):
+        # It follows when it begins, and listens by then.
+        assert began.wait(60)
+        for number in range(20):
+            one.append([published_event(str(number))], now=1.0)
+        may_go_on.set()
+        end = time.monotonic() + 60
+        while len(asked) < 2:
+            assert time.monotonic() < end, "it doesn't follow what it was told"
+            time.sleep(0.005)
+        # Longer than it takes to follow each of them.
+        time.sleep(20 * follower._GATHER_S)
+    assert len(asked) < 5
+    assert asked[-1] == 20
 
 
 def test_a_server_that_was_away_is_followed_again(

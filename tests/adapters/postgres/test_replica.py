@@ -3,6 +3,7 @@
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from tests.support.shared_homes import copy_on
 from tidemill.adapters.postgres import replica as replica_module
+from tidemill.adapters.postgres.address import HomeAddress
 from tidemill.adapters.postgres.ledger import PostgresLedger
 from tidemill.adapters.postgres.replica import COPY_FOLDER, Replica, of_copy
 from tidemill.adapters.sqlite.statements import queries, read_script
@@ -70,11 +72,13 @@ def test_who_waits_for_the_copy_holds_nobody_up_who_asks_the_server(
     assert found == [count]
 
 
-def test_threads_and_processes_use_one_copy_at_once(
-    machine: Callable[[str], PostgresLedger],
-) -> None:
-    """Each thread waits for others only in an order in which all of them come to an end."""
-    ledgers = {"one": machine("one"), "beside": machine("one"), "other": machine("other")}
+def test_threads_and_processes_use_one_copy_at_once(address: HomeAddress, tmp_path: Path) -> None:
+    """Each waits for others only in an order in which all come to an end; a ledger stands for a process."""
+    places = {"one": "here", "beside": "here", "other": "there"}
+    # Not closed where they are stuck.
+    ledgers = {
+        name: PostgresLedger(copy_on(tmp_path, place), address) for name, place in places.items()
+    }
     leases = {
         name: ledger.acquire(name, {}, now=1.0, ttl=600.0, dead=nobody_is_dead)
         for name, ledger in ledgers.items()
@@ -96,11 +100,14 @@ def test_threads_and_processes_use_one_copy_at_once(
         for name in ledgers
         for act in acts
     ]
+    end = time.monotonic() + 300
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(max(0.0, end - time.monotonic()))
     assert sorted(done) == sorted([*ledgers] * len(acts))
     states = [ledger.state(PROD) for ledger in ledgers.values()]
     assert states[0].seq == 3 * rounds
     assert states[0] == states[1] == states[2]
+    for ledger in ledgers.values():
+        ledger.close()

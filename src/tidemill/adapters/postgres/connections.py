@@ -63,7 +63,7 @@ class SharedConnections(CopyConnections):
         self._writing = LedgerServer(address, lock_s=busy_timeout_s)
         self._replica = Replica(path, busy_timeout_s, when_used=True)
         self._channel = channel_of(address)
-        self._pulse = Pulse()
+        self._pulse = Pulse(self._writing.patience)
         # Whether the copy may be read as it is while the server is away, which is asked only once then.
         self._reads_copy = self._is_away = False
         self.place = address.place
@@ -75,7 +75,8 @@ class SharedConnections(CopyConnections):
         with self._writing.locked() as (remote, head):
             outcome = _Outcome()
             try:
-                with self._copy_at(head) as connection, self._pulse.beside(remote, self._beat_s):
+                # The copy may have to be waited for.
+                with self._pulse.beside(remote, self._beat_s), self._copy_at(head) as connection:
                     yield connection
                     self._pulse.stop()
                     self._commit(connection, remote, head, outcome)
@@ -156,7 +157,7 @@ class SharedConnections(CopyConnections):
 
     def require_lock(self) -> None:
         """Raise StorageError if the transaction that is going on doesn't hold the ledger any more."""
-        with self._writing.connection() as remote:
+        with self._writing.answering() as remote:
             remote.execute(statement("still_here"))
 
     def vacuum_people(self) -> None:
@@ -235,11 +236,13 @@ class SharedConnections(CopyConnections):
         """Whether the server recorded what it didn't answer to; StorageError if it can't be asked."""
         if not outcome.is_unknown or outcome.copied is None:
             return False
+        # Which may not have been noticed. The one that reads is free for who holds the copy.
+        self._writing.close()
         end = time.monotonic() + _UNKNOWN_S
         while True:
             try:
                 # The lost transaction may still be going on there; it holds the lock until it ends.
-                with self._reading.locked() as (remote, head):
+                with self._writing.locked() as (remote, head):
                     row = remote.execute(statement("link"), (outcome.copied.seq,)).fetchone()
             except (ConflictError, StorageError) as error:
                 if time.monotonic() > end:

@@ -16,7 +16,7 @@ from tidemill.core.errors import TidemillError
 # Seconds: how often a quiet connection is asked whether it still is one, after how long a server that is away
 # is asked again, and how long it takes to end.
 _ALIVE_S, _AGAIN_S, _STOP_S = 10.0, 1.0, 0.25
-# So long it waits for more, so that a server that is followed by many machines isn't asked for each append.
+# So long it gathers what it is told, so that many followers don't ask the server about every append.
 _GATHER_S = 0.05
 
 
@@ -56,7 +56,7 @@ class LedgerFollower:
                 quiet_s = 0.0 if told else quiet_s + _STOP_S
                 if told:
                     self._stop.wait(_GATHER_S)
-                    # What is followed now includes these.
+                    # Following once covers these as well.
                     list(connection.notifies(timeout=0))
                     self._follow()
                 elif quiet_s >= _ALIVE_S:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
+from tidemill.adapters.postgres.patience import Patience
 from tidemill.adapters.postgres.server import Connection, statement
 
 
@@ -16,7 +17,8 @@ class Pulse:
 
     _timer: threading.Timer | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
         self._lock = threading.Lock()
 
     @contextmanager
@@ -45,6 +47,6 @@ class Pulse:
             if self._timer is None:
                 return
             # Whoever uses the connection next is told that it was lost.
-            with suppress(psycopg.Error):
+            with suppress(psycopg.Error), self._patience.with_answer(connection):
                 connection.execute(statement("still_here"))
                 self._start(connection, every_s)

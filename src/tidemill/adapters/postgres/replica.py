@@ -111,7 +111,10 @@ class Replica(CopyConnections):
     """The connections through which a copy follows its server."""
 
     _at = _NOWHERE
-    _erased: tuple[str, ...] = ()
+
+    def _reset(self) -> None:
+        super()._reset()
+        self._erased = list[str]()
 
     def note(self, at: Copied) -> None:
         """Note how far the copy goes since another connection wrote to it."""
@@ -169,10 +172,10 @@ class Replica(CopyConnections):
 
         If another process uses them, they keep a name until it is erased once more.
         """
-        erased, self._erased = self._erased, ()
-        for name in erased:
-            with suppress(ConflictError, OSError):
-                erase_person(Path(self.path), name)
+        while self._erased:
+            # Another thread may be quicker.
+            with suppress(ConflictError, OSError, IndexError):
+                erase_person(Path(self.path), self._erased.pop())
 
     def _require_same(self, known: Copied, server: LedgerServer, head: LedgerHead) -> None:
         if known.id not in ("", head.id):
@@ -198,8 +201,8 @@ class Replica(CopyConnections):
             logging.getLogger("tidemill").warning(
                 "copying %s events of the ledger %s, once", f"{head.seq:,}", server.place
             )
-        # Not while the copy is waited for: whoever holds that may have to ask the server.
-        with server.connection() as remote:
+        # Free again before the copy is waited for: whoever writes to that may have to ask the server.
+        with server.answering() as remote:
             if known.seq:
                 row = remote.execute(statement("link"), (known.seq,)).fetchone()
                 if row is None or row[0] != known.link:
@@ -219,14 +222,14 @@ class Replica(CopyConnections):
 
     def _apply_others(self, server: LedgerServer, head: LedgerHead) -> None:
         """Take over all leases and people, which are few."""
-        with self.write_transaction() as connection, server.connection() as remote:
+        with self.write_transaction() as connection, server.answering() as remote:
             leases = [*map(stored_texts, remote.execute(statement("leases")))]
             people = {row[0]: row for row in map(stored_texts, remote.execute(statement("people")))}
             connection.execute(of_copy("forget_leases"))
             connection.executemany(of_copy("put_lease"), leases)
             for ref, name, _ in connection.execute(queries()["every_person"]).fetchall():
                 if ref not in people:
-                    self._erased += (unstamp(name),)
+                    self._erased.append(unstamp(name))
                     connection.execute(queries()["remove_person"], (ref,))
             connection.executemany(queries()["add_person"], people.values())
             marks = (head.id, head.leases_mark, head.people_mark)
@@ -309,7 +312,7 @@ def _replace_bodies(
     connection: sqlite3.Connection, server: LedgerServer, compacted: Compacted
 ) -> None:
     """Give the events that a compaction covers the bodies that it gave them."""
-    with server.connection() as remote:
+    with server.answering() as remote:
         rows = remote.execute(statement("bodies"), (compacted.first, compacted.last)).fetchall()
     for seq, kind, body, digest, by in rows:
         is_known = connection.execute(of_copy("is_compacted"), (seq,)).fetchone()

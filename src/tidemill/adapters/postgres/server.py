@@ -114,6 +114,12 @@ class LedgerServer:
                 self._open.append(self._connection)
             yield self._connection
 
+    @contextmanager
+    def answering(self) -> Iterator[Connection]:
+        """The connection, which is ended when the block takes longer than a server should."""
+        with self.connection() as connection, self.patience.with_answer(connection):
+            yield connection
+
     def head(self) -> LedgerHead:
         """The row of the ledger as it is now."""
 

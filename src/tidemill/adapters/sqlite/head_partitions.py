@@ -131,6 +131,8 @@ class HeadPartitions(Mapping[str, Binding]):
     @reading_values()
     def makers(self) -> Mapping[tuple[str, ...], int]:
         """How many partitions are the work of the same runs; none is loaded for it."""
+        if self._is_complete:
+            return Counter(binding.makers for binding in self._cache.values())
         with self._read_transaction() as connection:
             if len(self._layers) > 1:
                 bodies: Iterable[object] = self._overlay_layers(connection, "bindings").values()
