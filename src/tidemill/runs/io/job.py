@@ -169,18 +169,37 @@ class Job:
 
 
 def missing_objects(artifacts: Artifacts, plan: Plan, state: State) -> Mapping[str, str]:
-    """Map the objects that a plan's steps would read or bind, but that can't be used, to the reason."""
+    """Map the objects that a plan's steps would read or bind, but that can't be used, to the reason.
+
+    Where one is missing, what it was made of in the same partition is looked for at once: a plan for each
+    stage of a long chain would take a time that grows with the square of its length.
+    """
     bound = {name: head.partitions for name, head in state.heads.items()}
-    wanted = {
-        pin
+    places = {
+        (name, key)
         for step in plan.steps
         for name, keys in (*step.reads.items(), (step.stage, (step.partition,)))
         for key in keys
-        if (held := bound.get(name, {}).get(key)) is not None
-        for pin in held.product.all_objects
     }
-    wanted.update(name for parent in plan.parents.values() for name in parent.all_objects)
-    return artifacts.find_missing(wanted) if wanted else {}
+    wanted = {name for parent in plan.parents.values() for name in parent.all_objects}
+    found, known = dict[str, str](), set[tuple[str, str]]()
+    while places or wanted:
+        known |= places
+        held = {
+            place: binding
+            for place in places
+            if (binding := bound.get(place[0], {}).get(place[1])) is not None
+        }
+        wanted.update(name for binding in held.values() for name in binding.product.all_objects)
+        found |= artifacts.find_missing(wanted) if wanted else {}
+        lost = {
+            (before, key)
+            for (_, key), binding in held.items()
+            if not found.keys().isdisjoint(binding.product.all_objects)
+            for before in binding.inputs
+        }
+        places, wanted = lost - known, set()
+    return found
 
 
 def damaged_objects(artifacts: Artifacts, flow: Flow, state: State) -> Mapping[str, str]:
