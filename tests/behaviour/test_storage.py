@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,12 +17,14 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tests.behaviour.test_models import WINDOW, Sea
-from tests.support.tides import STAGES, Tides, day, everything, rebuilt
+from tests.support.tides import CHAIN, STAGES, Tides, day, everything, rebuilt
 from tidemill.adapters.files import artifacts as files
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.io.lease_holder import is_dead, this_process
 from tidemill.ledger.run import Status
+from tidemill.planning.plan import Plan
+from tidemill.planning.planner import make_plan
 from tidemill.ports.ledger import Lease
 
 
@@ -209,6 +212,39 @@ def test_an_object_that_is_gone_is_made_anew_once_it_is_needed(tides: Tides) -> 
     assert ran["ok run doubled"] == [day(n) for n in range(4)]
     assert_frame_equal(tides.read("raw", day(1)), before)
     assert tides.ok() == {}
+
+
+def test_a_long_chain_whose_objects_are_gone_is_not_planned_stage_by_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["doubled", *(f"more_{n}" for n in range(8))]
+    added = [
+        f"\n\n@flow.transform\ndef {name}({before}: tm.Frame[Doubled]) -> tm.Frame[Doubled]:\n"
+        f'    return {before}.with_columns(double=pl.col("double") + {n})\n'
+        for n, (before, name) in enumerate(pairwise(names), start=1)
+    ]
+    tides = Tides(tmp_path / "long", CHAIN + "".join(added))
+    for number in range(3):
+        tides.send(number)
+    tides.ok()
+    for name in ("raw", *names[:-1]):
+        for path in objects(tides, name, 1):
+            path.unlink()
+    tides.edit("+ 8", "+ 9")
+    made = list[Plan]()
+
+    def noted(*args: Any, **options: Any) -> Plan:
+        made.append(make_plan(*args, **options))
+        return made[-1]
+
+    monkeypatch.setattr("tidemill.project.plans.make_plan", noted)
+    planned = {(step.stage, step.partition) for step in tides.open().plan().steps}
+    assert planned == {(names[-1], day(n)) for n in range(3)} | {
+        (name, day(1)) for name in ("raw", *names, "daily")
+    }
+    assert len(made) == 2
+    tides.ok()
+    sound(tides)
 
 
 def test_an_object_of_a_trace_that_is_gone_is_made_anew(tides: Tides) -> None:
