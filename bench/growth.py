@@ -2,7 +2,8 @@
 
 A workflow of many stages has made-up results of more and more partitions, in SQLite and in PostgreSQL on
 this machine (see `inside_scale.py`). What commands take is CPU time of the whole process; what the server
-takes is in the wall time. The exponent says how a figure grows with the number of results: 1 is linear. The
+takes is in the wall time. The exponent says how a figure grows with the number of results, or of partitions
+where a command is about one stage: 1 is linear. The
 table is written to results/growth.json. The parts with `large` take an hour and tens of gigabytes each, and
 are measured only when they are named. The part `machines` measures what more and more copies cost that follow
 a ledger.
@@ -50,6 +51,7 @@ LOOKS = {
     "say whose work it is": "share",
     "see what a sweep would remove": "sweep --dry-run",
 }
+OF_A_STAGE = "describe a stage"
 
 
 @dataclass
@@ -57,7 +59,6 @@ class Curve:
     """What each act took on states of several sizes, in the order in which they were measured."""
 
     engine: str
-    steps: list[int] = field(default_factory=list)
     used: dict[str, list[Used]] = field(default_factory=dict)
     figures: dict[str, list[float]] = field(default_factory=dict)
 
@@ -70,14 +71,18 @@ class Curve:
     def rows(self, sizes: Sequence[tuple[int, int]]) -> Iterator[Row]:
         """A row for each act and size, and one for how the act grows."""
         labels = [f"{partitions:,} x {stages}" for partitions, stages in sizes]
+        partitions = [each for each, _ in sizes]
+        results = [each * stages for each, stages in sizes]
         for act, used in self.used.items():
             # Some acts are left out for larger states.
             for label, each in zip(labels, used, strict=False):
                 told = f"wall {each.wall_s:.2f} s, peak RSS {each.peak_rss / 1e6:.0f} MB"
                 yield self._row(f"{act}, {label}, CPU", each.cpu_s, "s", told)
             if len(used) > 1:
-                yield self._exponent(f"{act}, CPU", [each.cpu_s for each in used])
-                yield self._exponent(f"{act}, memory", [float(each.peak_rss) for each in used])
+                what = ("partitions", partitions) if act == OF_A_STAGE else ("results", results)
+                yield self._exponent(f"{act}, CPU", [each.cpu_s for each in used], *what)
+                peaks = [float(each.peak_rss) for each in used]
+                yield self._exponent(f"{act}, memory", peaks, *what)
         for figure, values in self.figures.items():
             name, _, unit = figure.rpartition(" in ")
             for label, value in zip(labels, values, strict=True):
@@ -86,13 +91,13 @@ class Curve:
     def _row(self, name: str, value: float, unit: str, baseline: str = "") -> Row:
         return Row(name=f"{self.engine}: {name}", value=value, unit=unit, baseline=baseline)
 
-    def _exponent(self, name: str, values: Sequence[float]) -> Row:
+    def _exponent(self, name: str, values: Sequence[float], of: str, counts: Sequence[int]) -> Row:
         """The steepest growth between two sizes that follow each other."""
-        pairs = zip(self.steps, self.steps[1:], values, values[1:], strict=False)
+        pairs = zip(counts, counts[1:], values, values[1:], strict=False)
         grown = [math.log(more / less) / math.log(n / m) for m, n, less, more in pairs if m != n]
         return Row(
             name=f"{self.engine}: {name}, exponent", value=max(grown), unit="", goal=1.1,
-            baseline=f"{min(self.steps):,} to {self.steps[len(values) - 1]:,} results",
+            baseline=f"{min(counts):,} to {max(counts):,} {of}",
         )  # fmt: skip
 
 
@@ -113,7 +118,6 @@ def measured(work: Path, sizes: Sequence[tuple[int, int]], url: str = "") -> lis
 
 def _measure(curve: Curve, project: Path, steps: int) -> None:
     built = inside(project, "build", script=SCRIPT)
-    curve.steps.append(steps)
     [home, *_] = [*project.glob(".tidemill*")]
     size = sum(path.stat().st_size for path in home.glob("ledger.db*"))
     facts = {
