@@ -34,8 +34,10 @@ def test_an_edit_of_the_same_size_and_second_is_computed(tmp_path: Path) -> None
     file.write_text(CHAIN)
     run(tides.root)
     assert run(tides.root, TOTAL) == "24.0"
-    assert [*(tides.root / "__pycache__").glob("tides.*")]
+    [bytecode] = (tides.root / "__pycache__").glob("tides.*")
     before = file.stat().st_mtime_ns
+    # However long Python took to start.
+    os.utime(bytecode, ns=(before + 10**9, before + 10**9))
     file.write_text(CHAIN.replace("value * 2", "value * 3"))
     os.utime(file, ns=(before, before))
     run(tides.root)
