@@ -102,7 +102,7 @@ coverage: $(VENV)/.ready ## run the tests of `make unit`, and hold the coverage 
 BENCHMARKS := spine reuse scale partitions profiles contracts parsing serving_parts verification watching \
 	memo fold models batches intervals alarms queue_delay rollouts replicas governance serving_runners protocol \
 	metering serving grpc_calls execution operations ledger cases offpeak costs \
-	budgets four_numbers console object_store shared_home ray
+	budgets four_numbers console object_store shared_home growth ray
 bench: $(VENV)/.ready $(VENV)/.ray ## measure against the goals, printed as ratios
 	@$(PY) tools/native.py wrk
 	@for name in $(BENCHMARKS); do $(STEP) "bench $$name" $(PY) -m bench.$$name || exit 1; done
