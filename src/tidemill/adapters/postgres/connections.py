@@ -236,7 +236,7 @@ class SharedConnections(CopyConnections):
         """Whether the server recorded what it didn't answer to; StorageError if it can't be asked."""
         if not outcome.is_unknown or outcome.copied is None:
             return False
-        # Which may not have been noticed. The one that reads is free for who holds the copy.
+        # It may not have noticed that it was lost. The one that reads is left to whoever holds the copy.
         self._writing.close()
         end = time.monotonic() + _UNKNOWN_S
         while True:
