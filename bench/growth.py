@@ -3,10 +3,9 @@
 A workflow of many stages has made-up results of more and more partitions, in SQLite and in PostgreSQL on
 this machine (see `inside_scale.py`). What commands take is CPU time of the whole process; what the server
 takes is in the wall time. The exponent says how a figure grows with the number of results, or of partitions
-where a command is about one stage: 1 is linear. The
-table is written to results/growth.json. The parts with `large` take an hour and tens of gigabytes each, and
-are measured only when they are named. The part `machines` measures what more and more copies cost that follow
-a ledger.
+where a command is about one stage: 1 is linear. The table is written to results/growth.json. The parts with
+`large` take an hour and tens of gigabytes each, and are measured only when they are named. The part
+`machines` measures what more and more copies cost that follow a ledger.
 """
 
 from __future__ import annotations
@@ -93,6 +92,7 @@ class Curve:
 
     def _exponent(self, name: str, values: Sequence[float], of: str, counts: Sequence[int]) -> Row:
         """The steepest growth between two sizes that follow each other."""
+        counts = counts[: len(values)]
         pairs = zip(counts, counts[1:], values, values[1:], strict=False)
         grown = [math.log(more / less) / math.log(n / m) for m, n, less, more in pairs if m != n]
         return Row(
@@ -154,10 +154,8 @@ def _machines(work: Path, url: str) -> list[Row]:
         told = (
             f"wall {wall:.2f} ms; CPU of the appending machine and all copies {all_copies:.2f} ms"
         )
-        rows += [
-            Row(name=f"an append that {count} copies follow, CPU of the server", unit="ms", value=server,
-                baseline=told),
-        ]  # fmt: skip
+        name = f"an append that {count} copies follow, CPU of the server"
+        rows.append(Row(name=name, unit="ms", value=server, baseline=told))
     return rows
 
 
