@@ -256,9 +256,9 @@ def main() -> None:
     begin_work(cpu_s=0.0)
     # Before a step of this process imports a library that reads it.
     os.environ.update(spin_limit(os.environ))
-    # A plan reads thousands of small records that all stay alive. Collecting garbage every 700 records
-    # costs as much as reading them.
-    gc.set_threshold(50_000, 20, 100)
+    # Modules, and the thousands of small records that a plan reads, all stay alive. Collecting garbage every
+    # 700 of them costs as much as reading them.
+    gc.set_threshold(200_000, 20, 100)
     try:
         code = cli.main(prog_name="tidemill", standalone_mode=False)
     except click.ClickException as error:
@@ -273,4 +273,6 @@ def main() -> None:
         if not isinstance(error.__cause__, KeyboardInterrupt):
             raise
         code = _interrupted()
+    # Else Python looks through all objects for garbage several times while it ends.
+    gc.freeze()
     sys.exit(code if isinstance(code, int) else 0)
