@@ -224,8 +224,11 @@ def _growing(folder: Path, grows: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a head that adds nodes, which are processes too: what each has, `most` and `idle_s`."""
     port, config = _free_port(), folder / "growing.json"
     os.environ |= {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
+    fake: Any = import_module("ray.autoscaler._private.fake_multi_node.node_provider")
+    # The head is of the provider's own type; another one would be taken for missing, and added.
+    head = fake.FAKE_HEAD_NODE_TYPE
     kinds = {
-        "head": {"resources": {}, "node_config": {}, "max_workers": 0},
+        head: {"resources": {}, "node_config": {}, "max_workers": 0},
         "node": {
             "resources": {"CPU": grows["num_cpus"], "object_store_memory": 80 * _MB},
             "node_config": {},
@@ -251,16 +254,15 @@ def _growing(folder: Path, grows: Mapping[str, Any]) -> dict[str, Any]:
         "file_mounts_sync_continuously": False,
         "provider": provider,
         "available_node_types": kinds,
-        "head_node_type": "head",
+        "head_node_type": head,
     }
     config.write_text(json.dumps(known))
-    fake: Any = import_module("ray.autoscaler._private.fake_multi_node.node_provider")
     return {
         "gcs_server_port": port,
         "autoscaling_config": str(config),
         "env_vars": {
             "RAY_OVERRIDE_NODE_ID_FOR_TESTING": fake.FAKE_HEAD_NODE_ID,
-            "RAY_NODE_TYPE_NAME": "head",
+            "RAY_NODE_TYPE_NAME": head,
         },
     }
 
