@@ -14,13 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 BENCH = Path(__file__).parent
+RESULTS = BENCH / "results"
 PYTHON = sys.executable
 TIDEMILL = str(Path(sys.executable).with_name("tidemill"))
 
@@ -132,9 +134,11 @@ def drive(
             sys.exit(f"no part {', '.join(unknown)}; there are {', '.join(parts)}")
         about = machine(work)
         rows: list[Row] = []
-        for part in chosen or [part for part in parts if part not in asked]:
-            print(f"... {part}", file=sys.stderr, flush=True)
-            rows += parts[part]()
+        with others_share() as others_percent:
+            for part in chosen or [part for part in parts if part not in asked]:
+                print(f"... {part}", file=sys.stderr, flush=True)
+                rows += parts[part]()
+        about["others_percent"] = round(others_percent(), 1)
     show(about, rows)
     if not chosen or {*chosen} <= {*asked}:
         save(name, about, rows, replace=not chosen)
@@ -156,16 +160,47 @@ def machine(folder: Path) -> dict[str, object]:
     }
 
 
+@contextmanager
+def others_share() -> Iterator[Callable[[], float]]:
+    """Measure, within a `with` statement, what others use of this machine's CPU time, in percent.
+
+    Others are processes that aren't this one and weren't waited for by it. 0 where the system doesn't tell.
+    """
+    before, found = _cpu_times(), 0.0
+    yield lambda: found
+    total, busy, own = (now - then for now, then in zip(_cpu_times(), before, strict=True))
+    found = 100 * max(0.0, busy - own) / total if total else 0.0
+
+
+def _cpu_times() -> tuple[float, float, float]:
+    """CPU seconds that all cores had so far, those in which they did something, and those of this process."""
+    times = os.times()
+    own = times.user + times.system + times.children_user + times.children_system
+    try:
+        line = Path("/proc/stat").read_text(encoding="utf-8").partition("\n")[0]
+    except OSError:
+        return 0.0, 0.0, own
+    spent = [int(each) / os.sysconf("SC_CLK_TCK") for each in line.split()[1:9]]
+    return sum(spent), sum(spent) - spent[3] - spent[4], own
+
+
 def save(
     name: str, about: Mapping[str, object], rows: Sequence[Row], *, replace: bool = True
 ) -> None:
-    """Write the rows with the machine to `results/NAME.json`; unless `replace`, other rows stay in it."""
-    path = BENCH / "results" / f"{name}.json"
+    """Write the rows with the machine to `results/NAME.json`; unless `replace`, other rows stay in it.
+
+    Each has its noise: the share by which its runs, and those of earlier sittings, differed.
+    """
+    path = RESULTS / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
-    told = [{**_rounded(row), "holds": row.holds} for row in rows]
-    if not replace and path.exists():
+    before = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    noise = {row["name"]: row.get("noise", 0.0) for row in before}
+    told = [
+        {**_rounded(row), "noise": max(noise.get(row.name, 0.0), _spread(row)), "holds": row.holds}
+        for row in rows
+    ]
+    if not replace:
         new = {row["name"] for row in told}
-        before = json.loads(path.read_text(encoding="utf-8"))["rows"]
         told = [*(row for row in before if row["name"] not in new), *told]
     body = {"machine": about, "rows": told}
     path.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
@@ -189,6 +224,13 @@ def _rounded(row: Row) -> dict[str, object]:
     told["value"] = float(f"{row.value:.4g}")
     told["runs"] = [float(f"{each:.4g}") for each in row.runs]
     return told
+
+
+def _spread(row: Row) -> float:
+    """Half of the range of the runs of a row, as a share of its figure."""
+    if len(row.runs) < 2 or row.value <= 0:
+        return 0.0
+    return round((max(row.runs) - min(row.runs)) / 2 / row.value, 3)
 
 
 def _cpu_model() -> str:

@@ -11,7 +11,6 @@ and nothing is written. Nothing fails when a goal is missed.
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench.common import BENCH, PYTHON, Row, drive, measure
+from bench.common import BENCH, PYTHON, Row, drive, measure, others_share
 
 POOL = "ProcessPoolExecutor (spawn)"
 LOKY = f"loky {version('loky')}"
@@ -251,28 +250,10 @@ def parts_of(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
 
 def _beside_others(name: str, part: Callable[[], list[Row]]) -> list[Row]:
     """The rows of a part, and how busy others kept the machine meanwhile: figures suffer from that."""
-    machine, own = _machine_cpu(), _own_cpu()
-    rows = part()
-    total, busy = (after - before for before, after in zip(machine, _machine_cpu(), strict=True))
-    others = max(0.0, busy - (_own_cpu() - own)) / total
+    with others_share() as percent:
+        rows = part()
     told = f"others' share of all CPU time while {name} was measured"
-    return [*rows, Row(name=told, value=100 * others, unit="%")]
-
-
-def _machine_cpu() -> tuple[float, float]:
-    """CPU seconds that all cores had so far, and those in which they did something."""
-    spent = [int(each) / os.sysconf("SC_CLK_TCK") for each in _cpu_line().split()[1:9]]
-    return sum(spent), sum(spent) - spent[3] - spent[4]
-
-
-def _cpu_line() -> str:
-    return Path("/proc/stat").read_text(encoding="utf-8").partition("\n")[0]
-
-
-def _own_cpu() -> float:
-    """CPU seconds of this process and of all that it waited for."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    return [*rows, Row(name=told, value=percent(), unit="%")]
 
 
 if __name__ == "__main__":

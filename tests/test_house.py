@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from bench import sitting
 from tools import console_assets, native, test_times, unit
 
 ROOT = Path(__file__).parent.parent
@@ -594,3 +595,69 @@ def test_make_runs_every_benchmark_that_has_results() -> None:
     [names] = re.findall(r"^BENCHMARKS := (.*)$", lines, re.MULTILINE)
     measured = {path.stem for path in (ROOT / "bench" / "results").glob("*.json")}
     assert {*names.split()} == measured
+
+
+def figure(value: float, unit: str = "s", **others: Any) -> dict[str, Any]:
+    """A row of a benchmark as it is saved."""
+    row = {"name": "it", "value": value, "unit": unit, "goal": 1.0, "least": False, "noise": 0.0}
+    return {**row, **others}
+
+
+def saved(*rows: dict[str, Any], cpu: str = "one") -> dict[str, Any]:
+    return {"machine": {"cpu": cpu, "cores": 2}, "rows": [*rows]}
+
+
+class TestBenchmarksAreCompared:
+    @pytest.mark.parametrize(
+        ("before", "after", "worse"),
+        [
+            (figure(1.0), figure(1.05), False),
+            (figure(1.0), figure(1.2), True),
+            (figure(1.0), figure(0.5), False),
+            (figure(1.0, noise=0.3), figure(1.2), False),
+            (figure(1.0), figure(1.2, noise=0.3), False),
+            (figure(1.0, goal=None), figure(1.2, goal=None), True),
+            (figure(100, "/s"), figure(80, "/s"), True),
+            (figure(100, "/s"), figure(120, "/s"), False),
+            (figure(0.9, "", least=True), figure(0.5, "", least=True), True),
+            (figure(0, "steps", goal=0), figure(1, "steps", goal=0), True),
+            (figure(40, "", goal=None), figure(80, "", goal=None), False),
+            (figure(1.0), figure(9.0, name="another"), False),
+        ],
+    )
+    def test_a_row_is_worse_by_more_than_its_noise(
+        self, before: dict[str, Any], after: dict[str, Any], worse: bool
+    ) -> None:
+        found = sitting.worse_rows(saved(before), saved(after))
+        assert bool(found) is worse
+
+    def test_only_ratios_are_compared_with_those_of_another_machine(self) -> None:
+        before = saved(figure(1.0), figure(1.0, "x", name="ratio"))
+        after = saved(figure(2.0), figure(2.0, "x", name="ratio"), cpu="another")
+        assert [*sitting.worse_rows(before, after)] == ["ratio"]
+
+    @pytest.mark.parametrize(("second", "code"), [(1.0, 0), (2.5, 1)])
+    def test_a_benchmark_with_a_worse_row_is_measured_once_more(
+        self,
+        second: float,
+        code: int,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        file, values = tmp_path / "spine.json", iter([2.0, second])
+        file.write_text(json.dumps(saved(figure(1.0))), encoding="utf-8")
+
+        def run(command: list[str], **_: object) -> None:
+            assert command[1:] == ["-m", "bench.spine"]
+            file.write_text(json.dumps(saved(figure(next(values)))), encoding="utf-8")
+
+        monkeypatch.setattr(sitting, "RESULTS", tmp_path)
+        monkeypatch.setattr(sitting, "_WATCH_S", 0.0)
+        monkeypatch.setattr(subprocess, "run", run)
+        assert sitting.main(["spine"]) == code
+        [row] = json.loads(file.read_text(encoding="utf-8"))["rows"]
+        assert row["noise"] == abs(second - 2.0) / min(second, 2.0)
+        assert ("worse: spine: it: 1 before, 2.5 s, noise 10 %" in capsys.readouterr().out) is bool(
+            code
+        )
