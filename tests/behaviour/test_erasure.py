@@ -16,6 +16,7 @@ import pytest
 import tidemill as tm
 from tests.support.damage import copy_home
 from tests.support.serving import sales_flow
+from tests.support.tables import bodies
 from tests.support.tides import LENIENT, Tides, day
 from tests.support.users import USER
 from tidemill.adapters.sqlite.people import erase_person
@@ -232,6 +233,7 @@ def test_a_person_who_acted_is_erased_by_name(tides: Tides) -> None:
         project.close()
     for file in (tides.root / ".tidemill").glob("ledger.db*"):
         assert b"Ana" not in file.read_bytes()
+    assert "Ana" not in "".join(bodies(tides.root / ".tidemill" / "ledger.db"))
     assert find(tides, subject).places == ()
 
 

@@ -26,6 +26,7 @@ from tests.support.cluster_projects import (
     were_sent,
 )
 from tests.support.ray_clusters import ray_cluster
+from tests.support.tables import bodies
 
 __all__ = ["near", "ray_cluster"]
 pytestmark = pytest.mark.slow
@@ -46,6 +47,7 @@ def test_a_run_on_ray_gives_the_same_objects(near: Path, ray_cluster: Any) -> No
     token = ray_cluster.environment["RAY_AUTH_TOKEN"].encode()
     kept = [path for path in (far / ".tidemill").rglob("*") if path.is_file()]
     assert not [path for path in kept if token in path.read_bytes()]
+    assert token.decode() not in "".join(bodies(far / ".tidemill" / "ledger.db"))
 
 
 def test_a_node_that_shares_nothing_gets_code_and_state(

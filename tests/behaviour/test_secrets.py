@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from tests.support.commands import tidemill
+from tests.support.tables import bodies
 from tests.support.tides import CHAIN, Tides
 from tidemill.core.errors import DeclarationError
 from tidemill.workflow.source import iceberg, sql
@@ -43,7 +44,9 @@ def said(*arguments: str) -> str:
 def leaks(root: Path, word: str = WORD) -> list[Path]:
     """Files of the home that hold the word."""
     kept = [path for path in (root / ".tidemill").rglob("*") if path.is_file()]
-    return [path for path in kept if word.encode() in path.read_bytes()]
+    found = [path for path in kept if word.encode() in path.read_bytes()]
+    ledger = root / ".tidemill" / "ledger.db"
+    return [*found, ledger] if any(word in body for body in bodies(ledger)) else found
 
 
 def test_a_configured_secret_that_could_be_any_word_is_refused(

@@ -20,6 +20,7 @@ from obstore.exceptions import GenericError
 
 from tests.support.buckets import BUCKET_URL, BucketTides, memory_stores
 from tests.support.commands import process
+from tests.support.tables import bodies
 from tests.support.thoroughness import examples, thorough
 from tests.support.tides import CHAIN, Before, Tides, day, everything, flow_of, rows_of
 from tidemill.adapters.objectstore import opened, source_files
@@ -428,6 +429,7 @@ def test_what_is_wrong_with_a_store_is_told(
     files = [path for path in (tides.root / ".tidemill").rglob("*") if path.is_file()]
     assert len(files) > DAYS
     assert [path for path in files if secret in path.read_bytes()] == []
+    assert secret.decode() not in "".join(bodies(tides.root / ".tidemill" / "ledger.db"))
 
 
 @pytest.mark.usefixtures("memory")

@@ -246,10 +246,19 @@ def test_any_damaged_page_of_the_ledger_publishes_nothing_wrong(tides: Tides, ho
             assert contents == good, number
 
 
-def test_a_damaged_event_is_named_with_the_way_out(tides: Tides) -> None:
+def damage_publication(tides: Tides) -> None:
+    """Flip a bit of the checksum of the newest publication."""
     payload = at_rest(tides)
-    at = payload.rindex(b'"rows":2')
-    ledger(tides).write_bytes(payload[: at + 7] + b"3" + payload[at + 8 :])
+    with closing(sqlite3.connect(ledger(tides))) as connection:
+        query = "SELECT body FROM events WHERE kind = 'Published' ORDER BY seq DESC LIMIT 1"
+        (body,) = connection.execute(query).fetchone()
+    at = payload.rindex(body[:32]) + 1
+    flipped = bytes([payload[at] ^ 1])
+    ledger(tides).write_bytes(payload[:at] + flipped + payload[at + 1 :])
+
+
+def test_a_damaged_event_is_named_with_the_way_out(tides: Tides) -> None:
+    damage_publication(tides)
     [problem] = verify(tides).problems
     assert "1 event is not what was recorded" in problem.message
     with pytest.raises(StorageError, match=r"is damaged .*backup.*tidemill ledger rebuild"):
@@ -263,9 +272,7 @@ def test_a_damaged_event_is_named_with_the_way_out(tides: Tides) -> None:
 def test_a_rebuild_without_the_damaged_events_computes_what_is_unknown(
     tides: Tides, tmp_path: Path
 ) -> None:
-    payload = at_rest(tides)
-    at = payload.rindex(b'"rows":2')
-    ledger(tides).write_bytes(payload[: at + 7] + b"3" + payload[at + 8 :])
+    damage_publication(tides)
     project = tides.open()
     made = project.stored_state.rebuild(skip_damaged=True)
     project.close()

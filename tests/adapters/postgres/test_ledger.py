@@ -15,12 +15,13 @@ from tests.adapters.sqlite.test_compaction import small_history
 from tests.support.compaction import FAR, damage, forget_superseded
 from tests.support.cut_connections import proxy_to
 from tests.support.shared_homes import as_address, copy_on
-from tests.support.tables import rebuild, tables
+from tests.support.tables import as_text, bodies, rebuild, store_as_text, tables
 from tidemill.adapters.postgres.address import HomeAddress
 from tidemill.adapters.postgres.ledger import PostgresLedger
 from tidemill.adapters.postgres.pulse import Pulse
 from tidemill.adapters.sqlite.integrity import find_damage
 from tidemill.adapters.sqlite.ledger import SqliteLedger
+from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION
 from tidemill.core.errors import ConflictError, StorageError
 from tidemill.ledger.compacted import compacted_event
 from tidemill.ledger.compaction_report import CompactionTerms
@@ -359,7 +360,7 @@ def test_a_newer_tidemill_says_so_when_it_records_something(
     assert ask(address, "SELECT schema_version FROM ledger") == [(1,)]
     other.append([published_event()], now=1.0)
     [(version, tidemill)] = ask(address, "SELECT schema_version, tidemill FROM ledger")
-    assert version == 16
+    assert version == SCHEMA_VERSION
     assert tidemill != "0.0.1"
 
 
@@ -410,6 +411,7 @@ def test_names_are_forgotten_on_every_machine(
     for each in ("one", "other"):
         for file in copy_on(tmp_path, each).parent.glob("ledger.db*"):
             assert name.encode() not in file.read_bytes()
+        assert name not in "".join(bodies(copy_on(tmp_path, each)))
     # Who comes back is somebody else.
     other.append([replace(token_revoked_event(), actor=name)], now=1.0)
     assert [name in repr(fact.event) for fact in one.events()] == [False, True]
@@ -417,18 +419,25 @@ def test_names_are_forgotten_on_every_machine(
         one.erase_person(name, {"TokenRevoked": 1})
 
 
+@pytest.mark.parametrize("are_texts", [False, True])
 def test_what_a_compaction_replaces_is_replaced_everywhere(
-    machine: Machine, tmp_path: Path
+    machine: Machine, address: HomeAddress, tmp_path: Path, are_texts: bool
 ) -> None:
     one, other = machine("one"), machine("other")
     write_all(one, small_history())
     facts = list(other.events())
     for each in ("one", "other"):
         forget_superseded(copy_on(tmp_path, each))
+        if are_texts:
+            store_as_text(copy_on(tmp_path, each))
+    if are_texts:
+        for seq, body in ask(address, "SELECT seq, body FROM events"):
+            text = as_text(body).encode()
+            ask(address, "UPDATE events SET body = %s WHERE seq = %s", text, seq)
     terms = CompactionTerms(after_s=0.0, batch=5)
     report = one.compaction.compact(terms, now=FAR, actor="ana")
     assert sum(report.events.values()) > 10
-    assert report.packed
+    assert bool(report.packed) == are_texts
     kept = [*other.events()][: len(facts)]
     assert kept == [*one.events()][: len(facts)] != facts
     for was, now in zip(facts, kept, strict=True):

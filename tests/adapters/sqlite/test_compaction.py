@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests.seams.test_ledger_properties import EVENTS, NAMES
 from tests.support.compaction import FAR, compact, damage, forget_superseded
-from tests.support.tables import execute, rebuild, tables
+from tests.support.tables import execute, rebuild, store_as_text, tables
 from tests.support.tampering import unlocked
 from tests.support.thoroughness import examples, thorough
 from tidemill.adapters.sqlite import compaction
@@ -203,6 +203,7 @@ def kinds_of(path: Path) -> dict[str, int]:
 
 
 def test_what_is_superseded_loses_details(history: Path) -> None:
+    store_as_text(history)
     found = compact(history)
     assert found.events == {"Attempted": 9, "Published": 9, "RunEnded": 4}
     assert kinds_of(history) == found.events
@@ -235,7 +236,7 @@ def test_one_that_goes_on_looks_at_newer_events_only(history: Path) -> None:
     write_history(history, [[tried], [published]], start=100.0)
     forget_superseded(history)
     found = SqliteCompaction(history).compact(terms, now=FAR)
-    assert (found.events, found.packed) == ({"Attempted": 1}, 1)
+    assert (found.events, found.packed) == ({"Attempted": 1}, 0)
     # What it superseded is left to the next that looks at all.
     assert compact(history).events == {"Attempted": 1, "Published": 1}
     assert damage(history) == []
@@ -376,7 +377,7 @@ def _slower(path: Path) -> str:
 
 def test_damaged_events_stay_as_they_are(history: Path) -> None:
     with unlocked(history) as connection:
-        connection.execute("UPDATE events SET body = 'x' || body WHERE seq = 2")
+        connection.execute("UPDATE events SET body = 'x' WHERE seq = 2")
     found = compact(history)
     assert found.notes[0].startswith("1 event is damaged")
     assert found.events["Attempted"] == 8

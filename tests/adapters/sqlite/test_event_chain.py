@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tables import earlier, execute, rebuild, tables
+from tests.support.tables import earlier, execute, rebuild, store_as_text, tables
 from tidemill.adapters.codec.events import encode_event
 from tidemill.adapters.sqlite.event_chain import chain_faults, linked_events
 from tidemill.adapters.sqlite.event_files import export_events, import_events
@@ -139,6 +139,7 @@ def test_a_body_is_kept_as_another_version_wrote_it(path: Path, tmp_path: Path) 
 
 def test_a_ledger_from_before_is_chained_as_it_is_stored(path: Path, tmp_path: Path) -> None:
     before = tmp_path / "before.db"
+    store_as_text(path)
     with earlier(before, 8) as run:
         run("ATTACH ? AS made", str(path))
         run("INSERT INTO events SELECT * FROM made.events")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.compaction import compact
-from tests.support.tables import execute, tables
+from tests.support.tables import execute, store_as_text, tables
 from tidemill.adapters.sqlite import file_space
 from tidemill.adapters.sqlite.connections import Connections
 from tidemill.adapters.sqlite.file_space import pack_pages, shrink
@@ -57,6 +57,8 @@ def path(tmp_path: Path) -> Path:
         ]
         ledger.append([*events, published_event(str(start))], now=1.0)
     ledger.close()
+    store_as_text(path)
+    SqliteLedger(path).close()
     return path
 
 

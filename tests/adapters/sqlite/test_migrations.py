@@ -7,11 +7,20 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from tests.support.tables import rebuild, tables
-from tidemill.adapters.codec.events import encode_event
+from tests.adapters.sqlite.test_packed_text import packed_before
+from tests.support.compaction import compact
+from tests.support.tables import bodies, rebuild, store_as_text, tables
+from tests.support.tampering import unlocked
+from tidemill.adapters.codec.events import decode, encode, encode_event
 from tidemill.adapters.sqlite.connections import APPLICATION_ID
+from tidemill.adapters.sqlite.event_chain import read_chain
+from tidemill.adapters.sqlite.event_files import export_events, import_events
+from tidemill.adapters.sqlite.integrity import find_damage, rebuild_from
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION, add_functions, migrations
+from tidemill.adapters.sqlite.packed_text import is_packed
+from tidemill.adapters.sqlite.stamps import stamp, unstamp
+from tidemill.ledger.event_digest import ChainedEvent
 from tidemill.ledger.event_subjects import KINDS_WITH_SUBJECTS
 from tidemill.ledger.run import Outcome
 from tidemill.testing.records import (
@@ -20,6 +29,7 @@ from tidemill.testing.records import (
     events_of_every_kind,
     run_started_event,
 )
+from tidemill.workflow.source import SourceFile
 
 # The migration that adds the table of costs.
 COSTS = 4
@@ -125,3 +135,57 @@ def test_subjects_are_found_in_events_from_before(tmp_path: Path) -> None:
     assert tables(path) == expected
     assert expected["open_subjects"] == [("run run-2",)]
     assert len(expected["subjects"]) > len(KINDS_WITH_SUBJECTS)
+
+
+def whole_file(stored: str) -> str:
+    """A file of a source as schema 16 stores it, with fields that hold their default."""
+    return stamp(encode(decode(SourceFile, unstamp(stored)))) if stored else stored
+
+
+def stored_before(path: Path) -> list[str | bytes]:
+    """Store a ledger as schema 16 does, every other event packed by a compaction; return its bodies."""
+    store_as_text(path)
+    with unlocked(path) as connection:
+        connection.create_function("packed_before", 1, lambda body: packed_before(unstamp(body)))
+        connection.create_function("whole_file", 1, whole_file)
+        connection.execute("UPDATE events SET body = packed_before(body) WHERE seq % 2 = 0")
+        connection.execute("UPDATE sources SET body = whole_file(body)")
+    return stored_bodies(path)
+
+
+def stored_bodies(path: Path) -> list[str | bytes]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [body for (body,) in connection.execute("SELECT body FROM events ORDER BY seq")]
+
+
+def test_events_of_schema_16_stay_as_they_are(tmp_path: Path) -> None:
+    path, copy, exported = tmp_path / "ledger.db", tmp_path / "copy.db", tmp_path / "events.jsonl"
+    with closing(SqliteLedger(path)) as ledger:
+        ledger.append(events_of_every_kind(), now=1.0)
+        facts, texts = [*ledger.events()], bodies(path)
+    chain = [event.link for event in whole_chain(path)]
+    before = stored_before(path)
+    with closing(SqliteLedger(path)) as ledger:
+        assert stored_bodies(path) == before
+        assert [*ledger.events()] == facts
+        assert ledger.state(PROD, whole=True).sources
+        ledger.append([attempted_event()], now=2.0)
+    assert stored_bodies(path)[:-1] == before
+    assert bodies(path)[:-1] == texts
+    assert [event.link for event in whole_chain(path)][:-1] == chain
+    assert find_damage(path) == []
+    export_events(path, exported)
+    rebuild_from(import_events(exported).events, copy, is_complete=True)
+    assert bodies(copy) == bodies(path)
+    assert [event.link for event in whole_chain(copy)][:-1] == chain
+    assert all(map(is_packed, stored_bodies(copy)))
+    assert compact(path).packed > len(before) // 4
+    assert bodies(path)[0] == texts[0]
+
+
+def whole_chain(path: Path) -> list[ChainedEvent]:
+    found = [*read_chain(path)]
+    assert all(
+        isinstance(event, ChainedEvent) and event.link == event.stored_link for event in found
+    )
+    return [event for event in found if isinstance(event, ChainedEvent)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.commands import tidemill
-from tests.support.tables import execute
+from tests.support.tables import execute, store_as_text
 from tests.support.tampering import unlocked
 
 
@@ -29,6 +29,7 @@ def test_a_ledger_is_compacted(built: Path) -> None:
     assert (ended.code, ended.out) == (0, "no event is old enough to be compacted\n")
     project = built / "pyproject.toml"
     project.write_text(f'{project.read_text()}\n[tool.tidemill.ledger]\ncompact_after = "1d"\n')
+    store_as_text(built / ".tidemill" / "ledger.db")
     with unlocked(built / ".tidemill" / "ledger.db") as connection:
         connection.execute("UPDATE events SET at = at - 200000")
     ended = tidemill("ledger", "compact", "--dry-run")

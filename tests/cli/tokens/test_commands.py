@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import Ended, tidemill
+from tests.support.tables import bodies
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.project.project import open_project
 from tidemill.serving.access import Access
@@ -61,7 +62,9 @@ def create(*arguments: str) -> str:
 
 
 def stored(shop: Path) -> bytes:
-    return b"".join(p.read_bytes() for p in (shop / ".tidemill").rglob("*") if p.is_file())
+    home = shop / ".tidemill"
+    files = [path.read_bytes() for path in home.rglob("*") if path.is_file()]
+    return b"".join([*files, *map(str.encode, bodies(home / "ledger.db"))])
 
 
 def test_a_token_is_shown_once_and_opens_what_it_says(shop: Path) -> None:

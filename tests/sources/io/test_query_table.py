@@ -25,6 +25,7 @@ from tests.support.servers import (
     postgres_server,
     put,
 )
+from tests.support.tables import bodies
 from tests.support.thoroughness import examples, thorough
 from tests.support.tides import CHAIN, Before, Tides, day
 from tidemill.core.errors import DeclarationError
@@ -376,6 +377,9 @@ def test_no_password_is_kept_or_shown(
     kept = [path for path in (tmp_path / ".tidemill").rglob("*") if path.is_file()]
     assert [path for path in kept if b"sesame" in path.read_bytes()] == []
     assert [path for path in kept if b"tester" in path.read_bytes()] == []
+    recorded = "".join(bodies(tmp_path / ".tidemill" / "ledger.db"))
+    assert "sesame" not in recorded
+    assert "tester" not in recorded
 
 
 CUTS = """

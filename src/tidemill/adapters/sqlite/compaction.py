@@ -1,7 +1,7 @@
 """Replace the bodies of old events by smaller ones, batch by batch, beside running work.
 
-An event that nothing refers to any more loses its details (ledger/compacted.py); of others, whose text isn't
-read often, only the text is compressed. Once nothing refers to an event, nothing ever will: what is recorded
+An event that nothing refers to any more loses its details (ledger/compacted.py); of others from before schema
+17, the text is compressed. Once nothing refers to an event, nothing ever will: what is recorded
 later refers to itself. So which events lose details is decided outside of the transaction that replaces them.
 """
 

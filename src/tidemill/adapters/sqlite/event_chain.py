@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tidemill.adapters.codec.events import event_scope
 from tidemill.adapters.sqlite.packed_text import pack
-from tidemill.adapters.sqlite.stamps import read_text, stamp, unstamp
+from tidemill.adapters.sqlite.stamps import read_text, unstamp
 from tidemill.adapters.sqlite.statements import queries
 from tidemill.core.errors import StorageError
 from tidemill.ledger.compacted import CompactionCheck
@@ -41,16 +41,10 @@ class EventWriter:
         self._compacted: list[tuple[int, int, bytes]] = []
 
     def write(
-        self,
-        place: EventPlace,
-        body: str,
-        *,
-        is_packed: bool = False,
-        whole: str = "",
-        compacted_by: int = 0,
+        self, place: EventPlace, body: str, *, whole: str = "", compacted_by: int = 0
     ) -> None:
         """Write an event; `whole` is the digest of its body if `body` is a smaller one."""
-        self._insert((*place, pack(body) if is_packed else stamp(body)))
+        self._insert((*place, pack(body)))
         last = self._links[-1][1] if self._links else self._last
         digest = whole or body_digest(body)
         self._links.append((place.seq, next_link(last, event_leaf(place, digest))))

@@ -29,7 +29,6 @@ from tidemill.adapters.sqlite.connections import (
 )
 from tidemill.adapters.sqlite.event_chain import EventWriter, chain_faults, event_place
 from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION
-from tidemill.adapters.sqlite.packed_text import is_packed
 from tidemill.adapters.sqlite.people import damaged_names
 from tidemill.adapters.sqlite.projections import Projector
 from tidemill.adapters.sqlite.scratch_folder import scratch_folder
@@ -71,7 +70,6 @@ class StoredEvent:
     at: float
     event: Event
     body: str
-    is_packed: bool = False
     whole: str = ""
     compacted_by: int = 0
 
@@ -235,13 +233,7 @@ def _add(
     connection.execute("SAVEPOINT one")
     try:
         whole = stored.whole if is_complete else ""
-        writer.write(
-            place,
-            stored.body,
-            is_packed=stored.is_packed or bool(stored.whole),
-            whole=whole,
-            compacted_by=stored.compacted_by,
-        )
+        writer.write(place, stored.body, whole=whole, compacted_by=stored.compacted_by)
         is_written = True
         projector.apply(place.seq, place.at, stored.event)
     except (ConflictError, sqlite3.IntegrityError):
@@ -365,7 +357,6 @@ def _event(connection: sqlite3.Connection, seq: int) -> StoredEvent | None:
             at=float(at),
             event=event,
             body=text,
-            is_packed=is_packed(body),
             whole="" if digest is None else digest.hex(),
             compacted_by=by or 0,
         )

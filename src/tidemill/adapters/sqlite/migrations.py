@@ -16,7 +16,7 @@ from tidemill.core.errors import StorageError
 from tidemill.ledger.event_subjects import KINDS_WITH_SUBJECTS, subjects_of
 from tidemill.ledger.run import Receipt
 
-SCHEMA_VERSION = 16
+SCHEMA_VERSION = 17
 # A trigger names this function. Programs of schemas before 14 don't have it, so they can't append any more.
 _UPGRADED = "a_newer_tidemill_upgraded_this_ledger_so_end_this_process_and_start_it_again"
 # What fills the tables of a version where SQL alone can't.

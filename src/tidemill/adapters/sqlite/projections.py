@@ -289,7 +289,7 @@ def _record_sources(projector: Projector, event: SourceSeen) -> None:
     if newest:
         paths = dict.fromkeys((*(file.path for file in event.files), *event.gone))
         many(queries()["keep_source"], [(projector.seq, *place, path, newest) for path in paths])
-    seen = [(*place, file.path, stamp(encode(file)), projector.seq) for file in event.files]
+    seen = [(*place, file.path, stamp(encode_sparse(file)), projector.seq) for file in event.files]
     many(queries()["record_source"], seen)
     if is_branch:
         many(queries()["hide_source"], [(*place, path, projector.seq) for path in event.gone])

@@ -50,7 +50,7 @@ SELECT
     event.partition, event.body, links.link, compacted.digest, compacted.by,
     'blob' IN (
         typeof(batch), typeof(at), typeof(kind), typeof(environment), typeof(run), typeof(stage),
-        typeof(partition), iif(substr(body, 1, 1) = x'ff', 'text', typeof(body))
+        typeof(partition), iif(substr(body, 1, 1) IN (x'fe', x'ff'), 'text', typeof(body))
     )
 FROM events AS event NOT INDEXED
 LEFT JOIN links ON links.seq = event.seq
@@ -59,12 +59,12 @@ WHERE event.seq > ?
 ORDER BY event.seq;
 
 -- name: whole_bodies
--- The next page of older facts with a body that isn't packed, or that may lose details although it is.
+-- The next page of older facts that may lose details, or whose body isn't packed, as before schema 17.
 SELECT seq, batch, kind, run, stage, partition, body
 FROM events NOT INDEXED
 WHERE seq > :after AND seq <= :until AND at <= :before AND kind != 'Compacted'
   AND (typeof(body) = 'text'
-       OR (kind IN ('Published', 'Computed', 'Attempted', 'SourceSeen') AND seq NOT IN (SELECT seq FROM compacted)))
+       OR (kind IN ('Published', 'Computed', 'Attempted', 'RunEnded', 'SourceSeen') AND seq NOT IN (SELECT seq FROM compacted)))
 ORDER BY seq LIMIT :limit;
 
 -- name: uncompacted_among

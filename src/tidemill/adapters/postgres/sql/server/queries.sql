@@ -62,7 +62,7 @@ WHERE e.seq > %s ORDER BY e.seq LIMIT %s;
 -- name: bodies
 -- The bodies between two facts that were replaced, with what is known of those that lost details.
 SELECT e.seq, e.kind, e.body, c.digest, c.by FROM events AS e LEFT JOIN compacted AS c ON c.seq = e.seq
-WHERE e.seq BETWEEN %s AND %s AND substr(e.body, 1, 1) = '\xff' ORDER BY e.seq;
+WHERE e.seq BETWEEN %s AND %s AND substr(e.body, 1, 1) IN ('\xfe', '\xff') ORDER BY e.seq;
 
 -- name: leases
 SELECT name, token, holder, heartbeat, expires, after_seq FROM leases;

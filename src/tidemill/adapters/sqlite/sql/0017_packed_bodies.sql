@@ -1,0 +1,2 @@
+-- Bodies of facts are packed when they are recorded, in a form that earlier programs can't read
+-- (adapters/sqlite/packed_text.py). Facts from before this schema stay as they are until they are compacted.
