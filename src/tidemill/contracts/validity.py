@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from tidemill.contracts.column_validity import column_problems
 from tidemill.contracts.spec import COMPATIBILITY, UNKNOWN_COLUMNS, ContractSpec
-from tidemill.contracts.table_rule_validity import table_rule_problems
 from tidemill.core.errors import ContractError, did_you_mean
 
 # Semantic Versioning: three numbers without leading zeros.
@@ -17,6 +16,8 @@ _VERSION = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}")
 def contradictions(spec: ContractSpec) -> list[str]:
     """Return a sentence for each contradiction in a contract."""
     columns = {column.name: column for column in spec.columns}
+    from tidemill.contracts.table_rule_validity import table_rule_problems
+
     return [
         *_class_problems(spec),
         *(p for column in spec.columns for p in column_problems(column)),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.units import parse_seconds
-from tidemill.governance.checkpoint import CheckpointTerms
+
+if TYPE_CHECKING:
+    from tidemill.governance.checkpoint import CheckpointTerms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,8 @@ class AuditSettings:
     @property
     def terms(self) -> CheckpointTerms:
         """When a checkpoint is due."""
+        from tidemill.governance.checkpoint import CheckpointTerms
+
         return CheckpointTerms(events=self.events, every_s=parse_seconds(self.every))
 
 

@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from datetime import UTC, datetime, tzinfo
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.offpeak.price_curve import PriceCurve, PricePiece
+
+if TYPE_CHECKING:
+    from tidemill.offpeak.price_curve import PriceCurve, PricePiece
 
 DAY_MINUTES = 1_440
 _WEEK_MINUTES = 7 * DAY_MINUTES
@@ -60,6 +63,8 @@ class Tariff:
 
     def curve(self, begin: float, end: float) -> PriceCurve:
         """The prices from `begin` until `end` (Unix seconds), as clocks of the zone show the time."""
+        from tidemill.offpeak.price_curve import PricePiece
+
         pieces: list[PricePiece] = []
         for start, until in self._stretches(begin, end):
             price = self._price_at(start)
@@ -70,6 +75,8 @@ class Tariff:
                 pieces[-1] = PricePiece(start=last.start, end=until, price=price)
             else:
                 pieces.append(PricePiece(start=start, end=until, price=price))
+        from tidemill.offpeak.price_curve import PriceCurve
+
         return PriceCurve(tuple(pieces))
 
     @cached_property

@@ -11,8 +11,6 @@ from tidemill.planning.draft import Draft, Lookup, is_rerun_requested
 from tidemill.planning.estimates import estimate_steps
 from tidemill.planning.freshness import check_freshness, freshness_rules
 from tidemill.planning.missing_rows import keep_blocked, leave_out
-from tidemill.planning.model_stages import plan_evaluation, plan_model
-from tidemill.planning.one_partition import narrow_to_partition
 from tidemill.planning.plan import Plan, PlanInputs
 from tidemill.planning.request import Request
 from tidemill.reuse.recipe import Recipe
@@ -56,6 +54,8 @@ def make_plan(
         else:
             keep_blocked(draft, stage)
     if request.partition:
+        from tidemill.planning.one_partition import narrow_to_partition
+
         narrow_to_partition(draft, flow[request.stage], request.partition)
     return _build_plan(draft, scans, scope, environment)
 
@@ -97,8 +97,12 @@ def _plan_stage(
         case Kind.TRANSFORM:
             plan_transform(draft, stage)
         case Kind.MODEL:
+            from tidemill.planning.model_stages import plan_model
+
             plan_model(draft, stage)
         case Kind.EVALUATE:
+            from tidemill.planning.model_stages import plan_evaluation
+
             rank = plan_evaluation(draft, stage)
             if rank is not None:
                 model = next(item.name for item in stage.inputs if item.contract is None)

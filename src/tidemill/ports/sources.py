@@ -10,12 +10,13 @@ from tidemill.core.errors import SourceError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import Ledger
-from tidemill.ports.tracking import TrackingServer
-from tidemill.workflow.loaders import Dlt
 from tidemill.workflow.source import Delta, Engine, Iceberg
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from tidemill.ports.tracking import TrackingServer
+    from tidemill.workflow.loaders import Dlt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

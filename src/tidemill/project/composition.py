@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import secrets
@@ -10,14 +9,12 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cache
 from importlib import import_module
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.files import memos, probes
-from tidemill.adapters.lanes.thread_lane import ThreadLane
 from tidemill.adapters.search.optuna_sampler import OptunaSampler
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.contracts.spec import ContractSpec
@@ -38,6 +35,7 @@ from tidemill.project.model_formats import open_formats
 from tidemill.project.model_probe import SubprocessProbe
 from tidemill.project.model_probe_server import FormatOptions
 from tidemill.project.object_stores import open_artifacts, store_secrets
+from tidemill.project.package_version import version_of
 from tidemill.project.settings import Settings
 from tidemill.project.sinks import open_sinks
 from tidemill.project.workflow_ledger import WorkflowLedger
@@ -108,12 +106,6 @@ def this_platform() -> Platform:
         machine=f"{platform.machine()} {sys.platform}",
         tidemill=version_of("tidemill"),
     )
-
-
-@cache
-def version_of(package: str) -> str:
-    """Return the version of a package, read once: that takes milliseconds, and each plan needs two."""
-    return importlib.metadata.version(package)
 
 
 def open_shared_ledger(
@@ -239,6 +231,8 @@ def engine_options(  # noqa: PLR0913 - what a run may use
         )
 
     def threads(functions: TaskFunctions) -> Executor:
+        from tidemill.adapters.lanes.thread_lane import ThreadLane
+
         return ThreadLane(max_workers=cpus, idle_s=settings.idle, functions=functions)
 
     engines: dict[str, Callable[[TaskFunctions], Executor]] = {"thread": threads}

@@ -5,23 +5,22 @@ from __future__ import annotations
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tidemill.adapters.databases.postgres import PostgresDatabase
-from tidemill.adapters.databases.sqlite import SqliteDatabase
-from tidemill.adapters.databases.urls import public_location, resolve_url
 from tidemill.core.errors import SourceError, UsageError
 from tidemill.core.redaction import Redactor, url_secrets
 from tidemill.core.store_url import split_store_url
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import Ledger
 from tidemill.ports.sources import Database, DltLoad, FileStore, Lake
-from tidemill.ports.tracking import TrackingServer
 from tidemill.project.home_ledger import has_ledger, open_ledger
 from tidemill.project.object_stores import open_artifacts, open_file_store, store_secrets
 from tidemill.project.settings import Settings, find_settings
-from tidemill.workflow.loaders import Dlt
 from tidemill.workflow.source import SCHEMES, Delta, Engine, Iceberg
+
+if TYPE_CHECKING:
+    from tidemill.ports.tracking import TrackingServer
+    from tidemill.workflow.loaders import Dlt
 
 
 class OpenedSources:
@@ -57,6 +56,9 @@ class OpenedSources:
         return self._databases[url, engine]
 
     def _resolved(self, url: str) -> str:
+        # Only projects that name a URL need it.
+        from tidemill.adapters.databases.urls import resolve_url
+
         found = resolve_url(url)
         self._redactor.learn(url_secrets(found))
         return found
@@ -66,8 +68,13 @@ class OpenedSources:
         # Three slashes start a relative path, four an absolute one.
         path = self._root / rest.removeprefix("///")
         if engine is None and scheme == "sqlite":
+            from tidemill.adapters.databases.sqlite import SqliteDatabase
+            from tidemill.adapters.databases.urls import public_location
+
             return SqliteDatabase(path, public_location(url))
         if engine is None and scheme in ("postgresql", "postgres"):
+            from tidemill.adapters.databases.postgres import PostgresDatabase
+
             return PostgresDatabase(url)
         if engine is None and scheme not in SCHEMES:
             raise SourceError(

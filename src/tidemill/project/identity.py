@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from hmac import compare_digest
+from typing import TYPE_CHECKING
 
 from tidemill.core.errors import AccessError, UnknownTokenError
 from tidemill.governance.permissions import Actor as Actor
@@ -18,8 +19,9 @@ from tidemill.ledger.io.lease_holder import outer_user_id, this_user
 from tidemill.ports.ledger import Ledger
 from tidemill.ports.runtime import Runtime
 from tidemill.project.workflow_ledger import WorkflowLedger
-from tidemill.serving.issued_tokens import TOKEN_EVENTS, IssuedToken, issued_tokens
-from tidemill.serving.token_text import token_digest, token_id
+
+if TYPE_CHECKING:
+    from tidemill.serving.issued_tokens import IssuedToken
 
 _NO_DIGEST = "0" * 64
 
@@ -64,8 +66,12 @@ def token_actor(
 
     `place` says in messages where the token came from; it `is_local` if this process has it.
     """
+    from tidemill.serving.token_text import token_id
+
     issued = _find_token(ledger, token_id(text.encode()))
     digest = _NO_DIGEST if issued is None else issued.token.digest
+    from tidemill.serving.token_text import token_digest
+
     if not compare_digest(token_digest(text.encode()), digest) or issued is None:
         raise UnknownTokenError(
             f"{place} holds no token of this home: create one with `tidemill tokens create`"
@@ -98,6 +104,8 @@ def token_actor(
 def _find_token(ledger: Ledger, id: str) -> IssuedToken | None:
     """The token of an id, in any workflow and environment of the home."""
     shared = ledger.shared if isinstance(ledger, WorkflowLedger) else ledger
+    from tidemill.serving.issued_tokens import TOKEN_EVENTS
+
     facts = [*shared.events(kinds=TOKEN_EVENTS, where=about(token_subject(id)))]
     if facts:
         # A token ends with its environment.
@@ -108,6 +116,8 @@ def _find_token(ledger: Ledger, id: str) -> IssuedToken | None:
         for fact in facts
         if isinstance(fact.event, TokenCreated) and fact.event.token.id == id
     }
+    from tidemill.serving.issued_tokens import issued_tokens
+
     found = [issued_tokens(facts, place).get(id) for place in sorted(places)]
     # Who appends to the ledger can't replace a token by another of the same id.
     return found[0] if len(found) == 1 else None

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from tidemill.adapters.files.artifacts import FileArtifacts
 from tidemill.adapters.files.disk import make_folder, translate_os_errors
-from tidemill.adapters.objectstore.owner import NOTES, require_own
 from tidemill.core.errors import StorageError, UsageError
 from tidemill.core.extras import install_command
 from tidemill.core.store_url import FOLDER
@@ -108,9 +107,13 @@ def probe_store(settings: Settings) -> None:
 
 def _claim(folder: Path, own: str) -> None:
     """Note in a folder whose objects it has; StorageError if they are another home's."""
+    from tidemill.adapters.objectstore.owner import NOTES
+
     homes, place = folder / NOTES, str(folder)
     with translate_os_errors(str(homes)):
         make_folder(str(homes))
+        from tidemill.adapters.objectstore.owner import require_own
+
         require_own(place, os.listdir(homes), own)
         if (homes / own).exists():
             return

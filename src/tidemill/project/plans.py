@@ -14,14 +14,10 @@ from tidemill.governance.permissions import Permission
 from tidemill.ledger.off_peak import held_partitions
 from tidemill.ledger.run import Action
 from tidemill.models.triggers import LiveModelWatch
-from tidemill.planning.cost_estimate import estimate_cost
-from tidemill.planning.io.past_work import read_past_work
-from tidemill.planning.io.reasons_with_history import explain_reasons
 from tidemill.planning.missing_rows import removals_of
 from tidemill.planning.plan import Plan, PlanInputs, Removals
 from tidemill.planning.planner import make_plan, request_scope
 from tidemill.planning.request import Request
-from tidemill.planning.stage_reasons import StageReasons
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.project.composition import count_rows, list_tables
@@ -41,6 +37,7 @@ from tidemill.workflow.stage import Kind, Stage
 from tidemill.workflow.trigger import Degraded, PredictionShift, leaf_triggers
 
 if TYPE_CHECKING:
+    from tidemill.planning.stage_reasons import StageReasons
     from tidemill.project.offpeak import OffPeak
 
 _NOT_PULLED = (
@@ -159,7 +156,11 @@ class Plans:
         sure = [step for step in plan.steps if not step.unlikely]
         if not sure or space.settings.price_book.is_free:
             return plan
+        from tidemill.planning.io.past_work import read_past_work
+
         past = read_past_work(space.tools.ledger, {step.stage for step in sure})
+        from tidemill.planning.cost_estimate import estimate_cost
+
         return replace(plan, cost=estimate_cost(sure, past, space.price))
 
     def refuse_faults(self, request: Request) -> None:
@@ -175,6 +176,8 @@ class Plans:
         """Why the plan runs, delays or keeps a stage or a partition, followed upstream to source files."""
         space = self._workspace
         subject = space.stage(stage)
+        from tidemill.planning.io.reasons_with_history import explain_reasons
+
         return space.read_state(
             lambda state: explain_reasons(space.facts(state), plan, subject, partition)
         )
@@ -240,8 +243,7 @@ class Plans:
     def _refuse_missing_libraries(self, plan: Plan) -> None:
         """Raise DeclarationError for libraries that a planned training needs and that aren't installed."""
         trained = {step.stage for step in plan.steps if step.action is Action.TRAIN}
-        faults = self._workspace.missing_libraries(trained)
-        if faults:
+        if trained and (faults := self._workspace.missing_libraries(trained)):
             raise DeclarationError(f"workflow {self._workspace.flow.name!r}", faults)
 
     def _refuse_sinks(self, plan: Plan, scans: Mapping[str, Scan]) -> None:

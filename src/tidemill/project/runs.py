@@ -17,16 +17,11 @@ from tidemill.environments.io.environments import (
     drop_expired,
     load_state,
 )
-from tidemill.environments.io.promotion import require_same_code
-from tidemill.governance.io.code_commit import code_commit
 from tidemill.governance.permissions import Permission
-from tidemill.history.io.runs import LAST as LAST
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.io.process_usage import cpu_with_children
 from tidemill.ledger.off_peak import DeferredWork, OffPeakSaving, describe_waiting, held_partitions
 from tidemill.ledger.run import Receipt, StageTotals, Status
-from tidemill.models.gates import lift_refusals
-from tidemill.operations.io.schedule_reader import require_new_tick
 from tidemill.planning.plan import Plan
 from tidemill.planning.request import Request
 from tidemill.ports.ledger import State
@@ -44,7 +39,6 @@ from tidemill.project.mlflow_hook import catch_up_mlflow
 from tidemill.project.offpeak_faults import no_prices_notes
 from tidemill.project.plans import Plans
 from tidemill.project.review_upkeep import announce_reviews, finish_reviews
-from tidemill.project.trusted_branches import require_trusted_branch
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.job import EngineOptions, Job, ScheduledTick
 from tidemill.runs.io.job import NoProgress as NoProgress
@@ -134,6 +128,8 @@ class Runs:
 
         def work(tools: Runtime) -> Receipt:
             if tick is not None:
+                from tidemill.operations.io.schedule_reader import require_new_tick
+
                 require_new_tick(tools.ledger, tick.tick)
             return self._run(tools, request, lease, options)
 
@@ -169,6 +165,8 @@ class Runs:
 
         def work(tools: Runtime) -> Receipt:
             tune = partial(space.options.apply_profile, space.declared)
+            from tidemill.environments.io.promotion import require_same_code
+
             require_same_code(tools, tune, space.recipes, source, space.environment)
             return self._run(tools, request, lease, options)
 
@@ -250,6 +248,8 @@ class Runs:
         space, name = self._workspace, self._workspace.environment
         is_other = name in space.settings.trusted and name != PRODUCTION
         if is_other and name not in tools.ledger.state(name).environments:
+            from tidemill.project.trusted_branches import require_trusted_branch
+
             require_trusted_branch(space, name, PRODUCTION)
         return begin_environment(tools, name, space.options, lease)
 
@@ -298,6 +298,8 @@ class Runs:
         if source:
             # What is live in the source is judged here, whatever gates said of it before.
             theirs = {held.artifact.id for held in load_state(tools.ledger, source).live.values()}
+            from tidemill.models.gates import lift_refusals
+
             state = replace(state, decisions=lift_refusals(state.decisions, theirs))
         (plan, waiting), run = self._plan(state, request, options.hold), run_id()
         messages += [*no_prices_notes(plan.notes), *map(describe_waiting, waiting)]
@@ -412,6 +414,8 @@ class Runs:
         """This process; where deliveries are attested also the commit of its code."""
         holder = this_process(command)
         if self._workspace.settings.attest.key:
+            from tidemill.governance.io.code_commit import code_commit
+
             holder |= code_commit(self._workspace.root)
         return holder
 

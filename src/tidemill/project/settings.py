@@ -32,7 +32,6 @@ from tidemill.operations.console_settings import ConsoleSettings, parse_console_
 from tidemill.operations.ledger_settings import LedgerSettings, parse_ledger_settings
 from tidemill.operations.metrics_settings import MetricsSettings, parse_metrics_settings
 from tidemill.operations.objective_settings import Objective, parse_objectives
-from tidemill.operations.price_settings import parse_prices, require_one_form
 from tidemill.operations.retention_settings import parse_retention
 from tidemill.operations.up_settings import UpSettings, parse_up_settings
 from tidemill.project.cluster_settings import ClusterSettings
@@ -42,7 +41,6 @@ from tidemill.project.mlflow_settings import MlflowSettings, parse_mlflow
 from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage
 from tidemill.project.ray_settings import parse_executor, parse_ray_settings
 from tidemill.project.slurm_settings import SlurmSettings, parse_slurm_settings
-from tidemill.project.store_urls import parse_store_url
 from tidemill.scorecard.scorecard_settings import ScorecardSettings, parse_scorecard_settings
 from tidemill.serving.serve_settings import ServeSettings, parse_serve_settings
 from tidemill.workflow.environment import RunProfile
@@ -292,6 +290,8 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
     given["trusted"] = parse_trusted(table.get("trusted", {}), given["grants"].groups, place)
     given |= parse_home(table, f"{place}]")
     if table.get("artifacts"):
+        from tidemill.project.store_urls import parse_store_url
+
         given["artifacts"] = parse_store_url(table["artifacts"], f"{place}]")
     given["executor"] = parse_executor(table.get("executor", ""), f"{place}]")
     apart = (*_TABLES, *_READERS)
@@ -302,7 +302,11 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
 def _prices(file: Path, table: Mapping[str, Any], zone: str) -> tuple[Price, ...]:
     if "prices" not in table:
         return ()
+    from tidemill.operations.price_settings import require_one_form
+
     require_one_form(table, f"{file}: [tool.tidemill]")
+    from tidemill.operations.price_settings import parse_prices
+
     return parse_prices(table["prices"], f"{file}: [[tool.tidemill.prices]]", zone)
 
 

@@ -7,7 +7,6 @@ from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
-from tidemill.adapters.sinks.parquet import ParquetFolders
 from tidemill.core.extras import install_command
 from tidemill.core.store_url import is_store_url
 from tidemill.ledger.delivery import Effect
@@ -34,10 +33,11 @@ def open_sinks(flow: Flow) -> Mapping[str, SinkWriter]:
     late: dict[str, SinkWriter] = {name: _LateWriter(home) for name, home in _WRITERS.items()}
     # The ledger records each call before the next one, so that few are repeated after a crash.
     call = _LateWriter(("tidemill.adapters.sinks.call", "FunctionCalls"), functions, batch=1)
+    folders = _LateWriter(("tidemill.adapters.sinks.parquet", "ParquetFolders"), batch=_TOGETHER)
     stores = _LateWriter(
         ("tidemill.adapters.objectstore.parquet_objects", "ParquetObjects"), batch=_TOGETHER
     )
-    return {"parquet": _ParquetFiles(ParquetFolders(), stores), "call": call, **late}
+    return {"parquet": _ParquetFiles(folders, stores), "call": call, **late}
 
 
 class _LateWriter:

@@ -35,7 +35,6 @@ from tidemill.ledger.workflow_scope import (
     workflow_prefix,
     workflow_scope,
 )
-from tidemill.operations.shared_retention import SETTLING, RecordedSettings
 from tidemill.ports.ledger import Guard, Lease, Ledger, State
 from tidemill.project.settings import Settings
 from tidemill.runs.io.run_starters import RunStarters
@@ -264,7 +263,11 @@ class WorkflowLedger:
         if self._retention is None or not other_prefixes(self._environments(), self.prefix):
             return ()
         settings = effective_retention(self._retention, self._stages, self)
+        from tidemill.operations.shared_retention import RecordedSettings
+
         recorded = RecordedSettings()
+        from tidemill.operations.shared_retention import SETTLING
+
         for fact in self.shared.events(kinds=SETTLING):
             recorded.add(fact.event)
         if recorded.settings.get(self.prefix) == settings:

@@ -32,15 +32,12 @@ from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.governance_events import Acted
 from tidemill.ledger.price import Price
-from tidemill.lineage.io.origins import ProvenanceFacts
-from tidemill.models.library_faults import library_faults
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.project.composition import compile_rules, open_tools, probe, this_platform
 from tidemill.project.identity import current_actor, has_token
 from tidemill.project.masked_output import masked_output
 from tidemill.project.model_formats import own_format_codes
-from tidemill.project.model_probe import is_installed
 from tidemill.project.settings import Settings, configured_secrets
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.reuse.format_code import link_formats
@@ -56,6 +53,7 @@ from tidemill.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
     from tidemill.governance.policy import RuleSet
+    from tidemill.lineage.io.origins import ProvenanceFacts
 
 T = TypeVar("T")
 # The file of policy rules, beside the settings. A project without it loads nothing of them.
@@ -365,6 +363,9 @@ class Workspace:
     def missing_libraries(self, stages: Collection[str]) -> list[Fault]:
         """Faults for libraries that trainings of some stages need and that aren't installed."""
         formats = [(form.name, form.modules) for form in self.tools.formats]
+        from tidemill.models.library_faults import library_faults
+        from tidemill.project.model_probe import is_installed
+
         return [
             fault
             for stage in self.flow.stages
@@ -461,6 +462,8 @@ class Workspace:
     def facts(self, state: State | None = None) -> ProvenanceFacts:
         """What explanations need: the stages, their recipes, a state (default: all of it), and the ledger."""
         state = state or self.state(whole=True)
+        from tidemill.lineage.io.origins import ProvenanceFacts
+
         return ProvenanceFacts(
             flow=self.flow, recipes=self.recipes, state=state, ledger=self.tools.ledger
         )

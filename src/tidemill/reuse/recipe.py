@@ -8,7 +8,6 @@ from dataclasses import field, replace
 from tidemill.analysis.code.code_fingerprint import FORMAT, Code
 from tidemill.analysis.code.hidden_inputs import HiddenInput
 from tidemill.analysis.code.mutable_state import MutableHolder
-from tidemill.analysis.code.package_closure import dependency_closure
 from tidemill.analysis.query.summary import QuerySummary, Reads
 from tidemill.contracts.digests import check_digest, table_rules_digest, value_digest
 from tidemill.core.errors import Fault
@@ -224,12 +223,22 @@ def _code_parts(stage: Stage, evidence: Evidence, platform: Platform) -> dict[st
         return {"source": evidence.source, "text": evidence.text or None}
     parts: dict[str, Part] = {"inputs": [[item.name, _input_part(item)] for item in stage.inputs]}
     if evidence.code is not None:
-        own = [package for package in evidence.code.packages if package[0] != "polars"]
         parts["code"] = evidence.code.digest
         parts["format"] = FORMAT
-        parts["packages"] = [list(package) for package in dependency_closure(own)]
+        parts["packages"] = _package_parts(evidence.code)
         parts["platform"] = [platform.python.rpartition(".")[0], platform.machine]
     return parts
+
+
+def _package_parts(code: Code) -> list[Part]:
+    """The packages that code uses, with what these depend on; Polars is part of the platform."""
+    own = [package for package in code.packages if package[0] != "polars"]
+    if not own:
+        return []
+    # It reads what is installed, which code without packages doesn't need.
+    from tidemill.analysis.code.package_closure import dependency_closure
+
+    return [list(package) for package in dependency_closure(own)]
 
 
 def _input_part(item: Input) -> Part:

@@ -25,11 +25,9 @@ from tidemill.workflow.references import resolve_references
 from tidemill.workflow.resources import Resources
 from tidemill.workflow.retry_policy import Retries
 from tidemill.workflow.search import Search, declaration_faults
-from tidemill.workflow.search_parameters import parameter_faults
 from tidemill.workflow.sink import sink_of
 from tidemill.workflow.source import Source
 from tidemill.workflow.stage import Approval, Flow, Function, Input, Kind, Stage, Training
-from tidemill.workflow.table_options import table_faults, table_input
 from tidemill.workflow.trigger import is_trigger
 from tidemill.workflow.warm_start import warm_start_faults
 from tidemill.workflow.window import All, Last, Window
@@ -401,6 +399,8 @@ def _search_faults(declared: StageDeclaration) -> Iterator[Fault]:
     if search is not None and function is not None:
         names, params = _parameters(function), declared.options.get("params", {})
         yield from declaration_faults(search, declared.name, declared.place, names, params)
+        from tidemill.workflow.search_parameters import parameter_faults
+
         yield from parameter_faults(search, declared.name, function, params)
 
 
@@ -435,8 +435,12 @@ def _training_options(declared: StageDeclaration) -> Training:
 
 
 def _resolve_table(declared: StageDeclaration, workflow: Workflow) -> tuple[Stage, list[Fault]]:
+    from tidemill.workflow.table_options import table_faults
+
     options, faults = declared.options, [*table_faults(declared, workflow)]
     model, contract = options.get("model"), options.get("contract")
+    from tidemill.workflow.table_options import table_input
+
     item = Input(name=table_input(declared), contract=None)
     rows = _rows_of(item.name, workflow)
     output = contract_of(contract) if contract is not None else None

@@ -8,14 +8,12 @@ from dataclasses import replace
 from tidemill.contracts.compatibility.unmet_demands import UnmetDemand, unmet_demands
 from tidemill.contracts.spec import ContractSpec, Reads
 from tidemill.core.errors import Fault, UsageError, did_you_mean
-from tidemill.workflow.backtest import backtest_faults
 from tidemill.workflow.delivery_wiring import delivery_faults, shared_place_faults
 from tidemill.workflow.gate import split_metric
 from tidemill.workflow.gate_kinds import metric_of
 from tidemill.workflow.guarantees import unmet_guarantees
 from tidemill.workflow.partition_mapping import inherited_zones, is_alike, resolve_partitionings
 from tidemill.workflow.prediction_log import ARM, PREDICTION, VERSION
-from tidemill.workflow.search_evaluation import search_evaluation
 from tidemill.workflow.stage import DATA, Input, Kind, Stage
 from tidemill.workflow.trigger import Degraded, PredictionShift, Trigger, leaf_triggers
 from tidemill.workflow.window import Last, may_be_empty, may_overlap, window_code
@@ -49,6 +47,8 @@ def _connection_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fa
         yield from _partitioning_faults(stage, stages)
     if stage.kind is Kind.EVALUATE:
         yield from _evaluation_faults(stage, stages)
+        from tidemill.workflow.backtest import backtest_faults
+
         yield from backtest_faults(stage, stages)
     if stage.kind is Kind.DELIVER and all(item.name in stages for item in stage.inputs):
         for message, hint in delivery_faults(stage, stages):
@@ -183,6 +183,8 @@ def _evaluation_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fa
 
 def _search_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
     try:
+        from tidemill.workflow.search_evaluation import search_evaluation
+
         search_evaluation(stage, stages.values())
     except UsageError as error:
         yield _fault(stage, str(error))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tidemill.adapters.codec import ledger_errors as refusals
 from tidemill.adapters.codec.events import encode, encode_event
@@ -17,7 +18,6 @@ from tidemill.adapters.sqlite import leases, state_reader
 from tidemill.adapters.sqlite.connections import BUSY_TIMEOUT_S, Connections
 from tidemill.adapters.sqlite.event_chain import EventWriter, event_place
 from tidemill.adapters.sqlite.event_reader import EventReader
-from tidemill.adapters.sqlite.garbage import SqliteGarbage
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer
 from tidemill.adapters.sqlite.known_states import KnownStates
 from tidemill.adapters.sqlite.people import KnownPeople, PeopleWriter, erase_person
@@ -29,8 +29,11 @@ from tidemill.ledger.event import Event, RecordedEvent
 from tidemill.ledger.event_filter import EVERYTHING, EventFilter
 from tidemill.ledger.people import names_people
 from tidemill.ledger.redacted import redacted_event
-from tidemill.ports.compaction import Compaction
 from tidemill.ports.ledger import Guard, Lease, State
+
+if TYPE_CHECKING:
+    from tidemill.adapters.sqlite.garbage import SqliteGarbage
+    from tidemill.ports.compaction import Compaction
 
 
 class SqliteLedger:
@@ -133,6 +136,8 @@ class SqliteLedger:
     @property
     def garbage(self) -> SqliteGarbage:
         """What nothing needs any more, for sweeps."""
+        from tidemill.adapters.sqlite.garbage import SqliteGarbage
+
         return SqliteGarbage(self._connections)
 
     @property

@@ -8,7 +8,6 @@ from types import FunctionType
 from typing import Any
 
 from tidemill.analysis.code.canonical_text import FunctionShape
-from tidemill.analysis.code.classes import class_part
 from tidemill.analysis.code.functions import function_part
 from tidemill.analysis.code.hidden_inputs import (
     HiddenInput,
@@ -83,6 +82,8 @@ class CodeWalker:
         if isinstance(value, FunctionType):
             named = self._named or value is not self.queue[0][0]
             return function_part(value, visit, named=named)
+        from tidemill.analysis.code.classes import class_part
+
         return class_part(value, visit) if isinstance(value, type) else "sentinel"
 
     def add_body(self, body: Body) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from tidemill.cli.render.failures import render_failures
 from tidemill.cli.render.figures import (
     approximate_seconds,
     count,
@@ -13,17 +13,17 @@ from tidemill.cli.render.figures import (
     seconds,
     size,
 )
-from tidemill.cli.render.off_peak import saving_line
 from tidemill.core.counts import money_text
 from tidemill.core.printable import printable
 from tidemill.core.text_table import drop_empty_columns, markdown_table, text_table
 from tidemill.ledger.price import Price
 from tidemill.ledger.run import ASKED, Receipt, StageTotals
 from tidemill.planning.plan import Plan, Step
-from tidemill.planning.plan_remarks import plan_remarks, without_history
-from tidemill.planning.step_groups import StepGroup, planned_stages, step_groups
 from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.memo import MemoUsage
+
+if TYPE_CHECKING:
+    from tidemill.planning.step_groups import StepGroup
 
 # Columns that are shown only if a row has something in them.
 RECHECKED, REMOVED, _ASKED = ">rechecked", ">removed", f">{ASKED}"
@@ -53,8 +53,13 @@ def render_receipt(receipt: Receipt, width: int = 120) -> str:
     ]
     parts += [render_memo(receipt.memo, receipt.currency)] if receipt.memo is not None else []
     parts += [_fold(receipt.fold)] if receipt.fold is not None else []
-    parts += [saving_line(receipt.off_peak)] if receipt.off_peak is not None else []
+    if receipt.off_peak is not None:
+        from tidemill.cli.render.off_peak import saving_line
+
+        parts.append(saving_line(receipt.off_peak))
     if receipt.failures:
+        from tidemill.cli.render.failures import render_failures
+
         parts += ["", render_failures(receipt.failures, width), ""]
     listed = {message for failure in receipt.failures for message in failure.messages}
     parts += [_bullet(message) for message in receipt.messages if message not in listed]
@@ -156,6 +161,8 @@ def render_plan_markdown(plan: Plan, *, price: Price = FREE) -> str:
     """Render a plan as Markdown, for a pull request."""
     parts = [f"### {_headline(plan, price)}"]
     parts.append(markdown_table(*_plan_table(plan)))
+    from tidemill.planning.plan_remarks import plan_remarks
+
     for title, lines in plan_remarks(plan).items():
         if lines:
             parts.append(f"**{title}**\n\n" + "\n".join(map(_list_item, lines)))
@@ -185,6 +192,8 @@ def _headline(plan: Plan, price: Price) -> str:
         figures.append(f"reads at least {plural(rows, 'row')}, {size(read)}")
     if wall := plan.estimate.wall_s:
         figures.append(f"about {approximate_seconds(wall)} ({_cost_text(plan, price)})")
+    from tidemill.planning.plan_remarks import without_history
+
     left_out = without_history(plan)
     return f"{subject}: {', '.join(figures)}{f'; {left_out}' if left_out else ''}"
 
@@ -200,7 +209,11 @@ def _cost_text(plan: Plan, price: Price) -> str:
 
 
 def _plan_table(plan: Plan) -> tuple[list[str], list[list[str]]]:
+    from tidemill.planning.step_groups import planned_stages
+
     groups: dict[str, list[StepGroup]] = {name: [] for name in planned_stages(plan)}
+    from tidemill.planning.step_groups import step_groups
+
     for group in step_groups(plan):
         groups[group.stage].append(group)
     rows = []
@@ -245,6 +258,8 @@ def _why(steps: Iterable[Step]) -> str:
 
 def remark_lines(plan: Plan, titles: Iterable[str] = ()) -> Iterator[str]:
     """Render what a plan notes besides steps: a block per title, of all titles or of `titles`."""
+    from tidemill.planning.plan_remarks import plan_remarks
+
     for title, lines in plan_remarks(plan).items():
         if lines and (not titles or title in titles):
             yield from ("", f"{title}:", *(f"  {line}" for line in lines))

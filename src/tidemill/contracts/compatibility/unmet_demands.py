@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from tidemill.contracts.column import Column
-from tidemill.contracts.compatibility.terms import format_value
 from tidemill.contracts.compatibility.value_inclusion import VALUE_TERMS, breakable_terms
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import Rows, TableRule, UniqueRule
@@ -84,6 +83,8 @@ def _describe_term(column: Column, term: str) -> str:
     for field in VALUE_TERMS[term]:
         value = getattr(column, field)
         if value is not None:
+            from tidemill.contracts.compatibility.terms import format_value
+
             return f"{term} {format_value(value)}{' (exclusive)' * field.endswith('_exclusive')}"
     return f"no {term}"
 
@@ -119,6 +120,8 @@ def _may_be_null(columns: tuple[str, ...], spec: ContractSpec) -> bool:
 
 def _table(wanted: ContractSpec, given: ContractSpec) -> Iterator[UnmetDemand]:
     names = [name for name in wanted.key if name in given.names]
+    from tidemill.contracts.compatibility.terms import format_value
+
     if wanted.key and (len(names) < len(wanted.key) or not _is_unique(tuple(names), given)):
         yield UnmetDemand(
             about="key",
