@@ -92,7 +92,9 @@ def write() -> None:
 @contextmanager
 def project(settings: OpenLineageSettings | None) -> Iterator[tm.Project]:
     with tm.open(".") as found:
-        found.workspace.settings = replace(found.settings, openlineage=settings)
+        found.workspace.settings = replace(
+            found.settings, tables={**found.settings.tables, "openlineage": settings}
+        )
         yield found
 
 

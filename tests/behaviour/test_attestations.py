@@ -580,7 +580,11 @@ def test_settings_name_the_keys_to_trust(quick: QuicklyAttested, tmp_path: Path)
         space = project.workspace
         for trusted, is_valid in (((f"{quick.key}.pub",), True), ((f"{other}.pub",), False)):
             space.settings = replace(
-                space.settings, attest=AttestSettings(key=str(quick.key), trusted=trusted)
+                space.settings,
+                tables={
+                    **space.settings.tables,
+                    "attest": AttestSettings(key=str(quick.key), trusted=trusted),
+                },
             )
             [report] = project.attestations.verify("model")
             assert report.is_valid is is_valid

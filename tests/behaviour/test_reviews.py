@@ -127,7 +127,9 @@ class Board(Sea):
         project = self.open()
         space = project.workspace
         space.settings = replace(
-            space.settings, grants=self.grants, notify=NotifySettings(slack=slack)
+            space.settings,
+            grants=self.grants,
+            tables={**space.settings.tables, "notify": NotifySettings(slack=slack)},
         )
         space.__dict__["actor"] = Actor(name="ana")
         if self.now:

@@ -68,7 +68,9 @@ class Sea:
     def opened(self) -> Iterator[Project]:
         project = self.tides.open()
         space = project.workspace
-        space.settings = replace(space.settings, alerts=self.settings)
+        space.settings = replace(
+            space.settings, tables={**space.settings.tables, "alerts": self.settings}
+        )
         try:
             yield project
         finally:
@@ -533,7 +535,10 @@ def test_a_test_of_a_channel_that_never_answers_ends(sea: Sea) -> None:
     with hook(opened=False) as server, sea.opened() as project:
         channel = Channel(name="oncall", kind=ChannelKind.WEBHOOK, address=server.address)
         space = project.workspace
-        space.settings = replace(space.settings, alerts=AlertSettings(channels={"oncall": channel}))
+        space.settings = replace(
+            space.settings,
+            tables={**space.settings.tables, "alerts": AlertSettings(channels={"oncall": channel})},
+        )
         with pytest.raises(SendError, match="oncall accepted nothing: it didn't answer in time"):
             project.alerts.test_channel("oncall", budget_s=0.0)
 

@@ -221,7 +221,9 @@ def test_ray_is_installed_by_an_extra(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_workers_follow_the_settings_of_their_class(tmp_path: Path) -> None:
     flow = seal(bakery_like())
     table = {"workers": 3, "cpus": 2, "classes": {"training": {"cpus": 8}}}
-    settings = Settings(root=tmp_path, workflow="shop:flow", ray=parse_ray_settings(table, "here"))
+    settings = Settings(
+        root=tmp_path, workflow="shop:flow", tables={"ray": parse_ray_settings(table, "here")}
+    )
     found = cluster_engine.remote_workers(settings, flow)
     assert found.cpus == {"default": 2.0, "training": 8.0, "deferrable": 2.0}
     assert (found.most, found.here) == (3, {"raw"})

@@ -39,7 +39,7 @@ def project(tmp_path: Path, clock: Clock) -> Iterator[Project]:
     found = tides.open()
     space = found.workspace
     settings = AlertSettings(owners={"rain*": "nobody", "da*": "team-d"}, disk_free=1)
-    space.settings = replace(space.settings, alerts=settings)
+    space.settings = replace(space.settings, tables={**space.settings.tables, "alerts": settings})
     yield found
     found.close()
 

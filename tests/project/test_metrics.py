@@ -34,8 +34,7 @@ def opened(ledger: Ledger, root: Path, now: float = NOW) -> Metrics:
         root=root,
         workflow="m:flow",
         cpu_hour=3600.0,
-        metrics=MetricsSettings(zone="America/New_York"),
-        slo=(OBJECTIVE,),
+        tables={"metrics": MetricsSettings(zone="America/New_York"), "slo": (OBJECTIVE,)},
     )
     return Metrics(
         ledger, "prod", settings, workflow="w", clock=lambda: now, freshness={"a": 3600.0}

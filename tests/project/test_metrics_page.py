@@ -20,7 +20,7 @@ from tidemill.project.settings import Settings
 
 
 def settings(root: Path, **metrics: object) -> Settings:
-    return Settings(root=root, workflow="m:flow", metrics=MetricsSettings(**metrics))  # type: ignore[arg-type]
+    return Settings(root=root, workflow="m:flow", tables={"metrics": MetricsSettings(**metrics)})  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -36,7 +36,10 @@ class MirroredSea(Sea):
             project = Project(project.settings, flow, env)
             project.workspace.tools = self.change(project.tools)
         space = project.workspace
-        space.settings = replace(space.settings, mlflow=parse_mlflow(self.mlflow, "settings"))
+        space.settings = replace(
+            space.settings,
+            tables={**space.settings.tables, "mlflow": parse_mlflow(self.mlflow, "settings")},
+        )
         return project
 
     def train(self, value: float) -> tuple[str, ...]:

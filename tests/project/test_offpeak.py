@@ -50,7 +50,10 @@ class _Timed:
         project: Project = super().open()  # type: ignore[misc]
         space = project.workspace
         settings = parse_offpeak_settings(self.table, "[tool.tidemill.offpeak]")
-        space.settings = replace(space.settings, offpeak=settings, budget=self.budget)
+        space.settings = replace(
+            space.settings,
+            tables={**space.settings.tables, "offpeak": settings, "budget": self.budget},
+        )
         space.tools = replace(space.tools, clock=lambda: self.now)
         return project
 
@@ -238,7 +241,9 @@ def test_a_record_of_work_that_was_done_without_prices_makes_nothing_late(sea: N
     sea.run(off_peak=True)
     sea.now += HOUR
     project = sea.open()
-    project.workspace.settings = replace(project.settings, offpeak=OffPeakSettings())
+    project.workspace.settings = replace(
+        project.settings, tables={**project.settings.tables, "offpeak": OffPeakSettings()}
+    )
     assert "ok train model" in sea.ran(project.run())
     project.close()
     sea.now += 30 * 24 * HOUR
@@ -440,7 +445,9 @@ def test_up_without_prices_has_no_such_work(sea: NightSea) -> None:
 
 def test_without_prices_there_is_no_timetable(sea: NightSea) -> None:
     project = Sea.open(sea)
-    project.workspace.settings = replace(project.settings, offpeak=OffPeakSettings())
+    project.workspace.settings = replace(
+        project.settings, tables={**project.settings.tables, "offpeak": OffPeakSettings()}
+    )
     try:
         assert project.plan().deferred == ()
         assert project.plans.off_peak is None

@@ -36,7 +36,9 @@ class Inbox:
     def open(self) -> Project:
         project = self.tides.open()
         space = project.workspace
-        space.settings = replace(space.settings, notify=self.settings)
+        space.settings = replace(
+            space.settings, tables={**space.settings.tables, "notify": self.settings}
+        )
         return project
 
     def ask(self, id: str = "r1") -> None:

@@ -58,7 +58,9 @@ def run(tides: Tides, act: Any = None) -> Receipt:
 def exporting(tides: Tides) -> Project:
     project = tides.open()
     space = project.workspace
-    space.settings = replace(space.settings, metrics=MetricsSettings(telemetry=True))
+    space.settings = replace(
+        space.settings, tables={**space.settings.tables, "metrics": MetricsSettings(telemetry=True)}
+    )
     return project
 
 

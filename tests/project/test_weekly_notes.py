@@ -43,7 +43,10 @@ class Weeks:
         )
         project.workspace.tools = tides.change(project.tools)
         space = project.workspace
-        space.settings = replace(space.settings, alerts=self.alerts, scorecard=self.settings)
+        space.settings = replace(
+            space.settings,
+            tables={**space.settings.tables, "alerts": self.alerts, "scorecard": self.settings},
+        )
         try:
             yield project
         finally:

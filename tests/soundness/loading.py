@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import linecache
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +13,8 @@ from typing import Any
 from tests.soundness.model import Flow
 from tests.soundness.render import MODULE, MODULES, rendered
 from tidemill.core.errors import StorageError
-from tidemill.project.composition import version_of
+from tidemill.core.package_metadata import installed_version
+from tidemill.project import composition
 from tidemill.workflow.workflow import Workflow
 
 
@@ -65,21 +65,19 @@ def importing(folder: Path) -> Iterator[Modules]:
 @contextmanager
 def engines() -> Iterator[Callable[[str], None]]:
     """Let Polars say that it is of another version."""
-    known, now = importlib.metadata.version, [""]
+    now = [""]
 
-    def version(distribution_name: str) -> str:
-        return now[0] if distribution_name == "polars" and now[0] else known(distribution_name)
+    def version(package: str) -> str:
+        return now[0] if package == "polars" and now[0] else installed_version(package)
 
     def use(engine: str) -> None:
         now[0] = engine
-        version_of.cache_clear()
 
-    importlib.metadata.version = version
+    composition.installed_version = version  # type: ignore[attr-defined]
     try:
         yield use
     finally:
-        importlib.metadata.version = known
-        version_of.cache_clear()
+        composition.installed_version = installed_version  # type: ignore[attr-defined]
 
 
 class Fuse:

@@ -32,7 +32,9 @@ return tm.fitted(pipeline, inputs=Features.reads(*names), output="y")
 def with_key(project: Project, key: Path) -> Project:
     """The project with a key to sign with in its settings."""
     space = project.workspace
-    space.settings = replace(space.settings, attest=AttestSettings(key=str(key)))
+    space.settings = replace(
+        space.settings, tables={**space.settings.tables, "attest": AttestSettings(key=str(key))}
+    )
     return project
 
 

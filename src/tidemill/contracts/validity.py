@@ -15,14 +15,16 @@ _VERSION = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}")
 
 def contradictions(spec: ContractSpec) -> list[str]:
     """Return a sentence for each contradiction in a contract."""
-    columns = {column.name: column for column in spec.columns}
-    from tidemill.contracts.table_rule_validity import table_rule_problems
-
-    return [
+    found = [
         *_class_problems(spec),
         *(p for column in spec.columns for p in column_problems(column)),
-        *(p for rule in spec.table_rules for p in table_rule_problems(rule, columns)),
     ]
+    if spec.table_rules:
+        from tidemill.contracts.table_rule_validity import table_rule_problems
+
+        columns = {column.name: column for column in spec.columns}
+        found += [p for rule in spec.table_rules for p in table_rule_problems(rule, columns)]
+    return found
 
 
 def require_consistent(spec: ContractSpec) -> None:

@@ -6,19 +6,11 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from tidemill.core.fingerprint import fingerprint
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.delivery import EXPIRY, GATES, Decision
-from tidemill.models.calibration_gate import judge_calibration
-from tidemill.models.comparison import (
-    NO_LIVE,
-    GateScores,
-    compare_figures,
-    compare_slices,
-    without_live,
-)
-from tidemill.models.recorded_facts import RecordedFacts, judge_facts
 from tidemill.workflow.gate import (
     BeatsBaseline,
     GateResult,
@@ -31,6 +23,9 @@ from tidemill.workflow.gate_kinds import Gate
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.recorded_gates import Calibrated, FactGate
 from tidemill.workflow.stage import Approval
+
+if TYPE_CHECKING:
+    from tidemill.models.recorded_facts import RecordedFacts
 
 
 def subject_of(
@@ -146,7 +141,7 @@ def evaluate_gates(
     *,
     facts: RecordedFacts | None = None,
     measured: Mapping[int, GateResult] = MappingProxyType({}),
-    no_live: str = NO_LIVE,
+    no_live: str = "",
 ) -> tuple[GateResult, ...]:
     """Evaluate each gate on the candidate's scores, compared with the live model (if any) and baseline.
 
@@ -161,6 +156,8 @@ def evaluate_gates(
             found.append(_evaluate_calibration(gate, candidate))
         elif isinstance(gate, FactGate):
             assert facts is not None
+            from tidemill.models.recorded_facts import judge_facts
+
             found.append(judge_facts(gate, facts))
         else:
             missing = GateResult(gate=str(gate), passed=False, evidence="it wasn't evaluated")
@@ -174,6 +171,8 @@ def _evaluate_calibration(gate: Calibrated, candidate: Mapping[str, Scores]) -> 
     scores = candidate.get(evaluation)
     if scores is None:
         return GateResult(gate=str(gate), passed=False, evidence=f"{evaluation} has no scores")
+    from tidemill.models.calibration_gate import judge_calibration
+
     return judge_calibration(gate, metric, scores)
 
 
@@ -184,18 +183,28 @@ def _evaluate_gate(
     baseline: Mapping[str, Scores],
     no_live: str,
 ) -> GateResult:
+    # Only a candidate needs them; plans ask for the decisions on those before.
+    from tidemill.models.comparison import (
+        NO_LIVE,
+        GateScores,
+        compare_figures,
+        compare_slices,
+        without_live,
+    )
+
     wanted, metric = split_metric(gate.metric)
     evaluation = wanted or next(iter(candidate), "")
     scores = candidate.get(evaluation)
     if scores is None:
         return GateResult(gate=str(gate), passed=False, evidence=f"{evaluation} has no scores")
+    why = no_live or NO_LIVE
     mine, other = GateScores(metric, scores), (live or {}).get(evaluation)
     if isinstance(gate, NoSliceWorse):
-        return compare_slices(gate, mine, other, is_first=live is None, why=no_live)
+        return compare_slices(gate, mine, other, is_first=live is None, why=why)
     if isinstance(gate, BeatsBaseline):
         return compare_figures(gate, mine, baseline.get(evaluation), "the baseline")
     if live is None:
-        return without_live(gate, mine, no_live)
+        return without_live(gate, mine, why)
     return compare_figures(gate, mine, other, "live")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Runtime:
     claims: Claims
     probes: Probes
     memos: Memos
-    formats: tuple[ModelFormat, ...]
+    formats: Sequence[ModelFormat]
     model_probe: ModelProbe
     sinks: Mapping[str, SinkWriter]
     external_sources: ExternalSources

@@ -19,6 +19,7 @@ from tidemill.adapters.search.optuna_sampler import OptunaSampler
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import Fault, SourceError, StorageError
+from tidemill.core.package_metadata import installed_version
 from tidemill.core.python_command import inherited_path
 from tidemill.core.redaction import Redactor
 from tidemill.core.store_url import is_store_url
@@ -35,7 +36,6 @@ from tidemill.project.model_formats import open_formats
 from tidemill.project.model_probe import SubprocessProbe
 from tidemill.project.model_probe_server import FormatOptions
 from tidemill.project.object_stores import open_artifacts, store_secrets
-from tidemill.project.package_version import version_of
 from tidemill.project.settings import Settings
 from tidemill.project.sinks import open_sinks
 from tidemill.project.workflow_ledger import WorkflowLedger
@@ -101,10 +101,10 @@ def compile_rules(spec: ContractSpec) -> list[Fault]:
 
 def this_platform() -> Platform:
     return Platform(
-        engine=version_of("polars"),
+        engine=installed_version("polars"),
         python=sys.version.split()[0],
         machine=f"{platform.machine()} {sys.platform}",
-        tidemill=version_of("tidemill"),
+        tidemill=installed_version("tidemill"),
     )
 
 

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import overload
 
-from tidemill.adapters.model_formats.custom import CustomFormat, import_format
-from tidemill.adapters.model_formats.lightgbm import LightGBMText
-from tidemill.adapters.model_formats.onnx import OnnxModel
-from tidemill.adapters.model_formats.pickle import OwnPickle
-from tidemill.adapters.model_formats.sklearn import SklearnSkops
-from tidemill.adapters.model_formats.torch import TorchSafetensors
-from tidemill.adapters.model_formats.xgboost import XGBoostUBJ
 from tidemill.analysis.code.code_fingerprint import code_of
 from tidemill.core.errors import UsageError
 from tidemill.ports.formats import ModelFormat
@@ -21,29 +16,73 @@ from tidemill.project.model_probe_server import FormatOptions
 
 def own_format_codes(formats: Iterable[ModelFormat]) -> dict[str, str]:
     """The digest of the code of each format of the project's own, by the format's name."""
+    # Those of Tidemill aren't imported to find that none of them is one.
+    found = [*(formats.own if isinstance(formats, ProjectFormats) else formats)]
+    if not found:
+        return {}
+    from tidemill.adapters.model_formats.custom import CustomFormat
+
     return {
-        form.name: code_of(form.kind).digest for form in formats if isinstance(form, CustomFormat)
+        form.name: code_of(form.kind).digest for form in found if isinstance(form, CustomFormat)
     }
 
 
-def open_formats(options: FormatOptions) -> tuple[ModelFormat, ...]:
-    """The formats in the order in which they are offered a model; the project's own come first."""
-    if options.model_formats and options.root not in sys.path:
-        sys.path.insert(0, options.root)
-    own = [import_format(reference) for reference in options.model_formats]
-    built_in: list[ModelFormat] = [
-        LightGBMText(),
-        XGBoostUBJ(),
-        OnnxModel(),
-        TorchSafetensors(),
-        SklearnSkops(),
-    ]
-    taken = {form.name for form in built_in} | {"pickle"}
+def open_formats(options: FormatOptions) -> ProjectFormats:
+    """The formats in the order in which they are offered a model; the project's own come first.
+
+    UsageError if one of the project's own has the name of another format.
+    """
+    own: list[ModelFormat] = []
+    if options.model_formats:
+        from tidemill.adapters.model_formats.custom import import_format
+
+        if options.root not in sys.path:
+            sys.path.insert(0, options.root)
+        own += map(import_format, options.model_formats)
+    formats = ProjectFormats(own, options)
+    if own:
+        _refuse_same_names(own, formats[len(own) :])
+    return formats
+
+
+class ProjectFormats(Sequence[ModelFormat]):
+    """The formats of a project: its `own`, and those of Tidemill, imported when something looks at them."""
+
+    def __init__(self, own: Sequence[ModelFormat], options: FormatOptions) -> None:
+        self.own, self._options = own, options
+
+    @cached_property
+    def _all(self) -> tuple[ModelFormat, ...]:
+        return (*self.own, *_built_in(self._options))
+
+    @overload
+    def __getitem__(self, at: int) -> ModelFormat: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[ModelFormat, ...]: ...
+    def __getitem__(self, at: int | slice) -> ModelFormat | tuple[ModelFormat, ...]:
+        return self._all[at]
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+
+def _built_in(options: FormatOptions) -> Iterable[ModelFormat]:
+    from tidemill.adapters.model_formats.lightgbm import LightGBMText
+    from tidemill.adapters.model_formats.onnx import OnnxModel
+    from tidemill.adapters.model_formats.pickle import OwnPickle
+    from tidemill.adapters.model_formats.sklearn import SklearnSkops
+    from tidemill.adapters.model_formats.torch import TorchSafetensors
+    from tidemill.adapters.model_formats.xgboost import XGBoostUBJ
+
+    pickles: list[ModelFormat] = [OwnPickle(Path(options.home))] if options.allow_pickle else []
+    return (LightGBMText(), XGBoostUBJ(), OnnxModel(), TorchSafetensors(), SklearnSkops(), *pickles)
+
+
+def _refuse_same_names(own: Iterable[ModelFormat], others: Iterable[ModelFormat]) -> None:
+    taken = {form.name for form in others} | {"pickle"}
     for form in own:
         if form.name in taken:
             raise UsageError(
                 f"[tool.tidemill] model_formats: there is a format {form.name!r} already: rename it"
             )
         taken.add(form.name)
-    pickles: list[ModelFormat] = [OwnPickle(Path(options.home))] if options.allow_pickle else []
-    return (*own, *built_in, *pickles)

@@ -5,75 +5,53 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, fields
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.toml_text import TomlError, check_values, parse_toml
 from tidemill.core.units import parse_bytes
-from tidemill.costs.budget import BudgetSettings
-from tidemill.costs.budget_settings import parse_budget_settings
-from tidemill.governance.attest_settings import AttestSettings, parse_attest_settings
-from tidemill.governance.audit_settings import AuditSettings, parse_audit_settings
-from tidemill.governance.notify_settings import NotifySettings, parse_notify_settings
-from tidemill.governance.oidc_settings import OidcSettings, parse_oidc_settings
-from tidemill.governance.role_settings import parse_grants, parse_trusted
 from tidemill.governance.roles import Grants
 from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.ledger.price import Price, PriceBook
-from tidemill.ledger.retention_settings import RetentionSettings
-from tidemill.offpeak.offpeak_settings import OffPeakSettings, parse_offpeak_settings
-from tidemill.operations.alert_settings import AlertSettings, parse_alert_settings
-from tidemill.operations.console_settings import ConsoleSettings, parse_console_settings
-from tidemill.operations.ledger_settings import LedgerSettings, parse_ledger_settings
-from tidemill.operations.metrics_settings import MetricsSettings, parse_metrics_settings
-from tidemill.operations.objective_settings import Objective, parse_objectives
-from tidemill.operations.retention_settings import parse_retention
-from tidemill.operations.up_settings import UpSettings, parse_up_settings
-from tidemill.project.cluster_settings import ClusterSettings
 from tidemill.project.fresh_imports import import_afresh
 from tidemill.project.home_settings import parse_home
-from tidemill.project.mlflow_settings import MlflowSettings, parse_mlflow
-from tidemill.project.openlineage_settings import OpenLineageSettings, parse_openlineage
-from tidemill.project.ray_settings import parse_executor, parse_ray_settings
-from tidemill.project.slurm_settings import SlurmSettings, parse_slurm_settings
-from tidemill.scorecard.scorecard_settings import ScorecardSettings, parse_scorecard_settings
-from tidemill.serving.serve_settings import ServeSettings, parse_serve_settings
+from tidemill.project.settings_table import SettingsTable, tables_of
 from tidemill.workflow.environment import RunProfile
 from tidemill.workflow.profile_settings import BUILT_IN, parse_profiles
 from tidemill.workflow.workflow import Workflow
 
+if TYPE_CHECKING:
+    from tidemill.costs.budget import BudgetSettings
+    from tidemill.governance.attest_settings import AttestSettings
+    from tidemill.governance.audit_settings import AuditSettings
+    from tidemill.governance.notify_settings import NotifySettings
+    from tidemill.governance.oidc_settings import OidcSettings
+    from tidemill.ledger.retention_settings import RetentionSettings
+    from tidemill.offpeak.offpeak_settings import OffPeakSettings
+    from tidemill.operations.alert_settings import AlertSettings
+    from tidemill.operations.console_settings import ConsoleSettings
+    from tidemill.operations.ledger_settings import LedgerSettings
+    from tidemill.operations.metrics_settings import MetricsSettings
+    from tidemill.operations.objective_settings import Objective
+    from tidemill.operations.up_settings import UpSettings
+    from tidemill.project.cluster_settings import ClusterSettings
+    from tidemill.project.mlflow_settings import MlflowSettings
+    from tidemill.project.openlineage_settings import OpenLineageSettings
+    from tidemill.project.slurm_settings import SlurmSettings
+    from tidemill.scorecard.scorecard_settings import ScorecardSettings
+    from tidemill.serving.serve_settings import ServeSettings
+
 # The characters of the shortest secret that is masked.
 _LEAST_SECRET = 5
 # Fields that are derived from what is set.
-_NOT_SET = {"root", "grants", "home_url"}
-# Tables of the settings, and what reads those that stand for themselves.
+_NOT_SET = {"root", "grants", "home_url", "tables"}
+# Tables of the settings that don't stand for themselves.
 _TABLES = ("profiles", "roles", "groups", "trusted", "schedules", "prices")
-_READERS: Mapping[str, Callable[[Mapping[str, Any], str], object]] = {
-    "serve": parse_serve_settings,
-    "metrics": parse_metrics_settings,
-    "budget": parse_budget_settings,
-    "slo": parse_objectives,
-    "audit": parse_audit_settings,
-    "ledger": parse_ledger_settings,
-    "attest": parse_attest_settings,
-    "notify": parse_notify_settings,
-    "alerts": parse_alert_settings,
-    "retention": parse_retention,
-    "oidc": parse_oidc_settings,
-    "openlineage": parse_openlineage,
-    "mlflow": parse_mlflow,
-    "up": parse_up_settings,
-    "console": parse_console_settings,
-    "offpeak": parse_offpeak_settings,
-    "scorecard": parse_scorecard_settings,
-    "ray": parse_ray_settings,
-    "slurm": parse_slurm_settings,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,30 +103,78 @@ class Settings:
     allow_pickle: bool = False
     memory_gb_hour: float = 0.0
     prices: tuple[Price, ...] = ()
-    budget: BudgetSettings = field(default_factory=BudgetSettings)
     schedules: Mapping[str, Any] = field(default_factory=dict)
-    retention: RetentionSettings = field(default_factory=RetentionSettings)
-    serve: ServeSettings = field(default_factory=ServeSettings)
-    metrics: MetricsSettings = field(default_factory=MetricsSettings)
-    slo: tuple[Objective, ...] = ()
     grants: Grants = field(default_factory=Grants)
     trusted: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     home_group: str = ""
-    audit: AuditSettings = field(default_factory=AuditSettings)
-    ledger: LedgerSettings = field(default_factory=LedgerSettings)
-    attest: AttestSettings = field(default_factory=AttestSettings)
-    openlineage: OpenLineageSettings | None = None
-    mlflow: MlflowSettings | None = None
-    notify: NotifySettings = field(default_factory=NotifySettings)
-    alerts: AlertSettings = field(default_factory=AlertSettings)
-    oidc: OidcSettings | None = None
-    up: UpSettings = field(default_factory=UpSettings)
-    console: ConsoleSettings = field(default_factory=ConsoleSettings)
-    offpeak: OffPeakSettings = field(default_factory=OffPeakSettings)
-    scorecard: ScorecardSettings = field(default_factory=ScorecardSettings)
     executor: str = ""
-    ray: ClusterSettings = field(default_factory=ClusterSettings)
-    slurm: SlurmSettings = field(default_factory=SlurmSettings)
+    tables: Mapping[str, Any] = field(default_factory=dict)
+
+    budget: ClassVar[SettingsTable[BudgetSettings]] = SettingsTable(
+        "costs.budget_settings:parse_budget_settings", "costs.budget:BudgetSettings"
+    )
+    retention: ClassVar[SettingsTable[RetentionSettings]] = SettingsTable(
+        "operations.retention_settings:parse_retention",
+        "ledger.retention_settings:RetentionSettings",
+    )
+    serve: ClassVar[SettingsTable[ServeSettings]] = SettingsTable(
+        "serving.serve_settings:parse_serve_settings", "serving.serve_settings:ServeSettings"
+    )
+    metrics: ClassVar[SettingsTable[MetricsSettings]] = SettingsTable(
+        "operations.metrics_settings:parse_metrics_settings",
+        "operations.metrics_settings:MetricsSettings",
+    )
+    slo: ClassVar[SettingsTable[tuple[Objective, ...]]] = SettingsTable(
+        "operations.objective_settings:parse_objectives", absent=()
+    )
+    audit: ClassVar[SettingsTable[AuditSettings]] = SettingsTable(
+        "governance.audit_settings:parse_audit_settings", "governance.audit_settings:AuditSettings"
+    )
+    ledger: ClassVar[SettingsTable[LedgerSettings]] = SettingsTable(
+        "operations.ledger_settings:parse_ledger_settings",
+        "operations.ledger_settings:LedgerSettings",
+    )
+    attest: ClassVar[SettingsTable[AttestSettings]] = SettingsTable(
+        "governance.attest_settings:parse_attest_settings",
+        "governance.attest_settings:AttestSettings",
+    )
+    openlineage: ClassVar[SettingsTable[OpenLineageSettings | None]] = SettingsTable(
+        "project.openlineage_settings:parse_openlineage"
+    )
+    mlflow: ClassVar[SettingsTable[MlflowSettings | None]] = SettingsTable(
+        "project.mlflow_settings:parse_mlflow"
+    )
+    notify: ClassVar[SettingsTable[NotifySettings]] = SettingsTable(
+        "governance.notify_settings:parse_notify_settings",
+        "governance.notify_settings:NotifySettings",
+    )
+    alerts: ClassVar[SettingsTable[AlertSettings]] = SettingsTable(
+        "operations.alert_settings:parse_alert_settings", "operations.alert_settings:AlertSettings"
+    )
+    oidc: ClassVar[SettingsTable[OidcSettings | None]] = SettingsTable(
+        "governance.oidc_settings:parse_oidc_settings"
+    )
+    up: ClassVar[SettingsTable[UpSettings]] = SettingsTable(
+        "operations.up_settings:parse_up_settings", "operations.up_settings:UpSettings"
+    )
+    console: ClassVar[SettingsTable[ConsoleSettings]] = SettingsTable(
+        "operations.console_settings:parse_console_settings",
+        "operations.console_settings:ConsoleSettings",
+    )
+    offpeak: ClassVar[SettingsTable[OffPeakSettings]] = SettingsTable(
+        "offpeak.offpeak_settings:parse_offpeak_settings",
+        "offpeak.offpeak_settings:OffPeakSettings",
+    )
+    scorecard: ClassVar[SettingsTable[ScorecardSettings]] = SettingsTable(
+        "scorecard.scorecard_settings:parse_scorecard_settings",
+        "scorecard.scorecard_settings:ScorecardSettings",
+    )
+    ray: ClassVar[SettingsTable[ClusterSettings]] = SettingsTable(
+        "project.ray_settings:parse_ray_settings", "project.cluster_settings:ClusterSettings"
+    )
+    slurm: ClassVar[SettingsTable[SlurmSettings]] = SettingsTable(
+        "project.slurm_settings:parse_slurm_settings", "project.slurm_settings:SlurmSettings"
+    )
 
     @property
     def price_book(self) -> PriceBook:
@@ -252,11 +278,13 @@ def _is_names(value: object) -> bool:
 
 
 def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str | None) -> Settings:
-    known = {field.name for field in fields(Settings)} - _NOT_SET | {"roles", "groups"}
+    own = tables_of(Settings)
+    known = {field.name for field in fields(Settings)} - _NOT_SET | {"roles", "groups", *own}
+    apart = (*_TABLES, *own)
     for name in table:
         if name not in known:
             raise UsageError(f"{file}: [tool.tidemill] {name}: {did_you_mean(name, known)}")
-        if name not in (*_TABLES, *_READERS):
+        if name not in apart:
             _check_type(file, name, table[name])
     _check_sizes(file, table)
     named = workflow or table.get("workflow")
@@ -268,45 +296,68 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
         "workflow": named,
         "profiles": parse_profiles(
             table.get("profiles", {}),
-            f"{file}: [tool.tidemill",
+            place,
             project_settings=known - {"memory"},
         ),
         "schedules": _as_table(f"{file}: [tool.tidemill] schedules", table.get("schedules", {})),
     }
-    for name, read in _READERS.items():
-        if name in table:
-            if not isinstance(table[name], dict):
-                raise UsageError(f"{place}] {name} = {table[name]!r} is not a table")
-            given[name] = read(table[name], f"{place}.{name}]")
-    given["prices"] = _prices(file, table, given.get("metrics", MetricsSettings()).zone)
-    oidc, proxy = given.get("oidc"), given.get("serve", ServeSettings()).proxy
-    given["grants"] = parse_grants(
-        table.get("roles"),
-        table.get("groups"),
-        place,
-        has_logins=isinstance(oidc, OidcSettings) and bool(oidc.groups_claim),
-        may_be_empty=proxy is not None and bool(proxy.groups_header),
-    )
-    given["trusted"] = parse_trusted(table.get("trusted", {}), given["grants"].groups, place)
+    given["tables"] = tables = _read_tables(table, place)
+    given["prices"] = _prices(file, table, tables)
+    given |= _people(table, tables, place)
     given |= parse_home(table, f"{place}]")
     if table.get("artifacts"):
         from tidemill.project.store_urls import parse_store_url
 
         given["artifacts"] = parse_store_url(table["artifacts"], f"{place}]")
-    given["executor"] = parse_executor(table.get("executor", ""), f"{place}]")
-    apart = (*_TABLES, *_READERS)
+    if table.get("executor"):
+        from tidemill.project.ray_settings import parse_executor
+
+        given["executor"] = parse_executor(table["executor"], f"{place}]")
     plain = {name: value for name, value in table.items() if name not in apart}
     return Settings(**{**plain, **given})
 
 
-def _prices(file: Path, table: Mapping[str, Any], zone: str) -> tuple[Price, ...]:
+def _read_tables(table: Mapping[str, Any], place: str) -> dict[str, Any]:
+    found = {}
+    for name, reader in tables_of(Settings).items():
+        if name in table:
+            if not isinstance(table[name], dict):
+                raise UsageError(f"{place}] {name} = {table[name]!r} is not a table")
+            found[name] = reader.read(table[name], f"{place}.{name}]")
+    return found
+
+
+def _people(
+    table: Mapping[str, Any], tables: Mapping[str, Any], place: str
+) -> dict[str, Mapping[str, Any] | Grants]:
+    """Who may do what, and whose results count; nothing of what the settings don't say."""
+    if not {"roles", "groups", "trusted"} & table.keys():
+        return {}
+    from tidemill.governance.role_settings import parse_grants, parse_trusted
+
+    oidc, serve = tables.get("oidc"), tables.get("serve")
+    proxy = serve.proxy if serve is not None else None
+    grants = parse_grants(
+        table.get("roles"),
+        table.get("groups"),
+        place,
+        has_logins=oidc is not None and bool(oidc.groups_claim),
+        may_be_empty=proxy is not None and bool(proxy.groups_header),
+    )
+    return {
+        "grants": grants,
+        "trusted": parse_trusted(table.get("trusted", {}), grants.groups, place),
+    }
+
+
+def _prices(file: Path, table: Mapping[str, Any], tables: Mapping[str, Any]) -> tuple[Price, ...]:
     if "prices" not in table:
         return ()
-    from tidemill.operations.price_settings import require_one_form
+    from tidemill.operations.metrics_settings import MetricsSettings
+    from tidemill.operations.price_settings import parse_prices, require_one_form
 
     require_one_form(table, f"{file}: [tool.tidemill]")
-    from tidemill.operations.price_settings import parse_prices
-
+    zone = tables.get("metrics", MetricsSettings()).zone
     return parse_prices(table["prices"], f"{file}: [[tool.tidemill.prices]]", zone)
 
 

@@ -27,7 +27,9 @@ class LineageSea(Sea):
         project = super().open()
         space = project.workspace
         lineage = parse_openlineage(self.lineage, "settings")
-        space.settings = replace(space.settings, openlineage=lineage)
+        space.settings = replace(
+            space.settings, tables={**space.settings.tables, "openlineage": lineage}
+        )
         return project
 
     def take(self) -> list[Any]:

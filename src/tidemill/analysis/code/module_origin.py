@@ -14,6 +14,7 @@ from types import FunctionType, ModuleType
 from typing import Any, Literal, TypeAlias
 
 from tidemill.core.fingerprint import fingerprint
+from tidemill.core.package_metadata import name_and_version
 
 Origin: TypeAlias = Literal["project", "package", "standard", "tidemill"]
 
@@ -149,7 +150,7 @@ def distribution_of(top: str) -> tuple[str, str]:
     from importlib import metadata
 
     try:
-        names = [metadata.distribution(top).name]
+        names = [name_and_version(metadata.distribution(top))[0]]
     except metadata.PackageNotFoundError:
         names = sorted(set(metadata.packages_distributions().get(top, ())))
     if not names:
@@ -157,7 +158,7 @@ def distribution_of(top: str) -> tuple[str, str]:
     versions = []
     for name in names:
         found = metadata.distribution(name)
-        versions.append(found.version + build_suffix(found))
+        versions.append(name_and_version(found)[1] + build_suffix(found))
     return ", ".join(names), ", ".join(versions)
 
 

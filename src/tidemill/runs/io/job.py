@@ -10,14 +10,11 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.delivery.io.outbox import Undelivered
 from tidemill.ledger.event import Event
-from tidemill.ledger.off_peak import OffPeakSaving
 from tidemill.ledger.price import Price, PriceBook
 from tidemill.ledger.run import Attempt, StageTotals
 from tidemill.ledger.schedule_events import Ticked
 from tidemill.planning.hop_costs import HopCosts
-from tidemill.planning.placement import RemoteWorkers
 from tidemill.planning.plan import Plan, Step
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.execution import Executor, TaskFunctions
@@ -28,8 +25,11 @@ from tidemill.steps.step_messages import ProjectContext
 from tidemill.workflow.stage import Flow
 
 if TYPE_CHECKING:
+    from tidemill.delivery.io.outbox import Undelivered
     from tidemill.governance.common_facts import ChangeContext
     from tidemill.governance.io.enforcement import Enforcement
+    from tidemill.ledger.off_peak import OffPeakSaving
+    from tidemill.planning.placement import RemoteWorkers
     from tidemill.runs.io.run_budget import RunBudget
 
 

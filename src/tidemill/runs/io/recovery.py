@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tidemill.core.counts import plural
 from tidemill.core.errors import OvertakenError
 from tidemill.delivery.effects import is_current, last_effects, replaced_effects
-from tidemill.delivery.io.outbox import Undelivered, perform_effects
+from tidemill.delivery.io.outbox import perform_effects
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import EffectDone, EffectQueued, Event, Removed, RunEnded
 from tidemill.ledger.io.lease_holder import describe_holder
@@ -20,6 +21,9 @@ from tidemill.ports.ledger import Guard, State
 from tidemill.ports.runtime import Runtime
 from tidemill.runs.io.lease import Heartbeat
 from tidemill.workflow.stage import Flow
+
+if TYPE_CHECKING:
+    from tidemill.delivery.io.outbox import Undelivered
 
 # Delta tables keep the time of a delivery in whole microseconds.
 _SAME_S = 1e-5

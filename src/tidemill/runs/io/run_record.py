@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tidemill.contracts.finding import TableFindings
 from tidemill.core.counts import plural
@@ -15,7 +16,6 @@ from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE
 from tidemill.costs.io.recorded_prices import price_events
 from tidemill.costs.quantities import Quantities, total_quantities
-from tidemill.delivery.io.outbox import Undelivered
 from tidemill.governance.io.upheld_append import append_upheld
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.event import (
@@ -42,6 +42,9 @@ from tidemill.runs.io.job import Job
 from tidemill.runs.totals import sum_stages
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind
+
+if TYPE_CHECKING:
+    from tidemill.delivery.io.outbox import Undelivered
 
 
 def start_events(job: Job, lease: Lease) -> list[Event]:
