@@ -16,6 +16,7 @@ from unittest import mock
 
 import pytest
 
+from tidemill.core import lazy_dataclass
 from tidemill.core.lazy_dataclass import dataclass
 
 Decorator = Callable[..., Any]
@@ -47,9 +48,17 @@ def record(decorate: Decorator, options: dict[str, bool]) -> Any:
     return Record
 
 
+@pytest.fixture(params=[False, True], ids=["called", "compiled"])
+def is_compiled(request: pytest.FixtureRequest) -> bool:
+    """Whether the constructors were asked for, and so are compiled, before anything calls them."""
+    return bool(request.param)
+
+
 @pytest.fixture(params=OPTIONS, ids=lambda options: " ".join(k for k, on in options.items() if on))
-def both(request: pytest.FixtureRequest) -> tuple[Any, Any]:
-    return record(LAZY, request.param), record(dataclasses.dataclass, request.param)
+def both(request: pytest.FixtureRequest, is_compiled: bool) -> tuple[Any, Any]:
+    lazy = record(LAZY, request.param)
+    assert not is_compiled or lazy.__init__
+    return lazy, record(dataclasses.dataclass, request.param)
 
 
 def outcome(action: Callable[[Any], object], cls: Any) -> object:
@@ -66,6 +75,9 @@ CALLS: list[Callable[[Any], object]] = [
     lambda cls: cls(),
     lambda cls: cls(name="a", colour=1),
     lambda cls: cls(name="a", total=1.0),
+    lambda cls: cls("a", name="b"),
+    lambda cls: cls("a", 1.0, [], "x", 2.0, {}),
+    lambda cls: cls(**{"name": "a", "": 1}),
     lambda cls: cls(name="a") == cls(name="a", secret="y"),
     lambda cls: cls(name="a") == cls(name="b"),
     lambda cls: cls(name="a") == "a",
@@ -209,7 +221,9 @@ def test_threads_that_make_the_first_ones_at_once() -> None:
 
 def test_the_constructor_is_compiled_once_and_its_hints_are_known() -> None:
     kind = record(LAZY, OPTIONS[0])
-    assert type(kind.__dict__["__init__"]).__name__ == "_Constructor"
+    for _ in range(lazy_dataclass._FEW):
+        kind(name="a")
+        assert type(kind.__dict__["__init__"]).__name__ == "_Constructor"
     kind(name="a")
     after = kind.__dict__["__init__"]
     kind(name="b")

@@ -1,9 +1,10 @@
-"""Dataclasses whose constructors are compiled when they are first called.
+"""Dataclasses whose constructors are compiled when they are called often.
 
 The standard library compiles up to six methods of a dataclass when its class is made. For the hundreds of
 classes of this package, of which a command uses a few, that takes half of the time in which it starts. Here
 the standard library makes only the fields and slots. Other methods do what those of the standard library do;
-the constructor is compiled once something calls it.
+the constructor is compiled once it was called some times, which takes as long as dozens of calls, or once
+something looks at it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import dataclasses
 import inspect
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from operator import attrgetter
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any
@@ -42,6 +44,8 @@ else:
 
 
 _MISSING = dataclasses.MISSING
+# After so many calls a constructor is compiled.
+_FEW = 8
 
 
 class _Made:
@@ -113,17 +117,46 @@ def _refuse_order(cls: Any) -> None:
 
 
 class _Constructor:
-    """Stands for the constructor of a dataclass until something asks for that."""
+    """Stands for the constructor of a dataclass until that is called often, or something asks for it."""
 
     def __init__(self, cls: type) -> None:
-        self._cls = cls
+        self._cls, self._calls = cls, 0
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
+        self._calls += 1
+        if instance is not None and self._calls <= _FEW:
+            return partial(_initialize, self._cls, instance)
         method: Any = _constructor(self._cls)
         # Who replaced it in the meantime keeps what is there.
         if self._cls.__dict__.get("__init__") is self:
             setattr(self._cls, "__init__", method)  # noqa: B010 - type checkers refuse the other form
         return method.__get__(instance, owner)
+
+
+def _initialize(cls: Any, self: object, /, *args: object, **values: object) -> None:
+    """Do what the constructor of a dataclass does, and leave calls that don't fit to it."""
+    fields = dataclasses.fields(cls)
+    places = [field.name for field in fields if field.init and not field.kw_only]
+    given = dict(zip(places, args, strict=False)) | values
+    if len(given) < len(args) + len(values) or not given.keys() <= {
+        field.name for field in fields if field.init
+    }:
+        _constructor(cls)(self, *args, **values)
+        return
+    assign = object.__setattr__ if cls.__dataclass_params__.frozen else setattr
+    has_slots = "__slots__" in cls.__dict__
+    for field in fields:
+        if field.name in given:
+            assign(self, field.name, given[field.name])
+        elif field.default_factory is not _MISSING:
+            assign(self, field.name, field.default_factory())
+        elif field.default is not _MISSING and (field.init or has_slots):
+            assign(self, field.name, field.default)
+        elif field.init:
+            _constructor(cls)(self, *args, **values)
+            return
+    if hasattr(cls, "__post_init__"):
+        cls.__post_init__(self)
 
 
 def _constructor(cls: Any) -> Callable[..., None]:
