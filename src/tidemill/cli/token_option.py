@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -10,7 +9,7 @@ import click
 from tidemill.cli.lazy_group import remember
 
 
-def use_token_file(context: click.Context, option: click.Parameter, path: Path | None) -> Any:
+def use_token_file(context: click.Context, option: click.Parameter, path: str | None) -> Any:
     """Remember the token in the file; click.UsageError for a file without one.
 
     In the message of click.BadParameter, what follows `token` and a colon would be masked as a secret.
@@ -19,7 +18,8 @@ def use_token_file(context: click.Context, option: click.Parameter, path: Path |
         return None
     name = option.opts[0]
     try:
-        text = path.read_text(encoding="utf-8").strip()
+        with open(path, encoding="utf-8") as file:
+            text = file.read().strip()
     except FileNotFoundError as error:
         raise click.UsageError(f"there is no file {path} ({name})", context) from error
     except (OSError, UnicodeDecodeError) as error:

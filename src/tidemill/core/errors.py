@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.redaction import redact
@@ -185,6 +184,9 @@ def exit_severity(code: int) -> tuple[bool, bool, int]:
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
     """Suggest the nearest known name; say `otherwise` if none is near, or list the known names."""
+    # Few commands have to look for a name, and the others start sooner.
+    from difflib import get_close_matches
+
     names = sorted(known)
     near = get_close_matches(name, names, n=1, cutoff=0.6)
     if near:
