@@ -226,7 +226,7 @@ class TestShape:
             ("try:\n    x = 1\nexcept:\n    x = 2\n", "broad excepts per kloc"),
             ("x: int = 'x'  # type: ignore[assignment]\n", "type ignores per kloc"),
             (
-                "def f() -> None:\n" + "    from house import other\n" * 11,
+                "def f() -> None:\n" + "    from house import other\n" * 51,
                 "imports of the package in functions",
             ),
         ],

@@ -27,7 +27,8 @@ MOST = {
     "functions of over 7 parameters, %": 3,
     "import cycles at load": 0,
     "import cycles at all": 0,
-    "imports of the package in functions": 10,
+    # Each keeps modules from every start of a process; none hides a cycle, for which all imports count.
+    "imports of the package in functions": 50,
     "broad excepts per kloc": 1.0,
     "type ignores per kloc": 2.0,
 }

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from tests.soundness.model import Flow
 from tests.soundness.render import MODULE, MODULES, rendered
@@ -73,11 +74,8 @@ def engines() -> Iterator[Callable[[str], None]]:
     def use(engine: str) -> None:
         now[0] = engine
 
-    composition.installed_version = version  # type: ignore[attr-defined]
-    try:
+    with mock.patch.object(composition, "installed_version", version):
         yield use
-    finally:
-        composition.installed_version = installed_version  # type: ignore[attr-defined]
 
 
 class Fuse:

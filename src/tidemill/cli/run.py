@@ -19,6 +19,7 @@ from tidemill.cli.lazy_group import (
     project_options,
 )
 from tidemill.cli.project_option import project_session
+from tidemill.cli.render.frame import frame_table
 from tidemill.cli.render.json_document import json_option, print_result, text_width
 from tidemill.cli.render.plan_and_receipt import render_receipt
 from tidemill.cli.request_options import parse_duration, request_options
@@ -144,8 +145,6 @@ def _debug(request: dict[str, Any], as_json: bool) -> None:
 def _trial_text(stage: str, partition: str, trial: DebugOutput) -> str:
     product = trial.product
     name = place_name(stage, partition)
-    from tidemill.cli.render.frame import frame_table
-
     lines = [
         f"{name}: {plural(product.rows, 'row')}, {product.quarantined:,} quarantined; nothing was published",
         "",

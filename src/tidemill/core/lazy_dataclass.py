@@ -110,10 +110,9 @@ def _refuse_order(cls: Any) -> None:
     for field in dataclasses.fields(cls):
         if not field.init or field.kw_only:
             continue
-        has_default = field.default is not _MISSING or field.default_factory is not _MISSING
-        if before and not has_default:
+        if before and _is_needed(field):
             raise TypeError(f"non-default argument {field.name!r} follows default argument")
-        before = has_default
+        before = not _is_needed(field)
 
 
 class _Constructor:
@@ -135,28 +134,29 @@ class _Constructor:
 
 def _initialize(cls: Any, self: object, /, *args: object, **values: object) -> None:
     """Do what the constructor of a dataclass does, and leave calls that don't fit to it."""
-    fields = dataclasses.fields(cls)
-    places = [field.name for field in fields if field.init and not field.kw_only]
+    fields = [field for field in dataclasses.fields(cls) if field.init]
+    places = [field.name for field in fields if not field.kw_only]
     given = dict(zip(places, args, strict=False)) | values
-    if len(given) < len(args) + len(values) or not given.keys() <= {
-        field.name for field in fields if field.init
-    }:
+    needed = {field.name for field in fields if _is_needed(field)}
+    known = {field.name for field in fields}
+    if len(given) < len(args) + len(values) or not needed <= given.keys() <= known:
         _constructor(cls)(self, *args, **values)
         return
     assign = object.__setattr__ if cls.__dataclass_params__.frozen else setattr
     has_slots = "__slots__" in cls.__dict__
-    for field in fields:
+    for field in dataclasses.fields(cls):
         if field.name in given:
             assign(self, field.name, given[field.name])
         elif field.default_factory is not _MISSING:
             assign(self, field.name, field.default_factory())
         elif field.default is not _MISSING and (field.init or has_slots):
             assign(self, field.name, field.default)
-        elif field.init:
-            _constructor(cls)(self, *args, **values)
-            return
     if hasattr(cls, "__post_init__"):
         cls.__post_init__(self)
+
+
+def _is_needed(field: dataclasses.Field[Any]) -> bool:
+    return field.default is _MISSING and field.default_factory is _MISSING
 
 
 def _constructor(cls: Any) -> Callable[..., None]:

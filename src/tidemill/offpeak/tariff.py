@@ -63,7 +63,7 @@ class Tariff:
 
     def curve(self, begin: float, end: float) -> PriceCurve:
         """The prices from `begin` until `end` (Unix seconds), as clocks of the zone show the time."""
-        from tidemill.offpeak.price_curve import PricePiece
+        from tidemill.offpeak.price_curve import PriceCurve, PricePiece
 
         pieces: list[PricePiece] = []
         for start, until in self._stretches(begin, end):
@@ -75,8 +75,6 @@ class Tariff:
                 pieces[-1] = PricePiece(start=last.start, end=until, price=price)
             else:
                 pieces.append(PricePiece(start=start, end=until, price=price))
-        from tidemill.offpeak.price_curve import PriceCurve
-
         return PriceCurve(tuple(pieces))
 
     @cached_property

@@ -19,6 +19,7 @@ from tidemill.contracts.table_rules import FreshnessRule
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import parse_span
 from tidemill.ledger.run import Action
+from tidemill.planning.batches import batch_order
 from tidemill.planning.hop_costs import HopCosts, StepTrials, first_unknown, least_seconds
 from tidemill.planning.plan import Plan, Step
 from tidemill.workflow.resources import Resources
@@ -136,8 +137,6 @@ class Placement:
         self._stages: dict[str, Place] = {}
         # The most urgent steps go first. The inputs of a step are as urgent, and precede it in the plan.
         soonest = sorted(plan.steps, key=lambda step: -self._place(step.stage).priority)
-        from tidemill.planning.batches import batch_order
-
         self.order = batch_order(flow, soonest, traits.batched)
         self.trials = StepTrials(
             first_unknown(self.order, _TRIED * cpus) if remote is not None else ()

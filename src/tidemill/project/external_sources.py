@@ -56,10 +56,7 @@ class OpenedSources:
         return self._databases[url, engine]
 
     def _resolved(self, url: str) -> str:
-        # Only projects that name a URL need it.
-        from tidemill.adapters.databases.urls import resolve_url
-
-        found = resolve_url(url)
+        found: str = _reader("tidemill.adapters.databases.urls").resolve_url(url)
         self._redactor.learn(url_secrets(found))
         return found
 
@@ -68,14 +65,14 @@ class OpenedSources:
         # Three slashes start a relative path, four an absolute one.
         path = self._root / rest.removeprefix("///")
         if engine is None and scheme == "sqlite":
-            from tidemill.adapters.databases.sqlite import SqliteDatabase
-            from tidemill.adapters.databases.urls import public_location
-
-            return SqliteDatabase(path, public_location(url))
+            location = _reader("tidemill.adapters.databases.urls").public_location(url)
+            file: Database = _reader("tidemill.adapters.databases.sqlite").SqliteDatabase(
+                path, location
+            )
+            return file
         if engine is None and scheme in ("postgresql", "postgres"):
-            from tidemill.adapters.databases.postgres import PostgresDatabase
-
-            return PostgresDatabase(url)
+            server: Database = _reader("tidemill.adapters.databases.postgres").PostgresDatabase(url)
+            return server
         if engine is None and scheme not in SCHEMES:
             raise SourceError(
                 f"the url of the database begins with none of {', '.join(SCHEMES)}; name an engine"

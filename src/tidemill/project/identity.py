@@ -66,12 +66,10 @@ def token_actor(
 
     `place` says in messages where the token came from; it `is_local` if this process has it.
     """
-    from tidemill.serving.token_text import token_id
+    from tidemill.serving.token_text import token_digest, token_id
 
     issued = _find_token(ledger, token_id(text.encode()))
     digest = _NO_DIGEST if issued is None else issued.token.digest
-    from tidemill.serving.token_text import token_digest
-
     if not compare_digest(token_digest(text.encode()), digest) or issued is None:
         raise UnknownTokenError(
             f"{place} holds no token of this home: create one with `tidemill tokens create`"
@@ -104,7 +102,7 @@ def token_actor(
 def _find_token(ledger: Ledger, id: str) -> IssuedToken | None:
     """The token of an id, in any workflow and environment of the home."""
     shared = ledger.shared if isinstance(ledger, WorkflowLedger) else ledger
-    from tidemill.serving.issued_tokens import TOKEN_EVENTS
+    from tidemill.serving.issued_tokens import TOKEN_EVENTS, issued_tokens
 
     facts = [*shared.events(kinds=TOKEN_EVENTS, where=about(token_subject(id)))]
     if facts:
@@ -116,8 +114,6 @@ def _find_token(ledger: Ledger, id: str) -> IssuedToken | None:
         for fact in facts
         if isinstance(fact.event, TokenCreated) and fact.event.token.id == id
     }
-    from tidemill.serving.issued_tokens import issued_tokens
-
     found = [issued_tokens(facts, place).get(id) for place in sorted(places)]
     # Who appends to the ledger can't replace a token by another of the same id.
     return found[0] if len(found) == 1 else None

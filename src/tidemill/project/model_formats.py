@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 from tidemill.analysis.code.code_fingerprint import code_of
 from tidemill.core.errors import UsageError
 from tidemill.ports.formats import ModelFormat
 from tidemill.project.model_probe_server import FormatOptions
+
+# The classes of Tidemill's formats by their modules, in the order in which they are offered a model.
+_BUILT_IN: Mapping[str, str] = {
+    "lightgbm": "LightGBMText",
+    "xgboost": "XGBoostUBJ",
+    "onnx": "OnnxModel",
+    "torch": "TorchSafetensors",
+    "sklearn": "SklearnSkops",
+}
 
 
 def own_format_codes(formats: Iterable[ModelFormat]) -> dict[str, str]:
@@ -20,11 +30,8 @@ def own_format_codes(formats: Iterable[ModelFormat]) -> dict[str, str]:
     found = [*(formats.own if isinstance(formats, ProjectFormats) else formats)]
     if not found:
         return {}
-    from tidemill.adapters.model_formats.custom import CustomFormat
-
-    return {
-        form.name: code_of(form.kind).digest for form in found if isinstance(form, CustomFormat)
-    }
+    custom = _adapter("custom").CustomFormat
+    return {form.name: code_of(form.kind).digest for form in found if isinstance(form, custom)}
 
 
 def open_formats(options: FormatOptions) -> ProjectFormats:
@@ -34,11 +41,9 @@ def open_formats(options: FormatOptions) -> ProjectFormats:
     """
     own: list[ModelFormat] = []
     if options.model_formats:
-        from tidemill.adapters.model_formats.custom import import_format
-
         if options.root not in sys.path:
             sys.path.insert(0, options.root)
-        own += map(import_format, options.model_formats)
+        own += map(_adapter("custom").import_format, options.model_formats)
     formats = ProjectFormats(own, options)
     if own:
         _refuse_same_names(own, formats[len(own) :])
@@ -67,15 +72,15 @@ class ProjectFormats(Sequence[ModelFormat]):
 
 
 def _built_in(options: FormatOptions) -> Iterable[ModelFormat]:
-    from tidemill.adapters.model_formats.lightgbm import LightGBMText
-    from tidemill.adapters.model_formats.onnx import OnnxModel
-    from tidemill.adapters.model_formats.pickle import OwnPickle
-    from tidemill.adapters.model_formats.sklearn import SklearnSkops
-    from tidemill.adapters.model_formats.torch import TorchSafetensors
-    from tidemill.adapters.model_formats.xgboost import XGBoostUBJ
+    for module, name in _BUILT_IN.items():
+        yield getattr(_adapter(module), name)()
+    if options.allow_pickle:
+        yield _adapter("pickle").OwnPickle(Path(options.home))
 
-    pickles: list[ModelFormat] = [OwnPickle(Path(options.home))] if options.allow_pickle else []
-    return (LightGBMText(), XGBoostUBJ(), OnnxModel(), TorchSafetensors(), SklearnSkops(), *pickles)
+
+def _adapter(name: str) -> Any:
+    """Import a module that only trainings and predictions need."""
+    return import_module(f"tidemill.adapters.model_formats.{name}")
 
 
 def _refuse_same_names(own: Iterable[ModelFormat], others: Iterable[ModelFormat]) -> None:

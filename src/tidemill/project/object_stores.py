@@ -107,13 +107,11 @@ def probe_store(settings: Settings) -> None:
 
 def _claim(folder: Path, own: str) -> None:
     """Note in a folder whose objects it has; StorageError if they are another home's."""
-    from tidemill.adapters.objectstore.owner import NOTES
+    from tidemill.adapters.objectstore.owner import NOTES, require_own
 
     homes, place = folder / NOTES, str(folder)
     with translate_os_errors(str(homes)):
         make_folder(str(homes))
-        from tidemill.adapters.objectstore.owner import require_own
-
         require_own(place, os.listdir(homes), own)
         if (homes / own).exists():
             return

@@ -17,6 +17,7 @@ from tidemill.environments.io.environments import (
     drop_expired,
     load_state,
 )
+from tidemill.governance.io.code_commit import code_commit
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.io.lease_holder import this_process
 from tidemill.ledger.io.process_usage import cpu_with_children
@@ -39,6 +40,7 @@ from tidemill.project.mlflow_hook import catch_up_mlflow
 from tidemill.project.offpeak_faults import no_prices_notes
 from tidemill.project.plans import Plans
 from tidemill.project.review_upkeep import announce_reviews, finish_reviews
+from tidemill.project.trusted_branches import require_trusted_branch
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.job import EngineOptions, Job, ScheduledTick
 from tidemill.runs.io.job import NoProgress as NoProgress
@@ -248,8 +250,6 @@ class Runs:
         space, name = self._workspace, self._workspace.environment
         is_other = name in space.settings.trusted and name != PRODUCTION
         if is_other and name not in tools.ledger.state(name).environments:
-            from tidemill.project.trusted_branches import require_trusted_branch
-
             require_trusted_branch(space, name, PRODUCTION)
         return begin_environment(tools, name, space.options, lease)
 
@@ -414,8 +414,6 @@ class Runs:
         """This process; where deliveries are attested also the commit of its code."""
         holder = this_process(command)
         if self._workspace.settings.attest.key:
-            from tidemill.governance.io.code_commit import code_commit
-
             holder |= code_commit(self._workspace.root)
         return holder
 

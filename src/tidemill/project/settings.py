@@ -21,6 +21,7 @@ from tidemill.ledger.price import Price, PriceBook
 from tidemill.project.fresh_imports import import_afresh
 from tidemill.project.home_settings import parse_home
 from tidemill.project.settings_table import SettingsTable, tables_of
+from tidemill.project.store_urls import parse_store_url
 from tidemill.workflow.environment import RunProfile
 from tidemill.workflow.profile_settings import BUILT_IN, parse_profiles
 from tidemill.workflow.workflow import Workflow
@@ -306,8 +307,6 @@ def _settings(folder: Path, file: Path, table: Mapping[str, Any], workflow: str 
     given |= _people(table, tables, place)
     given |= parse_home(table, f"{place}]")
     if table.get("artifacts"):
-        from tidemill.project.store_urls import parse_store_url
-
         given["artifacts"] = parse_store_url(table["artifacts"], f"{place}]")
     if table.get("executor"):
         from tidemill.project.ray_settings import parse_executor

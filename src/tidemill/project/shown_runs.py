@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tidemill.governance.io.recorded_reviews import open_reviews
+from tidemill.history.io.runs import LAST as LAST
 from tidemill.ledger.awaited_review import shown_run
 from tidemill.ledger.run import RunInfo
 from tidemill.ports.ledger import Ledger

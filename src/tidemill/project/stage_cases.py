@@ -177,7 +177,7 @@ class StageCases:
         tested = ", ".join(dict.fromkeys(case.stage for case in cases))
         raise UsageError(f"there is no case{about}{named}; there are cases of {tested}")
 
-    def _formats(self) -> tuple[ModelFormat, ...]:
+    def _formats(self) -> Sequence[ModelFormat]:
         settings = self._workspace.settings
         options = FormatOptions(
             home=str(settings.root / settings.home),

@@ -263,11 +263,9 @@ class WorkflowLedger:
         if self._retention is None or not other_prefixes(self._environments(), self.prefix):
             return ()
         settings = effective_retention(self._retention, self._stages, self)
-        from tidemill.operations.shared_retention import RecordedSettings
+        from tidemill.operations.shared_retention import SETTLING, RecordedSettings
 
         recorded = RecordedSettings()
-        from tidemill.operations.shared_retention import SETTLING
-
         for fact in self.shared.events(kinds=SETTLING):
             recorded.add(fact.event)
         if recorded.settings.get(self.prefix) == settings:

@@ -32,12 +32,14 @@ from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.ledger.binding import Binding
 from tidemill.ledger.governance_events import Acted
 from tidemill.ledger.price import Price
+from tidemill.models.library_faults import library_faults
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.project.composition import compile_rules, open_tools, probe, this_platform
 from tidemill.project.identity import current_actor, has_token
 from tidemill.project.masked_output import masked_output
 from tidemill.project.model_formats import own_format_codes
+from tidemill.project.model_probe import is_installed
 from tidemill.project.settings import Settings, configured_secrets
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.reuse.format_code import link_formats
@@ -363,9 +365,6 @@ class Workspace:
     def missing_libraries(self, stages: Collection[str]) -> list[Fault]:
         """Faults for libraries that trainings of some stages need and that aren't installed."""
         formats = [(form.name, form.modules) for form in self.tools.formats]
-        from tidemill.models.library_faults import library_faults
-        from tidemill.project.model_probe import is_installed
-
         return [
             fault
             for stage in self.flow.stages

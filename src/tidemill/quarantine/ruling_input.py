@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from tidemill.contracts.row_ruling import Disposition, Ruling
 from tidemill.core.counts import plural
 from tidemill.core.fingerprint import fingerprint
+from tidemill.core.signature import signature
 from tidemill.reuse.input_contents import RULINGS, Content, input_digest
 
 RulingsByPartition = Mapping[str, tuple[Ruling, ...]]
@@ -52,8 +53,6 @@ def describe_ruling(ruling: Ruling) -> str:
     """Describe a ruling: `2 quarantined rows released by ana: typo in the feed`."""
     count = len(ruling.rows)
     rows = plural(count, "quarantined row") if count else "all quarantined rows"
-    from tidemill.core.signature import signature
-
     return f"{rows} {_DOES[ruling.disposition]} by {signature(ruling.actor, ruling.note)}: {ruling.reason}"
 
 

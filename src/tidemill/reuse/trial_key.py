@@ -11,6 +11,7 @@ from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.step_key import Inputs, StepKey, key_for
 from tidemill.workflow.parameters import params_part
 from tidemill.workflow.search import Search
+from tidemill.workflow.search_evaluation import search_evaluation
 from tidemill.workflow.stage import Flow, Stage
 from tidemill.workflow.window import Last, window_code
 
@@ -44,8 +45,6 @@ def _with_scoring(stage: Stage, flow: Flow, recipes: Mapping[str, Recipe]) -> Re
     search = stage.training.search if stage.training is not None else None
     if search is None:
         return recipe
-    from tidemill.workflow.search_evaluation import search_evaluation
-
     evaluation = search_evaluation(stage, flow.stages)
     held = search.validate
     scoring: list[Part] = [

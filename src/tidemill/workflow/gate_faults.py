@@ -8,6 +8,7 @@ from tidemill.core.errors import Fault, did_you_mean
 from tidemill.workflow.endpoint import Endpoint
 from tidemill.workflow.gate_kinds import GATES
 from tidemill.workflow.model_gates import Golden, GoldenRow
+from tidemill.workflow.model_places import places_of
 from tidemill.workflow.own_gate import OwnGate
 from tidemill.workflow.recorded_gates import NoPiiTo
 from tidemill.workflow.stage import Approval, Stage
@@ -50,8 +51,6 @@ def _target_faults(
     model: str, gate: NoPiiTo, stages: Mapping[str, Stage], endpoints: Sequence[Endpoint]
 ) -> Iterator[tuple[str, str]]:
     """Yield targets that match nothing, because they would let everything pass."""
-    from tidemill.workflow.model_places import places_of
-
     places = [*places_of(model, stages, endpoints)]
     known = [name for place in places for name in place.names]
     for target in gate.targets:

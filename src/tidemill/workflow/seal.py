@@ -435,12 +435,10 @@ def _training_options(declared: StageDeclaration) -> Training:
 
 
 def _resolve_table(declared: StageDeclaration, workflow: Workflow) -> tuple[Stage, list[Fault]]:
-    from tidemill.workflow.table_options import table_faults
+    from tidemill.workflow.table_options import table_faults, table_input
 
     options, faults = declared.options, [*table_faults(declared, workflow)]
     model, contract = options.get("model"), options.get("contract")
-    from tidemill.workflow.table_options import table_input
-
     item = Input(name=table_input(declared), contract=None)
     rows = _rows_of(item.name, workflow)
     output = contract_of(contract) if contract is not None else None

@@ -14,6 +14,7 @@ from tidemill.workflow.gate_kinds import metric_of
 from tidemill.workflow.guarantees import unmet_guarantees
 from tidemill.workflow.partition_mapping import inherited_zones, is_alike, resolve_partitionings
 from tidemill.workflow.prediction_log import ARM, PREDICTION, VERSION
+from tidemill.workflow.search_evaluation import search_evaluation
 from tidemill.workflow.stage import DATA, Input, Kind, Stage
 from tidemill.workflow.trigger import Degraded, PredictionShift, Trigger, leaf_triggers
 from tidemill.workflow.window import Last, may_be_empty, may_overlap, window_code
@@ -183,8 +184,6 @@ def _evaluation_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fa
 
 def _search_faults(stage: Stage, stages: Mapping[str, Stage]) -> Iterator[Fault]:
     try:
-        from tidemill.workflow.search_evaluation import search_evaluation
-
         search_evaluation(stage, stages.values())
     except UsageError as error:
         yield _fault(stage, str(error))

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from tidemill.adapters.files.disk import (
     make_folder,
@@ -32,9 +32,7 @@ from tidemill.core.fingerprint import is_object_name, object_name
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.payload import Payload, byte_count
 from tidemill.ledger.io.home_files import make_private_folder, open_private
-
-if TYPE_CHECKING:
-    from tidemill.ports.upkeep import Discarded, StoredObject
+from tidemill.ports.upkeep import Discarded, StoredObject
 
 _DAY_S = 86_400.0
 # Files open at once; some systems allow a process only 256.
@@ -193,8 +191,6 @@ class FileArtifacts:
             found = _stat(self.uri(name))
             if found is not None:
                 written = max(found.st_mtime, self._renewal(name))
-                from tidemill.ports.upkeep import StoredObject
-
                 yield StoredObject(name=name, bytes=found.st_size, written=written)
 
     def sizes(self, names: Collection[str]) -> dict[str, int]:
@@ -216,8 +212,6 @@ class FileArtifacts:
             else:
                 sizes[name] = size
         self._forget_damage(sizes)
-        from tidemill.ports.upkeep import Discarded
-
         return Discarded(sizes=sizes, recent=tuple(recent), failed=failed)
 
     def remove_leftovers(self, before: float, *, dry_run: bool = False) -> int:

@@ -28,6 +28,7 @@ from tidemill.adapters.files.disk import (
 from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION, allow_appends, migrate
 from tidemill.adapters.sqlite.stamps import DamagedTextError
 from tidemill.adapters.sqlite.statements import queries
+from tidemill.adapters.sqlite.upgrade_watch import watch_upgrade
 from tidemill.core.errors import ConflictError, StorageError, TidemillError
 from tidemill.ledger.io.home_files import open_private
 
@@ -197,8 +198,6 @@ class Connections:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         if version < SCHEMA_VERSION:
             self._set_wal(connection)
-            from tidemill.adapters.sqlite.upgrade_watch import watch_upgrade
-
             with watch_upgrade(connection, self.path):
                 _migrate(connection)
 

@@ -14,7 +14,7 @@ from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.terminal.output import print_text
 from tidemill.core.counts import plural
 from tidemill.core.printable import printable_json
-from tidemill.history.io.runs import LAST
+from tidemill.project.shown_runs import LAST
 
 if TYPE_CHECKING:
     from tidemill.project.openlineage import LineageStatus

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from tidemill.cli.terminal.output import print_json, print_text, redactor
+from tidemill.core.json_values import to_json_values
 from tidemill.core.redaction import Redact
 
 _META = "tidemill.printed"
@@ -52,8 +53,6 @@ def markdown_option(text: str) -> Callable[[_Command], _Command]:
 
 def document(schema: str, body: Mapping[str, Any], mask: Redact = str) -> str:
     """`body` as JSON under the name of its schema, such as "tidemill.plan/1"; `mask` removes secrets."""
-    from tidemill.core.json_values import to_json_values
-
     return json.dumps(
         {"schema": schema, **to_json_values(body, mask)}, ensure_ascii=False, allow_nan=False
     )

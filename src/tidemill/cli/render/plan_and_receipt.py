@@ -13,6 +13,7 @@ from tidemill.cli.render.figures import (
     seconds,
     size,
 )
+from tidemill.cli.render.off_peak import saving_line
 from tidemill.core.counts import money_text
 from tidemill.core.printable import printable
 from tidemill.core.text_table import drop_empty_columns, markdown_table, text_table
@@ -53,10 +54,7 @@ def render_receipt(receipt: Receipt, width: int = 120) -> str:
     ]
     parts += [render_memo(receipt.memo, receipt.currency)] if receipt.memo is not None else []
     parts += [_fold(receipt.fold)] if receipt.fold is not None else []
-    if receipt.off_peak is not None:
-        from tidemill.cli.render.off_peak import saving_line
-
-        parts.append(saving_line(receipt.off_peak))
+    parts += [saving_line(receipt.off_peak)] if receipt.off_peak is not None else []
     if receipt.failures:
         from tidemill.cli.render.failures import render_failures
 
@@ -209,11 +207,9 @@ def _cost_text(plan: Plan, price: Price) -> str:
 
 
 def _plan_table(plan: Plan) -> tuple[list[str], list[list[str]]]:
-    from tidemill.planning.step_groups import planned_stages
+    from tidemill.planning.step_groups import planned_stages, step_groups
 
     groups: dict[str, list[StepGroup]] = {name: [] for name in planned_stages(plan)}
-    from tidemill.planning.step_groups import step_groups
-
     for group in step_groups(plan):
         groups[group.stage].append(group)
     rows = []

@@ -13,8 +13,8 @@ from tidemill.cli.render.json_document import json_option, print_result
 from tidemill.cli.terminal.output import print_text
 from tidemill.core.partition import WHOLE, place_name, shown_key
 from tidemill.core.printable import printable
-from tidemill.history.io.runs import LAST
 from tidemill.ledger.log_line import END, LogLine
+from tidemill.project.shown_runs import LAST
 
 # A step with a longer name doesn't indent the texts of other steps further.
 _WIDEST = 60

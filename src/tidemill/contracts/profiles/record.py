@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TypeAlias
 
+from tidemill.contracts.profiles.distinct_count import MANY, count_distinct
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 
@@ -94,16 +95,12 @@ class ColumnProfile:
         """The number of distinct values; None for nested types, which aren't compared."""
         if self.categories is not None and not self.categories.missed:
             return len(self.categories.counts)
-        from tidemill.contracts.profiles.distinct_count import count_distinct
-
         return count_distinct(self.sketch) if self.sketch or not self.present_count else None
 
     @property
     def is_exact(self) -> bool:
         """Whether `distinct` is exact; if not, its standard error is 4.6 %."""
         listed = self.categories is not None and not self.categories.missed
-        from tidemill.contracts.profiles.distinct_count import MANY
-
         return listed or not self.sketch.startswith(MANY)
 
     @property

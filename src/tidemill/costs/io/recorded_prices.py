@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
+from tidemill.costs.price_history import PriceHistories, price_histories
 from tidemill.ledger.cost_events import PricesSet
 from tidemill.ledger.event import RecordedEvent
 from tidemill.ledger.price import PriceBook
 from tidemill.ports.ledger import Ledger
-
-if TYPE_CHECKING:
-    from tidemill.costs.price_history import PriceHistories
 
 
 def recorded_book(ledger: Ledger, environment: str, *, first: bool = False) -> PriceBook | None:
@@ -35,8 +32,6 @@ def price_events(ledger: Ledger, environment: str, book: PriceBook) -> list[Pric
 
 def recorded_histories(ledger: Ledger, settings: PriceBook) -> PriceHistories:
     """The recorded prices of all environments; `settings` price what no recorded book does."""
-    from tidemill.costs.price_history import price_histories
-
     return price_histories(ledger.events(kinds=(PricesSet.__name__,)), settings)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from tidemill.core.errors import ConflictError, GateError
+from tidemill.governance.change_verdict import overruling
 from tidemill.ledger.event import Event
 from tidemill.ledger.governance_events import ReviewClosed, WaiverEnded
 from tidemill.ports.ledger import Guard, Ledger
@@ -35,8 +36,6 @@ def append_upheld(
     problem = ConflictError("")
     for _ in range(_TRIES):
         seen = ledger.state(environment).seq
-        from tidemill.governance.change_verdict import overruling
-
         against = overruling(rests_on, (fact.event for fact in ledger.events(kinds=_ENDS)))
         if against:
             raise GateError(f"{against}; nothing that rests on it was published")
