@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
 from tidemill.contracts.table_rules import (
@@ -9,6 +12,8 @@ from tidemill.contracts.table_rules import (
 )
 from tidemill.contracts.text_format import AS_STORED
 from tidemill.core.fingerprint import Part, fingerprint
+
+ContractDigest: TypeAlias = Callable[[ContractSpec], str]
 
 
 def value_digest(spec: ContractSpec) -> str:

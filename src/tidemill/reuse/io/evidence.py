@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tidemill.analysis.code.code_fingerprint import Code, code_of
 from tidemill.analysis.code.module_origin import origin_of_module
 from tidemill.analysis.query.summary import QuerySummary
-from tidemill.contracts.digests import check_digest
+from tidemill.contracts.digests import ContractDigest, check_digest
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import DeclarationError, Fault, TidemillError
 from tidemill.core.fingerprint import fingerprint
@@ -64,12 +64,17 @@ def gather_evidence(
     """
     codes = _codes(flow)
     shared = SharedState(codes)
+    digest = _each_once(check_digest)
     keys = {
-        stage.name: probe_key(stage, codes[stage.name], platform)
+        stage.name: probe_key(stage, codes[stage.name], platform, digest)
         for stage in flow.stages
         if stage.kind is Kind.TRANSFORM
     }
-    rules = {stage.name: _rules_key(stage, platform) for stage in flow.stages if stage.output}
+    rules = {
+        stage.name: _rules_key(digest(stage.output), platform)
+        for stage in flow.stages
+        if stage.output is not None
+    }
     cached = probes.get([*keys.values(), *rules.values()])
     known = StageEvidence()
     fresh: dict[str, QuerySummary] = {}
@@ -100,6 +105,18 @@ def gather_evidence(
     if fresh:
         probes.put(fresh)
     return known
+
+
+def _each_once(digest: ContractDigest) -> ContractDigest:
+    """Compute the digest of each contract once: many stages of a flow, which keeps them, share theirs."""
+    known: dict[int, str] = {}
+
+    def found(contract: ContractSpec) -> str:
+        if id(contract) not in known:
+            known[id(contract)] = digest(contract)
+        return known[id(contract)]
+
+    return found
 
 
 def _codes(flow: Flow) -> dict[str, Code]:
@@ -144,11 +161,10 @@ def _probe(
     return probed.query
 
 
-def _rules_key(stage: Stage, platform: Platform) -> str:
-    """Digest everything that decides whether the rules of a stage's contract can be evaluated."""
-    assert stage.output is not None
+def _rules_key(contract: str, platform: Platform) -> str:
+    """Digest everything that decides whether the rules of a contract with a digest can be evaluated."""
     here = [platform.engine, platform.python, platform.machine, platform.tidemill]
-    return fingerprint("compiled rules", check_digest(stage.output), here)
+    return fingerprint("compiled rules", contract, here)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
