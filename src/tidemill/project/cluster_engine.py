@@ -12,7 +12,8 @@ from typing import Any
 
 from tidemill.adapters.clusters.cluster_executor import ClusterExecutor, ClusterTerms
 from tidemill.adapters.clusters.cluster_worker import WorkerTerms
-from tidemill.adapters.clusters.host import CODE_VARIABLE, HOME_VARIABLE, machine_id, versions
+from tidemill.adapters.clusters.host import machine_id, versions
+from tidemill.adapters.clusters.node_variables import CODE_VARIABLE, HOME_VARIABLE
 from tidemill.adapters.clusters.shipment import Archive, pack_files, project_files
 from tidemill.adapters.files.hop_times import FileHopTimes
 from tidemill.adapters.objectstore.owner import NOTES

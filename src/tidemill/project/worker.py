@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from tidemill.adapters.clusters.host import CODE_VARIABLE, HOME_VARIABLE
+from tidemill.adapters.clusters.node_variables import CODE_VARIABLE, HOME_VARIABLE
 from tidemill.history.io.log_recorder import LogRecorder
 from tidemill.project.composition import open_tools
 from tidemill.project.settings import Settings, load_workflow

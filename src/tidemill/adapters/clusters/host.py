@@ -24,8 +24,6 @@ from tidemill.adapters.lanes.worker_process import DEVICES_VARIABLE
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ports.execution import Task, TaskEvent, TaskUsage, WorkerClass
 
-# The folder of the project's code on this node, for worker processes; and that of its state.
-CODE_VARIABLE, HOME_VARIABLE = "TIDEMILL_NODE_CODE", "TIDEMILL_NODE_HOME"
 _PACKAGES = ("tidemill", "polars")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 # How long a report is held back after the first event, so that many small tasks share one.
