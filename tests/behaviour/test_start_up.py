@@ -1,4 +1,4 @@
-"""A command, and the first call in a process, import what they need and nothing else.
+"""A command, a worker, and the first call in a process import what they need and nothing else.
 
 Imports are most of the time that a run takes which has nothing to do. Each module on its way is written down.
 """
@@ -37,6 +37,11 @@ NEEDLESS_HELP = {
     *("asyncio", "difflib", "msgspec", "polars", "sqlite3", "tidemill.cli.run"),
     *("tidemill.project.project", "tomllib"),
 }
+# A worker needs what makes steps, but not what starts workers.
+NEEDLESS_WORKER = {
+    *("tidemill.adapters.clusters.host", "tidemill.adapters.lanes.process_lane", "tidemill.cli"),
+    *("tidemill.planning.planner", "tidemill.project.runs"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,8 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("start", STARTS)
 def test_a_start_imports_what_is_written_down(start: str, shops: Path) -> None:
     found, known = imports(shops, start), {*json.loads(KNOWN.read_text(encoding="utf-8"))[start]}
-    unwanted = found.keys() & (NEEDLESS_HELP if start == "help" else NEEDLESS)
+    needless = {"help": NEEDLESS_HELP, "worker": NEEDLESS_WORKER}.get(start, NEEDLESS)
+    unwanted = found.keys() & needless
     assert not unwanted, f"nothing may import {_with_importers(unwanted, found)}"
     more, fewer = own(found) - known, known - own(found)
     assert not more, (

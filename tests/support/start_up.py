@@ -45,6 +45,7 @@ def totals(sales: tm.Frame[Sale]) -> tm.Frame[Total]:
 STARTS: Mapping[str, str] = {
     "help": "from tidemill.cli import main; sys.argv = ['tidemill', '--help']; main()",
     "command": "from tidemill.cli import main; sys.argv = ['tidemill', 'run']; main()",
+    "worker": "import tidemill.project.worker",
     "call": "import shops, tidemill; project = tidemill.open(); project.run(); project.close()",
 }
 # It notes who imports a module first, and at the end of the process writes that down.
