@@ -97,6 +97,7 @@ def _plan_stage(
         case Kind.TRANSFORM:
             plan_transform(draft, stage)
         case Kind.MODEL:
+            # Workflows without models start without what trains and judges them.
             from tidemill.planning.model_stages import plan_model
 
             plan_model(draft, stage)

@@ -156,11 +156,10 @@ class Plans:
         sure = [step for step in plan.steps if not step.unlikely]
         if not sure or space.settings.price_book.is_free:
             return plan
+        from tidemill.planning.cost_estimate import estimate_cost
         from tidemill.planning.io.past_work import read_past_work
 
         past = read_past_work(space.tools.ledger, {step.stage for step in sure})
-        from tidemill.planning.cost_estimate import estimate_cost
-
         return replace(plan, cost=estimate_cost(sure, past, space.price))
 
     def refuse_faults(self, request: Request) -> None:

@@ -1,4 +1,4 @@
-"""Execute plans: run a request, or promote an environment."""
+"""Execute plans: run a request, or promote an environment; most runs don't import what few need."""
 
 from __future__ import annotations
 

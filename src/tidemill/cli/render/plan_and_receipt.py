@@ -1,4 +1,4 @@
-"""Render plans and receipts as text."""
+"""Render plans and receipts as text; what only a plan needs isn't imported for a receipt."""
 
 from __future__ import annotations
 
