@@ -43,11 +43,11 @@ class SettingsTable(Generic[T_co]):
 
     def read(self, table: Mapping[str, Any], place: str) -> T_co:
         """Read the table; UsageError names the `place` and what is wrong."""
-        return cast("T_co", _imported(self._reader)(table, place))
+        return cast("T_co", _import_name(self._reader)(table, place))
 
     @cached_property
     def _otherwise(self) -> object:
-        return _imported(self._record)() if self._record else self._absent
+        return _import_name(self._record)() if self._record else self._absent
 
 
 def tables_of(settings: type[HasTables]) -> Mapping[str, SettingsTable[Any]]:
@@ -55,6 +55,6 @@ def tables_of(settings: type[HasTables]) -> Mapping[str, SettingsTable[Any]]:
     return {name: item for name, item in vars(settings).items() if isinstance(item, SettingsTable)}
 
 
-def _imported(home: str) -> Any:
+def _import_name(home: str) -> Any:
     module, _, name = home.partition(":")
     return getattr(import_module(f"tidemill.{module}"), name)

@@ -111,12 +111,12 @@ def _each_once(digest: ContractDigest) -> ContractDigest:
     """Compute the digest of each contract once: many stages of a flow, which keeps them, share theirs."""
     known: dict[int, str] = {}
 
-    def found(contract: ContractSpec) -> str:
+    def digest_once(contract: ContractSpec) -> str:
         if id(contract) not in known:
             known[id(contract)] = digest(contract)
         return known[id(contract)]
 
-    return found
+    return digest_once
 
 
 def _codes(flow: Flow) -> dict[str, Code]:
