@@ -95,22 +95,42 @@ def test_an_object_is_on_the_disk_before_it_appears(
     monkeypatch.setattr(os, "replace", note_replace)
     names = artifacts.put_all([(payload, ".parquet") for payload in (b"one", b"two", b"one")])
     shards = [str(root / "objects" / name[:2]) for name in names]
-    temporary = [calls[0][1], calls[1][1]]
+    moves = [call for call in calls if call[0] == "replace"]
+    temporary = [path for _, path in moves]
     assert len({Path(path).name for path in temporary}) == 2
     assert all(path.startswith(str(root / "tmp")) for path in temporary)
-    assert (
-        calls
-        == [
-            *(("fsync", path) for path in temporary),
-            *(("replace", path) for path in temporary),
-            ("fsync", str(root / "objects")),  # the names of new folders
-            *(("fsync", shard) for shard in shards[:2]),
-        ]
-    )
+    # Files are synced at the same time, and so are folders: in any order.
+    first, last = calls.index(moves[0]), calls.index(moves[-1]) + 1
+    assert sorted(calls[:first]) == sorted(("fsync", path) for path in temporary)
+    assert calls[first:last] == moves
+    # That of `objects` has the names of new folders.
+    folders = {str(root / "objects"), *shards}
+    assert sorted(calls[last:]) == sorted(("fsync", folder) for folder in folders)
     # One that is there may be another writer's, who didn't get as far as its folder yet.
     calls.clear()
     store(artifacts, b"two", ".parquet")
-    assert calls == [("fsync", str(root / "objects")), ("fsync", shards[1])]
+    assert sorted(calls) == [("fsync", str(root / "objects")), ("fsync", shards[1])]
+
+
+@pytest.mark.parametrize("sync_errors", [1, 3])
+def test_all_syncs_have_ended_when_one_fails(
+    artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch, sync_errors: int
+) -> None:
+    fsync, begun, ended = os.fsync, list[int](), list[int]()
+
+    def fail_late(descriptor: int) -> None:
+        begun.append(descriptor)
+        if len(begun) <= sync_errors:
+            ended.append(descriptor)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(descriptor)
+        ended.append(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail_late)
+    with pytest.raises(StorageError, match="can't be read or written"):
+        artifacts.put_all([(b"%d" % number, ".txt") for number in range(20)])
+    assert sorted(ended) == sorted(begun)
+    assert list(artifacts.names()) == []
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])

@@ -24,6 +24,7 @@ from typing import BinaryIO
 from tidemill.adapters.files.disk import (
     make_folder,
     storage_error,
+    sync_all,
     sync_folder,
     translate_os_errors,
 )
@@ -84,9 +85,7 @@ class FileArtifacts:
         for start in range(0, len(fresh), _MAX_OPEN_FILES):
             self._write(dict(fresh[start : start + _MAX_OPEN_FILES]))
         # Sync even if nothing is new: another writer may have renamed a file without syncing its folder.
-        for folder in dict.fromkeys([self._objects, *map(os.path.dirname, wanted)]):
-            with translate_os_errors(folder):
-                sync_folder(folder)
+        sync_all(_sync_folder, {self._objects, *map(os.path.dirname, wanted)})
         names = [name for name, _ in named]
         self._forget_damage(names)
         return names
@@ -305,9 +304,7 @@ class FileArtifacts:
                         _write_all(file, payload)
                         self._set_time(file.fileno())
                     files[path] = file
-                for path, file in files.items():
-                    with translate_os_errors(path):
-                        os.fsync(file.fileno())
+                sync_all(_sync_file, files.items())
             for path in objects:
                 with translate_os_errors(path):
                     _move_into_place(temporary[path], path)
@@ -388,6 +385,18 @@ def _write_all(file: FileIO, payload: Payload) -> None:
     rest = memoryview(payload)
     while rest:
         rest = rest[file.write(rest) :]
+
+
+def _sync_file(entry: tuple[str, FileIO]) -> None:
+    """Sync an open file that becomes the one at a path."""
+    path, file = entry
+    with translate_os_errors(path):
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: str) -> None:
+    with translate_os_errors(folder):
+        sync_folder(folder)
 
 
 def _move_into_place(temporary: str, path: str) -> None:
