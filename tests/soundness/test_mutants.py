@@ -284,7 +284,7 @@ def test_a_forgotten_closure_value(tmp_path: Path) -> None:
 
 def test_a_stale_probe(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evidence, "probe_key", lambda stage, code, platform: stage.name)
+        patch.setattr(evidence, "probe_key", lambda stage, *_: stage.name)
         assert not _survives(tmp_path, CODE)
 
 

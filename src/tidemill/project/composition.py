@@ -92,6 +92,18 @@ def probe(stage: Stage) -> Probe | None:
     return probe(stage)
 
 
+def probe_before_scan(stage: Stage) -> Probe | None:
+    # Probing starts threads of Polars, after which a fork can't look at files any more.
+    import_module("tidemill.sources.io.first_look").prepare()
+    return probe(stage)
+
+
+def end_scan() -> None:
+    """End the process that was prepared to look at files."""
+    if (module := sys.modules.get("tidemill.sources.io.first_look")) is not None:
+        module.end()
+
+
 def compile_rules(spec: ContractSpec) -> list[Fault]:
     # Only Polars knows whether a rule can be evaluated.
     from tidemill.contracts.checks.rule_compilation import compile_faults

@@ -20,7 +20,7 @@ from tidemill.planning.planner import make_plan, request_scope
 from tidemill.planning.request import Request
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
-from tidemill.project.composition import count_rows, list_tables
+from tidemill.project.composition import count_rows, end_scan, list_tables
 from tidemill.project.enforcement import is_governed
 from tidemill.project.sink_obstacles import obstacle_faults, own_source_faults
 from tidemill.project.workflow_ledger import renaming_notes
@@ -169,6 +169,7 @@ class Plans:
         """
         for name in request.named:
             self._workspace.stage(name)
+        self._workspace.will_scan = True
         self._workspace.refuse_faults(request_scope(self._workspace.flow, request))
 
     def reasons(self, plan: Plan, stage: str, partition: str = "") -> StageReasons:
@@ -237,6 +238,7 @@ class Plans:
             for stage in space.flow.stages
             if stage.kind is Kind.INGEST and stage.name in scope
         }
+        end_scan()
         return scans | {name: replace(scans[name], notes=(_NOT_PULLED,)) for name in not_pulled}
 
     def _refuse_missing_libraries(self, plan: Plan) -> None:

@@ -35,7 +35,13 @@ from tidemill.ledger.price import Price
 from tidemill.models.library_faults import library_faults
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
-from tidemill.project.composition import compile_rules, open_tools, probe, this_platform
+from tidemill.project.composition import (
+    compile_rules,
+    open_tools,
+    probe,
+    probe_before_scan,
+    this_platform,
+)
 from tidemill.project.identity import current_actor, has_token
 from tidemill.project.masked_output import masked_output
 from tidemill.project.model_formats import own_format_codes
@@ -94,6 +100,8 @@ class Workspace:
         )
         self.options.require_allowed_in(environment)
         self._token: str | None = None
+        # Set it before stages are probed, if sources are scanned afterwards.
+        self.will_scan = False
         self.settings = settings
         self.environment = environment
         self._flow: Flow | None = self.declared if environment == PRODUCTION else None
@@ -159,9 +167,10 @@ class Workspace:
     def evidence(self) -> StageEvidence:
         """The analysis of each stage's query and code; only changed stages are probed."""
         learn = self.tools.external_sources.learn_secrets
+        prober = probe_before_scan if self.will_scan else probe
         with masked_output(self.redactor):
             return gather_evidence(
-                self.flow, self.tools.probes, this_platform(), probe, compile_rules, learn
+                self.flow, self.tools.probes, this_platform(), prober, compile_rules, learn
             )
 
     @cached_property

@@ -9,7 +9,9 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -309,6 +311,95 @@ def test_a_fork_is_for_processes_without_threads_of_polars(tmp_path: Path) -> No
         [sys.executable, "-c", program, tmp_path / name], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == [str(sys.platform == "linux"), "False"]
+
+
+# It prints the errors, whether the fork found the first, what it has open, and what is left in the end.
+PREPARED = """
+import json, os, socket, sys
+import polars as pl
+from tidemill.sources.io import first_look
+server = socket.create_server(("127.0.0.1", 0))
+while (fork := first_look._probe._process) is None:
+    first_look.prepare()  # a thread of Polars that ends right now prevents it
+pl.LazyFrame({"a": [1]}).collect_schema()
+# The fork begins to answer when it has let go of what it doesn't need.
+files = {name: ("parquet", name, {}) for name in sys.argv[1:]}
+errors = first_look.find_deadly_files({name: files[name] for name in sys.argv[1:2]})
+folder = f"/proc/{fork._pid}/fd"
+opened = [os.readlink(f"{folder}/{number}").partition(":")[0] for number in os.listdir(folder)]
+is_same = first_look._probe._process is fork
+errors |= first_look.find_deadly_files(files)
+first_look.end()
+first_look.prepare()
+first_look._probe.close()
+left = type(first_look._probe._process).__name__
+try:
+    os.waitpid(-1, os.WNOHANG)
+except ChildProcessError:
+    left = "nothing"
+found = {name: str(error) for name, error in errors.items()}
+print(json.dumps([found, is_same, sorted({*opened}), left]))
+"""
+
+
+@FORKS
+def test_a_fork_that_was_prepared_reads_after_polars_started_threads(
+    tmp_path: Path, bad: Path
+) -> None:
+    names = [str(tmp_path / name) for name in lay(tmp_path, 2)]
+    done = subprocess.run(
+        [sys.executable, "-c", PREPARED, *names, bad], capture_output=True, text=True, check=True
+    )
+    errors, is_same, opened, left = json.loads(done.stdout)
+    assert errors.keys() == {str(bad)}
+    assert re.search(DIES, errors[str(bad)])
+    assert is_same
+    # Its own two pipes, the file for its last words, and nothing; no socket.
+    assert "pipe" in opened
+    assert "socket" not in opened
+    assert left == "nothing"
+
+
+@FORKS
+def test_a_prepared_fork_that_ends_for_another_reason_is_replaced(
+    tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch, bad: Path
+) -> None:
+    names = lay(tmp_path, 2)
+    (tmp_path / "bad.parquet").write_bytes(bad.read_bytes())
+    monkeypatch.setattr(first_look, "_probe", first_look._Probe())
+    monkeypatch.setattr(first_look, "_can_fork", lambda: True)
+    monkeypatch.setattr(first_look, "_serve_alone", lambda *_: sys.exit(3))
+    first_look.prepare()
+    monkeypatch.setattr(first_look, "_can_fork", lambda: False)
+    found = look_at_files(SOURCE, stage, tmp_path, [*names, "bad.parquet"])
+    assert re.match(DIES, str(found.pop("bad.parquet")))
+    assert found == rows(2)
+    first_look._probe.close()
+
+
+@FORKS
+def test_a_fork_that_was_prepared_ends_with_its_process(tmp_path: Path) -> None:
+    program = (
+        "import os, time\n"
+        "from tidemill.sources.io import first_look\n"
+        "while first_look._probe._process is None: first_look.prepare()\n"
+        "print(first_look._probe._process._pid, flush=True)\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    fork = int(done.stdout)
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{fork}").exists() and _state(fork) != "Z":
+        assert time.monotonic() < deadline, "it outlived its process"
+        time.sleep(0.01)
+
+
+def _state(process: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    return "Z"
 
 
 @pytest.mark.parametrize("command", ["plan", "run"])

@@ -7,7 +7,8 @@ reading are read again one by one, to find the one that killed it.
 That process is a fork, which costs little and counts the rows as well, as long as Polars has no threads
 here yet: a fork has none, and would wait for them. Else, and for what a fork left over that ended for
 another reason, it is a separate program that only reads (`file_probe`), and the rows are counted here
-afterwards.
+afterwards. Who is about to let Polars start threads calls `prepare` before, which starts that program as
+a fork; `end` ends it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NoReturn, TypeAlias
 
@@ -139,12 +141,9 @@ def _fork(
     """Read files in a fork of this process."""
     out, into = os.pipe()
     with tempfile.TemporaryFile() as errors, open(out, encoding="ascii") as lines:
-        with warnings.catch_warnings():
-            # The other threads are known, and hold no lock that the fork needs.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            pid = os.fork()
+        pid = _fork_process()
         if pid == 0:
-            _work_in_fork(source, stage, root, portions, into, errors)
+            _work_in_fork(partial(write_answers, source, stage, root, portions), into, errors)
         os.close(into)
         try:
             for line, paths in zip(lines, portions, strict=False):
@@ -160,14 +159,14 @@ def _fork(
             _raise_cause(os.waitstatus_to_exitcode(status), errors)
 
 
-def _work_in_fork(
-    source: Files[Any],
-    stage: Stage,
-    root: FileRoot,
-    portions: Sequence[Sequence[str]],
-    into: int,
-    errors: IO[bytes],
-) -> NoReturn:
+def _fork_process() -> int:
+    with warnings.catch_warnings():
+        # The other threads are known, and hold no lock that the fork needs.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+def _work_in_fork(answer: Callable[[IO[str]], None], into: int, errors: IO[bytes]) -> NoReturn:
     """Answer and end, without anything that the other process does at its end."""
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -175,13 +174,57 @@ def _work_in_fork(
         os.dup2(errors.fileno(), 2)
         file_probe.forbid_core_dumps()
         with open(into, "w", encoding="ascii") as answers:
-            write_answers(source, stage, root, portions, answers)
+            answer(answers)
         os._exit(0)
     except BaseException:  # noqa: BLE001 - whatever it is, it must not return to the code of the caller
         with suppress(Exception):
             os.write(2, traceback.format_exc().encode())
     finally:
         os._exit(_UNCLEAR)
+
+
+class _ForkedProgram:
+    """`file_probe` in a fork of this process; it is used like a `subprocess.Popen`."""
+
+    def __init__(self, errors: IO[bytes]) -> None:
+        requests, ask = os.pipe()
+        answer, answers = os.pipe()
+        self._pid = _fork_process()
+        if self._pid == 0:
+            _work_in_fork(partial(_serve_alone, requests), answers, errors)
+        os.close(requests)
+        os.close(answers)
+        self.stdin = open(ask, "w", encoding="ascii")  # noqa: SIM115 - open as long as it runs
+        self.stdout = open(answer, encoding="ascii")  # noqa: SIM115
+        self._code: int | None = None
+
+    def kill(self) -> None:
+        if self._code is None:
+            os.kill(self._pid, signal.SIGKILL)
+
+    def wait(self) -> int:
+        if self._code is None:
+            self._code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+        return self._code
+
+    def communicate(self) -> None:
+        self.wait()
+        self.stdout.close()
+        with suppress(BrokenPipeError):
+            self.stdin.close()
+
+
+def _serve_alone(requests: int, answers: IO[str]) -> None:
+    """Answer requests without anything else that the other process has: sockets, pipes, locks, a terminal."""
+    os.setsid()
+    used = {str(number) for number in (requests, answers.fileno(), 1, 2)}
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for name in os.listdir("/proc/self/fd"):
+        if name not in used:
+            # Its number stays taken, for what still closes it.
+            os.dup2(nothing, int(name))
+    with open(requests, encoding="ascii") as lines:
+        file_probe.main(lines, answers)
 
 
 def write_answers(
@@ -212,7 +255,7 @@ class _Probe:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[str] | _ForkedProgram | None = None
         self._errors: IO[bytes] | None = None
         # A fork of this process has the same object, but the program isn't its.
         self._owner = 0
@@ -240,16 +283,26 @@ class _Probe:
             self._errors = None
 
     def _ask(self, requests: Sequence[object]) -> bool:
-        """Whether the program lived to answer."""
+        """Whether the program lived to answer; a fork that ended for another reason is replaced."""
         process = self._process or self._start()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            process.stdin.write(json.dumps(requests) + "\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            return False
-        return process.stdout.readline().endswith("\n")
+        if _answers(process, requests):
+            return True
+        if isinstance(process, _ForkedProgram) and -process.wait() not in _DEADLY:
+            self.close()
+            return self._ask(requests)
+        return False
+
+    def prepare(self) -> None:
+        with self._lock:
+            if self._process is None and _can_fork():
+                self._owner = os.getpid()
+                self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as it runs
+                self._process = _ForkedProgram(self._errors)
+
+    def end_fork(self) -> None:
+        with self._lock:
+            if isinstance(self._process, _ForkedProgram):
+                self.close()
 
     def _start(self) -> subprocess.Popen[str]:
         self._owner = os.getpid()
@@ -274,8 +327,29 @@ class _Probe:
                 self.close()
 
 
+def _answers(process: subprocess.Popen[str] | _ForkedProgram, requests: Sequence[object]) -> bool:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdin.write(json.dumps(requests) + "\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        return False
+    return process.stdout.readline().endswith("\n")
+
+
 _probe = _Probe()
 atexit.register(_probe.close)
+
+
+def prepare() -> None:
+    """Start the program as a fork while that is possible: Polars may start threads from now on."""
+    _probe.prepare()
+
+
+def end() -> None:
+    """End the program if it is a fork, which keeps memory of this process."""
+    _probe.end_fork()
 
 
 def _requests(
