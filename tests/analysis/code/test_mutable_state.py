@@ -120,6 +120,21 @@ def test_functions_and_classes_hold_attributes_and_cells() -> None:
     assert state.first_change() is not None
 
 
+def test_a_function_that_holds_nothing_may_hold_something_later() -> None:
+    def plain() -> None:
+        return None
+
+    before = contents_of(plain, repr)
+    assert is_same(before, contents_of(plain, repr))
+    plain.__dict__["seen"] = 1
+    after = contents_of(plain, repr)
+    assert not is_same(before, after)
+    plain.__dict__["seen"] = 2
+    assert not is_same(after, contents_of(plain, repr))
+    plain.__dict__.clear()
+    assert is_same(before, contents_of(plain, repr))
+
+
 def test_a_variable_that_its_module_loads_when_it_is_first_used_has_not_changed() -> None:
     module: dict[str, Any] = {}
 

@@ -67,6 +67,7 @@ def is_mutable(value: Any) -> bool:
 
 # What a value or a variable holds, by name.
 Contents: TypeAlias = Mapping[str, Any]
+_NOTHING: Contents = {}
 
 
 class HeldState:
@@ -94,6 +95,8 @@ def contents_of(value: Any, part: Callable[[Any], Part]) -> Contents:
     """What a value holds now, to be compared later."""
     if isinstance(value, Variable):
         return {value.name: _current_value(value)}
+    if isinstance(value, FunctionType) and not value.__dict__ and value.__closure__ is None:
+        return _NOTHING  # like most functions, which are compared after each call of a stage
     if isinstance(value, _HOLDERS):
         return dict(_attributes(value))
     return {"": fingerprint("state", part(value))}
@@ -118,6 +121,8 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
 
 def is_same(before: Contents, after: Contents) -> bool:
     """Whether a value holds the same as before."""
+    if before is after:
+        return True
     if before.keys() != after.keys():
         return False
     return all(_is_equal(item, after[name]) for name, item in before.items())
