@@ -402,6 +402,47 @@ def _state(process: int) -> str:
     return "Z"
 
 
+# It says whether a command had a fork look at files, and what is left of it.
+COMMAND = """
+import os, sys
+from tidemill import cli
+from tidemill.sources.io import first_look
+looked = []
+start, begin = first_look._Probe._start, first_look._ForkedProgram.__init__
+first_look._Probe._start = lambda probe: looked.append("program") or start(probe)
+first_look._ForkedProgram.__init__ = lambda fork, errors: looked.append("fork") or begin(fork, errors)
+first_look.end = lambda end=first_look.end: (end(), looked.append(first_look._probe._process))
+sys.argv[0] = "tidemill"
+try:
+    cli.main()
+finally:
+    print(looked, file=sys.stderr)
+"""
+
+
+@FORKS
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_command_forks_before_it_probes_stages(tmp_path: Path, command: str) -> None:
+    tides = Tides(tmp_path)
+    tides.send(0)
+    (tmp_path / "tides.py").write_text(CHAIN)
+    (tmp_path / "pyproject.toml").write_text('[tool.tidemill]\nworkflow = "tides:flow"\n')
+
+    def run() -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", COMMAND, command],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stderr.splitlines()[-1]
+
+    assert run() == "['fork', None]"
+    # What was probed before isn't probed again.
+    assert run() == "[None]"
+
+
 @pytest.mark.parametrize("command", ["plan", "run"])
 def test_a_command_goes_on_without_the_file(tmp_path: Path, bad: Path, command: str) -> None:
     tides = Tides(tmp_path)

@@ -204,7 +204,9 @@ class _ForkedProgram:
 
     def wait(self) -> int:
         if self._code is None:
-            self._code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+            self._code = 0
+            with suppress(ChildProcessError):  # code of the user waited for it
+                self._code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
         return self._code
 
     def communicate(self) -> None:
