@@ -11,9 +11,6 @@ import pytest
 from tests.support.tides import CHAIN, flow_of
 from tidemill.analysis.code.code_fingerprint import code_of
 from tidemill.analysis.query.summary import QuerySummary
-from tidemill.contracts import digests
-from tidemill.contracts.spec import ContractSpec
-from tidemill.reuse.io import evidence
 from tidemill.reuse.io.evidence import gather_evidence
 from tidemill.reuse.probe import Probe
 from tidemill.reuse.recipe import Platform, probe_key
@@ -83,17 +80,3 @@ def test_stages_are_probed_once_for_what_they_depend_on(flow: Flow) -> None:
         for stage in flow.stages
     )
     assert gather(replace(flow, stages=stages), probes) == ["doubled", "again"]
-
-
-def test_a_contract_is_digested_once_for_all_stages_that_have_it(
-    flow: Flow, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    digested: list[str] = []
-
-    def digest(spec: ContractSpec) -> str:
-        digested.append(spec.name)
-        return digests.check_digest(spec)
-
-    monkeypatch.setattr(evidence, "check_digest", digest)
-    gather(flow, MemoryProbes())
-    assert sorted(digested) == ["Daily", "Doubled", "Raw"]
