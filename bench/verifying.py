@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ import polars as pl
 from tidemill.adapters.files import artifacts as files
 from tidemill.ports.artifacts import Artifacts
 from tidemill.project.project import Project, open_project
-from tidemill.steps.io import data_step
 from tidemill.store import frames, profiles, published, verification
 
 FLOW = """import polars as pl
@@ -162,16 +162,15 @@ def switch_off() -> None:
         names = [name for product in products for name, _ in product]
         return pl.scan_parquet([artifacts.uri(name) for name in names], glob=False)
 
-    def unsealed(frame: pl.DataFrame, metadata: Any = None) -> tuple[bytes, str]:
-        return frames.encode(frame, metadata), frames.PARQUET
+    def unsealed(buffer: BytesIO) -> tuple[bytes, str]:
+        return buffer.getvalue(), frames.PARQUET
 
     patches: list[tuple[Any, str, Any]] = [
         (verification.ObjectVerifier, "verify", lambda self, wanted: None),
         (verification.ObjectVerifier, "confirm", lambda self, names: None),
         (profiles, "verify_object", lambda *_: (None, True)),
         (published, "scan_verified", scan),
-        (frames, "encode_sealed", unsealed),
-        (data_step, "encode_sealed", unsealed),
+        (frames, "_sealed", unsealed),
         (files, "_is_stored", lambda path, payload: os.path.exists(path)),
     ]
     for owner, name, other in patches:

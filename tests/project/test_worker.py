@@ -152,7 +152,7 @@ def test_another_machine_follows_a_shared_home_in_a_folder_of_its_own(
     )  # fmt: skip
     runner = working._open_runner(encode_context(context))
     assert not (node / "ledger.db").exists()
-    assert runner.data._profiles._grids_of("raw") == {}
+    assert runner.data._encoder._profiles._grids_of("raw") == {}
     assert (node / "ledger.db").is_file()
     assert not (tides.root / ".tidemill-team").exists()
 

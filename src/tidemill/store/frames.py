@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import groupby
-from typing import Literal, TypedDict
+from typing import Literal, TypeAlias, TypedDict
 
 import polars as pl
 
@@ -29,6 +29,10 @@ PARQUET = ".parquet"
 _KEEP_BYTES = 64_000_000
 
 
+# A frame, and the metadata of its file.
+Described: TypeAlias = tuple[pl.DataFrame, Mapping[str, str] | None]
+
+
 class _Options(TypedDict):
     compression: Literal["zstd"]
     statistics: bool
@@ -40,35 +44,35 @@ def encode(
     frame: pl.DataFrame, metadata: Mapping[str, str] | None = None, *, statistics: bool = False
 ) -> bytes:
     """Encode a frame as Parquet (zstd); with one version of Polars, equal frames give equal bytes."""
-    return _parquet(frame, metadata, statistics=statistics).getvalue()
+    return _parquet([(frame, metadata)], statistics=statistics)[0].getvalue()
 
 
 def encode_sealed(
     frame: pl.DataFrame, metadata: Mapping[str, str] | None = None
 ) -> tuple[bytes, str]:
     """Encode a frame with checksums of its columns; return the bytes and the suffix of their name."""
-    buffer = _parquet(frame, metadata)
+    return _sealed(*_parquet([(frame, metadata)]))
+
+
+def _sealed(buffer: BytesIO) -> tuple[bytes, str]:
     mark = seal(buffer)
     return buffer.getvalue(), f".{mark}{PARQUET}"
 
 
 def encode_all(frames: Sequence[pl.DataFrame], *, statistics: bool = False) -> list[bytes]:
     """Encode frames like `encode`, in one call, which takes less time than a call for each."""
-    buffers = [BytesIO() for _ in frames]
-    sinks = [
-        frame.lazy().sink_parquet(buffer, **_options(None, statistics=statistics), lazy=True)
-        for frame, buffer in zip(frames, buffers, strict=True)
-    ]
-    pl.collect_all(sinks, engine="in-memory", optimizations=pl.QueryOptFlags.none())
+    buffers = _parquet([(frame, None) for frame in frames], statistics=statistics)
     return [buffer.getvalue() for buffer in buffers]
 
 
-def _parquet(
-    frame: pl.DataFrame, metadata: Mapping[str, str] | None, *, statistics: bool = False
-) -> BytesIO:
-    buffer = BytesIO()
-    frame.lazy().sink_parquet(buffer, **_options(metadata, statistics=statistics))
-    return buffer
+def _parquet(frames: Sequence[Described], *, statistics: bool = False) -> list[BytesIO]:
+    buffers = [BytesIO() for _ in frames]
+    sinks = [
+        frame.lazy().sink_parquet(buffer, **_options(metadata, statistics=statistics), lazy=True)
+        for (frame, metadata), buffer in zip(frames, buffers, strict=True)
+    ]
+    pl.collect_all(sinks, engine="in-memory", optimizations=pl.QueryOptFlags.none())
+    return buffers
 
 
 def _options(metadata: Mapping[str, str] | None, *, statistics: bool) -> _Options:
@@ -101,14 +105,21 @@ class FrameStore:
         self, frame: pl.DataFrame, metadata: Mapping[str, str] | None = None
     ) -> tuple[str, tuple[bytes, str]]:
         """Return the object name, and the bytes of a frame with their suffix; cache the frame."""
-        payload, suffix = encode_sealed(frame, metadata)
-        name = object_name(payload, suffix)
-        if name not in self._recent:
-            self._recent[name] = frame
-            self._held += int(frame.estimated_size())
+        return self.encode_all([(frame, metadata)])[0]
+
+    def encode_all(self, frames: Sequence[Described]) -> list[tuple[str, tuple[bytes, str]]]:
+        """Encode frames like `encode`, in one call, which takes less time than a call for each."""
+        found = []
+        for (frame, _), buffer in zip(frames, _parquet(frames), strict=True):
+            payload, suffix = _sealed(buffer)
+            name = object_name(payload, suffix)
+            if name not in self._recent:
+                self._recent[name] = frame
+                self._held += int(frame.estimated_size())
+            found.append((name, (payload, suffix)))
         while self._held > _KEEP_BYTES and self._recent:
             self._held -= int(self._recent.popitem(last=False)[1].estimated_size())
-        return name, (payload, suffix)
+        return found
 
     def rows(self, name: str) -> pl.DataFrame:
         """Return the rows of one object, verified; StorageError if it is missing or damaged."""
@@ -182,7 +193,8 @@ class FrameStore:
 
     def _table(self, product: Product, columns: list[str]) -> pl.DataFrame:
         cached = None if product.parts else self._recent.get(product.objects[0])
-        return self._rows(product, columns).collect() if cached is None else cached.select(columns)
+        # Indexing takes a tenth of the time of `select`, which makes a query.
+        return self._rows(product, columns).collect() if cached is None else cached[:, columns]
 
     def columns(
         self, product: Product, names: Sequence[str], payload: Payload | None

@@ -36,8 +36,8 @@ from tidemill.memos.io.lookup import MemoSession
 from tidemill.reuse.recipe import all_input_columns
 from tidemill.sources.text_files import text_contract
 from tidemill.steps.io.audit_watch import AuditWatch
-from tidemill.steps.io.data_step import require_publishable
 from tidemill.steps.io.invocation import TransformCaller, call_stage, collect_query
+from tidemill.steps.io.partition_encoder import require_publishable
 from tidemill.workflow.partition_mapping import (
     output_partitions,
     partitionings_of,

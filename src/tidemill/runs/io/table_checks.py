@@ -32,7 +32,7 @@ from tidemill.core.partition import UNPLACED
 from tidemill.core.payload import Payload
 from tidemill.ledger.binding import Binding, Product
 from tidemill.runs.io.published_view import PublishedView
-from tidemill.steps.io.data_step import require_publishable
+from tidemill.steps.io.partition_encoder import require_publishable
 from tidemill.store.frames import FrameStore
 from tidemill.workflow.references import reference_rules
 from tidemill.workflow.stage import Flow, Stage

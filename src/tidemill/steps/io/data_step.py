@@ -10,7 +10,6 @@ from typing import TypeVar
 import polars as pl
 
 from tidemill.analysis.code.mutable_state import HeldState
-from tidemill.analysis.hashing.column_hash import FrameHasher, column_hashes, rowset_hash
 from tidemill.analysis.hashing.row_sample import sample_rows
 from tidemill.analysis.query.summary import Reads
 from tidemill.contracts.checks.casts import cast_column
@@ -19,22 +18,22 @@ from tidemill.contracts.checks.findings import undeclared_column_findings, unpla
 from tidemill.contracts.checks.row_order import may_depend_on_order
 from tidemill.contracts.checks.ruled_rows import resolve_rulings
 from tidemill.contracts.checks.schema import schema_of
-from tidemill.contracts.finding import BrokenContract, Finding, rejections
+from tidemill.contracts.finding import Finding
 from tidemill.contracts.spec import ContractSpec
-from tidemill.core.fingerprint import object_name
-from tidemill.core.partition import UNPLACED, WHOLE
+from tidemill.core.partition import UNPLACED
 from tidemill.folds.io.partials_cache import FoldSession
-from tidemill.ledger.binding import Binding, Product, content_of
+from tidemill.ledger.binding import Binding, Product
 from tidemill.reuse.recipe import Recipe
-from tidemill.reuse.stale_columns import narrow_contract, replace_columns
+from tidemill.reuse.stale_columns import narrow_contract
 from tidemill.sources.scan import feeds_only, mostly_unplaced
 from tidemill.steps.io.audit_watch import AuditWatch
 from tidemill.steps.io.ingest_reader import IngestReader, SourceRows
 from tidemill.steps.io.input_frames import InputFrames
 from tidemill.steps.io.invocation import TransformCaller, collect_query
+from tidemill.steps.io.partition_encoder import PartitionEncoder, Unencoded, require_publishable
 from tidemill.steps.step_messages import Inputs, StepOutput, Work, count_rows
-from tidemill.store.frames import FrameStore, encode_sealed
-from tidemill.store.profiles import PartitionProfiler, encode_profile, is_profiled
+from tidemill.store.frames import FrameStore
+from tidemill.store.profiles import PartitionProfiler
 from tidemill.workflow.stage import Stage
 
 T = TypeVar("T")
@@ -58,8 +57,7 @@ class DataStepRunner:
         self._intake = reader
         self._frames = frames
         self.frames = InputFrames(frames)
-        self._profiles = profiles
-        self._hashers: dict[object, FrameHasher] = {}
+        self._encoder = PartitionEncoder(frames, profiles)
         # By stage and columns: the contract of these columns alone, and those that the query returns.
         self._narrow_contracts: dict[tuple[str, tuple[str, ...]], ContractSpec] = {}
         self._selections: dict[tuple[str, tuple[str, ...]], list[str]] = {}
@@ -82,7 +80,7 @@ class DataStepRunner:
             return self._ingest_all_columns(stage, work)
         unknown = undeclared_column_findings(stage.output, read.dropped, rows.height)
         judged = replace(judged, findings=(*judged.findings, *unknown))
-        return self._output(stage, work.partition, judged)
+        return self._encoder.output(stage, work.partition, judged)
 
     def _ingest_unplaced(self, stage: Stage, work: Work) -> StepOutput:
         """Quarantine the rows without a partition; ContractError when most rows of a file have none.
@@ -101,7 +99,7 @@ class DataStepRunner:
                 found = "", unplaced, work.source_rows
             more = unplaced_findings(spec, *found) if found is not None else []
             judged = replace(judged, findings=(*judged.findings, *more))
-        return self._output(stage, work.partition, judged)
+        return self._encoder.output(stage, work.partition, judged)
 
     def _ingest_all_columns(self, stage: Stage, work: Work) -> StepOutput:
         read = self._intake.read_all_columns(stage, work.partition, work.files)
@@ -121,11 +119,12 @@ class DataStepRunner:
         checker = checker_of(kept[works[0].partition].contract)
         if checker.matches_partitions(rows):
             clean = checker.clean_partitions(pl.concat(rows.values(), rechunk=True))
-        outputs: dict[str, StepOutput] = {}
+        drafts: dict[str, Unencoded] = {}
         for key, good in clean.items():
             unknown = undeclared_column_findings(stage.output, kept[key].dropped, good.height)
-            if (output := self._clean_output(stage, key, good, unknown)) is not None:
-                outputs[key] = output
+            if (draft := self._clean_draft(stage, key, good, unknown)) is not None:
+                drafts[key] = draft
+        outputs = self._encoder.encode(drafts)
         for work in works:
             if work.partition not in outputs:
                 self._intake.put_back(stage, work.files, kept[work.partition])
@@ -161,20 +160,20 @@ class DataStepRunner:
         clean, touched = compute(stage, columns, inputs, recipe.reads)
         if columns and touched:
             return {}
-        outputs: dict[str, StepOutput] = {}
+        narrow = self._narrow(stage, columns)
+        drafts: dict[str, Unencoded | StepOutput] = {}
         for work in works:
             good = clean.get(work.partition)
             if good is None or good.height < (recipe.min_batch_rows or 0):
                 continue
+            draft: Unencoded | StepOutput | None = None
             if work.held is None:
-                output = self._clean_output(stage, work.partition, good, touched=touched)
-            elif checker_of(self._narrow(stage, columns)).row_count_findings(good.height):
-                output = None
-            else:
-                output = self._updated(stage, columns, work.held, good)
-            if output is not None:
-                outputs[work.partition] = output
-        return outputs
+                draft = self._clean_draft(stage, work.partition, good, touched=touched)
+            elif not checker_of(narrow).row_count_findings(good.height):
+                draft = self._encoder.draft_columns(stage, narrow, columns, work.held, good)
+            if draft is not None:
+                drafts[work.partition] = draft
+        return self._encoder.encode(drafts)
 
     def _clean_by_queries(
         self,
@@ -231,7 +230,8 @@ class DataStepRunner:
         judged = checker_of(narrow).check(rows, partition=work.partition)
         if touched or judged.bad is not None or judged.findings:
             return None
-        return self._updated(stage, work.columns, held, judged.good)
+        draft = self._encoder.draft_columns(stage, narrow, work.columns, held, judged.good)
+        return self._encoder.encode({work.partition: draft}).get(work.partition) if draft else None
 
     def _select(self, stage: Stage, columns: tuple[str, ...], query: pl.LazyFrame) -> pl.LazyFrame:
         """Select some columns of a query, and those that are needed to check them; all if none is named."""
@@ -242,25 +242,6 @@ class DataStepRunner:
             schema, names = query.collect_schema(), self._narrow(stage, columns).names
             self._selections[stage.name, columns] = [name for name in names if name in schema]
         return query.select(self._selections[stage.name, columns])
-
-    def _updated(
-        self, stage: Stage, columns: tuple[str, ...], held: Product, good: pl.DataFrame
-    ) -> StepOutput | None:
-        """Replace the stale columns of a published partition; None if its rows changed."""
-        narrow = self._narrow(stage, columns)
-        hashes = self._hashes(narrow, good)
-        changed = {name: hashed for name, hashed in hashes.items() if held.columns[name] != hashed}
-        same = rowset_hash(good, narrow.key, hashes) == held.rowset
-        if not same or not changed.keys() <= {*columns}:
-            return None
-        if not changed:
-            return StepOutput(product=held, columns=columns)
-        good = good.select(list(changed))
-        name, stored = self._frames.encode(good, self._profile(stage, good, changed))
-        product = replace_columns(held, name, len(stored[0]), changed)
-        if product is None:
-            return None
-        return StepOutput(product=product, objects=(stored,), columns=columns)
 
     def _narrow(self, stage: Stage, columns: tuple[str, ...]) -> ContractSpec:
         """The contract of some columns alone; of all if none is named."""
@@ -341,7 +322,7 @@ class DataStepRunner:
     ) -> StepOutput:
         """Check the rows of a partition, and make them its output."""
         judged = self._judge(stage, work, rows, contract)
-        return self._output(stage, work.partition, judged, touched)
+        return self._encoder.output(stage, work.partition, judged, touched)
 
     def _judge(
         self, stage: Stage, work: Work, rows: pl.DataFrame, contract: ContractSpec | None
@@ -353,65 +334,21 @@ class DataStepRunner:
             rows, partition=work.partition, rulings=rulings
         )
 
-    def _clean_output(
+    def _clean_draft(
         self,
         stage: Stage,
         partition: str,
         good: pl.DataFrame,
         findings: Sequence[Finding] = (),
         touched: tuple[str, ...] = (),
-    ) -> StepOutput | None:
-        """The output of rows that all pass; None when there are too few or too many of them."""
+    ) -> Unencoded | None:
+        """Unencoded the output of rows that all pass; None when there are too few or too many of them."""
         assert stage.output is not None
         findings = (*checker_of(stage.output).row_count_findings(good.height), *findings)
         if any(finding.severity == "fail" for finding in findings):
             return None
         judged = CheckedPartition(good=good, bad=None, findings=findings)
-        return self._output(stage, partition, judged, touched)
-
-    def _output(
-        self, stage: Stage, partition: str, judged: CheckedPartition, touched: tuple[str, ...] = ()
-    ) -> StepOutput:
-        """Hash, profile and encode checked rows; ContractError when they must not be published."""
-        assert stage.output is not None
-        require_publishable(stage, partition, judged.findings)
-        hashes = self._hashes(stage.output, judged.good)
-        profile = self._profile(stage, judged.good, hashes)
-        name, stored = self._frames.encode(judged.good, profile)
-        rowset = rowset_hash(judged.good, stage.output.key, hashes)
-        objects = [stored]
-        quarantine = None
-        if judged.bad is not None and judged.bad.height:
-            objects.append(encode_sealed(judged.bad))
-            quarantine = object_name(*objects[-1])
-        product = Product(
-            content=content_of(hashes, rowset),
-            objects=(name,),
-            columns=hashes,
-            rowset=rowset,
-            rows=judged.good.height,
-            bytes=sum(len(item) for item, _ in objects),
-            quarantine=quarantine,
-            quarantined=judged.bad.height if judged.bad is not None else 0,
-            findings=judged.findings,
-        )
-        return StepOutput(product=product, touched=touched, objects=tuple(objects))
-
-    def _profile(
-        self, stage: Stage, good: pl.DataFrame, hashes: Mapping[str, str]
-    ) -> Mapping[str, str] | None:
-        if not is_profiled(good.height):
-            return None
-        return encode_profile(self._profiles.profile(stage.name, good, hashes))
-
-    def _hashes(self, spec: ContractSpec, good: pl.DataFrame) -> dict[str, str]:
-        if spec.unknown_columns == "keep":
-            return column_hashes(good)
-        # A contract may be checked on all of its columns and on some.
-        of = (spec.name, spec.version, spec.names)
-        if of not in self._hashers:
-            self._hashers[of] = FrameHasher(schema_of(spec))
-        return self._hashers[of].hashes(good)
+        return self._encoder.draft(stage, partition, judged, touched)
 
 
 def _sampled(stage: Stage, read: SourceRows) -> pl.DataFrame:
@@ -430,14 +367,3 @@ def _values(read: SourceRows, names: Sequence[str]) -> pl.DataFrame:
         for name in names
         if name in read.rows.columns
     )
-
-
-def require_publishable(stage: Stage, partition: str, findings: Sequence[Finding]) -> None:
-    """Raise ContractError when a finding says that the partition must not be published."""
-    fatal = [finding for finding in findings if finding.severity == "fail"]
-    if fatal:
-        contract = f" (contract {stage.output.title})" if stage.output else ""
-        place = "" if partition == WHOLE else f" {partition}"
-        lines = "; ".join(finding.message for finding in fatal)
-        message = f"{stage.name}{place} breaks its contract{contract}: {lines}"
-        raise BrokenContract(message, rejections(findings))
