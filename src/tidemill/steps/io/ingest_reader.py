@@ -19,6 +19,7 @@ from tidemill.ports.runtime import Runtime
 from tidemill.sources.io.file_listing import seems_unchanged
 from tidemill.sources.io.file_readers import (
     READ_ERRORS,
+    ParquetSchemas,
     collect_files,
     contract_of_files,
     format_of,
@@ -72,6 +73,7 @@ class IngestReader:
         self._split: dict[
             str, tuple[tuple[tuple[str, str], ...], pl.DataFrame, dict[str, tuple[int, int]]]
         ] = {}
+        self._schemas = ParquetSchemas()
         # Rows that were read ahead of their step.
         self._ahead: dict[tuple[str, str], SourceRows] = {}
 
@@ -187,7 +189,7 @@ class IngestReader:
         )
         try:
             if stage.output.unknown_columns == "drop":
-                given = list(pl.read_parquet_schema(root / path))
+                given = list(self._schemas.read(root / path))
                 dropped = tuple(name for name in given if name not in stage.output.names)
                 scan = scan.select([name for name in given if name not in dropped])
             rows = scan.collect()
@@ -221,7 +223,8 @@ class IngestReader:
         coming = self._coming[stage.name][start : start + _TOGETHER]
         sizes = accumulate(file.size for file in coming)
         small = [file for file, size in zip(coming, sizes, strict=True) if size <= _TOGETHER_BYTES]
-        alike, schema = list[SourceFile](), None
+        alike = list[SourceFile]()
+        schema: Mapping[str, pl.DataType] = {}
         try:
             root = file_root(source, self._tools, small)
         except SourceError:
@@ -230,12 +233,12 @@ class IngestReader:
             if format_of(source, file.path) != "parquet":
                 break
             try:
-                found = pl.read_parquet_schema(root / file.path)
+                found = self._schemas.read(root / file.path)
             except READ_ERRORS:
                 break
-            if list((schema or found).items()) != list(found.items()):
+            schema = schema or found
+            if found is not schema and list(found.items()) != list(schema.items()):
                 break
-            schema = found
             alike.append(file)
         self._passed[stage.name] += len(alike)
         return root, alike
