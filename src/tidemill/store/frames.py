@@ -257,7 +257,7 @@ class FrameStore:
         frame = self._recent.get(name)
         if frame is None:
             return pl.scan_parquet(self._artifacts.uri(name), glob=False).select(columns)
-        return tag_frame(name, frame if frame.columns == columns else frame.select(columns))
+        return tag_frame(name, frame if frame.columns == columns else frame[:, columns])
 
     def require(self, bindings: Mapping[str, Sequence[Binding]]) -> None:
         """Raise StorageError, with the name of the first one, if objects are missing."""

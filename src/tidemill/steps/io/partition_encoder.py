@@ -90,7 +90,7 @@ class PartitionEncoder:
             return None
         if not changed:
             return StepOutput(product=held, columns=columns)
-        good = good.select(list(changed))
+        good = good[:, list(changed)]
         return Unencoded(
             rows=good,
             metadata=self._profile(stage, good, changed),
