@@ -135,6 +135,28 @@ def test_quantiles_are_within_their_error(
     assert found.equals(folded(fold, [frame], expected.schema))
 
 
+@thorough
+@settings(max_examples=examples(40))
+@given(
+    rows=st.lists(st.tuples(st.sampled_from("ab"), FLOATS), max_size=60),
+    places=st.lists(st.integers(0, 60), max_size=6),
+)
+def test_merged_bins_are_those_of_all_rows(
+    rows: list[tuple[str, float | None]], places: list[int]
+) -> None:
+    frame = pl.DataFrame(rows, schema={"by": pl.String, "x": pl.Float64}, orient="row")
+    fold = tm.fold("by", q=tm.fold.approx_quantile("x", 0.5))
+    expected, *parts = (
+        partials_query(fold, part.lazy()).collect() for part in (frame, *cut(frame, places))
+    )
+    found = merge_query(fold, pl.concat(parts).lazy()).collect()
+    assert found.schema == expected.schema
+    assert found.equals(expected)
+    kept = frame.drop_nulls("x").group_by("by").agg(pl.len().cast(pl.UInt64)).sort("by")
+    counted = found.select("by", len=pl.col("q").struct.field("n").list.sum()).sort("by")
+    assert counted.filter(pl.col("len") > 0).equals(kept)
+
+
 @pytest.mark.parametrize("many", [500, 20_000])
 def test_many_distinct_values_are_estimated_within_the_error(many: int) -> None:
     rows = pl.DataFrame({"x": np.random.default_rng(1).integers(0, many, 5 * many)})

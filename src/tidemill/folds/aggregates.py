@@ -134,8 +134,8 @@ class Folds:
             _refuse([f"approx_quantile: {quantile!r} is not a quantile from 0 to 1"])
         share = _check_share("approx_quantile", error, least=0.001)
         growth = (1 + share) / (1 - share)
-        values = _expression(column).cast(pl.Float64).drop_nulls()
-        bins = _bin_numbers(values, growth)
+        # Nulls are dropped last: what comes before is computed once for all groups.
+        bins = _bin_numbers(_expression(column).cast(pl.Float64), growth).drop_nulls()
 
         def lower(part: pl.Expr) -> pl.Expr:
             counts = _struct_field(part, "n")
@@ -146,11 +146,8 @@ class Folds:
 
         return Aggregate(
             said=f"approx_quantile({_column_text(column)}, {quantile:g})",
-            partial=_bin_counts(bins, (bins * 0 + 1).cast(pl.UInt64)),
-            merge=lambda part: _bin_counts(
-                _struct_field(part, "bin").explode().drop_nulls(),
-                _struct_field(part, "n").explode().drop_nulls(),
-            ),
+            partial=_bin_counts(bins, bins.sort().unique_counts()),
+            merge=_merge_bins,
             final=lower,
             # Polars includes nulls in the rank, and rounds intermediate results.
             whole=_expression(column).drop_nulls().quantile(quantile, interpolation="lower"),
@@ -273,9 +270,15 @@ def _bin_value(number: pl.Expr, growth: float) -> pl.Expr:
 
 
 def _bin_counts(bins: pl.Expr, counts: pl.Expr) -> pl.Expr:
-    """Return the counts per bin, as a struct of two lists sorted by bin."""
-    ordered = bins.sort()
-    last = (ordered != ordered.shift(-1)).fill_null(value=True)
-    reached = counts.sort_by(bins, maintain_order=True).cum_sum().filter(last)
-    each = reached - reached.shift(1, fill_value=0)
-    return pl.struct(bin=ordered.filter(last).implode(), n=each.implode())
+    """Return the distinct bins, sorted, and the count of each, as a struct of two lists."""
+    distinct = bins.unique(maintain_order=True).sort()
+    return pl.struct(bin=distinct.implode(), n=counts.cast(pl.UInt64).implode())
+
+
+def _merge_bins(part: pl.Expr) -> pl.Expr:
+    """Add up the counts of equal bins. Polars computes an expression anew wherever it occurs in a group."""
+    bins, counts = (_struct_field(part, name).explode().drop_nulls() for name in ("bin", "n"))
+    last = bins.sort_by(bins, maintain_order=True).rle().struct.field("len").cum_sum() - 1
+    reached = counts.sort_by(bins, maintain_order=True).cum_sum().gather(last)
+    least = counts.filter(bins == bins.min()).sum()
+    return _bin_counts(bins, reached.diff().fill_null(least))

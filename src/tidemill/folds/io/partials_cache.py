@@ -59,7 +59,7 @@ class FoldSession:
         leaves = {key: _leaf_key(fold, binding) for key, binding in bound.items()}
         root = build_tree(leaves, contract.partitioning)
         shelf = self._shelves.setdefault(
-            fold.partials_digest, SegmentIndex(self._memos, f"fold-{fold.partials_digest}")
+            fold.partials_digest, SegmentIndex(self._memos, f"partials-{fold.partials_digest}")
         )
         work = _TreeMerger(self._frames, shelf, fold, contract, bound)
         parts = work.merge(root)
@@ -138,9 +138,10 @@ class _TreeMerger:
         except (StorageError, PanicException):
             self._shelf.repair(_is_sound)
             return {}
-        if not all(map(_is_sound, found.values())):
+        sound = {key: _unpack(payload) for key, payload in found.items() if _is_sound(payload)}
+        if len(sound) < len(found):
             self._shelf.repair(_is_sound)
-        return {key: _unpack(payload) for key, payload in found.items() if _is_sound(payload)}
+        return sound
 
     def _store_new(self) -> None:
         """Store new partials durably."""
@@ -178,17 +179,17 @@ def _keys(digests: Sequence[str]) -> RowKeys:
 
 def _pack(frame: pl.DataFrame) -> bytes:
     into = BytesIO()
-    frame.write_ipc(into)
+    frame.write_ipc_stream(into)
     payload = into.getvalue()
     return blake2b(payload, digest_size=_DIGEST).digest() + payload
 
 
 def _is_sound(value: bytes) -> bool:
-    return blake2b(value[_DIGEST:], digest_size=_DIGEST).digest() == value[:_DIGEST]
+    return blake2b(memoryview(value)[_DIGEST:], digest_size=_DIGEST).digest() == value[:_DIGEST]
 
 
 def _unpack(value: bytes) -> pl.DataFrame:
-    return pl.read_ipc(BytesIO(value[_DIGEST:]))
+    return pl.read_ipc_stream(value[_DIGEST:])
 
 
 def _run(query: pl.LazyFrame) -> pl.DataFrame:

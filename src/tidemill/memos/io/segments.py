@@ -28,7 +28,7 @@ from tidemill.ports.reuse import Memos
 
 # The maximum bytes and rows of a row group. Rows that are closer than `_NEAR`, and no farther apart than
 # the length of a group, are read at once.
-_GROUP = 4 * 2**20
+_GROUP = 2**20
 _ROWS = 262_144
 _NEAR = 4_096
 _NOTHING = pl.DataFrame(schema={"high": pl.UInt64, "low": pl.UInt64, "value": pl.Binary})
