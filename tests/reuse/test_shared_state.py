@@ -7,6 +7,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.support.modules import Project
 from tidemill.analysis.code.code_fingerprint import Code, code_of
@@ -100,3 +102,61 @@ def test_what_a_call_changes_is_found_by_comparing(stages: Any) -> None:
 def test_code_that_may_change_state(stages: ModuleType) -> None:
     found = codes(stages, "quiet", "reader", "hidden", "writer")
     assert [may_change_state(code) for code in found.values()] == [False, True, True, True]
+
+
+class _Class:
+    """A class whose attributes are set and removed."""
+
+
+def _one() -> None:
+    """A function that has attributes, too."""
+
+
+def _other() -> None:
+    """Another one, beside it."""
+
+
+OWNERS = {"_Class": _Class, "_one": _one, "_other": _other}
+VALUES = (None, "text", 1000, [])
+EDITS = st.lists(
+    st.tuples(st.sampled_from(sorted(OWNERS)), st.sampled_from("ab"), st.sampled_from(VALUES)),
+    max_size=6,
+)
+
+
+def _uses_all() -> object:
+    return _Class, _one, _other
+
+
+def _attributes() -> list[dict[str, object]]:
+    return [
+        {name: item for name, item in vars(owner).items() if name in ("a", "b")}
+        for owner in OWNERS.values()
+    ]
+
+
+# An attribute gets another name, or moves to the next function.
+@example(calls=[[("_one", "a", "text")], [("_one", "a", None), ("_one", "b", "text")]])
+@example(calls=[[("_one", "a", "text")], [("_one", "a", None), ("_other", "a", "text")]])
+@given(calls=st.lists(EDITS, max_size=4))
+def test_whatever_a_call_leaves_in_classes_and_functions_is_seen(calls: list[Any]) -> None:
+    shared = SharedState({"caller": code_of(_attributes), "reader": code_of(_uses_all)})
+    shared.begin()
+    seen = list[str]()
+    try:
+        for edits in calls:
+            before = _attributes()
+            for owner, name, value in edits:
+                if value is not None:
+                    setattr(OWNERS[owner], name, value)
+                elif name in vars(OWNERS[owner]):
+                    delattr(OWNERS[owner], name)
+            changed = [a != b for a, b in zip(before, _attributes(), strict=True)]
+            seen += [name for name, is_changed in zip(OWNERS, changed, strict=True) if is_changed]
+            assert shared.has_changed("caller") == any(changed)
+        reasons = " ".join(shared.reasons("reader"))
+        assert {name for name in OWNERS if f"reads {name}," in reasons} == set(seen)
+    finally:
+        for owner in OWNERS.values():
+            for name in {"a", "b"} & vars(owner).keys():
+                delattr(owner, name)

@@ -11,6 +11,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tidemill as tm
 from tidemill.core.errors import DeclarationError, Fault
@@ -99,6 +101,33 @@ def test_what_was_declared_is_what_is_sealed() -> None:
     ]
     assert (flow["out"].model, flow["out"].inputs[0].name) == ("mod", "wide")
     assert flow["mod"].approval is not None
+
+
+@given(
+    order=st.permutations(range(6)),
+    edges=st.sets(st.tuples(st.integers(0, 5), st.integers(0, 5)).filter(lambda e: e[0] > e[1])),
+)
+def test_of_the_stages_that_are_ready_the_first_declared_comes_next(
+    order: list[int], edges: set[tuple[int, int]]
+) -> None:
+    flow = tm.Workflow("tides")
+    for number in order:
+        inputs = {f"s{n}": tm.Frame[Whole] for m, n in sorted(edges) if m == number}
+        if inputs:
+            made = named(f"s{number}", wide, **inputs, **{"return": tm.Frame[Whole]})
+            count = len(inputs)
+            made.__code__ = made.__code__.replace(
+                co_argcount=count, co_nlocals=count, co_varnames=tuple(inputs)
+            )
+            flow.transform(made)
+        else:
+            flow.ingest(named(f"s{number}", raw, **{"return": tm.Source[Whole]}))
+    expected, left = list[int](), list(order)
+    while left:
+        ready = next(m for m in left if not any(n in left for n in range(6) if (m, n) in edges))
+        left.remove(ready)
+        expected.append(ready)
+    assert seal(flow).names == tuple(f"s{number}" for number in expected)
 
 
 def test_stages_come_after_what_they_read_in_any_order_of_declaration() -> None:

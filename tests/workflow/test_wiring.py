@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.planning import deliver, evaluate, ingest, model, reads, spec, transform
 from tidemill.contracts.column import Column
@@ -232,3 +234,23 @@ def test_of_unclear_stages_only_names_are_judged() -> None:
     assert [f.message for f in wiring_faults(lost, {"ev", "next"})] == [
         "transform 'next': there is no stage 'rew'"
     ]
+
+
+@given(edges=st.sets(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=14))
+def test_only_stages_that_wait_for_each_other_are_named(edges: set[tuple[int, int]]) -> None:
+    names = [f"s{number}" for number in range(7)]
+    inputs = {
+        reader: [reads(transform(names[n], "day")) for m, n in sorted(edges) if names[m] == reader]
+        for reader in names
+    }
+    faults = wiring_faults({name: transform(name, "day", *inputs[name]) for name in names})
+    # Stages from which each can be reached, in one or more steps.
+    after = {number: {n for m, n in edges if m == number} for number in range(7)}
+    for _ in range(7):
+        after = {m: found.union(*(after[n] for n in found)) for m, found in after.items()}
+    circular = {number for number, found in after.items() if number in found}
+    between = {m for m in range(7) if after[m] & circular and any(m in after[n] for n in circular)}
+    waiting = [names[number] for number in sorted(circular | between)]
+    message = f"these stages wait for each other: {' -> '.join(waiting)}"
+    expected = [f"transform {waiting[0]!r}: {message}"] if waiting else []
+    assert [fault.message for fault in faults if "wait for" in fault.message] == expected

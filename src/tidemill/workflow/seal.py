@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from graphlib import TopologicalSorter
+from heapq import heappop, heappush
 from typing import Any, get_args, get_origin, get_type_hints
 
 from tidemill.contracts.checks.opaque_rules import opaque_rule_faults
@@ -31,7 +33,7 @@ from tidemill.workflow.stage import Approval, Flow, Function, Input, Kind, Stage
 from tidemill.workflow.trigger import is_trigger
 from tidemill.workflow.warm_start import warm_start_faults
 from tidemill.workflow.window import All, Last, Window
-from tidemill.workflow.wiring import upstream_of, wiring_faults
+from tidemill.workflow.wiring import upstreams, wiring_faults
 from tidemill.workflow.workflow import StageDeclaration, Workflow, contract_of
 
 _RETURNS = {
@@ -476,13 +478,16 @@ def _rows_of(name: str, workflow: Workflow) -> ContractSpec | None:
 
 def _topological_order(stages: Mapping[str, Stage]) -> Iterator[Stage]:
     """Yield stages after their inputs, and apart from that in the order of declaration."""
-    done: set[str] = set()
-    left = list(stages.values())
-    while left:
-        ready = next(stage for stage in left if upstream_of(stage, stages) <= done)
-        done.add(ready.name)
-        left.remove(ready)
-        yield ready
+    place = {name: number for number, name in enumerate(stages)}
+    sorter = TopologicalSorter(upstreams(stages))
+    sorter.prepare()
+    ready: list[tuple[int, str]] = []
+    while sorter.is_active():
+        for name in sorter.get_ready():
+            heappush(ready, (place[name], name))
+        _, name = heappop(ready)
+        sorter.done(name)
+        yield stages[name]
 
 
 def dependencies(stage: Stage) -> set[str]:

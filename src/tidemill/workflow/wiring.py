@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
 
 from tidemill.contracts.compatibility.unmet_demands import UnmetDemand, unmet_demands
 from tidemill.contracts.spec import ContractSpec, Reads
@@ -264,29 +266,26 @@ def _input_names(stage: Stage) -> set[str]:
     return {item.name for item in stage.inputs}
 
 
-def upstream_of(stage: Stage, stages: Mapping[str, Stage]) -> set[str]:
-    """The stages that have to be done before one: a table also waits until its model is judged."""
-    found = _input_names(stage) | set(stage.refers.values())
-    if stage.model:
-        found.add(stage.model)
-        found |= {
-            other.name
-            for other in stages.values()
-            if other.kind is Kind.EVALUATE and stage.model in _input_names(other)
-        }
+def upstreams(stages: Mapping[str, Stage]) -> dict[str, set[str]]:
+    """The stages that have to be done before each: a table also waits until its model is judged."""
+    judged: dict[str, set[str]] = {}
+    for stage in stages.values():
+        if stage.kind is Kind.EVALUATE:
+            for name in _input_names(stage):
+                judged.setdefault(name, set()).add(stage.name)
+    found = {name: _input_names(stage) | {*stage.refers.values()} for name, stage in stages.items()}
+    for name, stage in stages.items():
+        if stage.model:
+            found[name] |= {stage.model, *judged.get(stage.model, ())}
     return found
 
 
 def _cycle_faults(stages: Mapping[str, Stage]) -> Iterator[Fault]:
     """Yield one fault that names all stages on cycles."""
-    left = {name: upstream_of(stage, stages) & set(stages) for name, stage in stages.items()}
-    while ready := [name for name, needs in left.items() if not needs & set(left)]:
-        for name in ready:
-            del left[name]
+    needs = {name: found & stages.keys() for name, found in upstreams(stages).items()}
+    stuck = _never_ready(needs)
     # A stage that only reads from a cycle isn't part of it: remove those from the other end, too.
-    while idle := [name for name in left if not any(name in needs for needs in left.values())]:
-        for name in idle:
-            del left[name]
+    left = _never_ready({name: {n for n in stuck if name in needs[n]} for name in stuck})
     if left:
         first = stages[next(iter(left))]
         path = " -> ".join(sorted(left))
@@ -297,3 +296,15 @@ def _cycle_faults(stages: Mapping[str, Stage]) -> Iterator[Fault]:
                 f"read what {scored!r} delivered through an ingest, which sees that of earlier runs"
             )
         yield _fault(first, f"these stages wait for each other: {path}", hint)
+
+
+def _never_ready(needs: Mapping[str, set[str]]) -> list[str]:
+    """The names that are on a cycle or need one that is, in order; `needs` has what each waits for."""
+    sorter, left = TopologicalSorter(needs), dict.fromkeys(needs)
+    with suppress(CycleError):
+        sorter.prepare()
+    while ready := sorter.get_ready():
+        sorter.done(*ready)
+        for name in ready:
+            del left[name]
+    return list(left)
