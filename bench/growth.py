@@ -3,7 +3,8 @@
 A workflow of many stages has made-up results of more and more partitions, in SQLite and in PostgreSQL on
 this machine (see `inside_scale.py`). What commands take is CPU time of the whole process; what the server
 takes is in the wall time. The exponent says how a figure grows with the number of results, or of partitions
-where a command is about one stage: 1 is linear. The table is written to results/growth.json. The parts with
+where a command is about one stage: 1 is linear. The part `stages` runs one row through more and more stages,
+in a row and side by side. The table is written to results/growth.json. The parts with
 `large` take an hour and tens of gigabytes each, and are measured only when they are named. The part
 `machines` measures what more and more copies cost that follow a ledger.
 """
@@ -51,6 +52,17 @@ LOOKS = {
     "see what a sweep would remove": "sweep --dry-run",
 }
 OF_A_STAGE = "describe a stage"
+# Stages that are run with one row, and what is done with them at first.
+STAGES = (10, 100, 1_000)
+FIRST = {
+    "check": "check",
+    "first plan": "plan",
+    "first run": "run",
+    "plan, nothing changed": "plan",
+    "run, nothing changed": "run",
+    "status": "status",
+    "list the stages with their states": "graph",
+}
 
 
 @dataclass
@@ -114,6 +126,23 @@ def measured(work: Path, sizes: Sequence[tuple[int, int]], url: str = "") -> lis
         _measure(curve, project, partitions * stages)
         shutil.rmtree(project)
     return [*curve.rows(sizes)]
+
+
+def _staged(work: Path, name: str, lay: Callable[[Path, int], Path]) -> list[Row]:
+    """The rows of workflows of more and more stages, which are laid out in some way."""
+    curve = Curve(name)
+    for stages in STAGES:
+        print(f"    {stages:,} {name}", file=sys.stderr, flush=True)
+        project = lay(work / f"{lay.__name__}-{stages}", stages)
+        for act, words in FIRST.items():
+            curve.note(act, _call(project, words))
+        size = sum(path.stat().st_size for path in project.glob(".tidemill/ledger.db*"))
+        curve.figures.setdefault("ledger, a stage in bytes", []).append(size / stages)
+        (project / "data" / "rows.csv").write_text("n\n1\n", encoding="utf-8")
+        projects.age(project / "data")
+        curve.note("plan, one row changed", _call(project, "plan"))
+        curve.note("run, one row changed", _call(project, "run"))
+    return [*curve.rows([(1, stages) for stages in STAGES])]
 
 
 def _measure(curve: Curve, project: Path, steps: int) -> None:
@@ -195,6 +224,10 @@ def parts_of(work: Path, url: str) -> Mapping[str, Callable[[], list[Row]]]:
         "sqlite": partial(measured, work, USUAL),
         "postgres": partial(measured, work, USUAL, url),
         "machines": partial(_machines, work, url),
+        "stages": lambda: [
+            *_staged(work, "stages in a row", projects.chain),
+            *_staged(work, "stages side by side", projects.wide),
+        ],
         "sqlite-large": partial(measured, work, LARGE),
         "postgres-large": partial(measured, work, LARGE[:-1], url),
     }

@@ -122,7 +122,7 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def has_attributes_only(value: Any) -> bool:
-    """Whether all that a value refers to is in its attributes: a class, or a function that closes over nothing."""
+    """Whether a value refers to others by attributes only: a class, or a function without a closure."""
     return isinstance(value, _HOLDERS) and not getattr(value, "__closure__", None)
 
 
