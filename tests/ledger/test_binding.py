@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import ItemsView
+
 import pytest
 
 from tidemill.core.errors import StorageError
-from tidemill.ledger.binding import Head, Part, Product, content_of
+from tidemill.ledger.binding import Binding, Head, Part, Product, content_of, find_bindings
+from tidemill.testing.records import binding
 
 
 def test_golden_content() -> None:
@@ -54,3 +57,30 @@ def test_parts_hold_the_same_rows() -> None:
 def test_parts_that_do_not_fit_together_are_refused(parts: tuple[Part, ...], why: str) -> None:
     with pytest.raises(StorageError, match=why):
         Product(content="c", objects=("a", "b"), columns=HELD, rowset="r", parts=parts)
+
+
+class Counted(dict[str, Binding]):
+    """Partitions that count how often all are read at once."""
+
+    all_read = 0
+
+    def items(self) -> ItemsView[str, Binding]:  # type: ignore[override]
+        self.all_read += 1
+        return dict(self).items()
+
+
+@pytest.mark.parametrize(
+    ("published", "wanted", "all_read"),
+    [
+        (50, 50, 0),  # few are looked up one by one
+        (1_000, 100, 0),
+        (1_000, 200, 0),
+        (300, 101, 1),
+        (1_000, 400, 1),
+    ],
+)
+def test_many_partitions_are_read_at_once(published: int, wanted: int, all_read: int) -> None:
+    held = Counted({f"p{n}": binding(f"key-{n}") for n in range(published)})
+    keys = [f"p{n}" for n in range(published - wanted + 1, published)] + ["unpublished"]
+    assert find_bindings(held, keys) == {key: held[key] for key in keys[:-1]}
+    assert held.all_read == all_read

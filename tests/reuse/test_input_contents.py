@@ -11,10 +11,12 @@ from tidemill.ledger.binding import Product
 from tidemill.reuse.input_contents import (
     ROWS,
     Contents,
+    OverlaidContents,
     abbreviate_shares,
     column_shares,
     input_digest,
 )
+from tidemill.testing.records import binding
 
 
 def made(rows: int = 1, **columns: str) -> Product:
@@ -99,3 +101,20 @@ def test_digests_are_equal_for_equal_columns_only(
 
     digests = [input_digest(held(words), columns) for words in (one, other)]  # type: ignore[arg-type]
     assert (digests[0] == digests[1]) == (read(one) == read(other))
+
+
+@given(
+    bound=st.sets(st.sampled_from("abcdef")),
+    replaced=st.dictionaries(st.sampled_from("abcdef"), st.booleans()),
+    wanted=st.lists(st.sampled_from("abcdef"), unique=True),
+)
+def test_contents_that_are_found_together_are_those_of_each(
+    bound: set[str], replaced: dict[str, bool], wanted: list[str]
+) -> None:
+    made_again = {
+        key: made(a=f"new {key}") if is_known else None for key, is_known in replaced.items()
+    }
+    contents = OverlaidContents({key: binding(key) for key in bound}, set(replaced), made_again)
+    keys = [key for key in wanted if key in contents]
+    assert contents.find(keys) == {key: contents[key] for key in keys}
+    assert list(contents.find(keys)) == keys

@@ -6,7 +6,7 @@ A *trace* is independent of environments: it maps a step key to the objects that
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field
 
 from tidemill.contracts.finding import Finding, TableFindings
@@ -138,6 +138,17 @@ class Head:
     version: int = 0
     last_event: int = 0
     partitions: Mapping[str, Binding] = field(default_factory=dict)
+
+
+# To read all partitions takes as long as to look up a third of them one by one.
+_FEW, _SHARE = 100, 3
+
+
+def find_bindings(partitions: Mapping[str, Binding], keys: Collection[str]) -> dict[str, Binding]:
+    """The bindings of those `keys` that are published; if they are many, all partitions are read at once."""
+    many = len(keys) > _FEW and len(keys) * _SHARE >= len(partitions)
+    held = dict(partitions.items()) if many else partitions
+    return {key: binding for key in keys if (binding := held.get(key)) is not None}
 
 
 def content_of(columns: Mapping[str, str], rowset: str) -> str:

@@ -78,7 +78,7 @@ def _window_before(draft: Draft, stage: Stage, end: date) -> Inputs | None:
     seen = visible_to_unpartitioned(stage, draft.partitionings, available)
     if any(item.name not in seen for item in stage.frames):
         return None
-    return {name: {key: draft.contents[name][key] for key in keys} for name, keys in seen.items()}
+    return {name: draft.contents_of(name, keys) for name, keys in seen.items()}
 
 
 def _ends_by(draft: Draft, name: str, key: str, end: date) -> bool:

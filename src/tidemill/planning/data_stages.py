@@ -8,7 +8,7 @@ from dataclasses import replace
 from tidemill.core.counts import plural
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import UNPLACED, WHOLE, is_valid_key, readable_keys, summarize_keys
-from tidemill.ledger.binding import Binding
+from tidemill.ledger.binding import Binding, find_bindings
 from tidemill.ledger.run import Action
 from tidemill.planning.completion import is_unchanged, suspect_partitions
 from tidemill.planning.draft import (
@@ -164,9 +164,7 @@ def _whole(draft: Draft, stage: Stage, available: Mapping[str, list[str]]) -> di
     if missing:
         _add_waiting(draft, stage, WHOLE, missing[0])
         return {}
-    return {
-        WHOLE: {name: {k: draft.contents[name][k] for k in keys} for name, keys in seen.items()}
-    }
+    return {WHOLE: {name: draft.contents_of(name, keys) for name, keys in seen.items()}}
 
 
 def _inputs(
@@ -219,9 +217,8 @@ def plan_delivery(draft: Draft, stage: Stage, gate_rank: str | None) -> None:
         _keep_all(draft, stage)
         return
     keys = _available(draft, stage.inputs[0], within)
-    wanted: dict[str, Inputs] = {
-        key: {source: {key: contents[key]}} for key in keys if key not in left_out
-    }
+    read = draft.contents_of(source, [key for key in keys if key not in left_out])
+    wanted: dict[str, Inputs] = {key: {source: {key: held}} for key, held in read.items()}
     sizes = {key: size_of(draft, read) for key, read in wanted.items()} if rescored else None
     if rescored:
         version = None if gate_rank is not None else draft.facts.live[stage.model].artifact.content
@@ -336,7 +333,7 @@ def _bindings(draft: Draft, stage: Stage, within: frozenset[str] | None) -> dict
     bound = draft.bindings(stage.name)
     if within is None:
         return dict(bound.items())
-    return {key: held for key in sorted(within) if (held := bound.get(key)) is not None}
+    return find_bindings(bound, sorted(within))
 
 
 def _judge(

@@ -17,7 +17,15 @@ from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.run import Action
 from tidemill.planning.plan import MissingRows, ModelState, PlanInputs, Step, Waiting
 from tidemill.planning.request import Request
-from tidemill.reuse.input_contents import ALL, ROWS, RULINGS, Content, Contents, ExpectedContent
+from tidemill.reuse.input_contents import (
+    ALL,
+    ROWS,
+    RULINGS,
+    Content,
+    Contents,
+    ExpectedContent,
+    OverlaidContents,
+)
 from tidemill.reuse.recipe import MAX_NAMED, Recipe, quote_columns, recipe_changes
 from tidemill.reuse.step_key import Inputs, StepKey
 from tidemill.workflow.model import Artifact
@@ -81,6 +89,13 @@ class Draft:
         """The published partitions of a stage."""
         head = self.facts.heads.get(stage)
         return head.partitions if head else {}
+
+    def contents_of(self, stage: str, keys: Collection[str]) -> dict[str, Content]:
+        """The contents that some partitions of a stage are expected to have."""
+        found = self.contents[stage]
+        if isinstance(found, OverlaidContents):
+            return found.find(keys)
+        return {key: found[key] for key in keys}
 
     def is_missing(self, binding: Binding) -> bool:
         """Whether an object of a binding is known to be missing in the store, or to be damaged."""

@@ -249,7 +249,7 @@ def _unless_held(draft: Draft, stage: Stage, reasons: tuple[str, ...]) -> tuple[
 def _window(draft: Draft, stage: Stage) -> _Window:
     available = {item.name: sorted(draft.contents[item.name]) for item in stage.frames}
     seen = visible_to_unpartitioned(stage, draft.partitionings, available)
-    inputs = {name: {k: draft.contents[name][k] for k in keys} for name, keys in seen.items()}
+    inputs = {name: draft.contents_of(name, keys) for name, keys in seen.items()}
     missing = next((item.name for item in stage.frames if item.name not in seen), "")
     return _Window(inputs=inputs, missing=missing)
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.ledger.binding import Binding, Product
+from tidemill.ledger.binding import Binding, Product, find_bindings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,11 @@ class OverlaidContents(Mapping[str, Content]):
         if partition in self._replaced:
             return self._replacements[partition]
         return self._bound[partition].product
+
+    def find(self, keys: Collection[str]) -> dict[str, Content]:
+        """The contents of some partitions, of which many are looked up at once."""
+        own = find_bindings(self._bound, [key for key in keys if key not in self._replaced])
+        return {key: own[key].product if key in own else self._replacements[key] for key in keys}
 
     def __iter__(self) -> Iterator[str]:
         yield from (partition for partition in self._bound if partition not in self._replaced)

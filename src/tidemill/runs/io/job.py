@@ -5,11 +5,13 @@ Nothing here needs Polars: what opens a project imports it.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tidemill.core.lazy_dataclass import dataclass
+from tidemill.ledger.binding import find_bindings
 from tidemill.ledger.event import Event
 from tidemill.ledger.price import Price, PriceBook
 from tidemill.ledger.run import Attempt, StageTotals
@@ -174,31 +176,30 @@ def missing_objects(artifacts: Artifacts, plan: Plan, state: State) -> Mapping[s
     Where one is missing, what it was made of in the same partition is looked for at once: a plan for each
     stage of a long chain would take a time that grows with the square of its length.
     """
-    bound = {name: head.partitions for name, head in state.heads.items()}
-    places = {
-        (name, key)
-        for step in plan.steps
-        for name, keys in (*step.reads.items(), (step.stage, (step.partition,)))
-        for key in keys
-    }
+    places = defaultdict[str, set[str]](set)
+    for step in plan.steps:
+        places[step.stage].add(step.partition)
+        for name, keys in step.reads.items():
+            places[name].update(keys)
     wanted = {name for parent in plan.parents.values() for name in parent.all_objects}
-    found, known = dict[str, str](), set[tuple[str, str]]()
+    found, known = dict[str, str](), defaultdict[str, set[str]](set)
     while places or wanted:
-        known |= places
-        held = {
-            place: binding
-            for place in places
-            if (binding := bound.get(place[0], {}).get(place[1])) is not None
-        }
-        wanted.update(name for binding in held.values() for name in binding.product.all_objects)
+        held = [
+            pair
+            for name, keys in places.items()
+            if name in state.heads
+            for pair in find_bindings(state.heads[name].partitions, keys).items()
+        ]
+        for name, keys in places.items():
+            known[name] |= keys
+        wanted.update(name for _, binding in held for name in binding.product.all_objects)
         found |= artifacts.find_missing(wanted) if wanted else {}
-        lost = {
-            (before, key)
-            for (_, key), binding in held.items()
-            if not found.keys().isdisjoint(binding.product.all_objects)
-            for before in binding.inputs
-        }
-        places, wanted = lost - known, set()
+        places, wanted = defaultdict(set), set()
+        for key, binding in held:
+            if not found.keys().isdisjoint(binding.product.all_objects):
+                for before in binding.inputs:
+                    if key not in known[before]:
+                        places[before].add(key)
     return found
 
 
