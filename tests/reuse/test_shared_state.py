@@ -117,7 +117,7 @@ def _other() -> None:
 
 
 OWNERS = {"_Class": _Class, "_one": _one, "_other": _other}
-VALUES = (None, "text", 1000, [])
+VALUES: tuple[object, ...] = (None, "text", 1000, [])
 EDITS = st.lists(
     st.tuples(st.sampled_from(sorted(OWNERS)), st.sampled_from("ab"), st.sampled_from(VALUES)),
     max_size=6,

@@ -179,8 +179,8 @@ def missing_objects(artifacts: Artifacts, plan: Plan, state: State) -> Mapping[s
     places = defaultdict[str, set[str]](set)
     for step in plan.steps:
         places[step.stage].add(step.partition)
-        for name, keys in step.reads.items():
-            places[name].update(keys)
+        for name, read in step.reads.items():
+            places[name].update(read)
     wanted = {name for parent in plan.parents.values() for name in parent.all_objects}
     found, known = dict[str, str](), defaultdict[str, set[str]](set)
     while places or wanted:
