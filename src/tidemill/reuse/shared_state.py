@@ -13,9 +13,7 @@ from tidemill.analysis.code.mutable_state import (
     Contents,
     MutableHolder,
     Variable,
-    attribute_stamp,
     contents_of,
-    has_attributes_only,
     is_same,
 )
 from tidemill.analysis.code.state_changes import ANY, StateChange
@@ -28,11 +26,7 @@ class SharedState:
         self._codes = codes
         self._reasons: dict[str, dict[str, None]] = {}
         self._holders = {key: item for code in codes.values() for key, item in code.held().items()}
-        # Most are functions and contracts, which are compared all at once after each call.
-        self._owners = [i.value for i in self._holders.values() if has_attributes_only(i.value)]
-        self._others = {k: i for k, i in self._holders.items() if not has_attributes_only(i.value)}
         self._before: dict[object, Contents] | None = None
-        self._stamp: object = None
         for writer, code in codes.items():
             for change in code.changes:
                 self._add_readers(writer, change)
@@ -52,7 +46,7 @@ class SharedState:
         """Whether calling a stage changed state, which makes the other stages that use it irreproducible."""
         before, after = self._before or {}, self._contents()
         changed = [key for key, now in after.items() if not is_same(before[key], now)]
-        self._before = before | after
+        self._before = after
         for key in changed:
             for name, code in self._codes.items():
                 if key in code.state and name != caller:
@@ -60,10 +54,7 @@ class SharedState:
         return bool(changed)
 
     def _contents(self) -> dict[object, Contents]:
-        """The contents of what may have changed since the last time."""
-        before, self._stamp = self._stamp, attribute_stamp(self._owners)
-        holders = self._others if self._stamp == before else self._holders
-        return {key: contents_of(item.value, identify) for key, item in holders.items()}
+        return {key: contents_of(item.value, identify) for key, item in self._holders.items()}
 
     def _add_readers(self, writer: str, change: StateChange) -> None:
         for name, code in self._codes.items():

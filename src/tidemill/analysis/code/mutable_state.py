@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
-from itertools import chain
-from operator import methodcaller
 from types import FunctionType
 from typing import Any, TypeAlias
 
@@ -119,21 +117,6 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
             yield name, item
     if isinstance(value, FunctionType):
         yield from ((f"{name} ", item) for name, item, _ in cells_of(value))
-
-
-def has_attributes_only(value: Any) -> bool:
-    """Whether a value refers to others by attributes only: a class, or a function without a closure."""
-    return isinstance(value, _HOLDERS) and not getattr(value, "__closure__", None)
-
-
-def attribute_stamp(values: Sequence[Any]) -> tuple[list[int], list[str], list[int]]:
-    """The attributes of all values: an equal stamp means that none was added, removed or replaced.
-
-    Compare it only while all that the attributes referred to is kept: Python reuses ids.
-    """
-    spaces = [*map(vars, values)]
-    items = chain.from_iterable(map(methodcaller("values"), spaces))
-    return [*map(len, spaces)], [*chain.from_iterable(spaces)], [*map(id, items)]
 
 
 def is_same(before: Contents, after: Contents) -> bool:
