@@ -52,26 +52,6 @@ class LoadedFile:
     text: Literal["", "text", "parsed"]
 
 
-class ParquetSchemas:
-    """Reads the schemas of Parquet files; that of files with the same description is decoded once.
-
-    Polars and Arrow put the description into the footer; without one, the schema of each file is decoded.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[str, Mapping[str, pl.DataType]] = {}
-
-    def read(self, path: Path) -> Mapping[str, pl.DataType]:
-        """Return the columns of a file and their types; raises what readers raise."""
-        description = pl.read_parquet_metadata(path).get("ARROW:schema", "")
-        if description not in self._known:
-            schema = pl.read_parquet_schema(path)
-            if not description:
-                return schema
-            self._known[description] = schema
-        return self._known[description]
-
-
 def format_of(source: Files[Any], path: str) -> Format:
     """Return the format of a file; SourceError if neither `format=` nor its suffix determines it."""
     form = source.format or SUFFIXES.get(Path(path).suffix.lower())

@@ -7,7 +7,7 @@ partitions are read again whose rows changed.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -24,7 +24,6 @@ from tidemill.core.errors import ContractError, SourceError
 from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.sources.io.file_readers import (
     READ_ERRORS,
-    ParquetSchemas,
     contract_of_files,
     format_of,
     load_file,
@@ -85,10 +84,7 @@ def _count_together(
     if isinstance(dtype, pl.Datetime) and dtype.time_zone:
         # If the clock goes back across midnight, minimum and maximum don't determine the partition.
         return {}
-    schemas = ParquetSchemas()
-    alike = {
-        str(root / path): path for path in paths if _is_plain(source, stage, root, path, schemas)
-    }
+    alike = {str(root / path): path for path in paths if _is_plain(source, stage, root, path)}
     if len(alike) < 2 or (read_all and sum(map(os.path.getsize, alike)) > _IN_MEMORY):
         return {}
     column = pl.col(cut.column)
@@ -118,16 +114,14 @@ def _count_together(
     }
 
 
-def _is_plain(
-    source: Files[Any], stage: Stage, root: FileRoot, path: str, schemas: ParquetSchemas
-) -> bool:
+def _is_plain(source: Files[Any], stage: Stage, root: FileRoot, path: str) -> bool:
     """Whether a file is Parquet with the contract's columns, and a partition column of the right type."""
     assert stage.output is not None
     cut = stage.output.partitioning
     try:
         if format_of(source, path) != "parquet":
             return False
-        schema = schemas.read(root / path)
+        schema: Mapping[str, pl.DataType] = pl.read_parquet_schema(root / path)
     except (SourceError, PolarsError, PanicException, OSError):
         return False
     own = polars_type(stage.output.column(cut.column).dtype)

@@ -19,7 +19,6 @@ from tidemill.ports.runtime import Runtime
 from tidemill.sources.io.file_listing import seems_unchanged
 from tidemill.sources.io.file_readers import (
     READ_ERRORS,
-    ParquetSchemas,
     collect_files,
     contract_of_files,
     format_of,
@@ -73,7 +72,6 @@ class IngestReader:
         self._split: dict[
             str, tuple[tuple[tuple[str, str], ...], pl.DataFrame, dict[str, tuple[int, int]]]
         ] = {}
-        self._schemas = ParquetSchemas()
         # Rows that were read ahead of their step.
         self._ahead: dict[tuple[str, str], SourceRows] = {}
 
@@ -189,7 +187,7 @@ class IngestReader:
         )
         try:
             if stage.output.unknown_columns == "drop":
-                given = list(self._schemas.read(root / path))
+                given = list(pl.read_parquet_schema(root / path))
                 dropped = tuple(name for name in given if name not in stage.output.names)
                 scan = scan.select([name for name in given if name not in dropped])
             rows = scan.collect()
@@ -223,8 +221,7 @@ class IngestReader:
         coming = self._coming[stage.name][start : start + _TOGETHER]
         sizes = accumulate(file.size for file in coming)
         small = [file for file, size in zip(coming, sizes, strict=True) if size <= _TOGETHER_BYTES]
-        alike = list[SourceFile]()
-        schema: Mapping[str, pl.DataType] = {}
+        alike, schema = list[SourceFile](), None
         try:
             root = file_root(source, self._tools, small)
         except SourceError:
@@ -233,12 +230,12 @@ class IngestReader:
             if format_of(source, file.path) != "parquet":
                 break
             try:
-                found = self._schemas.read(root / file.path)
+                found = pl.read_parquet_schema(root / file.path)
             except READ_ERRORS:
                 break
-            schema = schema or found
-            if found is not schema and list(found.items()) != list(schema.items()):
+            if list((schema or found).items()) != list(found.items()):
                 break
+            schema = found
             alike.append(file)
         self._passed[stage.name] += len(alike)
         return root, alike
