@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,6 +53,41 @@ def test_files_read_together_give_what_each_gives_alone(
     days: list[tuple[list[float | None], int]], text: str
 ) -> None:
     assert outcome(text, days, 3) == outcome(text, days, 1)
+
+
+NOTED = (
+    DROPPING.replace(
+        "max=1000)\n", "max=1000)\n    note = tm.String(nullable=True, optional=True)\n", 1
+    )
+    .replace('"day", "id", double', '"day", "id", "note", double', 1)
+    .replace("    double =", "    note = Raw.note\n    double =", 1)
+)
+
+
+def test_a_name_with_brackets_is_no_pattern(tmp_path: Path) -> None:
+    tides = Tides(tmp_path, NOTED)
+    tides.put("a1.parquet", rows_of(0))
+    for number, name in enumerate(["a[1].parquet", "b.parquet"], 1):
+        tides.put(name, rows_of(number).with_columns(note=pl.lit(name)))
+    tides.ok()
+    notes = [tides.read("doubled", day(number))["note"].unique().to_list() for number in range(3)]
+    assert notes == [[None], ["a[1].parquet"], ["b.parquet"]]
+
+
+def test_metadata_of_another_file_do_not_hide_a_column(tmp_path: Path) -> None:
+    tides = Tides(tmp_path, NOTED)
+    for number in range(3):
+        tides.put(f"{day(number)}.parquet", rows_of(number))
+    described = pl.read_parquet_metadata(tmp_path / "data" / f"{day(0)}.parquet")
+    for number in range(3, 6):
+        path = tmp_path / "data" / f"{day(number)}.parquet"
+        noted = rows_of(number).with_columns(note=pl.lit("seen"))
+        noted.write_parquet(path, metadata=described)
+        an_hour_ago = path.stat().st_mtime - 3600
+        os.utime(path, (an_hour_ago, an_hour_ago))
+    tides.ok()
+    notes = [tides.read("doubled", day(number))["note"].unique().to_list() for number in range(6)]
+    assert notes == [[None]] * 3 + [["seen"]] * 3
 
 
 @pytest.mark.parametrize("rows", [3, 4])

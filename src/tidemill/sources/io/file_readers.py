@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from glob import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -83,6 +84,12 @@ def scan_file(form: Format, path: Path, options: Mapping[str, Any]) -> pl.LazyFr
         case "ndjson":
             return read_json_lines(path, options).lazy()
     return _SCANS[form](path, **options)
+
+
+def parquet_schema(path: Path) -> Mapping[str, pl.DataType]:
+    """The columns of a Parquet file and their types."""
+    # Polars would take a name such as "a[1].parquet" for a pattern.
+    return pl.read_parquet_schema(escape(str(path)))
 
 
 def read_file(

@@ -27,6 +27,7 @@ from tidemill.sources.io.file_readers import (
     contract_of_files,
     format_of,
     load_file,
+    parquet_schema,
     read_file,
     reading,
 )
@@ -121,7 +122,7 @@ def _is_plain(source: Files[Any], stage: Stage, root: FileRoot, path: str) -> bo
     try:
         if format_of(source, path) != "parquet":
             return False
-        schema: Mapping[str, pl.DataType] = pl.read_parquet_schema(root / path)
+        schema: Mapping[str, pl.DataType] = parquet_schema(root / path)
     except (SourceError, PolarsError, PanicException, OSError):
         return False
     own = polars_type(stage.output.column(cut.column).dtype)

@@ -23,6 +23,7 @@ from tidemill.sources.io.file_readers import (
     contract_of_files,
     format_of,
     load_file,
+    parquet_schema,
 )
 from tidemill.sources.io.file_root import FileRoot, file_root, is_stored
 from tidemill.sources.io.tables import Table, open_table
@@ -187,7 +188,7 @@ class IngestReader:
         )
         try:
             if stage.output.unknown_columns == "drop":
-                given = list(pl.read_parquet_schema(root / path))
+                given = list(parquet_schema(root / path))
                 dropped = tuple(name for name in given if name not in stage.output.names)
                 scan = scan.select([name for name in given if name not in dropped])
             rows = scan.collect()
@@ -230,7 +231,7 @@ class IngestReader:
             if format_of(source, file.path) != "parquet":
                 break
             try:
-                found = pl.read_parquet_schema(root / file.path)
+                found = parquet_schema(root / file.path)
             except READ_ERRORS:
                 break
             if list((schema or found).items()) != list(found.items()):
