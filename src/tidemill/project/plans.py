@@ -170,7 +170,11 @@ class Plans:
         for name in request.named:
             self._workspace.stage(name)
         self._workspace.will_scan = True
-        self._workspace.refuse_faults(request_scope(self._workspace.flow, request))
+        try:
+            self._workspace.refuse_faults(request_scope(self._workspace.flow, request))
+        except BaseException:
+            end_scan()
+            raise
 
     def reasons(self, plan: Plan, stage: str, partition: str = "") -> StageReasons:
         """Why the plan runs, delays or keeps a stage or a partition, followed upstream to source files."""
@@ -231,14 +235,21 @@ class Plans:
             not_pulled.add(stage.name)
             return known
 
-        scans = {
-            stage.name: scan_source(
-                stage, space.tools, state.sources, count_rows, look, verify=request.verify_sources
-            )
-            for stage in space.flow.stages
-            if stage.kind is Kind.INGEST and stage.name in scope
-        }
-        end_scan()
+        try:
+            scans = {
+                stage.name: scan_source(
+                    stage,
+                    space.tools,
+                    state.sources,
+                    count_rows,
+                    look,
+                    verify=request.verify_sources,
+                )
+                for stage in space.flow.stages
+                if stage.kind is Kind.INGEST and stage.name in scope
+            }
+        finally:
+            end_scan()
         return scans | {name: replace(scans[name], notes=(_NOT_PULLED,)) for name in not_pulled}
 
     def _refuse_missing_libraries(self, plan: Plan) -> None:

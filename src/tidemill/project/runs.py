@@ -29,7 +29,7 @@ from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.project.attest_hooks import attest_run
 from tidemill.project.code_changes import note_code_changes
-from tidemill.project.composition import engine_options, run_id
+from tidemill.project.composition import end_scan, engine_options, run_id
 from tidemill.project.enforcement import (
     end_overdue_reviews,
     enforcement_of,
@@ -116,8 +116,7 @@ class Runs:
                 "or run without --off-peak"
             )
         self._plans.refuse_faults(request)
-        space = self._workspace
-        lease = take_lease(space.tools, space.environment, self._holder(command), wait_s)
+        lease = self._take_lease(command, wait_s)
         options = _RunOptions(
             command=command,
             progress=progress or NoProgress(),
@@ -156,7 +155,7 @@ class Runs:
         self._workspace.require_to_publish(Permission.PROMOTE)
         self._plans.refuse_faults(request)
         space = self._workspace
-        lease = take_lease(space.tools, space.environment, self._holder(command), wait_s)
+        lease = self._take_lease(command, wait_s)
         options = _RunOptions(
             command=command,
             progress=progress or NoProgress(),
@@ -409,6 +408,15 @@ class Runs:
         module = import_module("tidemill.project.budgets")
         found: RunBudget | None = module.run_budget(self._workspace, state, plan)
         return found
+
+    def _take_lease(self, command: str, wait_s: float | None) -> Heartbeat:
+        """Take the lease of the environment; without one nothing is scanned."""
+        space = self._workspace
+        try:
+            return take_lease(space.tools, space.environment, self._holder(command), wait_s)
+        except BaseException:
+            end_scan()
+            raise
 
     def _holder(self, command: str) -> dict[str, str]:
         """This process; where deliveries are attested also the commit of its code."""

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from tests.support.crashing import CRASHING, ends_a_process
 from tests.support.tides import CHAIN, Tides, day, flow_of, rows_of
-from tidemill.core.errors import SourceError
+from tidemill.core.errors import DeclarationError, SourceError
 from tidemill.sources.io import file_probe, first_look
 from tidemill.sources.io.first_look import look_at_files, write_answers
 from tidemill.sources.io.row_counts import count_rows
@@ -375,6 +375,68 @@ def test_a_prepared_fork_that_ends_for_another_reason_is_replaced(
     assert re.match(DIES, str(found.pop("bad.parquet")))
     assert found == rows(2)
     first_look._probe.close()
+
+
+@FORKS
+def test_a_prepared_fork_that_is_killed_while_it_waits_blames_no_file(
+    tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [name] = lay(tmp_path, 1)
+    probe = first_look._Probe()
+    monkeypatch.setattr(first_look, "_probe", probe)
+    monkeypatch.setattr(first_look, "_can_fork", lambda: True)
+    probe.prepare()
+    monkeypatch.setattr(first_look, "_can_fork", lambda: False)
+    fork = probe._process
+    assert isinstance(fork, first_look._ForkedProgram)
+    os.kill(fork._pid, signal.SIGKILL)
+    os.waitid(os.P_PID, fork._pid, os.WEXITED | os.WNOWAIT)
+    assert look_at_files(SOURCE, stage, tmp_path, [name]) == rows(1)
+    probe.close()
+
+
+@FORKS
+def test_files_are_read_where_no_fork_can_begin(
+    tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = lay(tmp_path, 2)
+    probe = first_look._Probe()
+    monkeypatch.setattr(first_look, "_probe", probe)
+    before = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patched:
+        patched.setattr(first_look, "_can_fork", lambda: True)
+        patched.setattr(os, "fork", refuse_fork)
+        probe.prepare()
+    assert probe._process is None
+    assert len(os.listdir("/proc/self/fd")) == before
+    monkeypatch.setattr(first_look, "_can_fork", lambda: False)
+    assert look_at_files(SOURCE, stage, tmp_path, names) == rows(2)
+    probe.close()
+
+
+def refuse_fork() -> NoReturn:
+    raise BlockingIOError(11, "no more processes")
+
+
+@FORKS
+def test_no_fork_is_left_of_a_workflow_with_faults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe = first_look._Probe()
+    begun = list[bool]()
+
+    def can_fork() -> bool:
+        begun.append(True)
+        return True
+
+    monkeypatch.setattr(first_look, "_probe", probe)
+    monkeypatch.setattr(first_look, "_can_fork", can_fork)
+    tides = Tides(tmp_path, CHAIN.replace("double=times(", "wrong=times("))
+    tides.send(0)
+    with pytest.raises(DeclarationError):
+        tides.run()
+    assert begun
+    assert probe._process is None
 
 
 @FORKS

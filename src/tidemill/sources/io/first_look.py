@@ -187,9 +187,16 @@ class _ForkedProgram:
     """`file_probe` in a fork of this process; it is used like a `subprocess.Popen`."""
 
     def __init__(self, errors: IO[bytes]) -> None:
-        requests, ask = os.pipe()
-        answer, answers = os.pipe()
-        self._pid = _fork_process()
+        opened = list[int]()
+        try:
+            opened += os.pipe()
+            opened += os.pipe()
+            self._pid = _fork_process()
+        except OSError:
+            for descriptor in opened:
+                os.close(descriptor)
+            raise
+        requests, ask, answer, answers = opened
         if self._pid == 0:
             _work_in_fork(partial(_serve_alone, requests), answers, errors)
         os.close(requests)
@@ -200,7 +207,9 @@ class _ForkedProgram:
 
     def kill(self) -> None:
         if self._code is None:
-            os.kill(self._pid, signal.SIGKILL)
+            # Code of the user may have waited for all processes.
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
 
     def wait(self) -> int:
         if self._code is None:
@@ -285,21 +294,37 @@ class _Probe:
             self._errors = None
 
     def _ask(self, requests: Sequence[object]) -> bool:
-        """Whether the program lived to answer; a fork that ended for another reason is replaced."""
-        process = self._process or self._start()
-        if _answers(process, requests):
-            return True
-        if isinstance(process, _ForkedProgram) and -process.wait() not in _DEADLY:
+        """Whether the program lived to answer.
+
+        Once it is replaced: if it was dead before it was asked, which no file is to blame for, or if it is a
+        fork that ended for another reason than a file.
+        """
+        text = json.dumps(requests) + "\n"
+        for may_replace in (True, False):
+            process = self._process or self._start()
+            was_alive = _accepts(process, text)
+            if (
+                was_alive
+                and process.stdout is not None
+                and process.stdout.readline().endswith("\n")
+            ):
+                return True
+            may_blame = not isinstance(process, _ForkedProgram) or -process.wait() in _DEADLY
+            if not may_replace or (was_alive and may_blame):
+                break
             self.close()
-            return self._ask(requests)
         return False
 
     def prepare(self) -> None:
         with self._lock:
             if self._process is None and _can_fork():
                 self._owner = os.getpid()
-                self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as it runs
-                self._process = _ForkedProgram(self._errors)
+                try:
+                    self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as it runs
+                    self._process = _ForkedProgram(self._errors)
+                except OSError:
+                    # Then it is the separate program, if there is anything to read.
+                    self.close()
 
     def end_fork(self) -> None:
         with self._lock:
@@ -329,15 +354,15 @@ class _Probe:
                 self.close()
 
 
-def _answers(process: subprocess.Popen[str] | _ForkedProgram, requests: Sequence[object]) -> bool:
+def _accepts(process: subprocess.Popen[str] | _ForkedProgram, text: str) -> bool:
+    """Whether a program was alive to receive a text."""
     assert process.stdin is not None
-    assert process.stdout is not None
     try:
-        process.stdin.write(json.dumps(requests) + "\n")
+        process.stdin.write(text)
         process.stdin.flush()
     except BrokenPipeError:
         return False
-    return process.stdout.readline().endswith("\n")
+    return True
 
 
 _probe = _Probe()
