@@ -17,7 +17,7 @@ from tidemill.governance.io.mentions import find_mentions
 from tidemill.governance.page_values import PageSection, PageTable
 from tidemill.governance.permissions import Actor
 from tidemill.ledger.event import Attempted, EnvironmentCreated, RunEnded, RunStarted
-from tidemill.ledger.governance_events import Erased, ReviewPageStored, Voted
+from tidemill.ledger.governance_events import Acted, Erased, ReviewPageStored, Voted
 from tidemill.ledger.run import Status
 from tidemill.project.project import Project
 from tidemill.project.reviews import StoredPage
@@ -58,6 +58,23 @@ def fill(shore: Shore, name: str) -> None:
     payload = base64.b64encode(json.dumps({"actor": name}).encode()).decode()
     (folder / "model-1.dsse.json").write_text(json.dumps({"payload": payload}))
     (home / "spool.jsonl").write_text(json.dumps({"run": said}))
+
+
+def test_a_ledger_that_a_rebuild_kept_is_searched(tmp_path: Path) -> None:
+    shore, name = Shore(tmp_path), "Zora Unbekannt"
+    told = Acted(environment="prod", action="export", subject="rows", actor="cleo", detail=name)
+    with closing(shore.open()) as project:
+        project.tools.ledger.append([told], now=1.0)
+        kept = project.stored_state.rebuild().kept
+    assert name.encode() not in kept.read_bytes()
+    with closing(shore.open()) as project:
+        listed = {place.name for place in project.erasures.find(ErasureSubject(value=name)).places}
+    assert kept.name in listed
+    kept.write_bytes(kept.read_bytes()[:5000])
+    with closing(shore.open()) as project:
+        places = project.erasures.find(ErasureSubject(value=name)).places
+    [damaged] = [place for place in places if place.name == kept.name]
+    assert damaged.left.startswith("not searched: the events of ")
 
 
 @pytest.mark.parametrize("name", NAMES)

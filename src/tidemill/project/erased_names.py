@@ -106,10 +106,12 @@ class ErasedNames:
         home, (pages, foreign) = self._workspace.home, self._pages()
         leave_out = [home / f"{_LEDGER}{end}" for end in ("", "-wal", "-shm")]
         others: Counter[str] = Counter()
+        mentioned = set()
         # Copies of pages that are stored elsewhere lie in the home.
         self._workspace.tools.artifacts.fetch(list(pages))
         for found in find_mentions(home, self._name, leave_out):
             inside = found.path.relative_to(home)
+            mentioned.add(found.path)
             if found.fault:
                 yield _left(PlaceKind.FILES, str(inside), 0, f"not searched: {found.fault}")
             elif (page := found.path.name) in foreign:
@@ -123,6 +125,16 @@ class ErasedNames:
         if others:
             name = plural(len(others), "object")
             yield _left(PlaceKind.RESULTS, name, others.total(), _OBJECTS)
+        for kept in sorted({*home.glob(f"{_LEDGER}.before-*")} - mentioned):
+            yield from self._kept_ledger(kept)
+
+    def _kept_ledger(self, path: Path) -> Iterator[FoundPlace]:
+        """What a rebuild kept, if the name is in its events, whose bodies are compressed."""
+        try:
+            if count := count_named_events(path, self._name):
+                yield _left(PlaceKind.FILES, path.name, count, _OTHER)
+        except StorageError as error:
+            yield _left(PlaceKind.FILES, path.name, 0, f"not searched: {error}")
 
     def _file(self, found: MentioningFile, inside: Path, by: str) -> FoundPlace:
         name, folder = str(inside), inside.parts[0]

@@ -170,14 +170,20 @@ def add_people(path: Path, people: Mapping[str, tuple[str, str]]) -> None:
 
 
 def count_named_events(path: Path, name: str) -> int:
-    """The number of events of a ledger's file that mention a name itself, where it stands alone."""
+    """The number of events of a ledger's file that mention a name itself, where it stands alone.
+
+    StorageError if they can't be read.
+    """
     pattern = name_pattern({name, json_text(name)})
     with closing(sqlite3.connect(path)) as connection:
         _add_unpacked(connection)
-        found = connection.execute(
-            queries()["events_with"], {"text": name, "json": json_text(name)}
-        )
-        return sum(1 for (text,) in found if pattern.search(text))
+        try:
+            found = connection.execute(
+                queries()["events_with"], {"text": name, "json": json_text(name)}
+            )
+            return sum(1 for (text,) in found if pattern.search(text))
+        except sqlite3.DatabaseError as error:
+            raise StorageError(f"the events of {path} can't be read ({error})") from error
 
 
 def count_named_holders(path: Path, name: str) -> int:
