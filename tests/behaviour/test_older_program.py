@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from tests.support.tables import execute, tables
 from tidemill.adapters.sqlite.integrity import find_damage
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION
+from tidemill.core.errors import StorageError
 from tidemill.testing.records import PROD, published_event
 
 # The first schema whose programs look at it in each transaction.
@@ -113,6 +115,25 @@ def test_one_that_looks_says_what_happened(tmp_path: Path) -> None:
     )
     assert "this was not recorded: end this process, and start it again" in refused
     assert tables(path) == before
+
+
+def test_one_that_reads_what_it_cannot_understand_says_what_happened(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = SqliteLedger(path)
+    ledger.append([published_event("2013-03-07")], now=1.0)
+    newer = SCHEMA_VERSION + 1
+    execute(
+        path,
+        f"PRAGMA user_version = {newer}",
+        "DROP TRIGGER events_refuse_update",
+        "UPDATE events SET body = x'fd00'",
+    )
+    said = (
+        f"a newer Tidemill upgraded the ledger {path} to schema version {newer} while this process"
+    )
+    with pytest.raises(StorageError, match=re.escape(said)):
+        [*ledger.events()]
+    ledger.close()
 
 
 def test_a_lease_is_refused_too(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.commands import edit, process
 from tests.support.console import Visitor
+from tests.support.tables import bodies
 from tests.support.users import USER
 from tidemill.console.views.plan import PlanRequest, show_plan, show_reasons, start_planned_run
 from tidemill.core.errors import AccessError, ConflictError, UsageError
@@ -170,6 +171,7 @@ def test_a_token_acts_in_the_process_and_shows_nowhere(built: Path) -> None:
         assert run.actor == "otto"
     kept = b"".join(p.read_bytes() for p in (built / ".tidemill").rglob("*") if p.is_file())
     assert tokens["otto"].encode() not in kept
+    assert tokens["otto"] not in "".join(bodies(built / ".tidemill" / "ledger.db"))
 
 
 def test_who_may_not_run_is_told(built: Path) -> None:

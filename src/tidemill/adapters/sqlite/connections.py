@@ -13,7 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -140,6 +140,9 @@ class Connections:
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute(f"PRAGMA foreign_keys = {self._foreign_keys}")
                 self._set_functions(connection)
+                # Not all builds of SQLite do that by default: what is erased would stay in unused space,
+                # where it isn't found, since bodies of events are compressed.
+                connection.execute("PRAGMA secure_delete = ON")
                 version = read_schema_version(connection)
                 # The file may have been replaced while this waited for it. From now on it can't be.
                 if self._identity() == created:
@@ -206,12 +209,17 @@ class Connections:
 
         What this one writes might contradict what the newer schema derives from events.
         """
+        if found := self._find_upgrade(connection, ", so this was not recorded"):
+            raise found
+
+    def _find_upgrade(self, connection: sqlite3.Connection, effect: str) -> StorageError | None:
+        """The error that a newer Tidemill upgraded the ledger since it was opened; None if none did."""
         version = read_schema_version(connection)
         if version <= SCHEMA_VERSION:
-            return
-        raise StorageError(
+            return None
+        return StorageError(
             f"{_written_by(connection, version)} upgraded the ledger {self.path} to schema version {version} "
-            f"while this process of Tidemill {_tidemill_version()} had it open, so this was not recorded: "
+            f"while this process of Tidemill {_tidemill_version()} had it open{effect}: "
             "end this process, and start it again with the version that is installed now"
         )
 
@@ -253,6 +261,10 @@ class Connections:
         try:
             yield
         except (DamagedTextError, UnicodeDecodeError) as error:
+            # A newer schema may have records that this one can't read.
+            with suppress(sqlite3.Error), closing(sqlite3.connect(self.path)) as connection:
+                if found := self._find_upgrade(connection, ""):
+                    raise found from error
             raise self._damaged(error) from error
 
     def _translate_error(self, error: sqlite3.Error) -> TidemillError:
