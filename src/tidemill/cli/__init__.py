@@ -11,7 +11,7 @@ import gc
 
 # Modules, and the thousands of small records that a plan reads, all stay alive. Collecting garbage every
 # 700 of them costs as much as reading them, and a tenth of `--help` while Click is imported.
-gc.set_threshold(200_000, 20, 100)
+gc.set_threshold(50_000, 20, 100)
 
 import os
 import sys
@@ -274,6 +274,8 @@ def main() -> None:
         if not isinstance(error.__cause__, KeyboardInterrupt):
             raise
         code = _interrupted()
-    # Else Python looks through all objects for garbage several times while it ends.
-    gc.freeze()
+    if "tidemill.steps.io.step_runner" not in sys.modules:
+        # Else Python looks through all objects for garbage several times while it ends. What code of the
+        # user made in this process may want to be told of its end.
+        gc.freeze()
     sys.exit(code if isinstance(code, int) else 0)

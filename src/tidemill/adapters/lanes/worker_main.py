@@ -101,7 +101,6 @@ def _redirect_output(path: str) -> None:
 
 if __name__ == "__main__":
     # Libraries of trainings make hundreds of thousands of objects that stay alive. Looking for garbage among
-    # them every 700 objects, and several times at the end, costs a fifth of the time that imports take.
+    # them every 700 objects is a good part of the time that imports take.
     gc.set_threshold(10_000)
     main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
-    gc.freeze()
