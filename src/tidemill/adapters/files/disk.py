@@ -83,9 +83,14 @@ def sync_folder(path: str) -> None:
 
 def sync_all(sync: Callable[[T], None], items: Collection[T]) -> None:
     """Sync files or folders at the same time; when it returns, all are on disk. Raises the first error."""
-    if len(items) == 1:
-        sync(*items)
-        return
-    with ThreadPoolExecutor(_SYNCS_AT_ONCE, thread_name_prefix="tidemill-sync") as pool:
-        for _ in pool.map(sync, items):
-            pass
+    if len(items) > 1:
+        with (
+            # Where there can't be more threads.
+            suppress(RuntimeError),
+            ThreadPoolExecutor(_SYNCS_AT_ONCE, thread_name_prefix="tidemill-sync") as pool,
+        ):
+            for _ in pool.map(sync, items):
+                pass
+            return
+    for item in items:
+        sync(item)
