@@ -255,6 +255,28 @@ def test_a_constructor_can_be_replaced_before_it_was_ever_called() -> None:
     assert len(seen) == 2
 
 
+def test_a_subclass_may_override_what_follows_the_constructor() -> None:
+    @dataclass(frozen=True, slots=True)
+    class First:
+        """With something to do after its fields are set."""
+
+        x: int
+        seen: ClassVar[list[str]] = []
+
+        def __post_init__(self) -> None:
+            self.seen.append("first")
+
+    class Second(First):
+        """With something else to do."""
+
+        def __post_init__(self) -> None:
+            self.seen.append("second")
+
+    for number in range(20):
+        Second(number)
+    assert First.seen == ["second"] * 20
+
+
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_it_is_pickled(protocol: int) -> None:
     assert pickle.loads(pickle.dumps(Point(1, 2), protocol)) == Point(1, 2)

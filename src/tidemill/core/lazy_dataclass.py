@@ -132,7 +132,7 @@ class _Constructor:
         return method.__get__(instance, owner)
 
 
-def _initialize(cls: Any, self: object, /, *args: object, **values: object) -> None:
+def _initialize(cls: Any, self: Any, /, *args: object, **values: object) -> None:
     """Do what the constructor of a dataclass does, and leave calls that don't fit to it."""
     fields = [field for field in dataclasses.fields(cls) if field.init]
     places = [field.name for field in fields if not field.kw_only]
@@ -152,7 +152,7 @@ def _initialize(cls: Any, self: object, /, *args: object, **values: object) -> N
         elif field.default is not _MISSING and (field.init or has_slots):
             assign(self, field.name, field.default)
     if hasattr(cls, "__post_init__"):
-        cls.__post_init__(self)
+        self.__post_init__()
 
 
 def _is_needed(field: dataclasses.Field[Any]) -> bool:
