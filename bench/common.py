@@ -14,15 +14,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 BENCH = Path(__file__).parent
-RESULTS = BENCH / "results"
+ROOT, RESULTS = BENCH.parent, BENCH / "results"
+# Others may use so much of the machine, in percent, before it isn't quiet.
+QUIET = 5.0
+# By so much may a figure differ between sittings before what is measured has to be another.
+MOST_NOISE = 0.5
 PYTHON = sys.executable
 TIDEMILL = str(Path(sys.executable).with_name("tidemill"))
 
@@ -41,7 +46,8 @@ class Used:
 class Row:
     """One measured figure. `goal` is the most that it may be (None: told, not judged); `least`: the least.
 
-    `baseline` says in words what it is held against, `runs` are the single measurements.
+    `baseline` says in words what it is held against, `runs` are the single measurements, `part` is the part
+    of the benchmark that measured it.
     """
 
     name: str
@@ -51,6 +57,7 @@ class Row:
     baseline: str = ""
     runs: tuple[float, ...] = ()
     least: bool = False
+    part: str = ""
 
     @property
     def holds(self) -> bool | None:
@@ -133,15 +140,18 @@ def drive(
         if unknown := set(chosen) - set(parts):
             sys.exit(f"no part {', '.join(unknown)}; there are {', '.join(parts)}")
         about = machine(work)
+        measured = [*chosen] or [part for part in parts if part not in asked]
         rows: list[Row] = []
         with others_share() as others_percent:
-            for part in chosen or [part for part in parts if part not in asked]:
+            for part in measured:
                 print(f"... {part}", file=sys.stderr, flush=True)
-                rows += parts[part]()
+                rows += [replace(row, part=part) for row in parts[part]()]
         about["others_percent"] = round(others_percent(), 1)
     show(about, rows)
-    if not chosen or {*chosen} <= {*asked}:
-        save(name, about, rows, replace=not chosen)
+    if not chosen:
+        save(name, about, rows, kept=asked)
+    elif {*chosen} <= {*asked}:
+        save(name, about, rows, kept={*parts} - {*chosen})
 
 
 def machine(folder: Path) -> dict[str, object]:
@@ -185,23 +195,25 @@ def _cpu_times() -> tuple[float, float, float]:
 
 
 def save(
-    name: str, about: Mapping[str, object], rows: Sequence[Row], *, replace: bool = True
+    name: str, about: Mapping[str, object], rows: Sequence[Row], *, kept: Collection[str]
 ) -> None:
-    """Write the rows with the machine to `results/NAME.json`; unless `replace`, other rows stay in it.
+    """Write the rows with the machine to `results/NAME.json`, beside those of the parts that are `kept`.
 
     Each has its noise: the share by which its runs, and those of earlier sittings, differed.
     """
     path = RESULTS / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
     before = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
-    noise = {row["name"]: row.get("noise", 0.0) for row in before}
+    known = numbered(before)
     told = [
-        {**_rounded(row), "noise": max(noise.get(row.name, 0.0), _spread(row)), "holds": row.holds}
-        for row in rows
+        {**row, "noise": max(known.get(key, {}).get("noise", 0.0), _spread(row))}
+        for key, row in numbered({**_rounded(row), "holds": row.holds} for row in rows).items()
     ]
-    if not replace:
-        new = {row["name"] for row in told}
-        told = [*(row for row in before if row["name"] not in new), *told]
+    new = {row["name"] for row in told}
+    told = [
+        *(row for row in before if row.get("part", "") in kept and row["name"] not in new),
+        *told,
+    ]
     body = {"machine": about, "rows": told}
     path.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
 
@@ -226,11 +238,22 @@ def _rounded(row: Row) -> dict[str, object]:
     return told
 
 
-def _spread(row: Row) -> float:
+def numbered(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], Mapping[str, Any]]:
+    """Rows by their name, and by how many of that name come before."""
+    found: dict[tuple[str, int], Mapping[str, Any]] = {}
+    seen = Counter[str]()
+    for row in rows:
+        found[row["name"], seen[row["name"]]] = row
+        seen[row["name"]] += 1
+    return found
+
+
+def _spread(row: Mapping[str, Any]) -> float:
     """Half of the range of the runs of a row, as a share of its figure."""
-    if len(row.runs) < 2 or row.value <= 0:
+    runs, value = row["runs"], row["value"]
+    if len(runs) < 2 or value <= 0:
         return 0.0
-    return round((max(row.runs) - min(row.runs)) / 2 / row.value, 3)
+    return min(MOST_NOISE, float(round((max(runs) - min(runs)) / 2 / value, 3)))
 
 
 def _cpu_model() -> str:

@@ -217,8 +217,8 @@ def _plan(work: Path, url: str) -> list[Row]:
     wall_s, cpu_s = ([run[each] for run in planned] for each in ("wall_s", "cpu_s"))
     return [
         Row(name=f"open + plan, {size}, nothing changed", unit="s", goal=0.5,
-            value=statistics.median(wall_s), runs=tuple(wall_s),
-            baseline=f"CPU {statistics.median(cpu_s):.2f}; in SQLite: bench/scale.py"),
+            value=wall_s[0],
+            baseline=f"CPU {cpu_s[0]:.2f}; later in the process {min(wall_s):.2f}; SQLite: bench/scale.py"),
         Row(name="copy the ledger to a new machine", unit="s", value=copied_s,
             baseline=f"{events:,} events, {1e6 * copied_s / events:.0f} us each"),
     ]  # fmt: skip

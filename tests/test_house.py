@@ -11,6 +11,7 @@ import sys
 import tarfile
 import tomllib
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -615,17 +616,22 @@ class TestBenchmarksAreCompared:
             (figure(1.0), figure(1.2), True),
             (figure(1.0), figure(0.5), False),
             (figure(1.0, noise=0.3), figure(1.2), False),
-            (figure(1.0), figure(1.2, noise=0.3), False),
+            (figure(1.0), figure(1.2, noise=0.3), True),
+            (figure(1.0, noise=9.0), figure(2.0), True),
             (figure(1.0, goal=None), figure(1.2, goal=None), True),
+            (figure(1.0, "x", goal=None), figure(2.0, "x", goal=None), False),
             (figure(100, "/s"), figure(80, "/s"), True),
             (figure(100, "/s"), figure(120, "/s"), False),
             (figure(0.9, "", least=True), figure(0.5, "", least=True), True),
             (figure(0, "steps", goal=0), figure(1, "steps", goal=0), True),
+            (figure(0, "ms", goal=250), figure(0.5, "ms", goal=250), False),
+            (figure(0, "ms", goal=250), figure(50, "ms", goal=250), True),
+            (figure(-0.001, "x"), figure(0.0005, "x"), False),
             (figure(40, "", goal=None), figure(80, "", goal=None), False),
-            (figure(1.0), figure(9.0, name="another"), False),
+            (figure(1.0), figure(0.5, name="another"), True),
         ],
     )
-    def test_a_row_is_worse_by_more_than_its_noise(
+    def test_a_row_is_worse_by_more_than_its_noise_or_gone(
         self, before: dict[str, Any], after: dict[str, Any], worse: bool
     ) -> None:
         found = sitting.worse_rows(saved(before), saved(after))
@@ -634,30 +640,64 @@ class TestBenchmarksAreCompared:
     def test_only_ratios_are_compared_with_those_of_another_machine(self) -> None:
         before = saved(figure(1.0), figure(1.0, "x", name="ratio"))
         after = saved(figure(2.0), figure(2.0, "x", name="ratio"), cpu="another")
-        assert [*sitting.worse_rows(before, after)] == ["ratio"]
+        assert [*sitting.worse_rows(before, after)] == [("ratio", 0)]
 
-    @pytest.mark.parametrize(("second", "code"), [(1.0, 0), (2.5, 1)])
-    def test_a_benchmark_with_a_worse_row_is_measured_once_more(
-        self,
-        second: float,
-        code: int,
-        tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch,
-        capsys: pytest.CaptureFixture[str],
-    ) -> None:
-        file, values = tmp_path / "spine.json", iter([2.0, second])
-        file.write_text(json.dumps(saved(figure(1.0))), encoding="utf-8")
-
-        def run(command: list[str], **_: object) -> None:
-            assert command[1:] == ["-m", "bench.spine"]
-            file.write_text(json.dumps(saved(figure(next(values)))), encoding="utf-8")
-
-        monkeypatch.setattr(sitting, "RESULTS", tmp_path)
-        monkeypatch.setattr(sitting, "_WATCH_S", 0.0)
-        monkeypatch.setattr(subprocess, "run", run)
-        assert sitting.main(["spine"]) == code
-        [row] = json.loads(file.read_text(encoding="utf-8"))["rows"]
-        assert row["noise"] == abs(second - 2.0) / min(second, 2.0)
-        assert ("worse: spine: it: 1 before, 2.5 s, noise 10 %" in capsys.readouterr().out) is bool(
-            code
+    def test_rows_of_one_name_are_compared_in_their_order(self) -> None:
+        before, after = (
+            saved(figure(1.0), figure(9.0, "us")),
+            saved(figure(1.0), figure(18.0, "us")),
         )
+        assert [*sitting.worse_rows(before, after)] == [("it", 1)]
+
+    @pytest.mark.parametrize(
+        "path", sorted((ROOT / "bench" / "results").glob("*.json")), ids=lambda path: path.stem
+    )
+    def test_committed_figures_are_no_worse_than_themselves(self, path: Path) -> None:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        assert sitting.worse_rows(found, found) == {}
+
+    @pytest.fixture
+    def results(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Callable[[dict[str, list[float | None]]], dict[str, Path]]:
+        """Lets benchmarks save these figures, one a call; None fails. All have the figure 1 committed."""
+
+        def prepare(figures: dict[str, list[float | None]]) -> dict[str, Path]:
+            files = {name: tmp_path / f"{name}.json" for name in figures}
+
+            def run(command: list[str], **_: object) -> None:
+                name = command[2].removeprefix("bench.")
+                if (value := figures[name].pop(0)) is None:
+                    raise subprocess.CalledProcessError(1, command)
+                files[name].write_text(json.dumps(saved(figure(value))), encoding="utf-8")
+
+            monkeypatch.setattr(sitting, "RESULTS", tmp_path)
+            monkeypatch.setattr(sitting, "_WATCH_S", 0.0)
+            monkeypatch.setattr(sitting, "_git_file", lambda _: json.dumps(saved(figure(1.0))))
+            monkeypatch.setattr(subprocess, "run", run)
+            return files
+
+        return prepare
+
+    @pytest.mark.parametrize(("second", "code"), [(1.0, 0), (1.6, 1)])
+    def test_a_benchmark_with_a_worse_row_is_measured_once_more(
+        self, results: Any, second: float, code: int, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        files = results({"spine": [2.0, second]})
+        assert sitting.main(["spine"]) == code
+        [row] = json.loads(files["spine"].read_text(encoding="utf-8"))["rows"]
+        assert row["noise"] == pytest.approx(min(0.5, abs(second - 2.0) / second))
+        said = "worse: spine: it: 1 before, 1.6 s, noise 10 %"
+        assert (said in capsys.readouterr().out) is bool(code)
+
+    def test_a_benchmark_that_fails_keeps_no_other_from_being_compared(
+        self, results: Any, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        results({"spine": [2.0, 2.0], "reuse": [None], "scale": [2.0, 2.0]})
+        assert sitting.main(["spine", "reuse", "scale"]) == 1
+        lines = [line for line in capsys.readouterr().out.splitlines() if "measured" not in line]
+        assert [line.split(": ")[:2] for line in lines] == [
+            ["worse", "spine"],
+            ["failed", "reuse"],
+            ["worse", "scale"],
+        ]
