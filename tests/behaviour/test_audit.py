@@ -52,7 +52,8 @@ class Audited:
         chosen = AuditSettings(
             **{"key": str(self.key), "file": str(self.outside), "every": 1e9, **settings}
         )
-        object.__setattr__(project.settings, "audit", chosen)
+        tables = {**project.settings.tables, "audit": chosen}
+        object.__setattr__(project.settings, "tables", tables)
         return project
 
     def checkpoint(self) -> int:

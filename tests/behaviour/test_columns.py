@@ -155,7 +155,7 @@ def test_a_second_plan_runs_no_user_code(tides: Tides, monkeypatch: pytest.Monke
         called.append(stage.name)
         return probe.probe(stage)
 
-    monkeypatch.setattr("tidemill.project.workspace.probe", watched)
+    monkeypatch.setattr("tidemill.project.composition.probe", watched)
     tides.edit("high = tm.Bool(nullable=True)", "high = tm.Bool()")
     tides.open().plan()
     # Those whose code or contracts are others.

@@ -52,7 +52,8 @@ class Compacted:
             file=str(self.key.with_name("checkpoints.jsonl")) if self.key.exists() else "",
             every=1e9,
         )
-        object.__setattr__(project.settings, "audit", settings)
+        tables = {**project.settings.tables, "audit": settings}
+        object.__setattr__(project.settings, "tables", tables)
         return project
 
     def compact(self, **options: Any) -> CompactionReport:

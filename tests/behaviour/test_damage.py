@@ -208,11 +208,8 @@ def test_what_changes_while_it_is_read_is_not_published(
 def test_an_object_without_checksums_is_verified_by_its_name(
     tides: Tides, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unmarked(frame: pl.DataFrame, metadata: object = None) -> tuple[bytes, str]:
-        return store_frames.encode(frame, metadata), ".parquet"  # type: ignore[arg-type]
-
     with monkeypatch.context() as patched:
-        patched.setattr(store_frames, "encode_sealed", unmarked)
+        patched.setattr(store_frames, "_sealed", lambda buffer: (buffer.getvalue(), ".parquet"))
         tides.ok("raw", again=True)
     [path, _] = object_files(tides, "raw", day(1))
     assert len(path.name) == 64 + len(".parquet")

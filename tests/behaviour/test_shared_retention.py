@@ -36,7 +36,8 @@ class Owner:
 
     def open(self) -> Project:
         project = self.tides.open()
-        object.__setattr__(project.settings, "retention", self.settings)
+        tables = {**project.settings.tables, "retention": self.settings}
+        object.__setattr__(project.settings, "tables", tables)
         # The ledger knows them from the time when it was opened.
         project.tools.ledger._retention = self.settings  # type: ignore[attr-defined]
         project.workspace.tools = replace(project.tools, clock=lambda: self.now)

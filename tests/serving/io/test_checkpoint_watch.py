@@ -67,7 +67,8 @@ def test_a_server_seals_its_events_while_it_serves(
     project.keys.create(tmp_path / "audit.pem")
     outside = tmp_path / "outside.jsonl"
     audit = AuditSettings(key=str(tmp_path / "audit.pem"), file=str(outside), every=0.02, events=1)
-    object.__setattr__(project.settings, "audit", audit)
+    tables = {**project.settings.tables, "audit": audit}
+    object.__setattr__(project.settings, "tables", tables)
     sizes, grown, real = list[int](), threading.Event(), CheckpointFile.write
 
     def write(place: CheckpointFile, points: Sequence[Checkpoint]) -> None:
