@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import threading
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
@@ -110,6 +111,25 @@ def test_an_object_is_on_the_disk_before_it_appears(
     calls.clear()
     store(artifacts, b"two", ".parquet")
     assert sorted(calls) == [("fsync", str(root / "objects")), ("fsync", shards[1])]
+
+
+def test_all_is_synced_where_threads_cannot_be_started(
+    root: Path, artifacts: FileArtifacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    synced, fsync = set[int](), os.fsync
+
+    def note_fsync(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    names = artifacts.put_all([(str(number).encode(), ".parquet") for number in range(5)])
+    paths = [Path(artifacts.uri(name)) for name in names]
+    assert {path.stat().st_ino for path in (*paths, *(path.parent for path in paths))} <= synced
 
 
 @pytest.mark.parametrize("sync_errors", [1, 3])
