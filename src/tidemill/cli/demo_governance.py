@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
+from contextlib import closing
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from tidemill.core.python_command import python_module
 
-# Why a second person approves, and what somebody makes of it afterwards: as long in bytes.
+# Why a second person approves, and what somebody makes of it afterwards.
 REASON = "the rows that move left late, and it follows them"
 _EDITED = "nobody looked at the rows that move, it was late."
 # What stands for another machine.
@@ -59,9 +62,15 @@ def edit_copy(folder: Path) -> str:
     for name in ("flights.py", "pyproject.toml", "tidemill.rules.toml"):
         shutil.copy(folder / name, copy)
     shutil.copytree(folder / ".tidemill", copy / ".tidemill")
-    ledger = copy / ".tidemill" / "ledger.db"
-    before = ledger.read_bytes()
-    ledger.write_bytes(before.replace(REASON.encode(), _EDITED.encode()))
+    # Whoever can write the file knows how events are stored, and can drop what refuses to change them.
+    packed = import_module("tidemill.adapters.sqlite.packed_text")
+    with closing(sqlite3.connect(copy / ".tidemill" / "ledger.db")) as connection:
+        connection.execute("DROP TRIGGER events_refuse_update")
+        votes = connection.execute("SELECT seq, body FROM events WHERE kind = 'Voted'").fetchall()
+        for seq, body in votes:
+            text = packed.unpack(body).replace(REASON, _EDITED)
+            connection.execute("UPDATE events SET body = ? WHERE seq = ?", (packed.pack(text), seq))
+        connection.commit()
     return f"edited/.tidemill/ledger.db: {REASON}  ->  {_EDITED}"
 
 
