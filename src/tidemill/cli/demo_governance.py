@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
-from contextlib import closing
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -62,15 +60,8 @@ def edit_copy(folder: Path) -> str:
     for name in ("flights.py", "pyproject.toml", "tidemill.rules.toml"):
         shutil.copy(folder / name, copy)
     shutil.copytree(folder / ".tidemill", copy / ".tidemill")
-    # Whoever can write the file knows how events are stored, and can drop what refuses to change them.
-    packed = import_module("tidemill.adapters.sqlite.packed_text")
-    with closing(sqlite3.connect(copy / ".tidemill" / "ledger.db")) as connection:
-        connection.execute("DROP TRIGGER events_refuse_update")
-        votes = connection.execute("SELECT seq, body FROM events WHERE kind = 'Voted'").fetchall()
-        for seq, body in votes:
-            text = packed.unpack(body).replace(REASON, _EDITED)
-            connection.execute("UPDATE events SET body = ? WHERE seq = ?", (packed.pack(text), seq))
-        connection.commit()
+    tampering = import_module("tidemill.adapters.sqlite.tampering")
+    tampering.replace_text(copy / ".tidemill" / "ledger.db", "Voted", REASON, _EDITED)
     return f"edited/.tidemill/ledger.db: {REASON}  ->  {_EDITED}"
 
 
