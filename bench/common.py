@@ -151,7 +151,8 @@ def drive(
     if not chosen:
         save(name, about, rows, kept=asked)
     elif {*chosen} <= {*asked}:
-        save(name, about, rows, kept={*parts} - {*chosen})
+        # Rows that were saved before parts were named stay as well.
+        save(name, about, rows, kept={*parts, ""} - {*chosen})
 
 
 def machine(folder: Path) -> dict[str, object]:
