@@ -27,6 +27,7 @@ from tests.support.columns import (
 )
 from tests.support.thoroughness import examples, thorough
 from tidemill.analysis.hashing import canonical
+from tidemill.analysis.hashing import column_hash as hashing
 from tidemill.analysis.hashing.arrow_buffers import export_buffers, numbers
 from tidemill.analysis.hashing.canonical import FixedWidthHasher, TextHasher
 from tidemill.analysis.hashing.column_hash import (
@@ -148,12 +149,14 @@ def test_a_nested_array_may_start_inside_its_buffers(column: pl.Series) -> None:
     ]
     with export_buffers(column) as (_, chunks):
         for array in chunks:
+            canons[0].bind(array)
             array.offset = 1
-            canons[0].feed(array, 0, 3)
+            canons[0].feed(0, 3)
             array.offset = 0
     with export_buffers(column[1:]) as (_, chunks):
         for array in chunks:
-            canons[1].feed(array, 0, 3)
+            canons[1].bind(array)
+            canons[1].feed(0, 3)
     assert canons[0].digest() == canons[1].digest()
 
 
@@ -267,6 +270,35 @@ def test_segments_are_digested_as_frames_of_their_own(
     assert len(set(found)) == len(found)
 
 
+@thorough
+@given(
+    any_series(min_size=0, max_size=30, allow_null=True, excluded_dtypes=[pl.Object, pl.Extension]),
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=4),
+    st.sampled_from(["slice", "pieces", "rechunked slice", "garbage", "filter", "gather", "ipc"]),
+)
+@settings(max_examples=examples(120, 300), deadline=None, suppress_health_check=list(HealthCheck))
+def test_frames_are_hashed_together_as_each_alone(
+    column: pl.Series, cuts: list[tuple[int, int]], layout: str
+) -> None:
+    whole = LAYOUTS[layout](column).alias("a").to_frame().with_row_index("n")
+    frames = [whole, *(whole.slice(*cut) for cut in cuts), whole]
+    assert FrameHasher(whole.schema).hashes_of(frames) == [
+        {
+            name: column_hash(pl.Series(frame[name].to_list(), dtype=frame[name].dtype))
+            for name in "na"
+        }
+        for frame in frames
+    ]
+
+
+def test_many_rows_are_hashed_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [pl.DataFrame({"a": [n, None, 3]}) for n in range(4)]
+    expected = [column_hashes(frame) for frame in frames]
+    monkeypatch.setattr(hashing, "_SHORT", 2)
+    monkeypatch.setattr(pl, "concat", None)
+    assert FrameHasher(frames[0].schema).hashes_of(frames) == expected
+
+
 def test_names_types_and_values_count_in_the_digest_of_a_segment() -> None:
     frame = pl.DataFrame({"a": ["x" * 20, "y" * 20] * 40, "b": [1, 2] * 40})
     shuffled = frame.reverse().reverse()
@@ -293,10 +325,10 @@ def test_a_hasher_is_none_the_worse_for_a_frame_of_another_type() -> None:
 
 def test_a_hasher_keeps_no_rows() -> None:
     hasher = FrameHasher({"a": pl.String()})
-    hasher.hashes(pl.DataFrame({"a": ["x"]}))
+    hasher.hashes_of([pl.DataFrame({"a": ["x"]})] * 2)
     (canon,) = hasher._whole.parts
     assert isinstance(canon, TextHasher)
-    assert canon.series is None
+    assert (canon.series, canon.array, canon.stored.size) == (None, None, 0)
 
 
 def test_golden_digests_of_pseudo_columns() -> None:

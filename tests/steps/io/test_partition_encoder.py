@@ -81,8 +81,9 @@ def test_stale_columns_are_encoded_beside_whole_partitions(stage: Stage) -> None
         "equal": encoder.draft_columns(stage, narrow, columns, held, rows),
         "whole": encoder.draft(stage, day(0), whole),
     }
-    assert encoder.draft_columns(stage, narrow, columns, held, rows.head(1)) is None
-    found = encoder.encode({key: draft for key, draft in drafts.items() if draft is not None})
+    drafts["fewer"] = encoder.draft_columns(stage, narrow, columns, held, rows.head(1))
+    found = encoder.encode(drafts)
+    assert found.keys() == {"changed", "equal", "whole"}
     assert found["equal"] == StepOutput(product=held, columns=columns)
     assert found["whole"].product == held
     changed = found["changed"]
@@ -93,8 +94,9 @@ def test_stale_columns_are_encoded_beside_whole_partitions(stage: Stage) -> None
 
 def test_what_can_not_be_added_to_a_partition_runs_alone(stage: Stage) -> None:
     encoder, rows = new_encoder(), rows_of(0)
-    unfit = Unencoded(rows=rows, metadata=None, finish=lambda *_: None)
     kept = encoder.draft(stage, day(1), CheckedPartition(good=rows, bad=None, findings=()))
+    nothing = Unencoded(rows=rows, metadata=None, finish=lambda *_: None)
+    unfit = replace(kept, decide=lambda _: nothing)
     assert encoder.encode({day(0): unfit, day(1): kept}).keys() == {day(1)}
 
 

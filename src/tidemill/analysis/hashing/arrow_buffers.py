@@ -21,6 +21,7 @@ import polars as pl
 from tidemill.core.errors import TidemillError
 
 Mask = npt.NDArray[np.bool_]
+Bits = npt.NDArray[np.uint8]
 
 _READ_ONLY = 0x100  # PyBUF_READ
 
@@ -143,18 +144,19 @@ def numbers(
     return np.frombuffer(whole, kind, count, begin * kind.itemsize)
 
 
-def bits(array: Array, index: int, start: int, count: int) -> Mask:
-    """Unpack `count` bits from row `start` on into booleans."""
-    begin = array.offset + start
-    end = begin + count
-    packed = np.frombuffer(buffer(array, index, (end + 7) // 8), np.uint8)[begin // 8 :]
-    unpacked = np.unpackbits(packed, bitorder="little")
+def packed_bits(array: Array, index: int) -> Bits:
+    """View the bytes of a buffer of bits."""
+    return np.frombuffer(buffer(array, index, (array.offset + array.length + 7) // 8), np.uint8)
+
+
+def bits(packed: Bits, begin: int, count: int) -> Mask:
+    """Unpack `count` bits from a position on into booleans."""
+    unpacked = np.unpackbits(packed[begin // 8 : (begin + count + 7) // 8], bitorder="little")
     return unpacked[begin % 8 : begin % 8 + count].view(np.bool_)
 
 
-def validity_mask(array: Array, start: int, count: int) -> Mask | None:
-    """Mask the valid rows among `count` rows from `start` on; None if no row is null."""
+def validity(array: Array) -> Bits | None:
+    """View the bits of the rows that aren't null; None if no row is."""
     if array.null_count == 0 or not array.buffers[0]:
         return None
-    valid = bits(array, 0, start, count)
-    return None if np.count_nonzero(valid) == count else valid
+    return packed_bits(array, 0)

@@ -8,13 +8,15 @@ results unreachable.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any, TypeAlias
 
 import polars as pl
 from xxhash import xxh3_128_hexdigest
 
-from tidemill.analysis.hashing.arrow_buffers import export_buffers
+from tidemill.analysis.hashing.arrow_buffers import Array, export_buffers
 from tidemill.analysis.hashing.canonical import (
     ArrayHasher,
     BooleanHasher,
@@ -28,6 +30,9 @@ from tidemill.analysis.hashing.canonical import (
 )
 from tidemill.core.errors import ContractError, did_you_mean
 from tidemill.core.fingerprint import fingerprint
+
+# Frames with fewer rows are hashed faster together.
+_SHORT = 4096
 
 Tag: TypeAlias = "str | int | tuple[Tag, ...] | None"
 
@@ -111,14 +116,23 @@ class FrameHasher:
     def hashes(self, frame: pl.DataFrame) -> dict[str, str]:
         """Hash each column of `frame`, whose columns and types must be those of the schema."""
         frame = self._plain(frame)
-        for index, canon in self._text_hashers:
-            canon.series = frame.to_series(index)
-        try:
-            self._feed(frame)
-            parts = zip(self._headers.items(), self._whole.parts, strict=True)
-            return {name: xxh3_128_hexdigest(head + part.digest()) for (name, head), part in parts}
-        finally:
-            self._whole.clear()
+        with self._chunks(frame) as chunks:
+            for array in chunks:
+                if array.length == frame.height:
+                    return self._named(self._whole.field_digests(0, array.length))
+                self._whole.feed(0, array.length)
+            return self._named(part.digest() for part in self._whole.parts)
+
+    def hashes_of(self, frames: Sequence[pl.DataFrame]) -> list[dict[str, str]]:
+        """Hash each column of each frame like `hashes`; for many short ones this is much faster."""
+        heights = [frame.height for frame in frames]
+        if len(frames) == 1 or sum(heights) > len(frames) * _SHORT:
+            return [self.hashes(frame) for frame in frames]
+        together = pl.concat([self._plain(frame) for frame in frames])
+        return [
+            self._named(self._whole.field_digests(*rows))
+            for rows in self._segments(together, heights)
+        ]
 
     def digests(self, frame: pl.DataFrame, lengths: Sequence[int]) -> list[str]:
         """Digest names, types and values of each of the segments, of `lengths` rows, that make up `frame`.
@@ -126,22 +140,42 @@ class FrameHasher:
         For many short segments this is much faster than `hashes` of each.
         """
         header = ascii(("rows", 1, *self._headers)).encode() + b"".join(self._headers.values())
+        return [
+            xxh3_128_hexdigest(header + self._whole.digest_of(*rows))
+            for rows in self._segments(frame, lengths)
+        ]
+
+    def _segments(self, frame: pl.DataFrame, lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """The start and the length of each segment of a frame, while its rows can be hashed."""
         frame = self._plain(frame).rechunk()
-        texts = [(frame.to_series(index), canon) for index, canon in self._text_hashers]
-        found: list[str] = []
-        with export_buffers(frame) as (schema, chunks):
-            self._whole.check_layout(schema)
+        with self._chunks(frame) as chunks:
             for array in chunks:
                 assert array.length == frame.height, "the frame is exported in one chunk"
-                start = 0
-                for length in lengths:
-                    for series, canon in texts:
-                        canon.series = series.slice(start, length)
-                    self._whole.feed(array, start, length)
-                    found.append(xxh3_128_hexdigest(header + self._whole.digest()))
-                    self._whole.clear()
-                    start += length
-        return found
+                yield from zip(accumulate(lengths, initial=0), lengths, strict=False)
+
+    @contextmanager
+    def _chunks(self, frame: pl.DataFrame) -> Iterator[Iterator[Array]]:
+        """The chunks of a frame, each of which is hashed while it is the last one that was read."""
+        with export_buffers(frame) as (schema, chunks):
+            self._whole.check_layout(schema)
+            try:
+                yield self._bound(frame, chunks)
+            finally:
+                self._whole.release()
+                self._whole.clear()
+
+    def _bound(self, frame: pl.DataFrame, chunks: Iterator[Array]) -> Iterator[Array]:
+        first = 0
+        for array in chunks:
+            self._whole.bind(array)
+            for index, canon in self._text_hashers:
+                canon.series, canon.first_row = frame.to_series(index), first - array.offset
+            yield array
+            first += array.length
+
+    def _named(self, digests: Iterable[bytes]) -> dict[str, str]:
+        found = zip(self._headers.items(), digests, strict=True)
+        return {name: xxh3_128_hexdigest(head + digest) for (name, head), digest in found}
 
     def _plain(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Replace Categorical columns by text."""
@@ -149,12 +183,6 @@ class FrameHasher:
             return frame
         columns = zip(frame.get_columns(), self._plain_types, strict=True)
         return pl.DataFrame([series.cast(dtype) for series, dtype in columns])
-
-    def _feed(self, frame: pl.DataFrame) -> None:
-        with export_buffers(frame) as (schema, chunks):
-            self._whole.check_layout(schema)
-            for array in chunks:
-                self._whole.feed(array, 0, array.length)
 
 
 def rowset_hash(

@@ -30,7 +30,7 @@ from tidemill.steps.io.audit_watch import AuditWatch
 from tidemill.steps.io.ingest_reader import IngestReader, SourceRows
 from tidemill.steps.io.input_frames import InputFrames
 from tidemill.steps.io.invocation import TransformCaller, collect_query
-from tidemill.steps.io.partition_encoder import PartitionEncoder, Unencoded, require_publishable
+from tidemill.steps.io.partition_encoder import Draft, PartitionEncoder, require_publishable
 from tidemill.steps.step_messages import Inputs, StepOutput, Work, count_rows
 from tidemill.store.frames import FrameStore
 from tidemill.store.profiles import PartitionProfiler
@@ -119,7 +119,7 @@ class DataStepRunner:
         checker = checker_of(kept[works[0].partition].contract)
         if checker.matches_partitions(rows):
             clean = checker.clean_partitions(pl.concat(rows.values(), rechunk=True))
-        drafts: dict[str, Unencoded] = {}
+        drafts: dict[str, Draft] = {}
         for key, good in clean.items():
             unknown = undeclared_column_findings(stage.output, kept[key].dropped, good.height)
             if (draft := self._clean_draft(stage, key, good, unknown)) is not None:
@@ -161,12 +161,12 @@ class DataStepRunner:
         if columns and touched:
             return {}
         narrow = self._narrow(stage, columns)
-        drafts: dict[str, Unencoded | StepOutput] = {}
+        drafts: dict[str, Draft] = {}
         for work in works:
             good = clean.get(work.partition)
             if good is None or good.height < (recipe.min_batch_rows or 0):
                 continue
-            draft: Unencoded | StepOutput | None = None
+            draft: Draft | None = None
             if work.held is None:
                 draft = self._clean_draft(stage, work.partition, good, touched=touched)
             elif not checker_of(narrow).row_count_findings(good.height):
@@ -231,7 +231,7 @@ class DataStepRunner:
         if touched or judged.bad is not None or judged.findings:
             return None
         draft = self._encoder.draft_columns(stage, narrow, work.columns, held, judged.good)
-        return self._encoder.encode({work.partition: draft}).get(work.partition) if draft else None
+        return self._encoder.encode({work.partition: draft}).get(work.partition)
 
     def _select(self, stage: Stage, columns: tuple[str, ...], query: pl.LazyFrame) -> pl.LazyFrame:
         """Select some columns of a query, and those that are needed to check them; all if none is named."""
@@ -341,8 +341,8 @@ class DataStepRunner:
         good: pl.DataFrame,
         findings: Sequence[Finding] = (),
         touched: tuple[str, ...] = (),
-    ) -> Unencoded | None:
-        """Unencoded the output of rows that all pass; None when there are too few or too many of them."""
+    ) -> Draft | None:
+        """Draft the output of rows that all pass; None when there are too few or too many of them."""
         assert stage.output is not None
         findings = (*checker_of(stage.output).row_count_findings(good.height), *findings)
         if any(finding.severity == "fail" for finding in findings):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import TypeAlias
 
 import polars as pl
@@ -28,6 +30,19 @@ _Stored: TypeAlias = tuple[bytes, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """Checked rows of a partition. `decide` takes the hashes of their columns.
+
+    It returns the rows to encode, or the output where there is nothing to encode, or None if the partition
+    has to run alone.
+    """
+
+    spec: ContractSpec
+    rows: pl.DataFrame
+    decide: Callable[[dict[str, str]], Unencoded | StepOutput | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unencoded:
     """Rows of a partition to encode; `finish` returns its output, or None if it has to run alone."""
 
@@ -44,13 +59,18 @@ class PartitionEncoder:
         self._profiles = profiles
         self._hashers: dict[object, FrameHasher] = {}
 
-    def encode(self, drafts: Mapping[str, Unencoded | StepOutput]) -> dict[str, StepOutput]:
+    def encode(self, drafts: Mapping[str, Draft]) -> dict[str, StepOutput]:
         """The outputs by partition, without those that have to run alone."""
-        waiting = [draft for draft in drafts.values() if isinstance(draft, Unencoded)]
-        encoded = iter(self._frames.encode_all([(d.rows, d.metadata) for d in waiting]))
+        hashed = self._hash([*drafts.values()])
+        decided = [
+            (partition, draft.decide(hashes))
+            for (partition, draft), hashes in zip(drafts.items(), hashed, strict=True)
+        ]
+        waiting = [rows for _, rows in decided if isinstance(rows, Unencoded)]
+        encoded = iter(self._frames.encode_all([(w.rows, w.metadata) for w in waiting]))
         found = {
-            partition: draft.finish(*next(encoded)) if isinstance(draft, Unencoded) else draft
-            for partition, draft in drafts.items()
+            partition: given.finish(*next(encoded)) if isinstance(given, Unencoded) else given
+            for partition, given in decided
         }
         return {partition: output for partition, output in found.items() if output is not None}
 
@@ -62,16 +82,26 @@ class PartitionEncoder:
 
     def draft(
         self, stage: Stage, partition: str, judged: CheckedPartition, touched: Sequence[str] = ()
-    ) -> Unencoded:
-        """Hash and profile checked rows; ContractError when they must not be published."""
+    ) -> Draft:
+        """A whole partition; ContractError when its rows must not be published."""
         assert stage.output is not None
         require_publishable(stage, partition, judged.findings)
-        hashes = self._hashes(stage.output, judged.good)
+        decide = partial(self._whole, stage, judged, (*touched,))
+        return Draft(spec=stage.output, rows=judged.good, decide=decide)
+
+    def _whole(
+        self,
+        stage: Stage,
+        judged: CheckedPartition,
+        touched: tuple[str, ...],
+        hashes: dict[str, str],
+    ) -> Unencoded:
+        assert stage.output is not None
         rowset = rowset_hash(judged.good, stage.output.key, hashes)
         return Unencoded(
             rows=judged.good,
             metadata=self._profile(stage, judged.good, hashes),
-            finish=partial(_output, judged, hashes, rowset, (*touched,)),
+            finish=partial(_output, judged, hashes, rowset, touched),
         )
 
     def draft_columns(
@@ -81,9 +111,20 @@ class PartitionEncoder:
         columns: tuple[str, ...],
         held: Product,
         good: pl.DataFrame,
+    ) -> Draft:
+        """The stale columns of a published partition, which has to run alone if its rows changed."""
+        decide = partial(self._columns, stage, narrow, columns, held, good)
+        return Draft(spec=narrow, rows=good, decide=decide)
+
+    def _columns(
+        self,
+        stage: Stage,
+        narrow: ContractSpec,
+        columns: tuple[str, ...],
+        held: Product,
+        good: pl.DataFrame,
+        hashes: dict[str, str],
     ) -> Unencoded | StepOutput | None:
-        """Replace the stale columns of a published partition; None if its rows changed."""
-        hashes = self._hashes(narrow, good)
         changed = {name: hashed for name, hashed in hashes.items() if held.columns[name] != hashed}
         same = rowset_hash(good, narrow.key, hashes) == held.rowset
         if not same or not changed.keys() <= {*columns}:
@@ -104,14 +145,23 @@ class PartitionEncoder:
             return None
         return encode_profile(self._profiles.profile(stage.name, good, hashes))
 
-    def _hashes(self, spec: ContractSpec, good: pl.DataFrame) -> dict[str, str]:
-        if spec.unknown_columns == "keep":
-            return column_hashes(good)
+    def _hash(self, drafts: Sequence[Draft]) -> list[dict[str, str]]:
+        """The hashes of the columns of each draft, of as many as are alike in one call."""
+        found: list[dict[str, str]] = []
+        for spec, alike in groupby(drafts, attrgetter("spec")):
+            frames = [draft.rows for draft in alike]
+            if spec.unknown_columns == "keep":
+                found += map(column_hashes, frames)
+            else:
+                found += self._hasher(spec).hashes_of(frames)
+        return found
+
+    def _hasher(self, spec: ContractSpec) -> FrameHasher:
         # A contract may be checked on all of its columns and on some.
         of = (spec.name, spec.version, spec.names)
         if of not in self._hashers:
             self._hashers[of] = FrameHasher(schema_of(spec))
-        return self._hashers[of].hashes(good)
+        return self._hashers[of]
 
 
 def _output(
