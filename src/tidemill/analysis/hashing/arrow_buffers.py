@@ -156,7 +156,7 @@ def bits(packed: Bits, begin: int, count: int) -> Mask:
 
 
 def validity(array: Array) -> Bits | None:
-    """View the bits of the rows that aren't null; None if no row is."""
+    """View the bits that mark the valid rows; None if no row is null."""
     if array.null_count == 0 or not array.buffers[0]:
         return None
     return packed_bits(array, 0)

@@ -109,7 +109,7 @@ class TypeHasher:
         return keep if valid is None else valid & keep
 
     def _valid_rows(self, start: int, count: int) -> Mask | None:
-        """Mask the rows that aren't null; None if none is."""
+        """Mask the rows that aren't null; None if no row is."""
         if self.validity is None:
             return None
         valid = bits(self.validity, self.chunk.offset + start, count)
@@ -130,7 +130,7 @@ class TypeHasher:
         return b"".join([own, *[part.digest() for part in self.parts]])
 
     def digest_of(self, start: int, count: int) -> bytes:
-        """The digest of `count` rows of the chunk alone, between two calls of `clear`."""
+        """The digest of `count` rows of the chunk alone; nothing may have been fed since the last `clear`."""
         self.feed(start, count)
         found = self.digest()
         self.clear()
