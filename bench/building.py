@@ -35,7 +35,7 @@ def full_build(work: Path, data: Path, times: int) -> tuple[list[Row], Path]:
         return measure(RUN, projects.forget(project))
 
     def by_hand(*options: str) -> Used:
-        shutil.rmtree(work / "by-hand", ignore_errors=True)
+        projects.set_aside(work / "by-hand", work / "by-hand")
         script = BENCH / "by_hand.py"
         return measure((PYTHON, script, data, work / "by-hand", *options), work)
 
@@ -143,7 +143,7 @@ def new_day(work: Path, data: Path, times: int) -> list[Row]:
 
 
 def _arrival(project: Path, history: Path, data: Path, arriving: list[str]) -> dict[str, float]:
-    shutil.rmtree(project, ignore_errors=True)
+    projects.set_aside(project, project)
     shutil.copytree(history, project)
     for name in arriving:
         shutil.copyfile(data / name, project / "data" / name)

@@ -98,9 +98,10 @@ class Year:
 
     def by_hand(self, *options: str) -> Used:
         """Run the plain script; its tables are in `out` then."""
-        shutil.rmtree(self.work / "out", ignore_errors=True)
+        out = self.work / "out"
+        projects.set_aside(out, out)
         script = BENCH / "reuse_by_hand.py"
-        return measure((PYTHON, script, self.data, self.work / "out", *options), self.work)
+        return measure((PYTHON, script, self.data, out, *options), self.work)
 
     def copy(self, of: Path | None = None) -> Path:
         """A fresh copy of the built project, or of another."""
@@ -129,7 +130,6 @@ class Year:
             scene.change(project)
             used = measure(scene.command, project)
             steps.append(attempts(project, used))
-            shutil.rmtree(project)
             return used
 
         measure(scene.command, self.still)
