@@ -374,6 +374,21 @@ def test_texts_that_mention_a_value_are_listed(tides: Tides) -> None:
     assert find(tides, ErasureSubject(column="day", value="2030-03-02")).places == ()
 
 
+def test_ledgers_that_a_rebuild_kept_are_searched(tides: Tides) -> None:
+    with closing(tides.open()) as project:
+        kept = project.stored_state.rebuild().kept
+
+    def listed(value: str) -> dict[str, tuple[int, str]]:
+        places = find(tides, ErasureSubject(column="day", value=value)).places
+        return {place.name: (place.rows, place.left) for place in places}
+
+    count, left = listed("2024-03-02")[kept.name]
+    assert (count > 1, "aren't changed" in left) == (True, True)
+    assert kept.name not in listed("2030-03-02")
+    kept.write_bytes(kept.read_bytes()[:5000])
+    assert listed("2024-03-02")[kept.name][1].startswith("not searched: the events of ")
+
+
 def test_rows_that_may_be_the_persons_are_listed(tmp_path: Path) -> None:
     named = LENIENT.replace("id = tm.Int64(min=0)", "id = tm.String()")
     tides = Tides(tmp_path / "project", named)

@@ -30,6 +30,7 @@ from tidemill.ports.ledger import Ledger
 from tidemill.project.composition import logs_in
 from tidemill.project.erasure_obstacles import NAME_EVENTS, name_obstacles
 from tidemill.project.found_places import FoundPlace
+from tidemill.project.kept_ledgers import find_in_kept_ledgers
 from tidemill.project.object_stores import CACHE
 from tidemill.project.reviews import StoredPage
 from tidemill.project.workflow_ledger import shared_ledger
@@ -125,16 +126,7 @@ class ErasedNames:
         if others:
             name = plural(len(others), "object")
             yield _left(PlaceKind.RESULTS, name, others.total(), _OBJECTS)
-        for kept in sorted({*home.glob(f"{_LEDGER}.before-*")} - mentioned):
-            yield from self._kept_ledger(kept)
-
-    def _kept_ledger(self, path: Path) -> Iterator[FoundPlace]:
-        """What a rebuild kept, if the name is in its events, whose bodies are compressed."""
-        try:
-            if count := count_named_events(path, self._name):
-                yield _left(PlaceKind.FILES, path.name, count, _OTHER)
-        except StorageError as error:
-            yield _left(PlaceKind.FILES, path.name, 0, f"not searched: {error}")
+        yield from find_in_kept_ledgers(home, self._name, _OTHER, mentioned)
 
     def _file(self, found: MentioningFile, inside: Path, by: str) -> FoundPlace:
         name, folder = str(inside), inside.parts[0]

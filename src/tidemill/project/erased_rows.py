@@ -25,6 +25,7 @@ from tidemill.ledger.workflow_scope import split_name
 from tidemill.ports.ledger import State
 from tidemill.project.delivered_tables import DeliveredTables
 from tidemill.project.found_places import FoundPlace
+from tidemill.project.kept_ledgers import find_in_kept_ledgers
 from tidemill.project.workflow_ledger import WorkflowLedger, shared_ledger
 from tidemill.project.workspace import Workspace
 from tidemill.serving.io.log_erasure import find_logged_rows, logged_columns, remove_logged_rows
@@ -333,6 +334,7 @@ class ErasedRows:
                 yield FoundPlace(
                     place=ErasurePlace(kind=PlaceKind.FILES, name=name, rows=each.count, left=left)
                 )
+        yield from find_in_kept_ledgers(home, value, _TEXTS)
         if count := count_named_events(home / "ledger.db", value):
             yield FoundPlace(
                 place=ErasurePlace(kind=PlaceKind.EVENTS, name="ledger", rows=count, left=_TEXTS)

@@ -119,9 +119,9 @@ class FrameHasher:
         with self._chunks(frame) as chunks:
             for array in chunks:
                 if array.length == frame.height:
-                    return self._named(self._whole.field_digests(0, array.length))
+                    return self._by_name(self._whole.field_digests(0, array.length))
                 self._whole.feed(0, array.length)
-            return self._named(part.digest() for part in self._whole.parts)
+            return self._by_name(part.digest() for part in self._whole.parts)
 
     def hashes_of(self, frames: Sequence[pl.DataFrame]) -> list[dict[str, str]]:
         """Hash each column of each frame like `hashes`; for many short ones this is much faster."""
@@ -130,7 +130,7 @@ class FrameHasher:
             return [self.hashes(frame) for frame in frames]
         together = pl.concat([self._plain(frame) for frame in frames])
         return [
-            self._named(self._whole.field_digests(*rows))
+            self._by_name(self._whole.field_digests(*rows))
             for rows in self._segments(together, heights)
         ]
 
@@ -159,12 +159,12 @@ class FrameHasher:
         with export_buffers(frame) as (schema, chunks):
             self._whole.check_layout(schema)
             try:
-                yield self._bound(frame, chunks)
+                yield self._bind_each(frame, chunks)
             finally:
                 self._whole.release()
                 self._whole.clear()
 
-    def _bound(self, frame: pl.DataFrame, chunks: Iterator[Array]) -> Iterator[Array]:
+    def _bind_each(self, frame: pl.DataFrame, chunks: Iterator[Array]) -> Iterator[Array]:
         first = 0
         for array in chunks:
             self._whole.bind(array)
@@ -173,7 +173,7 @@ class FrameHasher:
             yield array
             first += array.length
 
-    def _named(self, digests: Iterable[bytes]) -> dict[str, str]:
+    def _by_name(self, digests: Iterable[bytes]) -> dict[str, str]:
         found = zip(self._headers.items(), digests, strict=True)
         return {name: xxh3_128_hexdigest(head + digest) for (name, head), digest in found}
 

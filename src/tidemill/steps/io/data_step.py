@@ -30,7 +30,7 @@ from tidemill.steps.io.audit_watch import AuditWatch
 from tidemill.steps.io.ingest_reader import IngestReader, SourceRows
 from tidemill.steps.io.input_frames import InputFrames
 from tidemill.steps.io.invocation import TransformCaller, collect_query
-from tidemill.steps.io.partition_encoder import Draft, PartitionEncoder, require_publishable
+from tidemill.steps.io.partition_encoder import PartitionEncoder, Unhashed, require_publishable
 from tidemill.steps.step_messages import Inputs, StepOutput, Work, count_rows
 from tidemill.store.frames import FrameStore
 from tidemill.store.profiles import PartitionProfiler
@@ -119,7 +119,7 @@ class DataStepRunner:
         checker = checker_of(kept[works[0].partition].contract)
         if checker.matches_partitions(rows):
             clean = checker.clean_partitions(pl.concat(rows.values(), rechunk=True))
-        drafts: dict[str, Draft] = {}
+        drafts: dict[str, Unhashed] = {}
         for key, good in clean.items():
             unknown = undeclared_column_findings(stage.output, kept[key].dropped, good.height)
             if (draft := self._clean_draft(stage, key, good, unknown)) is not None:
@@ -161,12 +161,12 @@ class DataStepRunner:
         if columns and touched:
             return {}
         narrow = self._narrow(stage, columns)
-        drafts: dict[str, Draft] = {}
+        drafts: dict[str, Unhashed] = {}
         for work in works:
             good = clean.get(work.partition)
             if good is None or good.height < (recipe.min_batch_rows or 0):
                 continue
-            draft: Draft | None = None
+            draft: Unhashed | None = None
             if work.held is None:
                 draft = self._clean_draft(stage, work.partition, good, touched=touched)
             elif not checker_of(narrow).row_count_findings(good.height):
@@ -341,7 +341,7 @@ class DataStepRunner:
         good: pl.DataFrame,
         findings: Sequence[Finding] = (),
         touched: tuple[str, ...] = (),
-    ) -> Draft | None:
+    ) -> Unhashed | None:
         """Draft the output of rows that all pass; None when there are too few or too many of them."""
         assert stage.output is not None
         findings = (*checker_of(stage.output).row_count_findings(good.height), *findings)

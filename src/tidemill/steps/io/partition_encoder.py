@@ -30,8 +30,8 @@ _Stored: TypeAlias = tuple[bytes, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """Checked rows of a partition. `decide` takes the hashes of their columns.
+class Unhashed:
+    """Checked rows of a partition to hash. `decide` takes the hashes of their columns.
 
     It returns the rows to encode, or the output where there is nothing to encode, or None if the partition
     has to run alone.
@@ -59,7 +59,7 @@ class PartitionEncoder:
         self._profiles = profiles
         self._hashers: dict[object, FrameHasher] = {}
 
-    def encode(self, drafts: Mapping[str, Draft]) -> dict[str, StepOutput]:
+    def encode(self, drafts: Mapping[str, Unhashed]) -> dict[str, StepOutput]:
         """The outputs by partition, without those that have to run alone."""
         hashed = self._hash([*drafts.values()])
         decided = [
@@ -82,12 +82,12 @@ class PartitionEncoder:
 
     def draft(
         self, stage: Stage, partition: str, judged: CheckedPartition, touched: Sequence[str] = ()
-    ) -> Draft:
+    ) -> Unhashed:
         """A whole partition; ContractError when its rows must not be published."""
         assert stage.output is not None
         require_publishable(stage, partition, judged.findings)
         decide = partial(self._whole, stage, judged, (*touched,))
-        return Draft(spec=stage.output, rows=judged.good, decide=decide)
+        return Unhashed(spec=stage.output, rows=judged.good, decide=decide)
 
     def _whole(
         self,
@@ -111,10 +111,10 @@ class PartitionEncoder:
         columns: tuple[str, ...],
         held: Product,
         good: pl.DataFrame,
-    ) -> Draft:
+    ) -> Unhashed:
         """The stale columns of a published partition, which has to run alone if its rows changed."""
         decide = partial(self._columns, stage, narrow, columns, held, good)
-        return Draft(spec=narrow, rows=good, decide=decide)
+        return Unhashed(spec=narrow, rows=good, decide=decide)
 
     def _columns(
         self,
@@ -145,7 +145,7 @@ class PartitionEncoder:
             return None
         return encode_profile(self._profiles.profile(stage.name, good, hashes))
 
-    def _hash(self, drafts: Sequence[Draft]) -> list[dict[str, str]]:
+    def _hash(self, drafts: Sequence[Unhashed]) -> list[dict[str, str]]:
         """The hashes of the columns of each draft, of as many as are alike in one call."""
         found: list[dict[str, str]] = []
         for spec, alike in groupby(drafts, attrgetter("spec")):
