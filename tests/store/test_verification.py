@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -115,5 +116,38 @@ def test_columns_in_several_objects_are_put_side_by_side() -> None:
     assert query.collect().equals(FRAME)
     artifacts.damage(one, flipped(artifacts, one, 8))
     assert query.select("b").collect().equals(FRAME.select("b"))
+    with pytest.raises(DamagedObjectError):
+        query.collect()
+
+
+def test_small_objects_are_parsed_from_the_bytes_that_were_verified(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parquet_seal, "SMALL_BYTES", 2**20)
+    artifacts = MemoryArtifacts()
+    names = [artifacts.put(*encode_sealed(FRAME.with_columns(pl.col("a") + n))) for n in (0, 1)]
+    parts = [artifacts.put(*encode_sealed(FRAME.select(name))) for name in FRAME.columns]
+    # The same object twice, as where two partitions are equal.
+    alike = scan_verified(artifacts, [[(name, None)] for name in (*names, names[0])])
+    beside = scan_verified(artifacts, [[(parts[1], ("b",)), (parts[0], ("a",))]], ["a", "b"])
+    for name in (*names, *parts):
+        Path(artifacts.uri(name)).write_bytes(b"other")
+    expected = [FRAME, FRAME.with_columns(pl.col("a") + 1), FRAME]
+    assert alike.collect().equals(pl.concat(expected))
+    assert alike.select("b").tail(1).collect().equals(FRAME.select("b").tail(1))
+    assert beside.collect().equals(FRAME)
+    artifacts.damage(names[1], flipped(artifacts, names[1], 8))
+    with pytest.raises(DamagedObjectError):
+        alike.collect()
+
+
+def test_small_and_large_objects_are_read_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    artifacts = MemoryArtifacts()
+    large = artifacts.put(*encode_sealed(FRAME))
+    monkeypatch.setattr(parquet_seal, "SMALL_BYTES", 2**20)
+    small = artifacts.put(*encode_sealed(FRAME.with_columns(pl.col("a") + 1)))
+    query = scan_verified(artifacts, [[(large, None)], [(small, None)]])
+    assert query.collect().equals(pl.concat([FRAME, FRAME.with_columns(pl.col("a") + 1)]))
+    artifacts.damage(small, artifacts.get(large))
     with pytest.raises(DamagedObjectError):
         query.collect()

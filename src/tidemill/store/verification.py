@@ -1,14 +1,14 @@
 """Verify stored objects before they are read, and that they are the same afterwards.
 
-An object is verified when it is first read: just the bytes of the columns that are wanted. Polars reads the
-file itself, so whoever read it calls `confirm`: a file that was written or replaced meanwhile is noticed
-by its version.
+An object is verified when it is first read: just the bytes of the columns that are wanted. Users' reads
+parse the bytes of small objects that were verified. Other objects are read by Polars itself, so whoever read
+them calls `confirm`: a file that was written or replaced meanwhile is noticed by its version.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -23,6 +23,15 @@ Columns: TypeAlias = Collection[str] | None
 StoredProduct: TypeAlias = Sequence[tuple[str, Sequence[str] | None]]
 
 T = TypeVar("T")
+
+
+class VerifiedObject(NamedTuple):
+    """What was verified of an object: its version, if it is all of it, and its bytes if they are few."""
+
+    version: object
+    is_whole: bool
+    payload: bytes | None = None
+
 
 # So many partitions are read at once for users, so that a query can stream through a long table.
 _BATCH = 512
@@ -41,6 +50,11 @@ class ObjectVerifier:
 
         Raises DamagedObjectError for the first damaged object, StorageError if one is missing.
         """
+        for _ in self.payloads(wanted):
+            pass  # bytes that nobody keeps are read into the same memory each time
+
+    def payloads(self, wanted: Mapping[str, Columns]) -> Iterator[tuple[str, bytes]]:
+        """Verify like `verify`, and yield the bytes of the small objects among those that weren't yet."""
         self._artifacts.fetch(wanted.keys())
         versions = self._artifacts.versions(self._known.keys() & wanted.keys())
         for name, columns in wanted.items():
@@ -50,9 +64,11 @@ class ObjectVerifier:
                 done = known[1]
                 if done is None or (columns is not None and done.issuperset(columns)):
                     continue
-            version, whole = verify_object(self._artifacts, name, columns)
+            version, whole, payload = verify_object(self._artifacts, name, columns)
             both = None if whole or columns is None else frozenset((*(done or ()), *columns))
             self._known[name] = version, both
+            if payload is not None:
+                yield name, payload
 
     def confirm(self, names: Iterable[str]) -> None:
         """Raise StorageError if an object isn't the one that was verified any more.
@@ -71,8 +87,8 @@ class ObjectVerifier:
                 )
 
 
-def verify_object(artifacts: Artifacts, name: str, columns: Columns = None) -> tuple[object, bool]:
-    """Verify columns of one object; return its version, and whether all of it is verified.
+def verify_object(artifacts: Artifacts, name: str, columns: Columns = None) -> VerifiedObject:
+    """Verify columns of one object.
 
     Raises DamagedObjectError, or StorageError if it is missing.
     """
@@ -80,12 +96,16 @@ def verify_object(artifacts: Artifacts, name: str, columns: Columns = None) -> t
     for _ in range(2):
         with artifacts.open(name) as file:
             version = file.version
-            if mark is not None and is_sound(mark, file.size, file.read, columns=columns):
-                return version, mark.is_whole
+            if mark is not None and mark.is_whole:
+                payload = file.read(0, file.size)
+                if mark.fits(payload):
+                    return VerifiedObject(version, True, payload)
+            elif mark is not None and is_sound(mark, file.size, file.read, columns=columns):
+                return VerifiedObject(version, False)
         # Objects of earlier versions have no checksums. Damage is confirmed and remembered by the store. If
         # only a copy was damaged, there is another one now.
         artifacts.get(name)
-    return version, True
+    return VerifiedObject(version, True)
 
 
 def read_columns(
@@ -112,13 +132,16 @@ def scan_verified(
     where a product is in several objects. If products aren't `alike`, their columns may differ.
     """
 
-    def scan(some: Sequence[StoredProduct]) -> pl.LazyFrame:
-        paths = [artifacts.uri(name) for product in some for name, _ in product]
+    def scan(some: Sequence[StoredProduct], held: Mapping[str, bytes]) -> pl.LazyFrame:
+        sources = {
+            name: held.get(name, artifacts.uri(name)) for product in some for name, _ in product
+        }
         if alike and all(len(product) == 1 and product[0][1] is None for product in some):
             # One scan of many files is planned faster than many scans.
-            return pl.scan_parquet(paths, glob=False)
+            whole: Any = [sources[product[0][0]] for product in some]
+            return pl.scan_parquet(whole, glob=False)
         return pl.concat(
-            [_scan_product(artifacts, product, order) for product in some],
+            [_scan_product(sources, product, order) for product in some],
             how="vertical" if alike else "diagonal_relaxed",
         )
 
@@ -128,12 +151,13 @@ def scan_verified(
         verifier = ObjectVerifier(artifacts)
         for some in _batches(products, 1 if limit is not None else _BATCH) if alike else [products]:
             some = [_holding(product, columns) for product in some]
-            verifier.verify(dict(_wanted(some, columns)))
-            query = scan(some)
+            wanted = dict(_wanted(some, columns))
+            held = _payloads(verifier, wanted)
+            query = scan(some, held)
             query = query if columns is None else query.select(columns)
             query = query if predicate is None else query.filter(predicate)
             found = (query if limit is None else query.limit(limit)).collect()
-            verifier.confirm(name for product in some for name, _ in product)
+            verifier.confirm(wanted.keys() - held.keys())
             yield found
             if limit is not None and (limit := limit - found.height) <= 0:
                 return
@@ -141,14 +165,26 @@ def scan_verified(
     first = products[:1] if alike else products
     for name, _ in (item for product in first for item in product):
         verify_object(artifacts, name, ())
-    return register_io_source(rows, schema=scan(first).collect_schema(), validate_schema=True)
+    return register_io_source(rows, schema=scan(first, {}).collect_schema(), validate_schema=True)
+
+
+def _payloads(verifier: ObjectVerifier, wanted: Mapping[str, Columns]) -> dict[str, bytes]:
+    """Verify objects, and return their bytes if all of them are small.
+
+    Polars can't scan bytes and files at once.
+    """
+    if len(wanted) > _BATCH:
+        verifier.verify(wanted)
+        return {}
+    held = dict(verifier.payloads(wanted))
+    return held if len(held) == len(wanted) else {}
 
 
 def _scan_product(
-    artifacts: Artifacts, product: StoredProduct, order: Sequence[str]
+    sources: Mapping[str, str | bytes], product: StoredProduct, order: Sequence[str]
 ) -> pl.LazyFrame:
     scans = [
-        pl.scan_parquet(artifacts.uri(name), glob=False).select(columns or pl.all())
+        pl.scan_parquet(sources[name], glob=False).select(columns or pl.all())
         for name, columns in product
     ]
     if len(scans) == 1:

@@ -141,21 +141,17 @@ class FileArtifacts:
             return {}
         damaged, absent = self._list_damaged(), {}
         for name in names:
-            path = self.uri(name)
-            with translate_os_errors(path):
-                if _stat(path) is None:
-                    absent[name] = "missing"
-                elif name in damaged:
-                    absent[name] = "damaged"
+            if _stat(self.uri(name)) is None:
+                absent[name] = "missing"
+            elif name in damaged:
+                absent[name] = "damaged"
         return absent
 
     def versions(self, names: Collection[str]) -> dict[str, object]:
         found = {}
         for name in names:
-            path = self.uri(name)
-            with translate_os_errors(path):
-                if (known := _stat(path)) is not None:
-                    found[name] = _version(known)
+            if (known := _stat(self.uri(name))) is not None:
+                found[name] = _version(known)
         return found
 
     def names(self, *, damaged: bool = False) -> Iterable[str]:
@@ -205,6 +201,9 @@ class FileArtifacts:
                 size = self._discard(name, before)
             except OSError as error:
                 failed[name] = str(storage_error(error, self.uri(name)))
+                continue
+            except StorageError as error:
+                failed[name] = str(error)
                 continue
             if size is None:
                 recent.append(name)
@@ -344,11 +343,13 @@ def _remove_older(folder: str, before: float, *, dry_run: bool = False) -> int:
 
 
 def _stat(path: str) -> os.stat_result | None:
-    """The status of a file; None if it doesn't exist."""
+    """The status of a file; None if it doesn't exist. StorageError if it can't be told."""
     try:
         return os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise storage_error(error, path) from error
 
 
 def _version(found: os.stat_result) -> object:

@@ -48,6 +48,10 @@ class SealMark:
     def __str__(self) -> str:
         return f"{'w' if self.is_whole else 't'}{self.digest:016x}"
 
+    def fits(self, payload: bytes) -> bool:
+        """Whether these are the bytes of a file that is checked as a whole."""
+        return xxh3_64_intdigest(payload) == self.digest
+
 
 def seal(file: BytesIO, space: str = "") -> SealMark:
     """Add checksums to a Parquet file in memory, and return the mark to put into its name.
