@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemill.analysis.hashing import row_keys as hashing
 from tidemill.analysis.hashing.row_keys import KeyIndex, RowKeys, row_keys
 from tidemill.core.errors import ContractError
 
@@ -185,6 +186,20 @@ def test_many_keys_are_found_among_many() -> None:
     places = np.random.default_rng(0).permutation(100_000)
     found = KeyIndex(held).find(row_keys([pl.Series(places)]))
     assert found.tolist() == np.where(places < 50_000, places, -1).tolist()
+
+
+@given(st.lists(st.tuples(st.integers(-5, 60), st.integers(0, 40)), max_size=5), st.integers(1, 20))
+def test_keys_are_found_in_any_order(runs: list[tuple[int, int]], block: int) -> None:
+    """Runs of keys that are stored one after the other, some of which aren't there."""
+    places = np.concatenate(
+        [np.arange(first, first + length) for first, length in [(0, 0), *runs]]
+    ).astype(np.int64)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hashing, "_BLOCK", block)
+        index = KeyIndex(row_keys([pl.Series(range(50))]))
+        expected = np.where((places >= 0) & (places < 50), places, -1).tolist()
+        for _ in range(2):
+            assert index.find(row_keys([pl.Series(places)])).tolist() == expected
 
 
 @given(HALVES)

@@ -29,6 +29,7 @@ from tidemill.core.errors import ContractError
 Bytes2D = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.uint64]
 Positions = npt.NDArray[np.intp]
+Places = npt.NDArray[np.int32]
 
 _WIDTH = 16
 # Rows that are looked up together, and pieces that are hashed together: few enough for the CPU's cache,
@@ -67,22 +68,18 @@ class RowKeys:
 
 
 class KeyIndex:
-    """A hash table of distinct keys.
+    """A hash table of distinct keys, made when keys are looked up in another order than theirs.
 
     A slot, chosen by the first bits of a key, holds the position of the last key that was inserted there;
     each key links to the one before it in its slot.
     """
 
-    __slots__ = ("_before", "_keys", "_last", "_shift")
+    __slots__ = ("_keys", "_shift", "_table")
 
     def __init__(self, keys: RowKeys) -> None:
         self._keys = keys
-        bits = len(keys).bit_length() + 1
-        self._shift = np.uint64(64 - bits)
-        self._last = np.full(1 << bits, -1, np.int32)
-        self._before = np.full(len(keys), -1, np.int32)
-        for start in range(0, len(keys), _BLOCK):
-            self._insert(start, min(start + _BLOCK, len(keys)))
+        self._shift = np.uint64(63 - len(keys).bit_length())
+        self._table: tuple[Places, Places] | None = None
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -90,36 +87,46 @@ class KeyIndex:
     def find(self, keys: RowKeys) -> Positions:
         """The position of each key, -1 for a missing key."""
         found = np.full(len(keys), -1, np.intp)
-        if len(self):
-            for start in range(0, len(keys), _BLOCK):
-                block = slice(start, start + _BLOCK)
-                found[block] = self._look_up(keys.high[block], keys.low[block])
+        following = 0
+        for start in range(0, len(keys) if len(self) else 0, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            found[block] = self._look_up(keys.high[block], keys.low[block], following)
+            following = int(found[block][-1]) + 1
         return found
 
-    def _insert(self, start: int, stop: int) -> None:
-        rows, slots = (
-            np.arange(start, stop, dtype=np.int32),
-            self._slots(self._keys.high[start:stop]),
-        )
-        while len(rows):
-            before = self._last[slots]
-            # One row per slot is inserted; the others follow in the next rounds.
-            self._last[slots] = rows
-            entered = self._last[slots] == rows
-            self._before[rows[entered]] = before[entered]
-            rows, slots = rows[~entered], slots[~entered]
-
-    def _look_up(self, high: Numbers, low: Numbers) -> Positions:
-        held = self._keys
-        found = self._last[self._slots(high)].astype(np.intp)
+    def _look_up(self, high: Numbers, low: Numbers, following: int) -> Positions:
+        """The positions of keys, which often are those `following` the ones that were looked up before."""
+        held, end = self._keys, following + len(high)
+        if np.array_equal(held.high[following:end], high) and np.array_equal(
+            held.low[following:end], low
+        ):
+            return np.arange(following, end)
+        last, before = self._table = self._table or self._make_table()
+        found = last[self._slots(high)].astype(np.intp)
         wrong = np.flatnonzero((held.high[found] != high) | (held.low[found] != low))
         at = found[wrong]
         while len(wrong):
-            at = np.where(at < 0, -1, self._before[at])
+            at = np.where(at < 0, -1, before[at])
             found[wrong] = at
             more = (at >= 0) & ((held.high[at] != high[wrong]) | (held.low[at] != low[wrong]))
             wrong, at = wrong[more], at[more]
         return found
+
+    def _make_table(self) -> tuple[Places, Places]:
+        """The last position in each slot, and the one before each position in its slot."""
+        last = np.full(1 << (64 - int(self._shift)), -1, np.int32)
+        before = np.full(len(self), -1, np.int32)
+        for start in range(0, len(self), _BLOCK):
+            rows = np.arange(start, min(start + _BLOCK, len(self)), dtype=np.int32)
+            slots = self._slots(self._keys.high[start : start + _BLOCK])
+            while len(rows):
+                held = last[slots]
+                # One row per slot is inserted; the others follow in the next rounds.
+                last[slots] = rows
+                entered = last[slots] == rows
+                before[rows[entered]] = held[entered]
+                rows, slots = rows[~entered], slots[~entered]
+        return last, before
 
     def _slots(self, high: Numbers) -> npt.NDArray[np.int64]:
         return (high >> self._shift).view(np.int64)
