@@ -204,5 +204,5 @@ def test_segments_stay_few_and_rows_are_seldom_copied(mean: int, rows: str) -> N
         most = max(most, len(held))
     assert sum(held) == sum(map(int, added))
     # Those that are as large as they get, and eight of each fourfold size below.
-    assert most <= sum(held) / (256 * MB) + 8 * 8
+    assert most <= sum(held) / (32 * MB) + 8 * 8
     assert copied <= 16 * sum(held)

@@ -27,7 +27,7 @@ _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 # This many small segments are merged; one counts as small if newer ones have a quarter of its size.
 _SEVERAL, _LARGER, _TINY = 8, 4, 2**16
 # Larger segments aren't merged any more: copying them again would cost more than it saves.
-_LARGE = 512 * 2**20
+_LARGE = 64 * 2**20
 
 _probing: ContextVar[list[str] | None] = ContextVar("probing", default=None)
 
