@@ -156,7 +156,6 @@ class _TreeMerger:
         )
         self._fresh, self._size = {}, 0
         with suppress(StorageError):
-            self._shelf.refresh()
             self._shelf.compact()
 
 

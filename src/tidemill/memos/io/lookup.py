@@ -226,7 +226,6 @@ class _RowComputation:
                 for answers in coming:
                     self._store(keys, answers)
         finally:
-            self._shelf.refresh()
             self._shelf.compact()
             self._shelf.refresh()
 

@@ -257,12 +257,15 @@ class SegmentIndex:
 
     def compact(self) -> None:
         """Merge the newest small segments into one, if there are several."""
-        opened, sizes = self._open, self._memos.segments(self._space)
-        names = list(opened)
-        newest = count_to_merge([sizes.get(name) for name in names])
+        sizes = self._memos.segments(self._space)
+        newest = count_to_merge([*sizes.values()])
+        if not newest:
+            return
+        self.refresh()
+        opened, names = self._open, [*sizes][-newest:]
         # Another process may have merged them already.
-        with suppress(FileNotFoundError):
-            if names := names[len(names) - newest :]:
+        if opened.keys() >= {*names}:
+            with suppress(FileNotFoundError):
                 merged = _encode(_merge_segments([opened[name] for name in names]), self._space)
                 self._memos.merge(self._space, names, *merged)
 
