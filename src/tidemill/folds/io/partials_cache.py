@@ -87,7 +87,8 @@ class _TreeMerger:
         self._columns = fold.columns or contract.names[:1]
         self._bound = bound
         self._known: dict[str, pl.DataFrame] = {}
-        self._fresh: dict[str, bytes] = {}
+        # By key, the height of a node in the tree and its partials.
+        self._fresh: dict[str, tuple[int, bytes]] = {}
         self._size = 0
         self.computed = 0
         self.rows = 0
@@ -105,7 +106,7 @@ class _TreeMerger:
             return found
         found = self._leaf_partials(node.leaf) if node.leaf else self._merge_parts(node.parts)
         payload = _pack(found)
-        self._fresh[node.key] = payload
+        self._fresh[node.key] = _height(node), payload
         self._size += len(payload)
         if self._size > _KEEP_BYTES:
             self._store_new()
@@ -146,14 +147,12 @@ class _TreeMerger:
         return sound
 
     def _store_new(self) -> None:
-        """Store new partials durably."""
+        """Store new partials durably, those of siblings side by side: they are needed together."""
         if not self._fresh:
             return
-        self._shelf.add(
-            _keys(list(self._fresh)),
-            pl.Series("value", list(self._fresh.values()), pl.Binary),
-            None,
-        )
+        keys = sorted(self._fresh, key=lambda key: self._fresh[key][0])
+        values = pl.Series("value", [self._fresh[key][1] for key in keys], pl.Binary)
+        self._shelf.add(_keys(keys), values, None)
         self._fresh, self._size = {}, 0
         with suppress(StorageError):
             self._shelf.compact()
@@ -165,6 +164,10 @@ def _needed_keys(node: MergeNode, unknown: set[str]) -> Iterator[str]:
     else:
         for part in node.parts:
             yield from _needed_keys(part, unknown)
+
+
+def _height(node: MergeNode) -> int:
+    return 1 + _height(node.parts[0]) if node.parts else 0
 
 
 def _leaf_key(fold: ResolvedFold, binding: Binding) -> str:
