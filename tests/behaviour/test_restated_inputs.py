@@ -234,7 +234,7 @@ KINDS = [*EDITS, *["restated"] * 4, "both"]
 def as_a_whole() -> Iterator[None]:
     """Every step computes all columns."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tidemill.runs.io.step_inputs.stale_columns", lambda *_: ())
+        patch.setattr("tidemill.runs.io.step_inputs.StepInputs.stale_columns", lambda *_: ())
         yield
 
 

@@ -27,7 +27,7 @@ from tidemill.reuse.input_contents import (
     input_digest,
 )
 from tidemill.reuse.recipe import Recipe
-from tidemill.reuse.stale_columns import narrow_contract, replace_columns, stale_columns
+from tidemill.reuse.stale_columns import StaleColumns, narrow_contract, replace_columns
 from tidemill.workflow.impure import Impure
 from tidemill.workflow.stage import Kind, Stage
 
@@ -99,7 +99,7 @@ def anew(
     **more: Any,
 ) -> tuple[str, ...]:
     now = recipe(changed(*columns), **more)
-    return stale_columns(of or stage(), now, before, held or binding(), inputs, found)
+    return StaleColumns(of or stage(), now, before).find(held or binding(), inputs, found)
 
 
 def test_only_what_is_computed_otherwise_is_computed() -> None:

@@ -24,42 +24,56 @@ from tidemill.workflow.stage import Kind, Stage
 _MAX_OBJECTS = 8
 
 
-def stale_columns(
-    stage: Stage,
-    recipe: Recipe,
-    before: Mapping[str, str],
-    held: Binding,
-    inputs: Mapping[str, Contents],
-    found: Mapping[str, Contents],
-) -> tuple[str, ...]:
-    """The columns that a step has to recompute; empty if it has to compute all of them.
+class StaleColumns:
+    """Finds the stale columns of the partitions of one stage.
 
-    `before` are the parts of the recipe that made the binding `held`, and `found` are the contents of its
-    inputs at that time. Either may be outdated: they count only if `held` carries their digests.
+    `before` are the parts of the recipe that is recorded for the stage. They may be outdated, and so may be
+    what is found of inputs: either counts only if the binding that is held carries its digest.
     """
-    spec = stage.output
-    if spec is None or not _has_fixed_rows(stage, spec, recipe) or not _is_whole(held, recipe):
-        return ()
-    parts = recipe.parts if held.recipe == recipe.digest else before
-    if fingerprint("recipe", dict(parts)) != held.recipe:
-        return ()
-    kept = unchanged_columns(parts, recipe.parts)
-    if not kept or recipe_columns(parts) != recipe_columns(recipe.parts):
-        return ()
-    others = _changed_inputs(held, inputs, found)
-    if others is None:
-        return ()
-    computed = recipe_columns(recipe.parts)
-    stale = tuple(
-        name
-        for name in spec.names
-        if name in computed and (name not in kept or _depends_on(recipe.lineage.get(name), others))
-    )
-    fixed = {*spec.key, spec.partitioning.column}
-    if not fixed.isdisjoint(stale) or not held.product.columns.keys() >= {*stale}:
-        return ()
+
+    def __init__(self, stage: Stage, recipe: Recipe, before: Mapping[str, str]) -> None:
+        self._spec = stage.output if _has_fixed_rows(stage, recipe) else None
+        self._recipe = recipe
+        self._computed = recipe_columns(recipe.parts)
+        # By the digest of the recipe that made a partition: the columns that it computed as they are now.
+        self._kept = {
+            fingerprint("recipe", dict(parts)): unchanged_columns(parts, recipe.parts)
+            for parts in (before, recipe.parts)
+            if recipe_columns(parts) == self._computed
+        }
+        self._is_part: dict[tuple[str, ...], bool] = {}
+
+    def find(
+        self, held: Binding, inputs: Mapping[str, Contents], found: Mapping[str, Contents]
+    ) -> tuple[str, ...]:
+        """The columns of `held` that its step has to recompute; empty if it has to compute all of them.
+
+        `found` are the contents of its inputs at the time when `held` was made.
+        """
+        kept = self._kept.get(held.recipe)
+        if self._spec is None or not kept or not _is_whole(held, self._recipe):
+            return ()
+        others = _changed_inputs(held, inputs, found)
+        if others is None:
+            return ()
+        lineage = self._recipe.lineage
+        stale = tuple(
+            name
+            for name in self._spec.names
+            if name in self._computed
+            and (name not in kept or _depends_on(lineage.get(name), others))
+        )
+        if stale not in self._is_part:
+            self._is_part[stale] = _is_part(self._spec, stale)
+        return stale if self._is_part[stale] and held.product.columns.keys() >= {*stale} else ()
+
+
+def _is_part(spec: ContractSpec, stale: tuple[str, ...]) -> bool:
+    """Whether some columns can be computed without all others: neither the key nor partitions are of them."""
+    if not {*spec.key, spec.partitioning.column}.isdisjoint(stale):
+        return False
     narrow = narrow_contract(spec, stale)
-    return stale if narrow is not None and len(narrow.columns) < len(spec.columns) else ()
+    return narrow is not None and len(narrow.columns) < len(spec.columns)
 
 
 def narrow_contract(spec: ContractSpec, columns: Sequence[str]) -> ContractSpec | None:
@@ -128,8 +142,11 @@ def replace_columns(
     )
 
 
-def _has_fixed_rows(stage: Stage, spec: ContractSpec, recipe: Recipe) -> bool:
+def _has_fixed_rows(stage: Stage, recipe: Recipe) -> bool:
     """Whether equal inputs give equal rows, which the key identifies."""
+    spec = stage.output
+    if spec is None:
+        return False
     keyed = bool(spec.key) and spec.unknown_columns != "keep" and not spec.has_table_rules
     proven = bool(recipe.lineage) and recipe.stable and not recipe.unproven and stage.impure is None
     return stage.kind is Kind.TRANSFORM and keyed and proven

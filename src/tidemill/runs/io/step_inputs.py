@@ -15,7 +15,7 @@ from tidemill.planning.plan import Step
 from tidemill.planning.warm_start import recorded_parent
 from tidemill.quarantine.ruling_input import ruling_contents
 from tidemill.reuse.input_contents import RULINGS, Contents
-from tidemill.reuse.stale_columns import stale_columns
+from tidemill.reuse.stale_columns import StaleColumns
 from tidemill.reuse.step_key import StepKey, key_for
 from tidemill.reuse.training_key import snapshot_of, training_key
 from tidemill.runs.io.job import Job
@@ -44,6 +44,7 @@ class StepInputs:
         self._recorded_recipes = job.state.recipes
         self._parents = job.plan.parents
         self._published = published
+        self._stale: dict[str, StaleColumns] = {}
 
     def resolve(self, stage: Stage, step: Step) -> dict[str, dict[str, Binding | str]]:
         """Return what the step reads of each input; Skip when something of it is missing."""
@@ -161,9 +162,11 @@ class StepInputs:
         self, stage: Stage, held: Binding, inputs: Mapping[str, Bound]
     ) -> tuple[str, ...]:
         """Return the columns of a published partition to recompute, where the others can stay as they are."""
-        before, recipe = self._recorded_recipes.get(stage.name, {}), self._recipes[stage.name]
+        if stage.name not in self._stale:
+            before = self._recorded_recipes.get(stage.name, {})
+            self._stale[stage.name] = StaleColumns(stage, self._recipes[stage.name], before)
         found = {name: self._at_run_start(name, bound) for name, bound in inputs.items()}
-        return stale_columns(stage, recipe, before, held, contents(inputs), contents(found))
+        return self._stale[stage.name].find(held, contents(inputs), contents(found))
 
     def _at_run_start(self, name: str, bound: Bound) -> Bound:
         """The partitions of an input as they were when the run began."""
