@@ -34,13 +34,13 @@ def partition_keys(series: pl.Series, partitioning: Partitioning) -> pl.Series:
     """Return the partition key of each value as text; null for a missing value."""
     if partitioning.is_whole:
         return pl.Series(series.name, [WHOLE]).new_from_index(0, series.len())
+    series = _periods(series, partitioning)
     if partitioning.grain is None:
         if isinstance(series.dtype, TEXT_TYPES):
             return _text_keys(series.cast(pl.String))
         values = series.unique().drop_nulls()
         texts = [str(value) for value in values]
     else:
-        series = _wall_clock(series, partitioning.grain).dt.truncate(_EVERY[partitioning.grain])
         values = series.unique().drop_nulls()
         texts = [
             partition_key(moment, partitioning.grain) for moment in values.cast(pl.Datetime("us"))
@@ -49,6 +49,13 @@ def partition_keys(series: pl.Series, partitioning: Partitioning) -> pl.Series:
         # Polars refuses an empty replacement.
         return pl.Series(series.name, [None], dtype=pl.String).new_from_index(0, series.len())
     return series.replace_strict(values, texts, return_dtype=pl.String)
+
+
+def _periods(series: pl.Series, partitioning: Partitioning) -> pl.Series:
+    """Return what rows of one partition have in common: the begin of their period, or their value."""
+    if partitioning.grain is None:
+        return series
+    return _wall_clock(series, partitioning.grain).dt.truncate(_EVERY[partitioning.grain])
 
 
 def _text_keys(series: pl.Series) -> pl.Series:
@@ -72,10 +79,13 @@ def raw_partition_keys(
 
 def split_by_partition(frame: pl.DataFrame, partitioning: Partitioning) -> dict[str, pl.DataFrame]:
     """Split a frame into partitions by key, in row order; rows without a partition are left out."""
-    keys = partition_keys(frame.get_column(partitioning.column), partitioning)
-    runs = keys.rle().struct.unnest()
-    names, lengths = runs.get_column("value").to_list(), runs.get_column("len").to_list()
+    column = frame.get_column(partitioning.column)
+    # Of each run of equal values, one is named: naming every row takes as long as checking it.
+    runs = _periods(column, partitioning).rle().struct.unnest()
+    names = partition_keys(runs.get_column("value"), partitioning).to_list()
+    lengths = runs.get_column("len").to_list()
     if len(set(names)) < len(names):
+        keys = partition_keys(column, partitioning)
         parts = frame.with_columns(keys.alias(_KEY)).partition_by(
             _KEY, as_dict=True, maintain_order=True, include_key=False
         )
