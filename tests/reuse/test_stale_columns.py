@@ -28,6 +28,7 @@ from tidemill.reuse.input_contents import (
 )
 from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.stale_columns import StaleColumns, narrow_contract, replace_columns
+from tidemill.reuse.step_key import key_for
 from tidemill.workflow.impure import Impure
 from tidemill.workflow.stage import Kind, Stage
 
@@ -99,7 +100,11 @@ def anew(
     **more: Any,
 ) -> tuple[str, ...]:
     now = recipe(changed(*columns), **more)
-    return StaleColumns(of or stage(), now, before).find(held or binding(), inputs, found)
+    finder, held = StaleColumns(of or stage(), now, before), held or binding()
+    columns = finder.find(held, {}, inputs, found)
+    # It is the same whether what its step reads is compared by its digest or by its contents.
+    assert finder.find(held, key_for(now, "", inputs).inputs, inputs, found) == columns
+    return columns
 
 
 def test_only_what_is_computed_otherwise_is_computed() -> None:

@@ -44,16 +44,21 @@ class StaleColumns:
         self._is_part: dict[tuple[str, ...], bool] = {}
 
     def find(
-        self, held: Binding, inputs: Mapping[str, Contents], found: Mapping[str, Contents]
+        self,
+        held: Binding,
+        digests: Mapping[str, str],
+        inputs: Mapping[str, Contents],
+        found: Mapping[str, Contents],
     ) -> tuple[str, ...]:
         """The columns of `held` that its step has to recompute; empty if it has to compute all of them.
 
-        `found` are the contents of its inputs at the time when `held` was made.
+        `digests` are those of what its step reads of its inputs now, as far as they are known. `found` are the
+        contents of its inputs at the time when `held` was made.
         """
         kept = self._kept.get(held.recipe)
         if self._spec is None or not kept or not _is_whole(held, self._recipe):
             return ()
-        others = _changed_inputs(held, inputs, found)
+        others = _changed_inputs(held, digests, inputs, found)
         if others is None:
             return ()
         lineage = self._recipe.lineage
@@ -159,14 +164,17 @@ def _is_whole(held: Binding, recipe: Recipe) -> bool:
 
 
 def _changed_inputs(
-    held: Binding, inputs: Mapping[str, Contents], found: Mapping[str, Contents]
+    held: Binding,
+    digests: Mapping[str, str],
+    inputs: Mapping[str, Contents],
+    found: Mapping[str, Contents],
 ) -> dict[str, AbstractSet[str]] | None:
     """The columns of each input that changed since `held` was computed; None if that isn't known."""
     if inputs.keys() != held.inputs.keys():
         return None
     changed: dict[str, AbstractSet[str]] = {}
     for name, contents in inputs.items():
-        if _was_made_from(held, name, contents):
+        if digests.get(name) == held.inputs[name] or _was_made_from(held, name, contents):
             continue
         then = found.get(name, {})
         differing = _differing_columns(then, contents) if _was_made_from(held, name, then) else None

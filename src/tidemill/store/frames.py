@@ -236,11 +236,9 @@ class FrameStore:
                     own = of.get(name)
                     yield name, columns if own is None else [c for c in columns if c in own]
 
-    def confirm(self, bindings: Mapping[str, Iterable[Binding]]) -> None:
+    def confirm(self, bindings: Iterable[Binding]) -> None:
         """Raise StorageError if objects that were loaded aren't those that were verified any more."""
-        self._verifier.confirm(
-            name for bound in bindings.values() for b in bound for name in b.product.objects
-        )
+        self._verifier.confirm(name for b in bindings for name in b.product.objects)
 
     def _rows(self, product: Product, columns: list[str]) -> pl.LazyFrame:
         """Return the rows of one partition, joining its columns if they are in several objects."""

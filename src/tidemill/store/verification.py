@@ -75,7 +75,7 @@ class ObjectVerifier:
 
         DamagedObjectError if it was damaged meanwhile.
         """
-        names = [name for name in names if name in self._known]
+        names = [name for name in dict.fromkeys(names) if name in self._known]
         versions = self._artifacts.versions(names)
         for name in names:
             if versions.get(name) != self._known[name][0]:

@@ -116,7 +116,7 @@ class _TreeMerger:
         query = self._frames.load((self._bound[partition],), self._contract, self._columns)
         # Rechunk: the number of chunks depends on where rows were stored, and floats are added per chunk.
         rows = _run(query).rechunk()
-        self._frames.confirm({partition: (self._bound[partition],)})
+        self._frames.confirm((self._bound[partition],))
         self.computed += 1
         self.rows += rows.height
         return _run(partials_query(self._fold, rows.lazy()))

@@ -159,14 +159,14 @@ class StepInputs:
         return key, parent if digest else None
 
     def stale_columns(
-        self, stage: Stage, held: Binding, inputs: Mapping[str, Bound]
+        self, stage: Stage, held: Binding, inputs: Mapping[str, Bound], digests: Mapping[str, str]
     ) -> tuple[str, ...]:
         """Return the columns of a published partition to recompute, where the others can stay as they are."""
         if stage.name not in self._stale:
             before = self._recorded_recipes.get(stage.name, {})
             self._stale[stage.name] = StaleColumns(stage, self._recipes[stage.name], before)
         found = {name: self._at_run_start(name, bound) for name, bound in inputs.items()}
-        return self._stale[stage.name].find(held, contents(inputs), contents(found))
+        return self._stale[stage.name].find(held, digests, contents(inputs), contents(found))
 
     def _at_run_start(self, name: str, bound: Bound) -> Bound:
         """The partitions of an input as they were when the run began."""

@@ -211,7 +211,7 @@ class StepLifecycle:
         if begun.known is None:
             begun.work = self._inputs.work(stage, step, inputs, key=begun.key, parent=parent)
             if held is not None and not step.forced:
-                begun.work = self._only_stale_columns(stage, begun.work, held, inputs)
+                begun.work = self._only_stale_columns(stage, begun, held, inputs)
                 begun.origins = held.makers
             if step.needs:
                 self._trials.choose_best(stage, begun)
@@ -223,10 +223,12 @@ class StepLifecycle:
             raise Skip(f"{stage.model} is kept from going live")
 
     def _only_stale_columns(
-        self, stage: Stage, work: Work, held: Binding, inputs: Mapping[str, Bound]
+        self, stage: Stage, begun: StepInProgress, held: Binding, inputs: Mapping[str, Bound]
     ) -> Work:
         """The work on those columns of a published partition that are stale, where that is possible."""
-        columns = self._inputs.stale_columns(stage, held, inputs)
+        work, digests = begun.work, begun.step_key.inputs
+        assert work is not None
+        columns = self._inputs.stale_columns(stage, held, inputs, digests)
         if not columns or self._room.has_missing(held.product.objects):
             return work
         return replace(work, held=held.product, columns=columns)

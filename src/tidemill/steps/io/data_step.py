@@ -191,8 +191,7 @@ class DataStepRunner:
             queries[partition] = self._select(stage, columns, query)
             touched |= dict.fromkeys(found)
         collected = pl.collect_all(queries.values(), engine="in-memory")
-        for bound in inputs.values():
-            self.frames.confirm(bound)
+        self.frames.confirm(*inputs.values())
         rows = dict(zip(queries, collected, strict=True))
         checker = checker_of(self._narrow(stage, columns))
         if not checker.matches_partitions(rows):
@@ -211,8 +210,7 @@ class DataStepRunner:
         query, touched = self._caller.query(stage, "together", frames, reads)
         # Streaming would be faster for so many rows, but those of one partition are computed in memory.
         rows = self._select(stage, columns, query).collect(engine="in-memory")
-        for bound in inputs.values():
-            self.frames.confirm(bound)
+        self.frames.confirm(*inputs.values())
         clean = checker_of(self._narrow(stage, columns)).clean_partitions(rows)
         assert clean.keys() <= inputs.keys(), "the query returned rows of another partition"
         return clean, touched
@@ -268,7 +266,7 @@ class DataStepRunner:
         if stage.output.key and self._depends_on_order(stage):
             return None
         frame = self.frames.of_stage(stage.name, (binding,), stage.output).collect()
-        self._frames.confirm({stage.name: (binding,)})
+        self._frames.confirm((binding,))
         judged = checker_of(stage.output).check(frame, partition=partition)
         if judged.bad is not None:
             return None

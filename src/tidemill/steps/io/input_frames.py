@@ -29,9 +29,11 @@ class InputFrames:
     def __init__(self, frames: FrameStore) -> None:
         self._frames = frames
 
-    def confirm(self, inputs: Inputs) -> None:
-        """Raise StorageError if an input changed in the store while it was read."""
-        self._frames.confirm(_bindings(inputs))
+    def confirm(self, *inputs: Inputs) -> None:
+        """Raise StorageError if an input of some steps changed in the store while it was read."""
+        self._frames.confirm(
+            b for each in inputs for bound in each.values() for b in bound.values()
+        )
 
     def blame_damage(self, inputs: Inputs, act: Callable[[], T]) -> T:
         """Return what `act` returns; DamagedObjectError if it fails because an input is damaged."""
