@@ -52,7 +52,7 @@ class StaleColumns:
     ) -> tuple[str, ...]:
         """The columns of `held` that its step has to recompute; empty if it has to compute all of them.
 
-        `digests` are those of what its step reads of its inputs now, as far as they are known. `found` are the
+        `digests` are of what its step reads of its inputs now, as far as they are known. `found` are the
         contents of its inputs at the time when `held` was made.
         """
         kept = self._kept.get(held.recipe)

@@ -85,12 +85,16 @@ class InputFrames:
         }
 
     def of_stage(
-        self, name: str, bindings: Sequence[Binding], contract: ContractSpec
+        self,
+        name: str,
+        bindings: Sequence[Binding],
+        contract: ContractSpec,
+        columns: Sequence[str] = (),
     ) -> pl.LazyFrame:
-        """Return published partitions of the stage `name` as a frame, in their order."""
+        """Return some or all columns of published partitions of the stage `name`, in their order."""
         self._frames.require({name: bindings})
         with _name_damage(name):
-            return self._frames.load(bindings, contract)
+            return self._frames.load(bindings, contract, columns)
 
     def of_all(
         self, stage: Stage, inputs: Sequence[Inputs], reads: Reads

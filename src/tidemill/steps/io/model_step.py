@@ -353,16 +353,16 @@ class ModelStepRunner:
             raise step_error(
                 stage, f"the live model reads {over[0]!r}, which it doesn't declare ({declared})"
             )
-        frames = self._frames.of_stage(source.name, bindings, contract)
+        kept = contract.key or contract.names if stage.output is None else stage.output.names
+        needed = [name for name in contract.names if name in {*artifact.inputs, *kept}]
+        frames = self._frames.of_stage(source.name, bindings, contract, needed)
         scored = self.predictor(artifact).predict(frames)
         scored = scored.with_columns(pl.lit(artifact.id).alias("model"))
         if stage.output is not None:
             # What it lacks, such as the probability of a class, is reported by the check.
             known = scored.collect_schema()
             return scored.select(name for name in stage.output.names if name in known)
-        return scored.select(
-            *(contract.key or contract.names), *predicted_schema(artifact), "model"
-        )
+        return scored.select(*kept, *predicted_schema(artifact), "model")
 
     def _refuse(self, stage: Stage, fitted: object) -> None:
         if not isinstance(fitted, Fitted):
