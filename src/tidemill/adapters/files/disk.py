@@ -82,14 +82,22 @@ def sync_folder(path: str) -> None:
 
 
 def sync_all(sync: Callable[[T], None], items: Collection[T]) -> None:
-    """Sync files or folders at the same time; when it returns, all are on disk. Raises the first error."""
+    """Sync files or folders at the same time; when it returns, all are on disk. Raises an error of one."""
+    waiting = iter([*items])
+
+    def sync_next(_: int) -> None:
+        # Each thread takes one after another: to hand each over alone takes as long as to sync it.
+        for item in waiting:
+            sync(item)
+
     if len(items) > 1:
+        threads = min(_SYNCS_AT_ONCE, len(items))
         with (
             # Where there can't be more threads.
             suppress(RuntimeError),
-            ThreadPoolExecutor(_SYNCS_AT_ONCE, thread_name_prefix="tidemill-sync") as pool,
+            ThreadPoolExecutor(threads, thread_name_prefix="tidemill-sync") as pool,
         ):
-            for _ in pool.map(sync, items):
+            for _ in pool.map(sync_next, range(threads)):
                 pass
             return
     for item in items:
