@@ -5,6 +5,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tidemill.contracts.checks.partition_column import (
     are_all_inside,
@@ -12,6 +14,7 @@ from tidemill.contracts.checks.partition_column import (
     partition_keys,
     raw_partition_keys,
     rows_outside,
+    split_by_partition,
 )
 from tidemill.core.errors import UsageError
 from tidemill.core.partition import UNPLACED, Grain, Partitioning
@@ -113,3 +116,33 @@ def test_the_keys_of_a_column_as_it_came_are_those_of_what_it_means() -> None:
     series = pl.Series("a", ["2013-03-07", "soon", None])
     cut = Partitioning(column="a", grain=DAY)
     assert raw_partition_keys(series, pl.Date(), cut).to_list() == ["2013-03-07", None, None]
+
+
+VALUES: list[tuple[pl.DataType, list[Any], list[Grain | None]]] = [
+    (pl.Date(), [date(2012, 12, 31), date(2013, 1, 6)], [DAY, Grain.WEEK, Grain.MONTH, None]),
+    (
+        ZONED,
+        [moment(f"2013-11-03T0{hour}:30") for hour in (3, 4, 5, 6)],
+        [HOUR, DAY, Grain.WEEK, Grain.MONTH],
+    ),
+    (pl.Datetime("ms"), [datetime(2013, 3, 7, 5, 59), datetime(2013, 3, 7, 6)], [HOUR, DAY]),
+    (pl.String(), ["a", "b", "", "\\", "(none)", "\\a"], [None]),
+    (pl.Enum(["a", "", "b"]), ["a", "", "b"], [None]),
+    (pl.Int64(), [-1, 0, 1], [None]),
+    (pl.Boolean(), [True, False], [None]),
+]
+
+
+@given(st.data())
+def test_each_partition_gets_its_rows_in_their_order(data: st.DataObject) -> None:
+    dtype, values, grains = data.draw(st.sampled_from(VALUES))
+    partitioning = Partitioning(column="own", grain=data.draw(st.sampled_from(grains)))
+    rows = data.draw(st.lists(st.sampled_from([*values, None]), max_size=8))
+    if data.draw(st.booleans()):
+        rows = sorted(rows, key=str)
+    frame = pl.DataFrame({"own": pl.Series(rows, dtype=dtype)}).with_row_index("row")
+    keys = partition_keys(frame["own"], partitioning)
+    parts = split_by_partition(frame, partitioning)
+    assert {key: part["row"].to_list() for key, part in parts.items()} == {
+        key: frame.filter(keys == key)["row"].to_list() for key in keys.drop_nulls().unique()
+    }
