@@ -10,10 +10,12 @@ from collections.abc import Mapping
 
 from tidemill.analysis.code.code_fingerprint import Code, identify
 from tidemill.analysis.code.mutable_state import (
+    NOTHING,
     Contents,
     MutableHolder,
     Variable,
     contents_of,
+    holds_nothing,
     is_same,
 )
 from tidemill.analysis.code.state_changes import ANY, StateChange
@@ -45,7 +47,12 @@ class SharedState:
     def has_changed(self, caller: str) -> bool:
         """Whether calling a stage changed state, which makes the other stages that use it irreproducible."""
         before, after = self._before or {}, self._contents()
-        changed = [key for key, now in after.items() if not is_same(before[key], now)]
+        different = {
+            key
+            for key in before.keys() | after.keys()
+            if not is_same(before.get(key, NOTHING), after.get(key, NOTHING))
+        }
+        changed = [key for key in self._holders if key in different] if different else []
         self._before = after
         for key in changed:
             for name, code in self._codes.items():
@@ -54,7 +61,12 @@ class SharedState:
         return bool(changed)
 
     def _contents(self) -> dict[object, Contents]:
-        return {key: contents_of(item.value, identify) for key, item in self._holders.items()}
+        """The contents of the values that hold anything now: most are functions, which don't."""
+        return {
+            key: contents_of(item.value, identify)
+            for key, item in self._holders.items()
+            if not holds_nothing(item.value)
+        }
 
     def _add_readers(self, writer: str, change: StateChange) -> None:
         for name, code in self._codes.items():

@@ -1,11 +1,13 @@
 import math
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
+from typing import get_args, get_type_hints
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemill.adapters.codec import events as codec
 from tidemill.adapters.codec.events import (
     EventScope,
     decode,
@@ -133,6 +135,18 @@ def test_figures_of_decisions_and_triggers_stay_figures() -> None:
     attempted = replace(attempted, attempt=replace(attempted.attempt, evidence=seen))
     for event in (decided, attempted):
         assert repr(decode_event(encode_event(event))) == repr(event)
+
+
+def test_records_that_are_not_looked_at_for_figures_have_only_times() -> None:
+    kinds = [*codec._WITHOUT_FIGURES]
+    found: dict[str, str] = {}
+    # The list grows by the records in their fields.
+    for kind in kinds:
+        for name, hint in get_type_hints(kind).items():
+            kinds += [part for part in (hint, *get_args(hint)) if is_dataclass(part)]
+            if "float" in str(hint):
+                found[f"{kind.__name__}.{name}"] = str(hint)
+    assert found == {"Effect.at": str(float), "SourceFile.missing_since": str(dict[str, float])}
 
 
 def test_scores_and_decisions_of_earlier_versions_are_read() -> None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hint
 
 import msgspec
 
+from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import StorageError
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.delivery import Effect
@@ -26,6 +27,8 @@ from tidemill.ledger.event import (
     EffectQueued,
     Event,
     Published,
+    RecipeChanged,
+    Settled,
     SourceSeen,
 )
 
@@ -202,6 +205,12 @@ def _to_json(value: Any) -> str:
         ) from None
 
 
+# Frequent records without floats, but for times, which are finite: they needn't be looked at.
+_WITHOUT_FIGURES = frozenset(
+    (SourceSeen, EffectQueued, Effect, EffectDone, Settled, RecipeChanged, QuerySummary)
+)
+
+
 def _is_finite(value: Any) -> bool:
     """Whether every measured figure is a number that JSON can represent."""
     return _all_finite(_measured_part(value))
@@ -218,8 +227,6 @@ def _measured_part(value: Any) -> Any:
             return (value.artifact, value.scores, value.trial)
         case Attempted():
             return value.attempt.evidence
-        case SourceSeen() | EffectQueued() | Effect() | EffectDone():
-            return None
     return value
 
 
@@ -234,7 +241,9 @@ def _all_finite(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(map(_all_finite, value))
     kind: Any = type(value)
-    return all(_all_finite(getattr(value, name)) for name in _field_names(kind))
+    return kind in _WITHOUT_FIGURES or all(
+        _all_finite(getattr(value, name)) for name in _field_names(kind)
+    )
 
 
 @cache

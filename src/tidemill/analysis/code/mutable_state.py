@@ -67,7 +67,7 @@ def is_mutable(value: Any) -> bool:
 
 # What a value or a variable holds, by name.
 Contents: TypeAlias = Mapping[str, Any]
-_NOTHING: Contents = {}
+NOTHING: Contents = {}
 
 
 class HeldState:
@@ -91,12 +91,17 @@ class HeldState:
         return None
 
 
+def holds_nothing(value: Any) -> bool:
+    """Whether a value has the contents `NOTHING`: like most functions, which are compared after each call."""
+    return isinstance(value, FunctionType) and not value.__dict__ and value.__closure__ is None
+
+
 def contents_of(value: Any, part: Callable[[Any], Part]) -> Contents:
     """What a value holds now, to be compared later."""
     if isinstance(value, Variable):
         return {value.name: _current_value(value)}
-    if isinstance(value, FunctionType) and not value.__dict__ and value.__closure__ is None:
-        return _NOTHING  # like most functions, which are compared after each call of a stage
+    if holds_nothing(value):
+        return NOTHING
     if isinstance(value, _HOLDERS):
         return dict(_attributes(value))
     return {"": fingerprint("state", part(value))}
