@@ -434,7 +434,7 @@ def test_a_sweep_is_due_each_night_and_when_there_is_enough(
         clock.ahead = 1.1 * DAY
         assert retention.is_due(clock()) == "the last sweep was a day ago or more"
     keep(built, NOTHING)
-    monkeypatch.setattr("tidemill.project.retention.ENOUGH", 20)
+    monkeypatch.setattr("tidemill.project.due_sweep.ENOUGH", 20)
     before = stored_bytes(built)
     superseded(built)
     # A run sweeps what it left.

@@ -10,7 +10,7 @@ from dataclasses import replace
 from tidemill.adapters.files.memos import FileMemos
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.adapters.sqlite.scratch_folder import clear_scratch_folders
-from tidemill.core.errors import ConflictError, TidemillError, UnknownNameError, UsageError
+from tidemill.core.errors import ConflictError, UnknownNameError, UsageError
 from tidemill.core.fingerprint import is_object_name
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.recorded_reason import checked_note, checked_reason
@@ -23,7 +23,6 @@ from tidemill.ledger.retention_events import (
     DataPinned,
     DataUnpinned,
     StagesUndeclared,
-    SweepConfirmed,
     SweepMarked,
 )
 from tidemill.ledger.retention_settings import RetentionSettings
@@ -35,12 +34,12 @@ from tidemill.operations.swept import LastSweep, SweepReport
 from tidemill.ports.ledger import Ledger, State
 from tidemill.ports.upkeep import StoredObjects
 from tidemill.project.composition import run_id
+from tidemill.project.due_sweep import due_reason, last_sweep, retention_settings, sweep_if_due
 from tidemill.project.home_ledger import has_ledger
 from tidemill.project.removals import removal_text
 from tidemill.project.verification import LEDGER
 from tidemill.project.workflow_ledger import (
     WorkflowLedger,
-    effective_retention,
     retention_faults,
     shared_ledger,
 )
@@ -48,9 +47,7 @@ from tidemill.project.workspace import Workspace
 from tidemill.workflow.environment import PRODUCTION
 from tidemill.workflow.model import Artifact
 
-_HOUR, _DAY = 3_600.0, 86_400.0
-# After so many superseded results a run sweeps, at most once an hour.
-ENOUGH = 500
+_DAY = 86_400.0
 _PREFIX = re.compile(r"[0-9a-f]{8,64}(\.[a-z0-9]+)*")
 _GOES = "nothing: the next sweep removes it"
 _MARKED = "nothing: it is marked, and the next sweep deletes it"
@@ -102,21 +99,7 @@ class Retention:
 
         With `nightly=False` only garbage counts. This is quick.
         """
-        settings = self.settings
-        ledger = shared_ledger(self._workspace.tools.ledger)
-        # A ledger that is wrapped, such as to follow what is recorded, is swept by whoever opened it.
-        if settings.hold or not settings.automatic or not isinstance(ledger, SqliteLedger):
-            return None
-        last = self._last_sweep()
-        if nightly and not last <= now < last + _DAY:
-            return "the last sweep was a day ago or more" if last else "nothing was swept so far"
-        shortest = settings.least_span
-        if shortest is None or last <= now < last + _HOUR:
-            return None
-        # What that sweep left, something keeps: only the next night tells whether it still does.
-        after = last - shortest if last else float("-inf")
-        count = self._ledger().garbage.count_superseded(after, now - shortest)
-        return f"{count:,} results were superseded" if count >= ENOUGH else None
+        return due_reason(self._workspace, now, nightly=nightly)
 
     def sweep_by_itself(self) -> SweepReport | None:
         """Sweep as if nobody had asked for it; None if another process sweeps."""
@@ -127,13 +110,7 @@ class Retention:
 
     def sweep_if_due(self, *, nightly: bool = True) -> tuple[str, ...]:
         """Sweep if `is_due` says so; return what failed, which fails nothing else."""
-        try:
-            if self.is_due(self._workspace.tools.clock(), nightly=nightly) is None:
-                return ()
-            report = self.sweep_by_itself()
-        except TidemillError as error:
-            return (f"sweep: {error}",)
-        return tuple(f"sweep: {why}" for why in report.failed.values())[:1] if report else ()
+        return sweep_if_due(self._workspace, nightly=nightly)
 
     def keepers(self, what: str) -> tuple[Keeper, ...]:
         """Say what keeps an object, or each result of `STAGE` or `STAGE@PARTITION`.
@@ -198,11 +175,7 @@ class Retention:
 
     def last_sweep(self) -> LastSweep | None:
         """The last sweep that ended, of any workflow in the home."""
-        self._workspace.require(Permission.READ)
-        facts = self._ledger().events(kinds=(SweepConfirmed.__name__,), newest=True, limit=1)
-        ended = ((fact.at, fact.event) for fact in facts)
-        found = (LastSweep(at=at, done=did) for at, did in ended if isinstance(did, SweepConfirmed))
-        return next(found, None)
+        return last_sweep(self._workspace)
 
     def keeps_all(self) -> bool:
         """Whether any workflow of the home keeps everything, so that nothing may be compacted either."""
@@ -219,10 +192,7 @@ class Retention:
     @property
     def settings(self) -> RetentionSettings:
         """How long things are kept, by the settings and by what the ledger knows of the workflow."""
-        space = self._workspace
-        return effective_retention(
-            space.settings.retention, space.declared.names, space.tools.ledger
-        )
+        return retention_settings(self._workspace)
 
     def _faults(self) -> list[str]:
         space = self._workspace

@@ -201,8 +201,8 @@ class Runs:
         """Sweep if runs left enough garbage, and meter what is left; what fails is a message of the run."""
         if not any(stage.ran or stage.bound or stage.removed for stage in receipt.stages):
             return receipt
-        module = import_module("tidemill.project.retention")
-        messages: tuple[str, ...] = module.Retention(self._workspace).sweep_if_due(nightly=False)
+        module = import_module("tidemill.project.due_sweep")
+        messages: tuple[str, ...] = module.sweep_if_due(self._workspace, nightly=False)
         if not self._workspace.settings.price_book.is_free:
             metering = import_module("tidemill.project.storage_metering")
             messages = (*messages, *metering.meter_storage(self._workspace))
