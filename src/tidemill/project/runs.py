@@ -39,6 +39,7 @@ from tidemill.project.enforcement import (
 from tidemill.project.mlflow_hook import catch_up_mlflow
 from tidemill.project.offpeak_faults import no_prices_notes
 from tidemill.project.plans import Plans
+from tidemill.project.rare_collections import rare_collections
 from tidemill.project.review_upkeep import announce_reviews, finish_reviews
 from tidemill.project.trusted_branches import require_trusted_branch
 from tidemill.project.workspace import Workspace
@@ -87,6 +88,7 @@ class Runs:
         self._workspace = workspace
         self._plans = plans
 
+    @rare_collections()
     def run(  # noqa: PLR0913 - how to run, in keywords
         self,
         request: Request,
