@@ -71,7 +71,11 @@ def _parquet(frames: Sequence[Described], *, statistics: bool = False) -> list[B
         frame.lazy().sink_parquet(buffer, **_options(metadata, statistics=statistics), lazy=True)
         for (frame, metadata), buffer in zip(frames, buffers, strict=True)
     ]
-    pl.collect_all(sinks, engine="in-memory", optimizations=pl.QueryOptFlags.none())
+    if len(sinks) == 1:
+        # What gathers several results costs 15 % of encoding a small frame.
+        sinks[0].collect(engine="in-memory", optimizations=pl.QueryOptFlags.none())
+    else:
+        pl.collect_all(sinks, engine="in-memory", optimizations=pl.QueryOptFlags.none())
     return buffers
 
 
