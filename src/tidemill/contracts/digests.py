@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+from functools import lru_cache
 
 from tidemill.contracts.column import Column
 from tidemill.contracts.spec import ContractSpec
@@ -12,8 +11,7 @@ from tidemill.contracts.table_rules import (
 )
 from tidemill.contracts.text_format import AS_STORED
 from tidemill.core.fingerprint import Part, fingerprint
-
-ContractDigest: TypeAlias = Callable[[ContractSpec], str]
+from tidemill.core.identity import ByIdentity
 
 
 def value_digest(spec: ContractSpec) -> str:
@@ -21,6 +19,13 @@ def value_digest(spec: ContractSpec) -> str:
 
     Columns that only warn count too: a value that can't be cast becomes null there and is published.
     """
+    return _value_digest(ByIdentity(spec))
+
+
+# Many stages of a workflow share a contract.
+@lru_cache(maxsize=256)
+def _value_digest(key: ByIdentity[ContractSpec]) -> str:
+    (spec,) = key.values
     columns: list[Part] = [[*_value_parts(column)] for column in spec.columns]
     rules = [[rule.name, rule.digest] for rule in spec.rules if rule.on_fail == "quarantine"]
     return fingerprint("contract-value", columns, list(spec.key), rules, *_shape_parts(spec))
@@ -37,6 +42,12 @@ def _value_parts(column: Column) -> list[Part]:
 
 def check_digest(spec: ContractSpec, *, table_rules: bool = True) -> str:
     """Digest of all checks of a contract, with or without its table rules."""
+    return _check_digest(ByIdentity(spec), table_rules)
+
+
+@lru_cache(maxsize=256)
+def _check_digest(key: ByIdentity[ContractSpec], table_rules: bool) -> str:
+    (spec,) = key.values
     columns: list[Part] = [[*_column_parts(column), column.on_fail] for column in spec.columns]
     rules = [[rule.name, rule.on_fail, rule.digest] for rule in spec.rules]
     counts = (repr(spec.rows), repr(spec.budget))

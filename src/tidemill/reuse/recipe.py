@@ -9,12 +9,7 @@ from tidemill.analysis.code.code_fingerprint import FORMAT, Code
 from tidemill.analysis.code.hidden_inputs import HiddenInput
 from tidemill.analysis.code.mutable_state import MutableHolder
 from tidemill.analysis.query.summary import QuerySummary, Reads
-from tidemill.contracts.digests import (
-    ContractDigest,
-    check_digest,
-    table_rules_digest,
-    value_digest,
-)
+from tidemill.contracts.digests import check_digest, table_rules_digest, value_digest
 from tidemill.core.errors import Fault
 from tidemill.core.fingerprint import Part, fingerprint
 from tidemill.core.lazy_dataclass import dataclass
@@ -186,20 +181,15 @@ def _opaque_reason(code: Code | None, query: QuerySummary | None, shared: Sequen
     )
 
 
-def probe_key(
-    stage: Stage, code: Code, platform: Platform, digest: ContractDigest = check_digest
-) -> str:
-    """Digest everything that the query of a stage depends on: a probe is valid for as long as it is equal.
-
-    `digest` is that of the checks of a contract.
-    """
+def probe_key(stage: Stage, code: Code, platform: Platform) -> str:
+    """Digest everything that the query of a stage depends on: a probe is valid for as long as it is equal."""
     contracts = [item.contract for item in stage.inputs] + [stage.output]
     narrow: list[Part] = [[i.name, list(i.columns)] for i in stage.inputs if i.reads is not None]
     return fingerprint(
         "probe",
         code.digest,
         [item.name for item in stage.inputs],
-        [None if contract is None else digest(contract) for contract in contracts],
+        [None if contract is None else check_digest(contract) for contract in contracts],
         [platform.engine, platform.python, platform.machine, platform.tidemill],
         *narrow,
         *_fold_part(stage),

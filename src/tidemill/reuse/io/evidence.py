@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tidemill.analysis.code.code_fingerprint import Code, code_of
 from tidemill.analysis.code.module_origin import origin_of_module
 from tidemill.analysis.query.summary import QuerySummary
-from tidemill.contracts.digests import ContractDigest, check_digest
+from tidemill.contracts.digests import check_digest
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import DeclarationError, Fault, TidemillError
 from tidemill.core.fingerprint import fingerprint
@@ -64,14 +64,13 @@ def gather_evidence(
     """
     codes = _codes(flow)
     shared = SharedState(codes)
-    digest = _each_once(check_digest)
     keys = {
-        stage.name: probe_key(stage, codes[stage.name], platform, digest)
+        stage.name: probe_key(stage, codes[stage.name], platform)
         for stage in flow.stages
         if stage.kind is Kind.TRANSFORM
     }
     rules = {
-        stage.name: _rules_key(digest(stage.output), platform)
+        stage.name: _rules_key(check_digest(stage.output), platform)
         for stage in flow.stages
         if stage.output is not None
     }
@@ -105,18 +104,6 @@ def gather_evidence(
     if fresh:
         probes.put(fresh)
     return known
-
-
-def _each_once(digest: ContractDigest) -> ContractDigest:
-    """Compute the digest of each contract once: many stages of a flow, which keeps them, share theirs."""
-    known: dict[int, str] = {}
-
-    def digest_once(contract: ContractSpec) -> str:
-        if id(contract) not in known:
-            known[id(contract)] = digest(contract)
-        return known[id(contract)]
-
-    return digest_once
 
 
 def _codes(flow: Flow) -> dict[str, Code]:
