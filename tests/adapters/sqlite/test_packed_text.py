@@ -1,4 +1,5 @@
 import json
+import re
 import sqlite3
 import zlib
 from contextlib import suppress
@@ -33,6 +34,21 @@ def test_texts_are_packed_and_unpacked(text: str) -> None:
     assert is_packed(packed)
     assert not is_packed(stamp(text))
     assert not is_packed(stamp(text).encode())
+
+
+@given(BODIES)
+def test_digests_stand_as_bytes_after_the_text(text: str) -> None:
+    """Those of 8, 32 or 64 digits between a quote and a quote or a point, wherever they are."""
+    marks = {8: "\x12", 32: "\x11", 64: "\x10"}
+    plain, digests = text, ""
+    if not any(mark in text for mark in marks.values()):
+        pieces = re.split('(?<=")([0-9a-f]{32}|[0-9a-f]{64}|[0-9a-f]{8})(?=[".])', text)
+        digests = "".join(pieces[1::2])
+        pieces[1::2] = [marks[len(digest)] for digest in pieces[1::2]]
+        plain = "".join(pieces)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=packed_text._DICTIONARY)
+    packed = packer.compress(plain.encode()) + packer.flush() + bytes.fromhex(digests)
+    assert pack(text) == b"\xfe" + zlib.crc32(text.encode()).to_bytes(4, "big") + packed
 
 
 def packed_before(text: str) -> bytes:

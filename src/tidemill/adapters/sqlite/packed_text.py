@@ -16,9 +16,10 @@ _CHECKSUM_BYTES = 4
 _HEADER = len(_MARK) + _CHECKSUM_BYTES
 # The digits of a digest by what stands for it: control characters, which JSON escapes.
 _DIGITS = {"\x10": 64, "\x11": 32, "\x12": 8}
-_MARKS = {digits: mark for mark, digits in _DIGITS.items()}
+_MARKS = {digits: f'"{mark}' for mark, digits in _DIGITS.items()}
 _MARKED = re.compile("([\x10-\x12])")
-_DIGEST = re.compile('(?<=")([0-9a-f]{32}|[0-9a-f]{64}|[0-9a-f]{8})(?=[".])')
+# With the quote before it: a pattern that begins with a letter is found several times as fast.
+_DIGEST = re.compile('"([0-9a-f]{8}(?:[0-9a-f]{24}(?:[0-9a-f]{32})?)?)(?=[".])')
 # Never change this: it is needed to read what was packed with it. Another one needs another mark.
 _OLD_DICTIONARY = (
     b'{"kind":"DriftJudged","v":1,"event":{"environment":"{"kind":"PolicyDecided","v":1,"event":{"environment":"'
@@ -73,7 +74,7 @@ _DICTIONARY = (
 
 def pack(text: str) -> bytes:
     """Compress a text."""
-    pieces = [text] if _MARKED.search(text) else _DIGEST.split(text)
+    pieces = [text] if any(mark in text for mark in _DIGITS) else _DIGEST.split(text)
     digests = bytes.fromhex("".join(pieces[1::2]))
     pieces[1::2] = [_MARKS[len(digest)] for digest in pieces[1::2]]
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=_DICTIONARY)
