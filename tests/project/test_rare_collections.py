@@ -20,10 +20,16 @@ def usual() -> Iterator[None]:
 
 
 def test_garbage_is_collected_rarely_during_a_run() -> None:
-    with pytest.raises(ValueError, match="it failed"), rare_collections():
-        assert gc.get_threshold() == THRESHOLDS
+    seen = []
+
+    @rare_collections()
+    def fail() -> None:
+        seen.append(gc.get_threshold())
         raise ValueError("it failed")
-    assert gc.get_threshold() == USUAL
+
+    with pytest.raises(ValueError, match="it failed"):
+        fail()
+    assert (seen, gc.get_threshold()) == ([THRESHOLDS], USUAL)
 
 
 @pytest.mark.parametrize(
