@@ -13,10 +13,10 @@ import dataclasses
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from operator import attrgetter
 from reprlib import recursive_repr
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 __all__ = ["dataclass"]
 
@@ -54,6 +54,9 @@ class _Made:
     def __repr__(self) -> str:
         return "<factory>"
 
+
+# The parameters by place, those without a default, all, and what makes the values of fields.
+_Parameters: TypeAlias = tuple[list[str], set[str], set[str], dict[str, "Callable[[], Any] | None"]]
 
 # Names in a constructor are those of fields, but for these.
 _USED: dict[str, Any] = {"__made__": _Made(), "__set__": object.__setattr__}
@@ -134,25 +137,43 @@ class _Constructor:
 
 def _initialize(cls: Any, self: Any, /, *args: object, **values: object) -> None:
     """Do what the constructor of a dataclass does, and leave calls that don't fit to it."""
-    fields = [field for field in dataclasses.fields(cls) if field.init]
-    places = [field.name for field in fields if not field.kw_only]
+    places, needed, known, makers = _parameters(cls)
     given = dict(zip(places, args, strict=False)) | values
-    needed = {field.name for field in fields if _is_needed(field)}
-    known = {field.name for field in fields}
     if len(given) < len(args) + len(values) or not needed <= given.keys() <= known:
         _constructor(cls)(self, *args, **values)
         return
     assign = object.__setattr__ if cls.__dataclass_params__.frozen else setattr
-    has_slots = "__slots__" in cls.__dict__
-    for field in dataclasses.fields(cls):
-        if field.name in given:
-            assign(self, field.name, given[field.name])
-        elif field.default_factory is not _MISSING:
-            assign(self, field.name, field.default_factory())
-        elif field.default is not _MISSING and (field.init or has_slots):
-            assign(self, field.name, field.default)
+    for name, make in makers.items():
+        if name in given:
+            assign(self, name, given[name])
+        elif make is not None:
+            assign(self, name, make())
     if hasattr(cls, "__post_init__"):
         self.__post_init__()
+
+
+@cache
+def _parameters(cls: Any) -> _Parameters:
+    """What a constructor takes, and what makes the value of each field that it isn't given, in order."""
+    fields, has_slots = dataclasses.fields(cls), "__slots__" in cls.__dict__
+    taken = [field for field in fields if field.init]
+    makers: dict[str, Callable[[], Any] | None] = {}
+    for field in fields:
+        makers[field.name] = None
+        if field.default_factory is not _MISSING:
+            makers[field.name] = field.default_factory
+        elif field.default is not _MISSING and (field.init or has_slots):
+            makers[field.name] = partial(_same, field.default)
+    return (
+        [field.name for field in taken if not field.kw_only],
+        {field.name for field in taken if _is_needed(field)},
+        {field.name for field in taken},
+        makers,
+    )
+
+
+def _same(value: object) -> object:
+    return value
 
 
 def _is_needed(field: dataclasses.Field[Any]) -> bool:
