@@ -24,7 +24,7 @@ from tests.support.object_stores import s3
 from tests.support.shared_homes import address, machine, new_home, postgres_url
 from tests.support.thoroughness import draw_all_examples
 from tidemill.cli.terminal import live_progress
-from tidemill.core.openmp import spin_limit
+from tidemill.core.spin_limit import spin_limit
 
 # Fixtures that are made elsewhere are found by their names here.
 __all__ = [

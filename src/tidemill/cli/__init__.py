@@ -23,7 +23,7 @@ from tidemill.cli.lazy_group import LazyGroup, project_options
 from tidemill.cli.terminal.interrupt import exit_when_interrupted
 from tidemill.cli.terminal.output import print_text
 from tidemill.cli.token_option import use_token_file
-from tidemill.core.openmp import spin_limit
+from tidemill.core.spin_limit import spin_limit
 from tidemill.core.work_began import begin_work
 
 INTERRUPTED = 130

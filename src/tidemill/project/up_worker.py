@@ -14,8 +14,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from tidemill.core.errors import AccessError, TidemillError, describe_error
-from tidemill.core.openmp import spin_limit
 from tidemill.core.redaction import redact
+from tidemill.core.spin_limit import spin_limit
 from tidemill.core.work_began import begin_work
 from tidemill.governance.permissions import Permission
 from tidemill.ledger.io.process_usage import cpu_with_children

@@ -13,8 +13,8 @@ from socket import SOCK_STREAM, socketpair
 from tidemill.adapters.lanes.exit_causes import explain_failed_start, output_tail
 from tidemill.adapters.lanes.task_queue import QueuedTask, WorkerKind
 from tidemill.adapters.lanes.worker_protocol import FrameReader
-from tidemill.core.openmp import spin_limit
 from tidemill.core.python_command import python_module
+from tidemill.core.spin_limit import spin_limit
 from tidemill.ledger.access_token import TOKEN_VARIABLE
 from tidemill.ledger.io.home_files import make_private_folder
 from tidemill.ledger.io.process_usage import process_tree_cpu

@@ -18,7 +18,7 @@ from tidemill.console.io.view_channel import (
     encode_line,
 )
 from tidemill.console.view_calls import ViewCall, ViewCaller
-from tidemill.core.openmp import spin_limit
+from tidemill.core.spin_limit import spin_limit
 from tidemill.project.project import Project, open_project
 from tidemill.project.up_worker import fault_text
 
