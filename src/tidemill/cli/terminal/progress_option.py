@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TextIO
@@ -24,6 +25,9 @@ class ProgressBars:
 
     def begin(self, plan: Plan) -> None:
         """Start showing a run of a plan."""
+        # What there is before the first step stays until the process ends: the collector needn't look through
+        # it, meanwhile and several times at the end. What the steps make isn't part of it.
+        gc.freeze()
         if self._stream is None:
             return
         # A run with nothing to do doesn't get here, and doesn't wait for this import.
