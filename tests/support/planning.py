@@ -18,7 +18,7 @@ from tidemill.ledger.run import Action, Attempt, Outcome
 from tidemill.models.degradation import observe_degradation
 from tidemill.models.gates import BASELINE, CANDIDATE, LIVE, subject_of
 from tidemill.models.triggers import MetricHistory, Observation
-from tidemill.models.warm_start import parent_digest, unseen_partitions
+from tidemill.models.warm_start import parent_digest, recorded_parent, unseen_partitions
 from tidemill.planning.completion import completion_marks
 from tidemill.planning.data_stages import FILES
 from tidemill.planning.live_days import day_of
@@ -26,7 +26,6 @@ from tidemill.planning.plan import Plan, PlanInputs, Step
 from tidemill.planning.planner import make_plan, request_scope
 from tidemill.planning.request import Request
 from tidemill.planning.source_changes import source_changes
-from tidemill.planning.warm_start import recorded_parent
 from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.step_key import StepKey, key_for
 from tidemill.reuse.training_key import snapshot_of, training_key

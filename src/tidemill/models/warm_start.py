@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import WHOLE
+from tidemill.ledger.binding import Binding
 from tidemill.workflow.model import Artifact, ColumnEncoding
 
 Snapshot = Mapping[str, Mapping[str, str]]
@@ -18,6 +19,12 @@ _DIGITS = 16
 def content_prefix(content: str) -> str:
     """The part of a content's digest that snapshots have."""
     return content[:_DIGITS]
+
+
+def recorded_parent(bound: Binding | None) -> str:
+    """The digest of the version that a published one continued; "" if it was trained from scratch."""
+    artifact = bound.product.artifact if bound is not None else None
+    return artifact.parent.digest if artifact is not None and artifact.parent is not None else ""
 
 
 def unseen_partitions(parent: Artifact, snapshot: Snapshot) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from tidemill.models.gates import (
 from tidemill.models.input_compatibility import incompatibility, unchecked_note
 from tidemill.models.search import trial_partition, trials_before
 from tidemill.models.triggers import fired_reasons
+from tidemill.models.warm_start import recorded_parent
 from tidemill.planning.backtests import plan_backtests
 from tidemill.planning.draft import (
     Draft,
@@ -39,7 +40,7 @@ from tidemill.planning.drift_notes import drift_notes
 from tidemill.planning.live_days import evaluates_days, live_days, live_key, timed_input
 from tidemill.planning.plan import ModelState, Step, Waiting
 from tidemill.planning.trigger_facts import trigger_evidence
-from tidemill.planning.warm_start import choose_parent, recorded_parent
+from tidemill.planning.warm_start import choose_parent
 from tidemill.reuse.input_contents import Content
 from tidemill.reuse.recipe import quote_columns
 from tidemill.reuse.step_key import Inputs, StepKey, key_for

@@ -27,12 +27,6 @@ class Continuation:
     note: str = ""
 
 
-def recorded_parent(bound: Binding | None) -> str:
-    """The digest of the version that a published one continued; "" if it was trained from scratch."""
-    artifact = bound.product.artifact if bound is not None else None
-    return artifact.parent.digest if artifact is not None and artifact.parent is not None else ""
-
-
 def choose_parent(
     draft: Draft, stage: Stage, bound: Binding | None, inputs: Inputs, *, changed: bool
 ) -> Continuation:

@@ -6,12 +6,15 @@ What decides by them is loaded only where there are some.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from tidemill.governance.change_verdict import ALLOWED, Verdict
 from tidemill.ledger.binding import Product
 from tidemill.ledger.review import Review
-from tidemill.runs.io.gate_step import GateVerdict
 from tidemill.workflow.stage import Stage
+
+if TYPE_CHECKING:
+    from tidemill.runs.io.gate_step import GateVerdict
 
 
 class ChangeDecisions:

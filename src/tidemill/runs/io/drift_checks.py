@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.counts import plural
@@ -14,7 +16,9 @@ from tidemill.ledger.event import DriftAlarmed, DriftJudged, Event
 from tidemill.runs.drift_due import alarm_advice, alarm_note, drift_signature, new_alarms
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.unjudged_drift import drift_environments, unjudged_tables
-from tidemill.store.drift import TableDrift, judge_drift
+
+if TYPE_CHECKING:
+    from tidemill.store.drift import TableDrift
 
 _SHOWN = 3
 
@@ -49,6 +53,8 @@ def check_drift(job: Job, bound: Callable[[str], Mapping[str, Binding]]) -> Drif
 def _verdict(
     job: Job, stage: str, spec: ContractSpec, bound: Mapping[str, Binding]
 ) -> DriftVerdict:
+    # Only tables with drift alarms need what judges them.
+    judge_drift = import_module("tidemill.store.drift").judge_drift
     found = [
         judge_drift(job.tools.artifacts, stage, spec, rule, bound) for rule in spec.drift_alarms
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from tidemill.core.errors import ConflictError, TidemillError
 from tidemill.governance.io.upheld_append import append_upheld
@@ -12,7 +13,6 @@ from tidemill.ledger.event import Event, RunEnded
 from tidemill.ledger.io.process_usage import Stopwatch, cpu_with_children
 from tidemill.ledger.redacted import redacted_receipt
 from tidemill.ledger.run import Action, Attempt, Outcome, Receipt, Status
-from tidemill.memos.io.segments import SegmentIndex
 from tidemill.planning.data_stages import FILES
 from tidemill.ports.ledger import Guard, Lease
 from tidemill.runs.io.change_decisions import ChangeDecisions
@@ -43,6 +43,9 @@ from tidemill.runs.io.withheld_tables import WithheldTables
 from tidemill.sources.scan import feeds_only
 from tidemill.steps.io.step_runner import StepRunner
 from tidemill.workflow.source import SourceFile
+
+if TYPE_CHECKING:
+    from tidemill.memos.io.segments import SegmentIndex
 
 # Outcomes of a step that queued its delivery.
 _DELIVERED = (Outcome.OK, Outcome.BOUND)

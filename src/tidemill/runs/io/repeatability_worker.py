@@ -10,7 +10,7 @@ from pathlib import Path
 from tidemill.core.errors import StorageError, TidemillError
 from tidemill.core.partition import WHOLE
 from tidemill.lineage.io.origins import ProvenanceFacts
-from tidemill.planning.warm_start import recorded_parent
+from tidemill.models.warm_start import recorded_parent
 from tidemill.ports.runtime import Runtime
 from tidemill.reuse.training_key import training_key
 from tidemill.runs.training_repeatability import RetrainedModel

@@ -9,10 +9,9 @@ from tidemill.contracts.row_ruling import Ruling
 from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.ledger.binding import Binding
 from tidemill.models.gates import BASELINE, LIVE
-from tidemill.models.warm_start import parent_digest, unseen_partitions
+from tidemill.models.warm_start import parent_digest, recorded_parent, unseen_partitions
 from tidemill.planning.data_stages import FILES
 from tidemill.planning.plan import Step
-from tidemill.planning.warm_start import recorded_parent
 from tidemill.quarantine.ruling_input import ruling_contents
 from tidemill.reuse.input_contents import RULINGS, Contents
 from tidemill.reuse.stale_columns import StaleColumns

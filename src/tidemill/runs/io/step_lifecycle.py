@@ -2,6 +2,7 @@
 
 `begin` decides whether a step has to run, and on what; the run executes it, here or in another process, and
 passes the output to `finish`, which says what to publish. Several steps can be in progress between the two.
+What only trials and gates need is imported when there is one.
 """
 
 from __future__ import annotations
@@ -9,31 +10,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from polars.exceptions import PanicException
 
 from tidemill.core.errors import GateError
-from tidemill.core.partition import WHOLE
 from tidemill.delivery.effects import effect_of
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.event import Attempted, EffectDone, EffectQueued, Event, Published, Removed
 from tidemill.ledger.io.process_usage import Stopwatch
 from tidemill.ledger.redacted import redacted_attempt
-from tidemill.ledger.review import Review
 from tidemill.ledger.run import Action, Outcome
-from tidemill.models.gates import LIVE, refusal_message
-from tidemill.planning.live_days import day_of
 from tidemill.planning.plan import Step
 from tidemill.reuse.step_key import key_for, reuse_action
 from tidemill.runs.io.change_decisions import ChangeDecisions
-from tidemill.runs.io.gate_evidence import EvidenceGatherer
-from tidemill.runs.io.gate_step import (
-    GatheredEvidence,
-    ScoredModels,
-    earlier_refusal,
-    run_gate_step,
-)
 from tidemill.runs.io.job import Job
 from tidemill.runs.io.published_view import PublishedView
 from tidemill.runs.io.publisher import Publication
@@ -51,11 +42,13 @@ from tidemill.runs.io.step_progress import (
 )
 from tidemill.runs.io.table_checks import TableChecker
 from tidemill.runs.io.trained_source import ModelSources
-from tidemill.runs.io.trial_lifecycle import TrialLifecycle
 from tidemill.steps.io.step_runner import StepRunner, describe_failure
 from tidemill.steps.step_messages import StepCost, StepFailure, StepOutput, Work
-from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Kind, Stage
+
+if TYPE_CHECKING:
+    from tidemill.runs.io.gate_lifecycle import GateLifecycle
+    from tidemill.runs.io.trial_lifecycle import TrialLifecycle
 
 
 class StepLifecycle:
@@ -76,6 +69,8 @@ class StepLifecycle:
         *,
         cpu_clock: Callable[[], float] = time.process_time,
     ) -> None:
+        self._job = job
+        self._runner = runner
         self._governed = governed
         self._tools = job.tools
         self._flow = job.flow
@@ -83,14 +78,10 @@ class StepLifecycle:
         self._environment = job.plan.environment
         self._run = job.run
         self._at_once = job.at_once
-        self._through = job.plan.evaluated_through
         self._evidence = {model.stage: model.evidence for model in job.plan.models}
-        self._decisions = tuple(job.state.decisions.values())
         self._published = published
         self._undelivered = [item.effect for item in job.undelivered]
         self._inputs = StepInputs(job, published)
-        self._trials = TrialLifecycle(job, published, self._inputs, claim)
-        self._evidence_on = EvidenceGatherer(job, published, runner)
         self._room = runner.data
         self._bench = checker
         self._claim = claim
@@ -99,6 +90,18 @@ class StepLifecycle:
         self._redact = job.tools.redactor.redact
         stages = [step.stage for step in job.plan.steps]
         self._sources = ModelSources(job.flow, job.recipes, stages, self._redact)
+
+    @cached_property
+    def _trials(self) -> TrialLifecycle:
+        from tidemill.runs.io.trial_lifecycle import TrialLifecycle
+
+        return TrialLifecycle(self._job, self._published, self._inputs, self._claim)
+
+    @cached_property
+    def _gates(self) -> GateLifecycle:
+        from tidemill.runs.io.gate_lifecycle import GateLifecycle
+
+        return GateLifecycle(self._job, self._published, self._runner, self._governed)
 
     def begin(self, step: Step) -> StepInProgress | StepResult:
         """Prepare a step, unless it is up to date or can't run; its errors are in its attempt."""
@@ -273,7 +276,7 @@ class StepLifecycle:
         if begun.step.action is Action.REMOVE:
             return self._remove(stage, begun)
         if begun.step.action is Action.GATE:
-            return self._gate(stage, begun)
+            return self._gates.conclude(stage, begun)
         if output is not None and output.memo is not None:
             begun.attempt = replace(begun.attempt, memo=output.memo)
         if output is not None and output.units:
@@ -393,73 +396,6 @@ class StepLifecycle:
             if (late.stage, late.partition) == (stage.name, partition):
                 detail = {"given up": f"replaced by {effect.key}"}
                 yield EffectDone(environment=environment, key=late.key, detail=detail)
-
-    def _gate(self, stage: Stage, begun: StepInProgress) -> StepResult:
-        """Decide by the gates whether a candidate becomes the live model."""
-        reads = begun.step.reads
-        scored = [
-            (name, subject)
-            for name, subjects in reads.items()
-            for subject in subjects
-            if not day_of(subject)
-        ]
-        needed = [(stage.name, WHOLE), *scored]
-        for name, key in needed:
-            if (name, key) in self._published.failed:
-                raise Skip(f"{name} of the candidate is missing: its step failed or was skipped")
-        refusal = earlier_refusal(stage, self._published, self._decisions)
-        if refusal is not None and not begun.step.forced:
-            message = refusal_message(stage.name, refusal)
-            return StepResult(attempt=replace(begun.attempt, outcome=Outcome.OK, message=message))
-        recipes = {name: self._recipes[name].digest for name in reads}
-        # A live model that can't read what the candidate reads isn't compared with it.
-        is_live_scored = any(subject == LIVE for _, subject in scored)
-        now, live = self._tools.clock(), self._published.live.get(stage.name)
-        through = self._through.get(stage.name, "")
-
-        def recall(evidence: str) -> Review | None:
-            return (
-                None if begun.step.forced else self._governed.waiting_review(stage.name, evidence)
-            )
-
-        def gather(artifact: Artifact, scored: ScoredModels) -> GatheredEvidence:
-            evidence = self._evidence_on.gather(stage, artifact, scored, now, through, recall)
-            begun.add_cost(evidence.measured.cost)
-            return evidence
-
-        verdict = run_gate_step(
-            stage, recipes, self._published, now, compare_live=is_live_scored, through=through,
-            evidence=gather,
-        )  # fmt: skip
-        if verdict is None:
-            return StepResult(attempt=None)
-        verdict = self._governed.decide_delivery(
-            stage,
-            replace(verdict, refused_before=refusal is not None),
-            compare_live=is_live_scored,
-            again=begun.step.forced,
-        )
-        verdict.publish(self._published)
-        days = []
-        if verdict.goes_live:
-            days = [
-                (name, key) for name in reads for key in self._published.keys(name) if day_of(key)
-            ]
-        for name, day in days:
-            self._published.remove(name, day)
-        events = verdict.events(self._environment, stage.name, days, self._run)
-        attempt = replace(
-            begun.attempt,
-            outcome=Outcome.OK if verdict.goes_live else Outcome.REFUSED,
-            message=verdict.message,
-            exit_code=0 if verdict.goes_live else GateError.exit_code,
-        )
-        was_live = {stage.name: live.id if live is not None else ""}
-        policy = verdict.policy
-        publication = Publication(
-            events=events, live=was_live, kept=not policy.allowed, rests_on=policy.rests_on
-        )
-        return StepResult(attempt=attempt, publication=publication)
 
 
 def _warnings(stage: Stage, product: Product) -> str:

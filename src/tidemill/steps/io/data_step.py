@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 
@@ -21,7 +21,6 @@ from tidemill.contracts.checks.schema import schema_of
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.partition import UNPLACED
-from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.ledger.binding import Binding, Product
 from tidemill.reuse.recipe import Recipe
 from tidemill.reuse.stale_columns import narrow_contract
@@ -35,6 +34,9 @@ from tidemill.steps.step_messages import Inputs, StepOutput, Work, count_rows
 from tidemill.store.frames import FrameStore
 from tidemill.store.profiles import PartitionProfiler
 from tidemill.workflow.stage import Stage
+
+if TYPE_CHECKING:
+    from tidemill.folds.io.partials_cache import FoldSession
 
 T = TypeVar("T")
 
@@ -130,7 +132,9 @@ class DataStepRunner:
                 self._intake.put_back(stage, work.files, kept[work.partition])
         return outputs
 
-    def transform(self, stage: Stage, work: Work, reads: Reads, folder: FoldSession) -> StepOutput:
+    def transform(
+        self, stage: Stage, work: Work, reads: Reads, folder: FoldSession | None
+    ) -> StepOutput:
         """Compute a partition; only the stale columns where the others can stay.
 
         StepError when the query reads a column that isn't among `reads`, the ones of the step's key.
@@ -216,7 +220,7 @@ class DataStepRunner:
         return clean, touched
 
     def _update_columns(
-        self, stage: Stage, work: Work, held: Product, reads: Reads, folder: FoldSession
+        self, stage: Stage, work: Work, held: Product, reads: Reads, folder: FoldSession | None
     ) -> StepOutput | None:
         """Recompute the stale columns of a partition, and put them beside those that it has.
 
@@ -285,7 +289,7 @@ class DataStepRunner:
         return bool(self._frames.find_missing(names))
 
     def _query(
-        self, stage: Stage, work: Work, reads: Reads, folder: FoldSession
+        self, stage: Stage, work: Work, reads: Reads, folder: FoldSession | None
     ) -> tuple[pl.LazyFrame, tuple[str, ...]]:
         """The query of a transform on its inputs, and the hidden inputs that its code touched."""
         frames = self.frames.of_partition(stage, work.inputs, folder, reads)

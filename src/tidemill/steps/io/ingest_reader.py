@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -26,11 +27,13 @@ from tidemill.sources.io.file_readers import (
     parquet_schema,
 )
 from tidemill.sources.io.file_root import FileRoot, file_root, is_stored
-from tidemill.sources.io.tables import Table, open_table
 from tidemill.sources.scan import feeds_only
 from tidemill.steps.io.invocation import call_stage
 from tidemill.workflow.source import Files, Source, SourceFile
 from tidemill.workflow.stage import Stage
+
+if TYPE_CHECKING:
+    from tidemill.sources.io.tables import Table
 
 # One query over many small files costs a third of one query per file.
 _TOGETHER = 32
@@ -127,6 +130,8 @@ class IngestReader:
 
     def _table(self, stage: Stage, source: Source[Any]) -> Table:
         if stage.name not in self._tables:
+            # Only sources other than files need what opens them.
+            open_table = import_module("tidemill.sources.io.tables").open_table
             coming = self._coming.get(stage.name, ())
             self._tables[stage.name] = open_table(source, stage, self._tools, upcoming=coming)
         return self._tables[stage.name]

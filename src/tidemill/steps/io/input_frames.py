@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
@@ -13,12 +13,14 @@ from polars.exceptions import PanicException, PolarsError
 from tidemill.analysis.query.summary import Reads
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import DamagedObjectError, StepError, StorageError
-from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.ledger.binding import Binding
-from tidemill.models.io.batches import Partitions
 from tidemill.steps.step_messages import Inputs, Work
 from tidemill.store.frames import FrameStore
 from tidemill.workflow.stage import Input, Stage
+
+if TYPE_CHECKING:
+    from tidemill.folds.io.partials_cache import FoldSession
+    from tidemill.models.io.batches import Partitions
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate, repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -18,7 +18,6 @@ from tidemill.core.errors import (
 from tidemill.core.fingerprint import fingerprint, object_name
 from tidemill.core.partition import WHOLE
 from tidemill.core.payload import byte_count
-from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.ledger.binding import Binding, Product
 from tidemill.models.gates import BASELINE
 from tidemill.models.input_compatibility import column_as_json, incompatibility, inputs_as_json
@@ -50,6 +49,9 @@ from tidemill.workflow.model import Artifact, ClassLabel, Fitted, ParentVersion
 from tidemill.workflow.search import NoTrial, Trial
 from tidemill.workflow.stage import Flow, Stage
 
+if TYPE_CHECKING:
+    from tidemill.folds.io.partials_cache import FoldSession
+
 
 class ModelStepRunner:
     """Runs the model steps of one run: training, evaluation and delivery."""
@@ -73,12 +75,12 @@ class ModelStepRunner:
         self._formats = formats
         self._probe = probe
 
-    def train(self, stage: Stage, work: Work, folder: FoldSession) -> StepOutput:
+    def train(self, stage: Stage, work: Work, folder: FoldSession | None) -> StepOutput:
         """Call the training function; store its model as bytes, with what it was trained on."""
         return self.train_to_predict(stage, work, folder)[0]
 
     def train_to_predict(
-        self, stage: Stage, work: Work, folder: FoldSession
+        self, stage: Stage, work: Work, folder: FoldSession | None
     ) -> tuple[StepOutput, ModelPredictor]:
         """Train as a run does; return the output, and the predictor of the model in memory."""
         assert stage.training is not None
@@ -185,7 +187,9 @@ class ModelStepRunner:
         new = frozenset(unseen_partitions(work.parent, _snapshot(work.inputs)))
         return load_parent(work.parent, new, self._artifacts, self._formats, self._probe)
 
-    def window(self, stage: Stage, inputs: Inputs, folder: FoldSession) -> dict[str, pl.LazyFrame]:
+    def window(
+        self, stage: Stage, inputs: Inputs, folder: FoldSession | None
+    ) -> dict[str, pl.LazyFrame]:
         """The frames to train on, which know their partitions."""
         frames = self._frames.of_partition(stage, inputs, folder)
         parts = self._frames.by_partition(stage, inputs)
@@ -221,7 +225,7 @@ class ModelStepRunner:
         self._refuse(stage, fitted)
         return fitted
 
-    def evaluate(self, stage: Stage, work: Work, folder: FoldSession) -> StepOutput:
+    def evaluate(self, stage: Stage, work: Work, folder: FoldSession | None) -> StepOutput:
         """Score a model, or the trivial baseline, on partitions that its training never saw."""
         assert work.artifact is not None
         artifact, trivial = work.artifact, work.subject == BASELINE
@@ -239,7 +243,7 @@ class ModelStepRunner:
         predictor = TrivialPredictor(artifact) if trivial else self.predictor(artifact)
         return self._scores(stage, model, artifact, predictor, inputs, folder)
 
-    def backtest(self, stage: Stage, work: Work, folder: FoldSession) -> StepOutput:
+    def backtest(self, stage: Stage, work: Work, folder: FoldSession | None) -> StepOutput:
         """Train a model as of the past, and score it on the window that followed; it isn't stored."""
         model = next(self._flow[item.name] for item in stage.inputs if item.contract is None)
         assert model.training is not None
@@ -263,7 +267,7 @@ class ModelStepRunner:
         artifact: Artifact,
         predictor: ModelPredictor | TrivialPredictor,
         inputs: Inputs,
-        folder: FoldSession,
+        folder: FoldSession | None,
     ) -> StepOutput:
         """Call the evaluation function with a predictor."""
         trivial = isinstance(predictor, TrivialPredictor)

@@ -1,9 +1,15 @@
-"""Run one step from plain data: in the run's own process or in any that can import the workflow."""
+"""Run one step from plain data: in the run's own process or in any that can import the workflow.
+
+What only models, gates and folds need is imported when one runs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from polars.exceptions import PanicException
 
@@ -11,19 +17,14 @@ from tidemill.contracts.finding import BrokenContract
 from tidemill.core.errors import ContractError, StepError, TidemillError
 from tidemill.core.partition import WHOLE
 from tidemill.costs.io.usage_meter import UsageMeter
-from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.history.io.log_recorder import LogRecorder
 from tidemill.ledger.binding import Binding
 from tidemill.memos.io.lookup import MemoIncomplete, MemoSession
-from tidemill.memos.io.segments import SegmentIndex
 from tidemill.ports.runtime import Runtime
 from tidemill.reuse.recipe import Recipe
 from tidemill.steps.gate_messages import GateWork
 from tidemill.steps.io.data_step import DataStepRunner
-from tidemill.steps.io.gate_runner import GateRunner
 from tidemill.steps.io.ingest_reader import IngestReader
-from tidemill.steps.io.model_step import ModelStepRunner
-from tidemill.steps.io.trial_step import TrialRunner
 from tidemill.steps.step_messages import StepFailure, StepOutput, Work
 from tidemill.store.frames import FrameStore
 from tidemill.store.profiles import PartitionProfiler
@@ -32,6 +33,13 @@ from tidemill.workflow.retry_policy import Retries
 from tidemill.workflow.source import SourceFile
 from tidemill.workflow.stage import Flow, Kind, Stage
 from tidemill.workflow.user_errors import user_error
+
+if TYPE_CHECKING:
+    from tidemill.folds.io.partials_cache import FoldSession
+    from tidemill.memos.io.segments import SegmentIndex
+    from tidemill.steps.io.gate_runner import GateRunner
+    from tidemill.steps.io.model_step import ModelStepRunner
+    from tidemill.steps.io.trial_step import TrialRunner
 
 # The partition under which the output of gates is recorded.
 GATE = "(gate)"
@@ -66,6 +74,7 @@ class StepRunner:
             found = tools.ledger.state(environment).heads.get(stage)
             return found.partitions if found else {}
 
+        self._tools = tools
         self._artifacts = tools.artifacts
         self._memos = tools.memos
         self._memo_shelves = {} if memo_shelves is None else memo_shelves
@@ -80,19 +89,45 @@ class StepRunner:
             states,
             {name for name, recipe in recipes.items() if recipe.opaque},
         )
-        self._trainer = ModelStepRunner(
-            flow,
+        self.settle = settle
+        self._unbilled: dict[str, dict[str, float]] = {}
+
+    @cached_property
+    def _trainer(self) -> ModelStepRunner:
+        tools = self._tools
+        made: ModelStepRunner = import_module("tidemill.steps.io.model_step").ModelStepRunner(
+            self._flow,
             self.data.frames,
             tools.artifacts,
             tools.formats,
             tools.model_probe,
-            settle,
+            self.settle,
             self.data.check_rows,
         )
-        self._trials = TrialRunner(flow, self.data.frames, self._trainer, tools.sampler)
-        self._gates = GateRunner(flow, tools.root, tools.artifacts, self._trainer.predictor)
-        self.settle = settle
-        self._unbilled: dict[str, dict[str, float]] = {}
+        return made
+
+    @cached_property
+    def _trials(self) -> TrialRunner:
+        made: TrialRunner = import_module("tidemill.steps.io.trial_step").TrialRunner(
+            self._flow, self.data.frames, self._trainer, self._tools.sampler
+        )
+        return made
+
+    @cached_property
+    def _gates(self) -> GateRunner:
+        made: GateRunner = import_module("tidemill.steps.io.gate_runner").GateRunner(
+            self._flow, self._tools.root, self._artifacts, self._trainer.predictor
+        )
+        return made
+
+    def _folder(self, stage: Stage) -> FoldSession | None:
+        """What folds the inputs of a step, and of the model that it evaluates; None if nothing does."""
+        if stage.kind not in (Kind.MODEL, Kind.EVALUATE) and not any(i.fold for i in stage.frames):
+            return None
+        made: FoldSession = import_module("tidemill.folds.io.partials_cache").FoldSession(
+            self._memos, self.frames, self._fold_shelves
+        )
+        return made
 
     def run(self, work: Work) -> StepOutput | StepFailure:
         """Run a step; whatever goes wrong in it becomes its result."""
@@ -102,7 +137,7 @@ class StepRunner:
                 message=f"{stage.name} does something else in this process", other_code=True
             )
         desk = MemoSession(self._memos, self._memo_shelves)
-        folder, meter = FoldSession(self._memos, self.frames, self._fold_shelves), UsageMeter()
+        folder, meter = self._folder(stage), UsageMeter()
         for unit, count in self._unbilled.pop(stage.name, {}).items():
             meter.add(unit, count)
         try:
@@ -112,7 +147,8 @@ class StepRunner:
                 desk.activate(),
             ):
                 made = self._make(stage, work, folder)
-                return replace(made, memo=desk.usage, fold=folder.usage, units=meter.units)
+                used = folder.usage if folder is not None else None
+                return replace(made, memo=desk.usage, fold=used, units=meter.units)
         # One step's failure must not end the run, whatever raised it.
         except (Exception, PanicException) as error:  # noqa: BLE001
             if desk.failure and any(isinstance(item, MemoIncomplete) for item in _causes(error)):
@@ -169,7 +205,7 @@ class StepRunner:
             return replace(failure, memo=gave.memo, units=gave.units)
         return replace(gave, objects=())
 
-    def _make(self, stage: Stage, work: Work, folder: FoldSession) -> StepOutput:
+    def _make(self, stage: Stage, work: Work, folder: FoldSession | None) -> StepOutput:
         match stage.kind:
             case Kind.INGEST:
                 return self.data.ingest(stage, work)

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from inspect import signature
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidemill.core.errors import UsageError, did_you_mean
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import WHOLE
-from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.ledger.binding import Product
 from tidemill.models.predictors import ModelPredictor
 from tidemill.models.search import RUNNING, split_window
@@ -28,6 +27,9 @@ from tidemill.workflow.partition_mapping import partitionings_of
 from tidemill.workflow.search import Search, StudyTrial, TrialPruned, TrialResult
 from tidemill.workflow.search_evaluation import search_evaluation
 from tidemill.workflow.stage import Flow, Stage
+
+if TYPE_CHECKING:
+    from tidemill.folds.io.partials_cache import FoldSession
 
 
 class ReportingTrial:
@@ -75,7 +77,7 @@ class TrialRunner:
         self._sampler = sampler
         self._partitionings = partitionings_of(flow)
 
-    def run(self, stage: Stage, work: Work, folder: FoldSession) -> StepOutput:
+    def run(self, stage: Stage, work: Work, folder: FoldSession | None) -> StepOutput:
         """Train with the parameters of a trial, and score the model on partitions that were held out."""
         assert work.trial is not None
         assert stage.training is not None
@@ -120,7 +122,7 @@ class TrialRunner:
         search: Search,
         predictor: ModelPredictor,
         inputs: Inputs,
-        folder: FoldSession,
+        folder: FoldSession | None,
     ) -> tuple[float, tuple[str, ...]]:
         """The metric on partitions that were held out, and the hidden inputs of its function."""
         evaluation = search_evaluation(stage, self._flow.stages)
