@@ -19,6 +19,7 @@ from io import StringIO, TextIOWrapper
 
 import click
 
+from tidemill.cli.garbage import ends_with_command, leave_out_all
 from tidemill.cli.lazy_group import LazyGroup, project_options
 from tidemill.cli.terminal.interrupt import exit_when_interrupted
 from tidemill.cli.terminal.output import print_text
@@ -256,6 +257,7 @@ def main() -> None:
         # What its encoding doesn't have, such as that of an old terminal.
         sys.stdout.reconfigure(errors="backslashreplace")
     exit_when_interrupted()
+    ends_with_command.set()
     # A run costs what its process uses from its start on.
     begin_work(cpu_s=0.0)
     # Before a step of this process imports a library that reads it.
@@ -275,7 +277,6 @@ def main() -> None:
             raise
         code = _interrupted()
     if "tidemill.steps.io.step_runner" not in sys.modules:
-        # Else Python looks through all objects for garbage several times while it ends. What code of the
-        # user made in this process may want to be told of its end.
-        gc.freeze()
+        # What code of the user made in steps may want to be told of its end.
+        leave_out_all()
     sys.exit(code if isinstance(code, int) else 0)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TextIO
 
+from tidemill.cli.garbage import leave_out_all
 from tidemill.ledger.run import Attempt
 from tidemill.planning.plan import Plan, Step
 from tidemill.project.runs import NoProgress, Progress
@@ -25,9 +25,8 @@ class ProgressBars:
 
     def begin(self, plan: Plan) -> None:
         """Start showing a run of a plan."""
-        # What there is before the first step stays until the process ends: the collector needn't look through
-        # it, meanwhile and several times at the end. What the steps make isn't part of it.
-        gc.freeze()
+        # What the steps make isn't part of it: code of the user may want to be told of its end.
+        leave_out_all()
         if self._stream is None:
             return
         # A run with nothing to do doesn't get here, and doesn't wait for this import.
