@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -108,6 +109,14 @@ class Year:
         self._copies += 1
         return Path(shutil.copytree(of or self.built, self.work / f"copy-{self._copies}"))
 
+    def _settled_copy(self, command: tuple[str, ...], of: Path | None) -> Path:
+        """A copy that has run: its files are new to the ledger, and would all be hashed after the change."""
+        project = self.copy(of)
+        # Times that are younger than two seconds tell nothing yet.
+        time.sleep(2.5)
+        measure(command, project)
+        return project
+
     def share(self, cpu_s: float) -> str:
         """CPU seconds as a share of the plain script's."""
         return (
@@ -126,7 +135,7 @@ class Year:
         steps: list[tuple[Counter[str], Counter[str]]] = []
 
         def changed() -> Used:
-            project = self.copy(of)
+            project = self._settled_copy(scene.command, of)
             scene.change(project)
             used = measure(scene.command, project)
             steps.append(attempts(project, used))
