@@ -6,6 +6,7 @@ Both are a few bytes: rows are in stored objects, which they name.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,6 +16,8 @@ from tidemill.steps.gate_messages import GateWork
 from tidemill.steps.step_messages import ProjectContext, StepFailure, StepOutput, Work
 from tidemill.workflow.gate import GateResult
 from tidemill.workflow.retry_policy import Retries
+
+T = TypeVar("T")
 
 # What worker processes call; no layer below the project may import it.
 FUNCTION = "tidemill.project.worker:make"
@@ -44,11 +47,8 @@ class _TaskResult:
 
 
 _encoder = msgspec.msgpack.Encoder()
-_contexts = msgspec.msgpack.Decoder(ProjectContext)
-_errands = msgspec.msgpack.Decoder(TaskPayload)
-_answers = msgspec.msgpack.Decoder(_TaskResult)
-_gates = msgspec.msgpack.Decoder(GatePayload)
-_results = msgspec.msgpack.Decoder(GateResult)
+# Each is built when it is used: that takes milliseconds, and a run without workers needs none.
+_decoders: dict[type[Any], msgspec.msgpack.Decoder[Any]] = {}
 
 
 def encode_context(context: ProjectContext) -> bytes:
@@ -58,7 +58,7 @@ def encode_context(context: ProjectContext) -> bytes:
 
 def decode_context(context: bytes) -> ProjectContext:
     """Decode a context."""
-    return _contexts.decode(context)
+    return _decode(ProjectContext, context)
 
 
 def encode_payload(context: bytes, work: Work) -> bytes:
@@ -72,7 +72,7 @@ def encode_payload(context: bytes, work: Work) -> bytes:
 
 def decode_payload(params: bytes) -> TaskPayload:
     """Decode the parameters of a task."""
-    return _errands.decode(params)
+    return _decode(TaskPayload, params)
 
 
 def encode_gate(context: bytes, work: GateWork) -> bytes:
@@ -82,7 +82,7 @@ def encode_gate(context: bytes, work: GateWork) -> bytes:
 
 def decode_gate(params: bytes) -> GatePayload:
     """Decode the parameters of a task that evaluates a gate."""
-    return _gates.decode(params)
+    return _decode(GatePayload, params)
 
 
 def encode_gate_result(result: GateResult) -> bytes:
@@ -92,7 +92,7 @@ def encode_gate_result(result: GateResult) -> bytes:
 
 def decode_gate_result(result: bytes) -> GateResult:
     """Decode what a gate found."""
-    return _results.decode(result)
+    return _decode(GateResult, result)
 
 
 def encode_result(output: StepOutput | StepFailure) -> bytes:
@@ -108,7 +108,7 @@ def encode_result(output: StepOutput | StepFailure) -> bytes:
 def decode_result(event: TaskEvent, retries: Retries) -> StepOutput | StepFailure:
     """Decode the result of a task; one that ended without a result is a failure."""
     if event.fate is Fate.OK:
-        answer = _answers.decode(event.result)
+        answer = _decode(_TaskResult, event.result)
         gave = answer.output or answer.failure
         assert gave is not None
         return gave
@@ -123,3 +123,11 @@ def decode_result(event: TaskEvent, retries: Retries) -> StepOutput | StepFailur
         transient=kind is not None and retries.is_retryable(kind),
         fate=event.fate,
     )
+
+
+def _decode(kind: type[T], text: bytes) -> T:
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind)
+    found: T = decoder.decode(text)
+    return found
