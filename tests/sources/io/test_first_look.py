@@ -534,3 +534,23 @@ def test_a_command_goes_on_without_the_file(tmp_path: Path, bad: Path, command: 
         assert (receipt.exit_code, len(receipt.messages)) == (1, 1)
         rows_of(7).write_parquet(tmp_path / "data" / "bad.parquet")
         assert tides.ok()["ok run raw"] == [day(7)]
+
+
+@pytest.mark.parametrize(
+    ("stats", "name"),
+    [
+        (["(python) S"], "python"),  # of OpenBLAS: it waits for work
+        (["(python) R", "(polars-0) S"], "polars-0"),
+        (["(python) D", "(python) R", "(tokio-rt-worker) R"], "tokio-rt-worker"),
+        (["(python) R"] * 3, ""),
+        (["(a) (b) R) S"], "a) (b) R"),
+    ],
+)
+def test_a_thread_that_did_not_run_yet_has_no_name(
+    monkeypatch: pytest.MonkeyPatch, stats: list[str], name: str
+) -> None:
+    left = iter(stats)
+    monkeypatch.setattr(first_look, "_NAMING_MS", 2)
+    monkeypatch.setattr(os, "listdir", lambda _: ["-7"])
+    monkeypatch.setattr(Path, "read_text", lambda _: f"-7 {next(left)} 1 2 3")
+    assert first_look._thread_names("python") == {name}

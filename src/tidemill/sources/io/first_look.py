@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -58,6 +59,8 @@ _DEADLY = {
     signal.SIGKILL,
 }
 _UNCLEAR = 70
+# How long a thread may take to take its name.
+_NAMING_MS = 50
 _MAX_WORDS = 200
 
 
@@ -123,9 +126,8 @@ def _find_survivors(paths: Sequence[str], read: Reader, found: Looks) -> None:
 def _can_fork() -> bool:
     """Whether a fork can use Polars: it can't once Polars started threads, which the fork doesn't have."""
     try:
-        tasks = os.listdir("/proc/self/task")
-        names = [Path(f"/proc/self/task/{task}/comm").read_text().strip() for task in tasks]
         own = Path("/proc/self/comm").read_text().strip()
+        names = _thread_names(own)
     except OSError:
         return False  # not Linux, where a fork may not use system libraries either
     ours = {own, *(thread.name[:15] for thread in threading.enumerate())}
@@ -133,6 +135,27 @@ def _can_fork() -> bool:
         thread is threading.main_thread() or thread.name.startswith("tidemill-")
         for thread in threading.enumerate()
     ) and _DISPENSABLE.union(ours).issuperset(names)
+
+
+def _thread_names(own: str) -> set[str]:
+    """The names of all threads of this process, whose name is `own`.
+
+    A thread has the name of the process until it runs and takes its own. If one doesn't get to that, its
+    name is "".
+    """
+    for wait_s in (0.0, *[0.001] * _NAMING_MS):
+        time.sleep(wait_s)
+        known = {thread.native_id for thread in threading.enumerate()}
+        names = set[str]()
+        for task in map(int, os.listdir("/proc/self/task")):
+            stat = Path(f"/proc/self/task/{task}/stat").read_text()
+            name, _, rest = stat.partition("(")[2].rpartition(")")
+            # One that sleeps has run. Threads of OpenBLAS and of Python keep the name of the process.
+            is_named = task in known or name != own or rest.split()[0] == "S"
+            names.add(name if is_named else "")
+        if "" not in names:
+            break
+    return names
 
 
 def _fork(
