@@ -323,6 +323,21 @@ def test_a_hasher_is_none_the_worse_for_a_frame_of_another_type() -> None:
     assert hasher.hashes(frame) == column_hashes(frame)
 
 
+@pytest.mark.parametrize("digest", [FrameHasher.hashes_of, FrameHasher.digests])
+def test_an_error_that_is_kept_leaves_no_values_behind(
+    monkeypatch: pytest.MonkeyPatch, digest: Any
+) -> None:
+    frame = pl.DataFrame({"a": [["x" * 20], ["y" * 20]]})
+    hasher = FrameHasher(frame.schema)
+    given = [frame, [1, 1]] if digest is FrameHasher.digests else [[frame, frame]]
+    with monkeypatch.context() as patched:
+        patched.setattr(TextHasher, "_hash_long", None)
+        with pytest.raises(TypeError) as kept:
+            digest(hasher, *given)
+    assert hasher.hashes(frame) == column_hashes(frame)
+    assert kept.tb
+
+
 def test_a_hasher_keeps_no_rows() -> None:
     hasher = FrameHasher({"a": pl.String()})
     hasher.hashes_of([pl.DataFrame({"a": ["x"]})] * 2)

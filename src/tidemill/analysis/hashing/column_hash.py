@@ -129,10 +129,8 @@ class FrameHasher:
         if len(frames) == 1 or sum(heights) > len(frames) * _SHORT:
             return [self.hashes(frame) for frame in frames]
         together = pl.concat([self._plain(frame) for frame in frames])
-        return [
-            self._by_name(self._whole.field_digests(*rows))
-            for rows in self._segments(together, heights)
-        ]
+        with self._segments(together, heights) as segments:
+            return [self._by_name(self._whole.field_digests(*rows)) for rows in segments]
 
     def digests(self, frame: pl.DataFrame, lengths: Sequence[int]) -> list[str]:
         """Digest names, types and values of each of the segments, of `lengths` rows, that make up `frame`.
@@ -140,18 +138,19 @@ class FrameHasher:
         For many short segments this is much faster than `hashes` of each.
         """
         header = ascii(("rows", 1, *self._headers)).encode() + b"".join(self._headers.values())
-        return [
-            xxh3_128_hexdigest(header + self._whole.digest_of(*rows))
-            for rows in self._segments(frame, lengths)
-        ]
+        with self._segments(frame, lengths) as segments:
+            return [xxh3_128_hexdigest(header + self._whole.digest_of(*rows)) for rows in segments]
 
-    def _segments(self, frame: pl.DataFrame, lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
-        """The start and the length of each segment of a frame, while its rows can be hashed."""
+    @contextmanager
+    def _segments(
+        self, frame: pl.DataFrame, lengths: Sequence[int]
+    ) -> Iterator[Iterable[tuple[int, int]]]:
+        """The start and the length of each segment of a frame, whose rows can be hashed meanwhile."""
         frame = self._plain(frame).rechunk()
         with self._chunks(frame) as chunks:
-            for array in chunks:
-                assert array.length == frame.height, "the frame is exported in one chunk"
-                yield from zip(accumulate(lengths, initial=0), lengths, strict=False)
+            array = next(chunks)
+            assert array.length == frame.height, "the frame is exported in one chunk"
+            yield zip(accumulate(lengths, initial=0), lengths, strict=False)
 
     @contextmanager
     def _chunks(self, frame: pl.DataFrame) -> Iterator[Iterator[Array]]:
