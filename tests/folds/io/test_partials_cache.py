@@ -19,9 +19,11 @@ from tests.support.tides import Tides, day, flow_of, rebuilt, rows_of
 from tidemill.adapters.files.memos import FileMemos
 from tidemill.contracts.checks.schema import schema_of
 from tidemill.contracts.spec import ContractSpec
+from tidemill.folds.io import partials_cache
 from tidemill.folds.io.partials_cache import FoldSession
 from tidemill.folds.partials import resolve_untested
 from tidemill.ledger.binding import Binding, Product
+from tidemill.memos import identity
 from tidemill.memos.io.in_memory import InMemoryMemos
 from tidemill.ports.reuse import Memos
 from tidemill.project.project import open_project
@@ -387,7 +389,10 @@ class TestKeeping:
         # What it was damaged to can be read all the same.
         [name] = memos.segments(space)
         frame = pl.read_parquet(cast(bytes, memos.open(space, name)))
-        flipped = [value[:-1] + bytes([value[-1] ^ 1]) for value in frame["value"]]
+        flipped = [
+            value[:-17] + bytes([value[-17] ^ 1]) + value[-16:]  # before the digest
+            for value in frame["value"]
+        ]
         into = BytesIO()
         frame.with_columns(value=pl.Series(flipped)).write_parquet(into)
         memos._segments[space][name] = into.getvalue()
@@ -396,6 +401,18 @@ class TestKeeping:
             assert found.fold(self.item, rows.bound()).collect().equals(expected)
             assert found.usage is not None
             assert found.usage.computed == computed
+
+    def test_partials_that_were_stored_are_not_kept_in_memory(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(partials_cache, "_KEEP_BYTES", 0)
+        monkeypatch.setattr(identity, "_LARGE", 0)  # nothing is merged
+        memos = InMemoryMemos()
+        rows, folder = self.folder(memos)
+        folder.fold(self.item, rows.bound())
+        [(space, segments)] = memos._segments.items()
+        assert len(segments) > 30
+        assert folder._shelves[space.removeprefix("fold-partials-")]._recent == ()
 
     def test_nothing_is_a_fold_of_nothing(self) -> None:
         _, folder = self.folder(InMemoryMemos())

@@ -110,6 +110,9 @@ class _TreeMerger:
         self._size += len(payload)
         if self._size > _KEEP_BYTES:
             self._store_new()
+            # Drops them from memory, now that they can be read.
+            with suppress(StorageError):
+                self._shelf.refresh()
         return found
 
     def _leaf_partials(self, partition: str) -> pl.DataFrame:
