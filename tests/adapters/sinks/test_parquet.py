@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
@@ -236,26 +235,6 @@ def test_effects_are_carried_out_in_their_order(
     assert [effect for effect, _ in found] == effects
     assert [isinstance(result, StorageError) for _, result in found] == [False, True, *[False] * 3]
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"x.parquet": b"two"}
-
-
-def test_files_are_delivered_where_there_can_be_one_more_thread(
-    tmp_path: Path, artifacts: MemoryArtifacts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    start, started = threading.Thread.start, list[threading.Thread]()
-
-    def start_one(thread: threading.Thread) -> None:
-        if started:
-            raise RuntimeError("can't start new thread")
-        started.append(thread)
-        start(thread)
-
-    monkeypatch.setattr(threading.Thread, "start", start_one)
-    effects = [write(artifacts, bytes(9), f"2013-03-0{n}") for n in range(1, 7)]
-    told = parquet.ParquetFolders().deliver_all(effects, tmp_path, artifacts)
-    expected = [f"out/a/{effect.partition}.parquet" for effect in effects]
-    assert [result for _, result in told] == [{"file": file} for file in expected]
-    assert started
-    assert all((tmp_path / file).read_bytes() == bytes(9) for file in expected)
 
 
 def test_what_is_interrupted_leaves_no_files(

@@ -134,11 +134,10 @@ class _Delivery:
         self.size = len(payload)
 
     def sync(self) -> None:
-        """Wait until the file is on the disk; once it is, do nothing."""
+        """Wait until the file is on the disk."""
         if self._stream is not None:
             os.fsync(self._stream.fileno())
             self._stream.close()
-            self._stream = None
 
     def replace(self) -> None:
         """Replace the target by the file, or remove it."""
