@@ -6,21 +6,16 @@ import errno
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
-from tidemill.adapters.files.disk import sync_all, sync_folder
+from tidemill.adapters.files.disk import sync_folder
 from tidemill.core.errors import StorageError
 from tidemill.core.partition_file import MOST_BYTES, has_usual_case, partition_stem
 from tidemill.ledger.delivery import Effect
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.formats import EffectResult
-
-# Files are synced together, as many as have so many bytes: until then each needs the room of two.
-_TOGETHER_BYTES = 64_000_000
 
 
 class ParquetFolders:
@@ -31,20 +26,14 @@ class ParquetFolders:
     def deliver_all(
         self, effects: Sequence[Effect], root: Path, artifacts: Artifacts, /
     ) -> Iterator[tuple[Effect, EffectResult]]:
-        folder = root / effects[0].target
-        begun: list[_Delivery] = []
         results: list[tuple[Effect, EffectResult]] = []
-        try:
-            for effect in effects:
-                begun.append(_Delivery(effect, folder))
-                begun[-1].attempt(partial(begun[-1].write, artifacts))
-                if sum(each.size for each in begun) >= _TOGETHER_BYTES:
-                    results += _finish(begun, root)
-                    begun = []
-            results += _finish(begun, root)
-        finally:
-            for each in begun:
-                each.discard()
+        for effect in effects:
+            try:
+                result: EffectResult = deliver(effect, root, artifacts, durable=False)
+            except StorageError as error:
+                result = error
+            results.append((effect, result))
+        folder = root / effects[0].target
         if folder.is_dir():
             # Once for all new names.
             sync_folder(str(folder))
@@ -87,85 +76,32 @@ def find_obstacle(target: str, root: Path) -> str:
     return "" if os.access(there, os.W_OK | os.X_OK) else f"{there} is not writable"
 
 
-class _Delivery:
-    """Carries out an effect on a folder, step by step: after one that failed, none is taken.
+def deliver(
+    effect: Effect, root: Path, artifacts: Artifacts, *, durable: bool = True
+) -> Mapping[str, str]:
+    """Write or remove one file, idempotently; StorageError names the file.
 
-    A file is written beside its target, which it replaces when it is on the disk.
+    Without `durable` the caller syncs the folder, so that the new name survives a power failure.
     """
-
-    def __init__(self, effect: Effect, folder: Path) -> None:
-        self.effect = effect
-        self.size = 0
-        self.error: StorageError | None = None
-        self.target = folder / _file_name(effect.partition)
-        self._folder = folder
-        self._temporary = ""
-        self._stream: BinaryIO | None = None
-
-    def attempt(self, step: Callable[[], None]) -> None:
-        """Take a step; keep the error if it fails."""
-        if self.error is not None:
-            return
-        try:
-            step()
-        except StorageError as error:
-            self.error = error
-        except OSError as error:
-            name = f"{self.effect.stage} {self.effect.partition}"
-            self.error = StorageError(
-                f"{name} can't be delivered to {self.target}: {error.strerror}; "
-                "it stays queued, and the next run will deliver it"
-            )
-            self.error.__cause__ = error
-
-    def write(self, artifacts: Artifacts) -> None:
-        """Write the file beside its target, if there is one to write."""
-        if self.effect.action == "remove":
-            return
-        if not self._folder.is_dir():
-            self._folder.mkdir(parents=True, exist_ok=True)
-        payload = artifacts.get(self.effect.object)
-        # Another effect of the batch may be on the same partition.
-        unique = f"{os.getpid()}-{threading.get_ident()}-{id(self)}"
-        self._temporary = f"{self._folder}/.{self.target.name}.{unique}.tmp"
-        self._stream = open(self._temporary, "xb")  # noqa: SIM115 - it is synced with others
-        self._stream.write(payload)
-        self._stream.flush()
-        self.size = len(payload)
-
-    def sync(self) -> None:
-        """Wait until the file is on the disk."""
-        if self._stream is not None:
-            os.fsync(self._stream.fileno())
-            self._stream.close()
-
-    def replace(self) -> None:
-        """Replace the target by the file, or remove it."""
-        if not has_usual_case(self.effect.partition) and self._folder.is_dir():
-            self.target = _choose_name(self._folder, self.effect.partition)
-        if self.effect.action == "remove":
-            self.target.unlink(missing_ok=True)
+    folder = root / effect.target
+    target = folder / _file_name(effect.partition)
+    try:
+        if effect.action == "write" and not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+        if not has_usual_case(effect.partition) and folder.is_dir():
+            target = _choose_name(folder, effect.partition)
+        if effect.action == "remove":
+            target.unlink(missing_ok=True)
         else:
-            os.replace(self._temporary, self.target)
-            self._temporary = ""
-
-    def discard(self) -> None:
-        """Remove the file if it didn't replace its target."""
-        if self._stream is not None:
-            self._stream.close()
-        if self._temporary:
-            with suppress(OSError):
-                os.unlink(self._temporary)
-
-
-def _finish(begun: Sequence[_Delivery], root: Path) -> Iterator[tuple[Effect, EffectResult]]:
-    """Replace the targets of deliveries, in their order, when the files of all are on the disk."""
-    sync_all(lambda each: each.attempt(each.sync), begun)
-    for each in begun:
-        each.attempt(each.replace)
-        each.discard()
-        file = str(each.target).removeprefix(f"{root}{os.sep}")
-        yield each.effect, each.error or {"file": file}
+            _replace_file(target, artifacts.get(effect.object))
+            if durable:
+                sync_folder(str(folder))
+    except OSError as error:
+        raise StorageError(
+            f"{effect.stage} {effect.partition} can't be delivered to {target}: {error.strerror}; "
+            "it stays queued, and the next run will deliver it"
+        ) from error
+    return {"file": str(target).removeprefix(f"{root}{os.sep}")}
 
 
 def _file_name(partition: str, *, ignores_case: bool = False) -> str:
@@ -194,3 +130,17 @@ def _ignores_case(folder: Path) -> bool:
         return probe.with_name(probe.name.upper()).exists()
     finally:
         probe.unlink(missing_ok=True)
+
+
+def _replace_file(target: Path, payload: bytes) -> None:
+    temporary = f"{target.parent}/.{target.name}.{os.getpid()}-{threading.get_ident()}.tmp"
+    try:
+        with open(temporary, "wb") as stream:
+            stream.write(payload)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
