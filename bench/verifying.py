@@ -111,7 +111,7 @@ def read(rows: int, how: str) -> dict[str, Any]:
             store = frames.FrameStore(project.tools.artifacts, lambda: None)
             store.require({"items": bound})
             store.load(bound, contract, reads=["f0"]).select("f0").collect()
-            store.confirm({"items": bound})
+            store.confirm(bound)
 
         return {
             "all": least(lambda: project.read("items").collect()),
