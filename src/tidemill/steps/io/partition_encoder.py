@@ -86,23 +86,17 @@ class PartitionEncoder:
         """A whole partition; ContractError when its rows must not be published."""
         assert stage.output is not None
         require_publishable(stage, partition, judged.findings)
-        decide = partial(self._whole, stage, judged, (*touched,))
-        return Unhashed(spec=stage.output, rows=judged.good, decide=decide)
+        key = stage.output.key
 
-    def _whole(
-        self,
-        stage: Stage,
-        judged: CheckedPartition,
-        touched: tuple[str, ...],
-        hashes: dict[str, str],
-    ) -> Unencoded:
-        assert stage.output is not None
-        rowset = rowset_hash(judged.good, stage.output.key, hashes)
-        return Unencoded(
-            rows=judged.good,
-            metadata=self._profile(stage, judged.good, hashes),
-            finish=partial(_output, judged, hashes, rowset, touched),
-        )
+        def decide(hashes: dict[str, str]) -> Unencoded:
+            rowset = rowset_hash(judged.good, key, hashes)
+            return Unencoded(
+                rows=judged.good,
+                metadata=self._profile(stage, judged.good, hashes),
+                finish=partial(_output, judged, hashes, rowset, (*touched,)),
+            )
+
+        return Unhashed(spec=stage.output, rows=judged.good, decide=decide)
 
     def draft_columns(
         self,
@@ -113,30 +107,22 @@ class PartitionEncoder:
         good: pl.DataFrame,
     ) -> Unhashed:
         """The stale columns of a published partition, which has to run alone if its rows changed."""
-        decide = partial(self._columns, stage, narrow, columns, held, good)
-        return Unhashed(spec=narrow, rows=good, decide=decide)
 
-    def _columns(
-        self,
-        stage: Stage,
-        narrow: ContractSpec,
-        columns: tuple[str, ...],
-        held: Product,
-        good: pl.DataFrame,
-        hashes: dict[str, str],
-    ) -> Unencoded | StepOutput | None:
-        changed = {name: hashed for name, hashed in hashes.items() if held.columns[name] != hashed}
-        same = rowset_hash(good, narrow.key, hashes) == held.rowset
-        if not same or not changed.keys() <= {*columns}:
-            return None
-        if not changed:
-            return StepOutput(product=held, columns=columns)
-        good = good[:, list(changed)]
-        return Unencoded(
-            rows=good,
-            metadata=self._profile(stage, good, changed),
-            finish=partial(_updated, held, columns, changed),
-        )
+        def decide(hashes: dict[str, str]) -> Unencoded | StepOutput | None:
+            changed = {name: one for name, one in hashes.items() if held.columns[name] != one}
+            same = rowset_hash(good, narrow.key, hashes) == held.rowset
+            if not same or not changed.keys() <= {*columns}:
+                return None
+            if not changed:
+                return StepOutput(product=held, columns=columns)
+            rows = good[:, list(changed)]
+            return Unencoded(
+                rows=rows,
+                metadata=self._profile(stage, rows, changed),
+                finish=partial(_updated, held, columns, changed),
+            )
+
+        return Unhashed(spec=narrow, rows=good, decide=decide)
 
     def _profile(
         self, stage: Stage, good: pl.DataFrame, hashes: Mapping[str, str]
