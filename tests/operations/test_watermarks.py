@@ -203,7 +203,17 @@ def test_a_clock_that_was_put_back_keeps_the_order() -> None:
     mark = StageWatermark()
     mark.publish("1", 10, 1000)
     mark.publish("2", 20, 400)
-    assert mark.history == [(1000, 10), (1000, 20)]
+    assert mark.history == [(1000, 20)]
+    mark.publish("3", 30, 1002)
+    assert mark.history == [(1000, 20), (1002, 30)]
+
+
+def test_a_run_that_publishes_much_adds_a_change_a_second() -> None:
+    mark = StageWatermark()
+    for number in range(1000):
+        mark.publish(f"{number:03}", number, 100 + number / 100)
+    assert mark.history == [(100 + second, 100 * second + 99) for second in range(10)]
+    assert sorted(mark.partitions) == [f"{number:03}" for number in range(936, 1000)]
 
 
 def test_scores_are_as_new_as_the_rows_that_were_scored() -> None:

@@ -24,6 +24,8 @@ from tidemill.ledger.binding import Binding
 
 # The partitions of a stage whose watermarks are known: the newest ones.
 _KEPT = 64
+# Changes within so many seconds of one are one: a run may publish thousands of partitions in that time.
+_RESOLUTION_S = 1.0
 UNKNOWN = float("-inf")
 
 
@@ -54,7 +56,7 @@ class StageWatermark:
         """Record that a partition was published with a watermark."""
         self.partitions[partition] = watermark
         if len(self.partitions) > _KEPT:
-            oldest = min(self.partitions, key=lambda key: (self.partitions[key], key))
+            _, oldest = min(zip(self.partitions.values(), self.partitions, strict=True))
             del self.partitions[oldest]
             self.contents.pop(oldest, None)
         self._note_change(at)
@@ -68,10 +70,12 @@ class StageWatermark:
     def _note_change(self, at: float) -> None:
         found = self.current
         watermark = UNKNOWN if found is None else found
-        if not self.history or self.history[-1][1] != watermark:
-            # A clock that was put back changes nothing about the order.
-            last = self.history[-1][0] if self.history else at
-            self.history.append((max(at, last), watermark))
+        if self.history and self.history[-1][1] == watermark:
+            return
+        # Also when the clock was put back: that changes nothing about the order.
+        if self.history and at < self.history[-1][0] + _RESOLUTION_S:
+            at, _ = self.history.pop()
+        self.history.append((at, watermark))
 
     def prune(self, since: float) -> None:
         """Forget changes that don't matter after `since`."""

@@ -15,9 +15,9 @@ _OLD_MARK, _MARK = b"\xff", b"\xfe"
 _CHECKSUM_BYTES = 4
 _HEADER = len(_MARK) + _CHECKSUM_BYTES
 # The digits of a digest by what stands for it: control characters, which JSON escapes.
-_DIGITS = {"\x10": 64, "\x11": 32, "\x12": 8}
-_MARKS = {digits: f'"{mark}' for mark, digits in _DIGITS.items()}
-_MARKED = re.compile("([\x10-\x12])")
+_DIGITS = {b"\x10": 64, b"\x11": 32, b"\x12": 8}
+_MARKS = {digits: f'"{mark.decode()}' for mark, digits in _DIGITS.items()}
+_MARKED = re.compile(b"([\x10-\x12])")
 # With the quote before it: a pattern that begins with a letter is found several times as fast.
 _DIGEST = re.compile('"([0-9a-f]{8}(?:[0-9a-f]{24}(?:[0-9a-f]{32})?)?)(?=[".])')
 # Never change this: it is needed to read what was packed with it. Another one needs another mark.
@@ -74,12 +74,13 @@ _DICTIONARY = (
 
 def pack(text: str) -> bytes:
     """Compress a text."""
-    pieces = [text] if any(mark in text for mark in _DIGITS) else _DIGEST.split(text)
+    plain = text.encode()
+    pieces = [text] if _MARKED.search(plain) else _DIGEST.split(text)
     digests = bytes.fromhex("".join(pieces[1::2]))
     pieces[1::2] = [_MARKS[len(digest)] for digest in pieces[1::2]]
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=_DICTIONARY)
     packed = packer.compress("".join(pieces).encode()) + packer.flush()
-    return b"".join((_MARK, _checksum(text.encode()), packed, digests))
+    return b"".join((_MARK, _checksum(plain), packed, digests))
 
 
 def is_packed(stored: object) -> bool:
@@ -108,13 +109,13 @@ def unpack(stored: bytes) -> str:
 
 def _put_digests(plain: bytes, digests: bytes) -> tuple[bytes, bytes]:
     """A text with digests in the place of their marks, and the bytes that are left."""
-    digits, at = digests.hex(), 0
-    pieces = _MARKED.split(plain.decode())
+    digits, at = digests.hex().encode(), 0
+    pieces = _MARKED.split(plain)
     for place in range(1, len(pieces), 2):
         end = at + _DIGITS[pieces[place]]
         pieces[place] = digits[at:end]
         at = end
-    return "".join(pieces).encode(), digests[at // 2 :]
+    return b"".join(pieces), digests[at // 2 :]
 
 
 def _checksum(plain: bytes) -> bytes:
