@@ -1,0 +1,74 @@
+"""How the number of ledger queries grows with the number of partitions."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from tests.support.tides import Tides
+
+FEW, MANY = 5, 45
+Statements: TypeAlias = dict[str, list[str]]
+
+
+@contextmanager
+def asked_statements() -> Iterator[list[str]]:
+    """All statements of connections that are opened meanwhile."""
+    asked: list[str] = []
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+
+    def traced(*given: object, **options: object) -> sqlite3.Connection:
+        connection = connect(*given, **options)
+        connection.set_trace_callback(asked.append)
+        return connection
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite3, "connect", traced)
+        yield asked
+
+
+def statements(act: Callable[[], object]) -> list[str]:
+    with asked_statements() as asked:
+        act()
+    assert asked
+    return asked
+
+
+def acts(folder: Path, days: int) -> Statements:
+    folder.mkdir()
+    tides = Tides(folder)
+    for number in range(days):
+        tides.send(number)
+
+    def plan() -> None:
+        with tides.open() as project:
+            project.plan()
+
+    counted = {"first plan": statements(plan), "first run": statements(tides.ok)}
+    counted["plan again"] = statements(plan)
+    counted["run again"] = statements(tides.ok)
+    tides.send(3, (7.0,))
+    counted["plan of a change"] = statements(plan)
+    counted["run of a change"] = statements(tides.ok)
+    return counted
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Statements, Statements]:
+    folder = tmp_path_factory.mktemp("days")
+    return acts(folder / "few", FEW), acts(folder / "many", MANY)
+
+
+@pytest.mark.parametrize(
+    "act", ["first plan", "plan again", "run again", "plan of a change", "run of a change"]
+)
+def test_what_changes_little_asks_as_often_of_more_days(
+    counted: tuple[Statements, Statements], act: str
+) -> None:
+    few, many = counted
+    assert len(many[act]) == len(few[act])
