@@ -18,8 +18,8 @@ from bench.common import Row, drive, inside
 
 DAYS, ROWS, TIMES = 1_000, 10_000, 5
 PAIRS = {
-    "folded": ("grouped", "count, sum, max, mean"),
-    "sketched": ("exact", "distinct, quantile"),
+    "folded": ("grouped", "count, sum, max, mean", 0.1),
+    "sketched": ("exact", "distinct, quantile", 0.2),
 }
 
 
@@ -43,14 +43,14 @@ def _changed(work: Path) -> list[Row]:
             runs=tuple(run["rows"] for run in found["later"]),
         )
     ]
-    for name, (plain, what) in PAIRS.items():
+    for name, (plain, what, goal) in PAIRS.items():
         anew = _median(found["later"], plain)
         rows += [
             Row(
                 name=f"{size} ({what}), one changed, CPU of the step against all rows",
                 value=_median(found["later"], name) / anew,
                 unit="x",
-                goal=0.1,
+                goal=goal,
                 baseline=f"{anew:.2f} s for all rows by one query",
                 runs=tuple(run["stages"][name] / anew for run in found["later"]),
             ),

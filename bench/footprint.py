@@ -35,7 +35,7 @@ def help_text(work: Path, times: int) -> list[Row]:
             name="tidemill --help over bare python",
             value=(wall(shown) - wall(bare)) * 1000,
             unit="ms",
-            goal=60,
+            goal=40,
             baseline=f"{wall(shown) * 1000:.0f} ms against {wall(bare) * 1000:.0f} ms",
             runs=over,
         ),

@@ -39,15 +39,17 @@ def parts_of(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
 
 def _scoring(work: Path) -> list[Row]:
     inside(work, "data", str(ROUNDS), script="scoring.py")
-    by_table, alone, with_files = [], [], []
+    by_table, alone, written, with_files = [], [], [], []
     for _ in range(TIMES):
         once = inside(work, "once", script="scoring.py")
         alone.append(once["cpu_s"])
+        written.append(once["written_s"])
         with_files.append(once["with_files_s"])
         by_table.append(inside(work, "table", script="scoring.py")["cpu_s"])
     what = f"CPU of scoring a table of 365 days, 336,530 rows, {ROUNDS} rounds"
     return [
-        _row(f"{what}, against one prediction", 2, by_table, alone, "x"),
+        _row(f"{what}, against one prediction", None, by_table, alone, "x"),
+        _row(f"{what}, against one prediction that writes", 2, by_table, written, "x"),
         _row(
             f"{what}, against one prediction that reads and writes", None, by_table, with_files, "x"
         ),

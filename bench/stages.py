@@ -24,14 +24,14 @@ def chain(work: Path, stages: int, times: int) -> list[Row]:
     whole = statistics.median(each.wall_s for each in commands) / stages * 1000
     told = f"{whole:.2f} ms of the whole command, start and import of the module among them"
     return [
-        _per("a chain of 100 stages, wall per stage", reports, "wall_s", stages, 3, told),
+        _per("a chain of 100 stages, wall per stage", reports, "wall_s", stages, 2, told),
         _per("a chain of 100 stages, CPU per stage", reports, "cpu_s", stages),
         *_synced(project, stages),
         Row(
             name="a chain of 100 stages, nothing to do, whole process",
             value=statistics.median(again),
             unit="s",
-            goal=0.3,
+            goal=0.25,
             runs=again,
         ),
     ]
@@ -48,10 +48,10 @@ def fan_out(work: Path, width: int, times: int) -> list[Row]:
     values = [_fresh(by_value, 2 * width + 1) for _ in range(times)]
     stages = [_fresh(by_stage, width + 2) for _ in range(times)]
     return [
-        _per("200 partitions by value and their join, wall per item", values, "wall_s", width, 2,
+        _per("200 partitions by value and their join, wall per item", values, "wall_s", width, 1.5,
              "an item is ingested and transformed: two steps"),
         _per("200 partitions by value and their join, CPU per item", values, "cpu_s", width),
-        _per("200 stages side by side and their join, wall per item", stages, "wall_s", width, 2,
+        _per("200 stages side by side and their join, wall per item", stages, "wall_s", width, 1.5,
              "an item is one step"),
         _per("200 stages side by side and their join, CPU per item", stages, "cpu_s", width),
     ]  # fmt: skip
