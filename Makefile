@@ -11,7 +11,6 @@ PINNED := install --quiet --no-compile --require-hashes --only-binary :all:
 COMPILE := $(PY) -m compileall -qq -j 0 $(VENV)/lib || :
 # Folders that come later (examples, bench) are checked from the day that they exist.
 CODE := $(wildcard src tests tools bench examples)
-TYPED := $(wildcard src tests tools examples)
 EXAMPLES := $(wildcard examples src/tidemill/templates)
 # A venv that somebody has activated, or a PYTHONPATH, must not leak into ours.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
@@ -68,7 +67,7 @@ layers: $(VENV)/.ready
 types: mypy pyright
 
 mypy: $(VENV)/.ready
-	@$(STEP) "mypy --strict" $(PY) -m mypy --strict $(TYPED)
+	@$(STEP) "mypy --strict" $(PY) -m mypy --strict $(CODE)
 
 pyright: $(VENV)/.ready
 	@$(if $(EXAMPLES),$(STEP) "basedpyright" $(BIN)/basedpyright --pythonpath $(PY) $(EXAMPLES),:)

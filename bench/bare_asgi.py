@@ -10,7 +10,7 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import uvicorn
@@ -46,8 +46,9 @@ def _by_booster(payload: bytes) -> Callable[[list[float]], float]:
 def _by_runner(artifact: Any, payload: bytes, formats: Any) -> Callable[[list[float]], float]:
     from tidemill.serving.io.open_runner import open_runner
 
-    found: Callable[[list[float]], float] = open_runner(artifact, payload, formats).predict_row
-    return found
+    runner = open_runner(artifact, payload, formats)
+    # A model of one number for each row.
+    return cast("Callable[[list[float]], float]", runner.predict_row)
 
 
 def prediction(folder: Path, way: str) -> Callable[[list[float]], float]:

@@ -73,7 +73,7 @@ def _changed(work: Path) -> list[Row]:
 
 
 def _median(runs: list[dict[str, Any]], stage: str) -> float:
-    return statistics.median(run["stages"][stage] for run in runs)
+    return float(statistics.median(run["stages"][stage] for run in runs))
 
 
 if __name__ == "__main__":

@@ -209,7 +209,8 @@ def _followed(work: Path, url: str, count: int) -> tuple[float, float, float]:
             ledger.state("prod")
         wall_s = time.perf_counter() - began
         spent = _server_cpu_s(server) - before[0], time.process_time() - before[1]
-    return (1e3 * wall_s / APPENDS, *(1e3 * each / APPENDS for each in spent))
+    each_ms = 1e3 / APPENDS
+    return each_ms * wall_s, each_ms * spent[0], each_ms * spent[1]
 
 
 def _server_cpu_s(connection: psycopg.Connection[tuple[int]]) -> float:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import dataframely as dy  # type: ignore[import-not-found]
 import polars as pl
@@ -15,10 +16,10 @@ import polars as pl
 TIMES = 5
 
 
-def schema(key: bool) -> type:
+def schema(key: bool) -> Any:
     """The nine rules, and a primary key if it is wanted."""
 
-    class Orders(dy.Schema):  # type: ignore[misc]
+    class Orders(dy.Schema):
         id = dy.Int64(min=0, primary_key=key)
         customer = dy.Int64(min=0, nullable=False)
         amount = dy.Float64(min=0, nullable=False)
@@ -28,7 +29,7 @@ def schema(key: bool) -> type:
         day = dy.Date(min=date(2020, 1, 1), nullable=False)
         shipped = dy.Date(nullable=True)
 
-        @dy.rule()  # type: ignore[untyped-decorator]
+        @dy.rule()
         def later(cls) -> pl.Expr:
             return pl.col("shipped") >= pl.col("day")
 
@@ -57,10 +58,10 @@ def main() -> None:
         return pl.scan_parquet(path, glob=False)
 
     def check() -> None:
-        orders.is_valid(frame(), cast=True)  # type: ignore[attr-defined]
+        orders.is_valid(frame(), cast=True)
 
     def quarantine() -> None:
-        good, bad = orders.filter(frame().collect(), cast=True)  # type: ignore[attr-defined]
+        good, bad = orders.filter(frame().collect(), cast=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             good.write_parquet(Path(folder) / "good.parquet")
             bad.write_parquet(Path(folder) / "bad.parquet")

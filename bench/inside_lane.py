@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 
 from bench import lane_bursts, lane_faults, lane_serving, lane_speed
 
-JOBS = {
+JOBS: dict[str, Callable[..., object]] = {
     "overhead": lane_speed.overhead,
     "tiny": lane_speed.tiny,
     "table": lane_speed.table,

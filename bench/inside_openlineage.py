@@ -29,6 +29,7 @@ from tidemill.lineage.openlineage.event_text import encode_event  # noqa: E402
 from tidemill.lineage.openlineage.facets import FacetBuilder  # noqa: E402
 from tidemill.lineage.openlineage.run_events import RunEvents  # noqa: E402
 from tidemill.project.openlineage_settings import OpenLineageSettings  # noqa: E402
+from tidemill.project.project import Project  # noqa: E402
 from tidemill.reuse.recipe import Recipe  # noqa: E402
 
 COLUMNS, DAYS, ROUNDS = 20, 20, 9
@@ -90,7 +91,7 @@ def write() -> None:
 
 
 @contextmanager
-def project(settings: OpenLineageSettings | None) -> Iterator[tm.Project]:
+def project(settings: OpenLineageSettings | None) -> Iterator[Project]:
     with tm.open(".") as found:
         found.workspace.settings = replace(
             found.settings, tables={**found.settings.tables, "openlineage": settings}

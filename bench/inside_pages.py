@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from io import BytesIO
 from typing import Any
 
-from inside_scale import Opened, lay, pretending
+from inside_scale import Opened, lay, pretending  # type: ignore[import-not-found]
 
 _LINES = 5_000
 

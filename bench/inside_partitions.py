@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,12 @@ def plan(safe: str) -> dict[str, Any]:
     """Plan in a process that never ran a query, as the command does."""
     sys.path.insert(0, "")
     import tidemill as tm
-    from tidemill.project import plans
 
     if not safe:
+        from tidemill.project import plans
         from tidemill.sources.io.row_counts import count_rows
 
-        plans.count_rows = count_rows
+        vars(plans)["count_rows"] = count_rows
     project = tm.open()
     steps = len(project.plan().steps)
     project.close()
@@ -70,4 +71,5 @@ def plan(safe: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     task, *arguments = sys.argv[1:]
-    print(json.dumps({"values": values, "days": days, "plan": plan}[task](*arguments)))
+    tasks: dict[str, Callable[..., object]] = {"values": values, "days": days, "plan": plan}
+    print(json.dumps(tasks[task](*arguments)))

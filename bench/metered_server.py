@@ -67,7 +67,7 @@ class Server:
     def predict(self, series: Series, body: bytes, began: int) -> bytes:
         started = time.thread_time_ns()
         rows = np.array(_DECODER.decode(body))
-        found = self.booster.predict(rows, num_threads=1)
+        found = np.asarray(self.booster.predict(rows, num_threads=1))
         answer = msgspec.json.encode({"prediction": found.tolist()})
         cpu_ns = time.thread_time_ns() - started
         series.record(time.monotonic_ns() - began, cpu_ns, len(rows))

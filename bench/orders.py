@@ -35,7 +35,7 @@ def write(path: Path, *, ids: str, bad: bool, rows: int) -> None:
     frame.write_parquet(path, compression="zstd", row_group_size=250_000)
 
 
-def _spoiled(frame: pl.DataFrame, where: np.ndarray) -> pl.DataFrame:  # type: ignore[type-arg]
+def _spoiled(frame: pl.DataFrame, where: np.ndarray) -> pl.DataFrame:
     """One row in a hundred breaks one of five rules."""
     wrong = [
         pl.lit(-1.0).alias("amount"),

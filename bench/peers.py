@@ -46,7 +46,11 @@ def install(names: Iterable[str] = PACKAGES) -> None:
             continue
         uv = shutil.which("uv") or shutil.which("uv", path=str(Path(PYTHON).parent))
         python = str(place / "bin" / "python")
-        make = [uv, "venv", "-q", "-p", PYTHON, str(place)] if uv else [PYTHON, "-m", "venv", place]
+        make = (
+            [uv, "venv", "-q", "-p", PYTHON, str(place)]
+            if uv
+            else [PYTHON, "-m", "venv", str(place)]
+        )
         add = [uv, "pip", "install", "-q", "-p", python] if uv else [python, "-m", "pip", "install"]
         shutil.rmtree(place, ignore_errors=True)
         place.parent.mkdir(parents=True, exist_ok=True)

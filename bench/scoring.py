@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from datetime import date, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -138,5 +139,8 @@ def _cpu() -> float:
 
 if __name__ == "__main__":
     action, *given = sys.argv[1:]
-    found = {"data": data, "table": table, "once": once}[action](*map(int, given))
+    actions: dict[str, Callable[..., dict[str, float]]] = {
+        "data": data, "table": table, "once": once,
+    }  # fmt: skip
+    found = actions[action](*map(int, given))
     print(json.dumps(found))

@@ -73,8 +73,8 @@ def write(folder: Path) -> None:
 
 
 def _row(day: date, number: int, chance: random.Random) -> Mapping[str, Any]:
-    found = {name: chance.random() for name in NUMBERS}
-    label = sum(math.sin((at + 1) * found[name]) for at, name in enumerate(NUMBERS))
+    found: dict[str, float | None] = {name: chance.random() for name in NUMBERS}
+    label = sum(math.sin((at + 1) * (value or 0.0)) for at, value in enumerate(found.values()))
     if chance.random() < 0.1:
         found["x0"] = None
     return {"day": day, "id": number, "kind": chance.choice(KINDS), **found, "y": label}

@@ -31,8 +31,8 @@ RUNNER = "from tidemill.serving.io.lightgbm_library import open_library; open_li
 
 def report(work: Path, part: str) -> dict[str, float]:
     """What a part of `inside_runners.py` measured."""
-    script = [PYTHON, BENCH / "inside_runners.py", part]
-    used = measure(script, work, variables={**ONE_THREAD, **PATH})
+    script = BENCH / "inside_runners.py"
+    used = measure([PYTHON, script, part], work, variables={**ONE_THREAD, **PATH})
     found: dict[str, float] = json.loads(used.out.splitlines()[-1])
     return found
 

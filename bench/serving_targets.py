@@ -122,7 +122,7 @@ def ours(folder: Path, name: str, *arguments: str) -> Iterator[tuple[Target, flo
 def bare(folder: Path, way: str) -> Iterator[tuple[Target, float]]:
     """Run a bare application with the live model of a project; see `bare_asgi.py`."""
     port = free_port()
-    command = [PYTHON, BENCH / "bare_asgi.py", folder, str(port), way]
+    command = [PYTHON, str(BENCH / "bare_asgi.py"), str(folder), str(port), way]
     with running(command, folder, port, variables=VARIABLES) as (process, seconds):
         yield (
             Target(

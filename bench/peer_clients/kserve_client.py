@@ -6,6 +6,7 @@ REQUEST is an infer request as JSON. It prints a JSON object: what failed, by ca
 import asyncio
 import json
 import sys
+from typing import Any
 
 import httpx
 import numpy as np
@@ -21,7 +22,7 @@ def request(*, binary, binary_output=False, model=MODEL):
     inputs = []
     for tensor in json.loads(REQUEST)["inputs"]:
         found = InferInput(tensor["name"], tensor["shape"], tensor["datatype"])
-        values = np.array(tensor["data"], dtype=_TYPES[tensor["datatype"]])
+        values: Any = np.array(tensor["data"]).astype(_TYPES[tensor["datatype"]])
         found.set_data_from_numpy(values, binary_data=binary)
         inputs.append(found)
     outputs = None

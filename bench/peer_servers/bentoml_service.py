@@ -14,4 +14,7 @@ class Served:
 
     @bentoml.api
     def predict(self, rows: list[list[float]]) -> list[float]:
-        return self.booster.predict(np.array(rows), num_threads=1).tolist()
+        found: list[float] = np.asarray(
+            self.booster.predict(np.array(rows), num_threads=1)
+        ).tolist()
+        return found

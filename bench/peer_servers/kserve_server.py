@@ -18,6 +18,9 @@ class Served(Model):
         self.booster = lgb.Booster(model_file=PATH)
         self.ready = True
 
+    def _predict(self, rows):
+        return np.asarray(self.booster.predict(rows, num_threads=1))
+
     def get_input_types(self):
         return [{"name": "rows", "datatype": "FP64", "shape": [-1, 20]}]
 
@@ -26,14 +29,14 @@ class Served(Model):
 
     async def predict(self, payload, headers=None, response_headers=None):
         if isinstance(payload, InferRequest):
-            found = self.booster.predict(payload.inputs[0].as_numpy(), num_threads=1)
+            found = self._predict(payload.inputs[0].as_numpy())
             output = InferOutput("prediction", list(found.shape), "FP64", found.tolist())
             outputs = [output]
             return InferResponse(
                 response_id=payload.id or "none", model_name=self.name, infer_outputs=outputs
             )
         rows = np.array(payload["instances"], dtype=np.float64)
-        return {"predictions": self.booster.predict(rows, num_threads=1).tolist()}
+        return {"predictions": self._predict(rows).tolist()}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import lightgbm as lgb
 import numpy as np
@@ -19,7 +20,7 @@ class Served:
         if request.method == "GET":
             return {"output": []}
         rows = np.array((await request.json())["input"], dtype=np.float64)
-        return {"output": self.booster.predict(rows, num_threads=1).tolist()}
+        return {"output": np.asarray(self.booster.predict(rows, num_threads=1)).tolist()}
 
 
 if __name__ == "__main__":
@@ -27,4 +28,5 @@ if __name__ == "__main__":
     folder = Path.cwd() / "r"
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _temp_dir=str(folder))
     serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[2])})
-    serve.run(Served.bind(sys.argv[1]), route_prefix="/predict", blocking=True)
+    deployed: Any = Served
+    serve.run(deployed.bind(sys.argv[1]), route_prefix="/predict", blocking=True)
