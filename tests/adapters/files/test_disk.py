@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
+from tidemill.adapters.files import disk
 from tidemill.adapters.files.disk import sync_all
 
 
@@ -40,3 +42,46 @@ def test_one_that_cannot_be_synced_is_an_error(bad: int) -> None:
     with pytest.raises(OSError, match="No space left"):
         sync_all(sync, range(100))
     assert bad not in synced
+
+
+def test_without_more_threads_each_is_synced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    disk._threads.cache_clear()
+    synced: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        sync_all(synced.append, range(9))
+    assert sorted(synced) == [*range(9)]
+    # What couldn't be handed over then isn't done now, and threads are used again.
+    test_several_are_synced_at_the_same_time()
+    assert sorted(synced) == [*range(9)]
+
+
+def test_nothing_is_still_being_synced_when_it_returns() -> None:
+    running: list[int] = []
+
+    def sync(item: int) -> None:
+        running.append(item)
+        time.sleep(0.001)
+        running.remove(item)
+
+    for _ in range(20):
+        sync_all(sync, range(9))
+        assert not running
+
+
+def test_others_are_done_when_one_fails() -> None:
+    running: list[int] = []
+
+    def sync(item: int) -> None:
+        running.append(item)
+        if item == 0:
+            raise OSError(5, "Input/output error")
+        time.sleep(0.01)
+        running.remove(item)
+
+    with pytest.raises(OSError, match="Input/output"):
+        sync_all(sync, range(20))
+    assert running == [0]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import TypeVar
 
 from tidemill.core.errors import StorageError
@@ -85,20 +86,41 @@ def sync_all(sync: Callable[[T], None], items: Collection[T]) -> None:
     """Sync files or folders at the same time; when it returns, all are on disk. Raises an error of one."""
     waiting = iter([*items])
 
-    def sync_next(_: int) -> None:
+    def sync_rest() -> None:
         # Each thread takes one after another: to hand each over alone takes as long as to sync it.
         for item in waiting:
             sync(item)
 
-    if len(items) > 1:
-        threads = min(_SYNCS_AT_ONCE, len(items))
-        with (
-            # Where there can't be more threads.
-            suppress(RuntimeError),
-            ThreadPoolExecutor(threads, thread_name_prefix="tidemill-sync") as pool,
-        ):
-            for _ in pool.map(sync_next, range(threads)):
-                pass
-            return
-    for item in items:
-        sync(item)
+    helpers: list[Future[None]] = []
+    # Where there can't be more threads, this one does the rest.
+    with suppress(RuntimeError):
+        for _ in range(min(_SYNCS_AT_ONCE, len(items)) - 1):
+            # Known before it is handed over: it may run later even if no thread could be started for it.
+            helpers.append(Future())
+            _threads().submit(_run, sync_rest, helpers[-1])
+    try:
+        sync_rest()
+    finally:
+        # Those that haven't begun have nothing left to do.
+        begun = [helper for helper in helpers if not helper.cancel()]
+        wait(begun)
+    for helper in begun:
+        helper.result()
+
+
+def _run(function: Callable[[], None], future: Future[None]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        function()
+    # Whoever waits for it raises it.
+    except BaseException as error:  # noqa: BLE001
+        future.set_exception(error)
+    else:
+        future.set_result(None)
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """The threads that sync: to start some for each batch takes as long as syncing it."""
+    return ThreadPoolExecutor(_SYNCS_AT_ONCE - 1, thread_name_prefix="tidemill-sync")
