@@ -165,6 +165,28 @@ def test_what_another_run_gave_meanwhile_is_bound(tides: Tides, tmp_path: Path) 
     assert free(meeting, keys)
 
 
+@pytest.mark.parametrize("number", range(DAYS))
+def test_what_another_run_gave_until_a_key_was_claimed_is_bound(
+    tides: Tides, tmp_path: Path, number: int
+) -> None:
+    keys = foreseen(tides, tmp_path / "fresh")
+    awaited = {keys[f"doubled/{day(number)}"]}
+
+    class Late(MemoryClaims):
+        def take(self, key: str) -> bool:
+            if key in awaited:
+                awaited.clear()
+                assert Branch(tides.root, tides.text).run("doubled").exit_code == 0
+            return super().take(key)
+
+    tides.use(claims=Late())
+    receipt = tides.run()
+    # A result is looked up after its key was claimed, also when others of its batch were claimed before.
+    later = {f"bound doubled/{day(n)}" for n in range(number, DAYS)}
+    assert later <= {*attempts(tides, receipt)}
+    assert keys_of(tides) == keys
+
+
 def test_a_run_waits_for_as_long_as_it_takes(tides: Tides, tmp_path: Path) -> None:
     keys, meeting = foreseen(tides, tmp_path / "fresh"), met(tides)
     held = [keys[f"raw/{day(number)}"] for number in (0, 2)]

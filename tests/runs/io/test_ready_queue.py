@@ -279,16 +279,22 @@ def test_side_by_side_every_step_is_done_once_after_what_it_reads(
         assert not at_work
         held.discard(key)
 
-    turns = ReadyQueue(FLOW, steps, wait)
-    while True:
-        at = turns.take() if len(at_work) < most else None
-        if at is not None:
+    def begin(indices: list[StepIndex]) -> None:
+        for at in indices:
             needed = {f"{name}/{key}" for name, keys in steps[at].reads.items() for key in keys}
             assert needed <= set(done)
             if name_of(steps[at]) in held:
                 turns.postpone(at, name_of(steps[at]))
             else:
                 at_work.append(at)
+
+    turns = ReadyQueue(FLOW, steps, wait)
+    while True:
+        at = turns.take() if len(at_work) < most else None
+        if at is not None:
+            begin([at])
+            # Several are taken before it is known which of them are postponed.
+            begin(turns.take_several(steps[at].stage, random.randrange(5)))
         elif at_work:
             ended = random.choice([one for one in at_work if turns.is_first(one)])
             at_work.remove(ended)
@@ -299,6 +305,16 @@ def test_side_by_side_every_step_is_done_once_after_what_it_reads(
     assert sorted(done) == sorted(map(name_of, steps))
     counted = [int(name.partition("/")[2]) for name in done if name.startswith("counted/")]
     assert counted == sorted(counted)
+
+
+def test_several_of_a_stage_are_taken_unless_they_are_published_in_order() -> None:
+    steps = [*(step(f"raw/{n}") for n in range(4)), *(step(f"counted/{n}") for n in range(3))]
+    queue = ReadyQueue(FLOW, steps, lambda key: None)
+    taken = [
+        queue.take_several(name, most)
+        for name, most in [("raw", 3), ("counted", 3), ("raw", -1), ("raw", 3), ("counted", 3)]
+    ]
+    assert taken == [[0, 1, 2], [], [], [3], [4]]
 
 
 def test_a_withheld_step_holds_back_other_stages_only() -> None:

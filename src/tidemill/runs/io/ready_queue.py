@@ -11,7 +11,9 @@ from __future__ import annotations
 from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from heapq import heappop, heappush
+from itertools import islice
 from typing import NewType
 
 from tidemill.core.partition import WHOLE
@@ -72,6 +74,14 @@ class ReadyQueue:
             if self._steps[index].stage in self._serial:
                 insort(self._lines[self._steps[index].stage], index)
             return index
+
+    def take_several(self, stage: str, most: int) -> list[StepIndex]:
+        """Take up to so many steps of a stage that are ready.
+
+        It is one if they are published in order, since those after it wait if it is postponed.
+        """
+        most = min(most, 1) if stage in self._serial else most
+        return [*islice(iter(partial(self.take, stage), None), max(0, most))]
 
     def is_first(self, index: StepIndex) -> bool:
         """Return whether everything that must be published before the step is done."""

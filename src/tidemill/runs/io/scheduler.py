@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from heapq import heappop, heappush
 
@@ -182,29 +182,32 @@ class Scheduler:
             index = self._queue.take()
             if index is None:
                 return
-            self._begin(index)
+            self._begin([index])
             self._complete_batch(index)
 
     def _complete_batch(self, index: StepIndex) -> None:
         """Begin steps of a step's stage that can be in one batch with it."""
         stage, batch = self._steps[index].stage, self._local.batch_size(index)
-        while len(self._local) < batch and (more := self._queue.take(stage)) is not None:
-            self._begin(more)
+        while found := self._queue.take_several(stage, batch - len(self._local)):
+            self._begin(found)
 
-    def _begin(self, index: StepIndex) -> None:
-        step = self._steps[index]
-        self._progress.started(step)
+    def _begin(self, indices: Sequence[StepIndex]) -> None:
+        """Begin steps; once one has failed, what is begun is stopped."""
+        for index in indices:
+            self._progress.started(self._steps[index])
         if self._failed is not None:
-            self._stop(index)
+            for index in indices:
+                self._stop(index)
             return
-        begun = self._lifecycle.begin(step)
-        if isinstance(begun, StepInProgress):
-            self._running[index] = begun
-            self._start(index)
-        elif begun.postponed_for:
-            self._queue.postpone(index, begun.postponed_for)
-        else:
-            self._end(index, begun)
+        all_begun = self._lifecycle.begin([self._steps[index] for index in indices])
+        for index, begun in zip(indices, all_begun, strict=True):
+            if isinstance(begun, StepInProgress):
+                self._running[index] = begun
+                self._start(index)
+            elif begun.postponed_for:
+                self._queue.postpone(index, begun.postponed_for)
+            else:
+                self._end(index, begun)
 
     def _start(self, index: StepIndex) -> None:
         """Have a step's output computed where that is to be; some have nothing to compute."""

@@ -8,9 +8,9 @@ What only trials and gates need is imported when there is one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from polars.exceptions import PanicException
@@ -103,17 +103,32 @@ class StepLifecycle:
 
         return GateLifecycle(self._job, self._published, self._runner, self._governed)
 
-    def begin(self, step: Step) -> StepInProgress | StepResult:
-        """Prepare a step, unless it is up to date or can't run; its errors are in its attempt."""
+    def begin(self, steps: Sequence[Step]) -> list[StepInProgress | StepResult]:
+        """Prepare steps, unless they are up to date or can't run; their errors are in their attempts.
+
+        Known results are looked up together, once all keys are claimed.
+        """
+        all_begun = [self._new(step) for step in steps]
+        ends = [self._identify_unless_refused(begun) for begun in all_begun]
+        keys = [begun.key for begun in all_begun if begun.looked_up]
+        traces = cache(partial(self._tools.ledger.traces, keys))
+        for at, begun in enumerate(all_begun):
+            if ends[at] is None and begun.inputs is not None:
+                ends[at] = self._metered(begun, self._prepare, traces)
+        return [end or begun for begun, end in zip(all_begun, ends, strict=True)]
+
+    def _new(self, step: Step) -> StepInProgress:
         attempt = new_attempt(step)
         if self._flow[step.stage].kind is Kind.MODEL and step.action in (Action.TRAIN, Action.BIND):
             attempt = replace(attempt, evidence=self._evidence.get(step.stage))
-        begun = StepInProgress(step=step, attempt=attempt)
-        if refusal := self._governed.refusal(step.stage):
+        return StepInProgress(step=step, attempt=attempt)
+
+    def _identify_unless_refused(self, begun: StepInProgress) -> StepResult | None:
+        if refusal := self._governed.refusal(begun.step.stage):
             return self._refuse(begun, refusal)
-        if step.action in (Action.REMOVE, Action.GATE):
-            return begun
-        return self._metered(begun, self._prepare) or begun
+        if begun.step.action in (Action.REMOVE, Action.GATE):
+            return None
+        return self._metered(begun, self._identify)
 
     def skip(self, begun: StepInProgress | Step, message: str, exit_code: int = 0) -> StepResult:
         """Skip a step, which doesn't run; what reads its output is skipped too."""
@@ -152,12 +167,12 @@ class StepLifecycle:
         self,
         begun: StepInProgress,
         act: Callable[..., StepResult | None],
-        *output: StepOutput | StepFailure | None,
+        *given: Any,
     ) -> StepResult | None:
         """Return the result of `act` with its cost; an error that it raises becomes the step's result."""
         watch, stage = Stopwatch(self._cpu_clock), self._flow[begun.step.stage]
         try:
-            result = act(stage, begun, *output)
+            result = act(stage, begun, *given)
         except ClaimedElsewhere as other:
             return StepResult(attempt=None, postponed_for=str(other))
         except Skip as skip:
@@ -192,15 +207,15 @@ class StepLifecycle:
         parcel = replace(parcel, events=(event, *parcel.events))
         return replace(result, attempt=attempt, publication=parcel, key=begun.key)
 
-    def _prepare(self, stage: Stage, begun: StepInProgress) -> StepResult | None:
-        """Find the step's key; look its result up, or put together the work that gives it."""
+    def _identify(self, stage: Stage, begun: StepInProgress) -> StepResult | None:
+        """Find the step's key and claim it; ClaimedElsewhere if another run has it."""
         step, recipe = begun.step, self._recipes[stage.name]
         if step.action is Action.TRIAL:
             return self._trials.prepare(stage, begun)
         self._require_model(stage)
         inputs = self._inputs.resolve(stage, step)
         held = self._published.get(stage.name, step.partition)
-        partition, parent = "" if stage.kind is Kind.EVALUATE else step.partition, None
+        partition = "" if stage.kind is Kind.EVALUATE else step.partition
         begun.step_key = key_for(recipe, partition, contents(inputs))
         if stage.kind is Kind.MODEL:
             begun.step_key = self._inputs.published_key(stage, inputs, held)
@@ -208,11 +223,33 @@ class StepLifecycle:
         if not step.forced and held is not None and self._is_up_to_date(stage, begun, held):
             return StepResult(attempt=None)
         if stage.kind is Kind.MODEL:
-            begun.step_key, parent = self._inputs.continued_key(stage, step, inputs)
-        if not step.forced:
+            begun.step_key, begun.parent = self._inputs.continued_key(stage, step, inputs)
+        begun.inputs = inputs
+        if not step.forced and stage.kind is not Kind.DELIVER:
             self._find_or_claim(stage, begun, held)
+        return None
+
+    def _find_or_claim(self, stage: Stage, begun: StepInProgress, held: Binding | None) -> None:
+        """Look a result up that was known when the run was planned, or else claim its key."""
+        if begun.step.action is Action.BIND:
+            self._find_known(stage, begun, held, self._tools.ledger.traces((begun.key,)))
         if begun.known is None:
-            begun.work = self._inputs.work(stage, step, inputs, key=begun.key, parent=parent)
+            if not self._claim(begun.key):
+                raise ClaimedElsewhere(begun.key)
+            begun.looked_up = True
+
+    def _prepare(
+        self, stage: Stage, begun: StepInProgress, traces: Callable[[], Mapping[str, Binding]]
+    ) -> StepResult | None:
+        """Look the step's result up, or put together the work that gives it."""
+        step, inputs = begun.step, begun.inputs
+        assert inputs is not None
+        held = self._published.get(stage.name, step.partition)
+        if begun.looked_up:
+            # Only now: a run that had the key until a moment ago has published its result.
+            self._find_known(stage, begun, held, traces())
+        if begun.known is None:
+            begun.work = self._inputs.work(stage, step, inputs, key=begun.key, parent=begun.parent)
             if held is not None and not step.forced:
                 begun.work = self._only_stale_columns(stage, begun, held, inputs)
                 begun.origins = held.makers
@@ -243,22 +280,16 @@ class StepLifecycle:
         reuse = reuse_action(held, self._recipes[stage.name], partition=begun.step.partition)
         return reuse is Action.BIND and not self._room.has_missing(held.product.all_objects)
 
-    def _find_or_claim(self, stage: Stage, begun: StepInProgress, held: Binding | None) -> None:
-        """Look the step's result up, or claim its key; ClaimedElsewhere if another run has it."""
-        if stage.kind is Kind.DELIVER:
-            return
-        if begun.step.action is Action.BIND:
-            self._find_known(stage, begun, held)
-        if begun.known is None:
-            if not self._claim(begun.key):
-                raise ClaimedElsewhere(begun.key)
-            # Only now: a run that had the key until a moment ago has published its result.
-            self._find_known(stage, begun, held)
-
-    def _find_known(self, stage: Stage, begun: StepInProgress, held: Binding | None) -> None:
+    def _find_known(
+        self,
+        stage: Stage,
+        begun: StepInProgress,
+        held: Binding | None,
+        traces: Mapping[str, Binding],
+    ) -> None:
         """Find a known result whose objects are all stored; check it again if its checks changed."""
         own = held is not None and held.key == begun.key
-        found = held if own else self._tools.ledger.traces((begun.key,)).get(begun.key)
+        found = held if own else traces.get(begun.key)
         if found is None or self._room.has_missing(found.product.all_objects):
             return
         recipe, begun.origins = self._recipes[stage.name], found.makers

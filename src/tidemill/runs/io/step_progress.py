@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field, replace
 
 from tidemill.core.errors import BudgetError, GateError
@@ -12,7 +13,9 @@ from tidemill.planning.plan import Step
 from tidemill.ports.execution import Fate
 from tidemill.reuse.step_key import StepKey
 from tidemill.runs.io.publisher import Publication
+from tidemill.runs.io.step_inputs import Bound
 from tidemill.steps.step_messages import StepCost, StepFailure, StepOutput, Work
+from tidemill.workflow.model import Artifact
 from tidemill.workflow.stage import Stage
 
 
@@ -23,12 +26,16 @@ class StepInProgress:
     `known` is the result where it is known already, and `reuse` how it is reused: BIND as it is, RECHECK
     after checking it again. `origins` are the runs whose work the result, or what is kept of it, is. `deaths`
     counts the attempts whose process died. `cost` is that of the attempt so far, which the attempt itself has
-    when it ends.
+    when it ends. `inputs` are what it reads, and `parent` the version that a training continues, once its
+    key is found; then it is `looked_up` whether the result of the key is known.
     """
 
     step: Step
     attempt: Attempt
     step_key: StepKey = field(default_factory=lambda: StepKey(key="", inputs={}, shares={}))
+    inputs: Mapping[str, Bound] | None = None
+    parent: Artifact | None = None
+    looked_up: bool = False
     work: Work | None = None
     known: StepOutput | None = None
     reuse: Action | None = None
