@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.commands import process
-from tests.support.start_up import FLOW
-from tidemill.cli.garbage import ends_with_command, leave_out_all
+from tests.support.start_up import FLOW, build
+from tidemill.cli.garbage import THRESHOLDS, ends_with_command, leave_out_all
 
 # An object in a cycle, of which only the search for garbage can rid the process.
 HELD = """import os
@@ -31,11 +33,28 @@ STEP = """    import held
 def test_objects_are_left_out_in_a_process_that_ends(
     monkeypatch: pytest.MonkeyPatch, ends: bool
 ) -> None:
-    frozen: list[bool] = []
-    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(True))
+    done: list[object] = []
+    monkeypatch.setattr(gc, "freeze", lambda: done.append("frozen"))
+    monkeypatch.setattr(gc, "set_threshold", lambda *limits: done.append(limits))
     monkeypatch.setattr(ends_with_command, "is_set", lambda: ends)
     leave_out_all()
-    assert frozen == [True] * ends
+    assert done == (["frozen", THRESHOLDS] if ends else [])
+
+
+def test_a_run_with_nothing_to_do_searches_only_at_its_end(tmp_path: Path) -> None:
+    shops = build(tmp_path)
+    code = """
+import gc, sys
+import tidemill.cli
+sys.argv[1:] = ["run"]
+gc.callbacks.append(lambda phase, info: print(phase, info["generation"], file=sys.stderr))
+tidemill.cli.main()
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=shops, capture_output=True, text=True, check=False
+    )
+    # Python itself searches all that isn't left out.
+    assert (ran.returncode, ran.stderr.splitlines()) == (0, ["start 2", "stop 2"])
 
 
 def test_what_a_step_made_is_told_of_the_end(tmp_path: Path) -> None:

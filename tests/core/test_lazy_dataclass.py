@@ -27,10 +27,9 @@ OPTIONS = [
 ]
 
 
-def record(decorate: Decorator, options: dict[str, bool]) -> Any:
-    """A class with fields of all kinds."""
+def record(decorate: Decorator, options: dict[str, bool], *, has_variable: bool = True) -> Any:
+    """A class with fields of all kinds, and with a variable of the class or only fields."""
 
-    @decorate(**options)
     class Record:
         """A record."""
 
@@ -45,7 +44,9 @@ def record(decorate: Decorator, options: dict[str, bool]) -> Any:
         def __post_init__(self) -> None:
             object.__setattr__(self, "total", 2 * self.size)
 
-    return Record
+    if not has_variable:
+        del Record.__annotations__["kind"]
+    return decorate(**options)(Record)
 
 
 @pytest.fixture(params=[False, True], ids=["called", "compiled"])
@@ -54,11 +55,19 @@ def is_compiled(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
+@pytest.fixture(params=[False, True], ids=["fields", "variable"])
+def has_variable(request: pytest.FixtureRequest) -> bool:
+    """Whether the class has a variable of its own beside its fields."""
+    return bool(request.param)
+
+
 @pytest.fixture(params=OPTIONS, ids=lambda options: " ".join(k for k, on in options.items() if on))
-def both(request: pytest.FixtureRequest, is_compiled: bool) -> tuple[Any, Any]:
-    lazy = record(LAZY, request.param)
+def both(
+    request: pytest.FixtureRequest, is_compiled: bool, has_variable: bool
+) -> tuple[Any, Any]:
+    lazy = record(LAZY, request.param, has_variable=has_variable)
     assert not is_compiled or lazy.__init__
-    return lazy, record(dataclasses.dataclass, request.param)
+    return lazy, record(dataclasses.dataclass, request.param, has_variable=has_variable)
 
 
 def outcome(action: Callable[[Any], object], cls: Any) -> object:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tidemill.cli.garbage import leave_out_all
 from tidemill.cli.lazy_group import project_location
 from tidemill.cli.terminal.output import print_error, print_text, use_redactor
 from tidemill.core.errors import TidemillError
@@ -50,6 +51,8 @@ def project_session(environment: str = "", *, begins: bool = False) -> Iterator[
     if at.token:
         project.workspace.use_token(at.token)
     use_redactor(project.workspace.redactor)
+    # What was imported stays.
+    leave_out_all()
     try:
         if begins and not at.create and project.environment != PRODUCTION:
             project.environments.require(project.environment)
