@@ -62,9 +62,7 @@ def has_variable(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(params=OPTIONS, ids=lambda options: " ".join(k for k, on in options.items() if on))
-def both(
-    request: pytest.FixtureRequest, is_compiled: bool, has_variable: bool
-) -> tuple[Any, Any]:
+def both(request: pytest.FixtureRequest, is_compiled: bool, has_variable: bool) -> tuple[Any, Any]:
     lazy = record(LAZY, request.param, has_variable=has_variable)
     assert not is_compiled or lazy.__init__
     return lazy, record(dataclasses.dataclass, request.param, has_variable=has_variable)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView
+from collections.abc import Collection, Mapping
 
 import pytest
 
@@ -60,27 +60,19 @@ def test_parts_that_do_not_fit_together_are_refused(parts: tuple[Part, ...], why
 
 
 class Counted(dict[str, Binding]):
-    """Partitions that count how often all are read at once."""
+    """Partitions that note which are looked up together."""
 
-    all_read = 0
+    def __init__(self, held: Mapping[str, Binding]) -> None:
+        super().__init__(held)
+        self.together: list[Collection[str]] = []
 
-    def items(self) -> ItemsView[str, Binding]:  # type: ignore[override]
-        self.all_read += 1
-        return dict(self).items()
+    def find(self, keys: Collection[str]) -> Mapping[str, Binding]:
+        self.together.append(keys)
+        return self
 
 
-@pytest.mark.parametrize(
-    ("published", "wanted", "all_read"),
-    [
-        (50, 50, 0),  # few are looked up one by one
-        (1_000, 100, 0),
-        (1_000, 200, 0),
-        (300, 101, 1),
-        (1_000, 400, 1),
-    ],
-)
-def test_many_partitions_are_read_at_once(published: int, wanted: int, all_read: int) -> None:
-    held = Counted({f"p{n}": binding(f"key-{n}") for n in range(published)})
-    keys = [f"p{n}" for n in range(published - wanted + 1, published)] + ["unpublished"]
-    assert find_bindings(held, keys) == {key: held[key] for key in keys[:-1]}
-    assert held.all_read == all_read
+def test_stored_partitions_are_looked_up_together() -> None:
+    held = Counted({key: binding(key) for key in ("a", "b", "c")})
+    assert find_bindings(held, ["c", "a", "unpublished"]) == {"c": held["c"], "a": held["a"]}
+    assert held.together == [["c", "a", "unpublished"]]
+    assert find_bindings(dict(held), ["b"]) == {"b": held["b"]}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field
+from typing import Protocol, runtime_checkable
 
 from tidemill.contracts.finding import Finding, TableFindings
 from tidemill.core.errors import StorageError
@@ -140,14 +141,17 @@ class Head:
     partitions: Mapping[str, Binding] = field(default_factory=dict)
 
 
-# To read all partitions takes as long as to look up a third of them one by one.
-_FEW, _SHARE = 100, 3
+@runtime_checkable
+class StoredPartitions(Protocol):
+    """Partitions that are read when they are looked up, and faster if they are looked up together."""
+
+    def find(self, keys: Collection[str]) -> Mapping[str, Binding]:
+        """Those of the partitions `keys` that are published, and maybe others."""
 
 
 def find_bindings(partitions: Mapping[str, Binding], keys: Collection[str]) -> dict[str, Binding]:
-    """The bindings of those `keys` that are published; if they are many, all partitions are read at once."""
-    many = len(keys) > _FEW and len(keys) * _SHARE >= len(partitions)
-    held = dict(partitions.items()) if many else partitions
+    """The bindings of those `keys` that are published, which are read at once."""
+    held = partitions.find(keys) if isinstance(partitions, StoredPartitions) else partitions
     return {key: binding for key in keys if (binding := held.get(key)) is not None}
 
 

@@ -285,9 +285,9 @@ class Runs:
         """Plan a request and execute the plan; all at once for the promotion of a `source`."""
         space = self._workspace
         name, source = space.environment, options.source
-        end_overdue_reviews(space)
         enforcement = promoted = governance = None
         if is_governed(space):
+            end_overdue_reviews(space)
             enforcement = enforcement_of(space, source, again=request.ask_again)
             promoted = self._decide_promotion(enforcement, source, lease) if source else None
         state, messages = space.state(), [*messages]

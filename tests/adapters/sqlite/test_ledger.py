@@ -17,7 +17,7 @@ from tidemill.adapters.sqlite.connections import Connections
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.adapters.sqlite.migrations import SCHEMA_VERSION, migrations
 from tidemill.core.errors import ConflictError, StorageError
-from tidemill.ledger.binding import Binding
+from tidemill.ledger.binding import Binding, find_bindings
 from tidemill.ledger.event import EnvironmentCreated, Event
 from tidemill.ledger.schedule_events import Ticked
 from tidemill.ports.ledger import Guard
@@ -185,6 +185,7 @@ def test_a_ledger_of_an_earlier_schema_is_migrated(path: Path, version: int) -> 
         lambda held: held["1"],
         lambda held: held.get("3"),
         lambda held: "2" in held,
+        lambda held: find_bindings(held, ["1"]),
         len,
         list,
         lambda held: held.items(),
@@ -223,6 +224,35 @@ def test_after_many_lookups_the_rest_is_read_at_once(ledger: SqliteLedger) -> No
     reader.set_trace_callback(None)
     assert sum("FROM bindings" in statement for statement in asked) < 340
     assert partitions == ledger.state(PROD, whole=True).heads["features"].partitions
+
+
+@pytest.mark.parametrize(
+    ("published", "wanted", "reads"),
+    [
+        (50, 50, 50),
+        (1_000, 100, 100),
+        (1_000, 200, 200),
+        (300, 101, 1),
+        (1_000, 400, 1),
+    ],
+)
+def test_partitions_are_looked_up_in_one_snapshot(
+    ledger: SqliteLedger, published: int, wanted: int, reads: int
+) -> None:
+    ledger.append([published_event(f"{number:04}") for number in range(published)], now=1.0)
+    partitions = ledger.state(PROD).heads["features"].partitions
+    keys = [f"{number:04}" for number in range(published - wanted, published)]
+    reader, asked = ledger._connections._reader, list[str]()
+    assert reader is not None
+    reader.set_trace_callback(asked.append)
+    found = find_bindings(partitions, ["0000", *keys[1:], "none", "\ud800"])
+    reader.set_trace_callback(None)
+    assert found == {key: partitions[key] for key in ("0000", *keys[1:])}
+    assert sum("events.body" in statement for statement in asked) == reads + (reads > 1)
+    assert asked.count("BEGIN") <= 2
+    # What is known is read no more.
+    ledger.append([published_event("more")], now=1.0)
+    assert find_bindings(partitions, keys[1:]).keys() == {*keys[1:]}
 
 
 def test_objects_are_pinned_by_the_facts_that_need_them(path: Path, ledger: SqliteLedger) -> None:

@@ -97,7 +97,7 @@ class HeadPartitions(Mapping[str, Binding]):
     def __getitem__(self, partition: str) -> Binding:
         if partition in self._cache:
             return self._cache[partition]
-        if not can_be_stored(partition) or (self._keys is not None and partition not in self._keys):
+        if not self._may_hold(partition):
             raise KeyError(partition)
         self._lookup_count += 1
         if self._lookup_count > self._load_all_after and self._should_load_all():
@@ -108,6 +108,22 @@ class HeadPartitions(Mapping[str, Binding]):
             raise KeyError(partition)
         self._cache[partition] = found
         return found
+
+    def find(self, keys: Collection[str]) -> Mapping[str, Binding]:
+        """Read some partitions in one snapshot, or all if they are many; return what is published."""
+        wanted = [key for key in keys if key not in self._cache and self._may_hold(key)]
+        if len(wanted) > _SMALL_HEAD and len(wanted) * _LOAD_ALL_DIVISOR >= len(self):
+            return self._load_all_once()
+        if wanted:
+            with self._read_transaction() as connection:
+                for key in wanted:
+                    found = self._nearest_binding(connection, key)
+                    if found is not None:
+                        self._cache[key] = found
+        return self._cache
+
+    def _may_hold(self, partition: str) -> bool:
+        return can_be_stored(partition) and (self._keys is None or partition in self._keys)
 
     def __iter__(self) -> Iterator[str]:
         if self._keys is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 from tidemill.adapters.codec.events import decode, decode_binding, decode_event
 from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer, environment_layers
@@ -193,7 +193,8 @@ def _recipes(
 
 def _sources(
     connection: sqlite3.Connection, layers: Sequence[Layer], path: str
-) -> dict[str, Mapping[str, SourceFile]]:
+) -> Mapping[str, Mapping[str, SourceFile]]:
+    """The files by stage and path; who looks at a stage needs all of its files."""
     found: dict[tuple[str, str], object] = {}
     for layer in reversed(layers):
         rows = connection.execute(queries()["sources_before"], layer._asdict())
@@ -205,9 +206,15 @@ def _sources(
     grouped: defaultdict[str, dict[str, object]] = defaultdict(dict)
     for (stage, name), body in found.items():
         grouped[stage][name] = body
-    return {stage: StoredRecords(path, held, _decode_file) for stage, held in grouped.items()}
+    return StoredRecords(path, grouped, _decode_files)
 
 
+def _decode_files(bodies: Mapping[str, object]) -> dict[str, SourceFile]:
+    return {name: _decode_file(body) for name, body in bodies.items()}
+
+
+# Programs that open a project again and again read mostly the same files.
+@lru_cache(maxsize=8_192)
 def _decode_file(body: object) -> SourceFile:
     return decode(SourceFile, unstamp(body))
 
