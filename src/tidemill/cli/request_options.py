@@ -10,13 +10,13 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|)")
+_DURATION = r"(\d+(?:\.\d+)?)(s|m|h|)"
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 def parse_duration(ctx: click.Context, param: click.Parameter, value: str) -> float:
     """Parse `30`, `30s`, `5m` or `1h` to seconds; the callback of an option."""
-    match = _DURATION.fullmatch(value)
+    match = re.fullmatch(_DURATION, value)
     if match is None:
         raise click.BadParameter(f"{value!r} is not a duration such as 30s, 5m or 1h")
     return float(match[1]) * _SECONDS[match[2]]

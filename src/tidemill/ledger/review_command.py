@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_SHOWN = re.compile(r"^look at it with: tidemill review show (\S+)$", re.MULTILINE)
+_SHOWN = r"(?m)^look at it with: tidemill review show (\S+)$"
 
 
 def review_command(review: str) -> str:
@@ -14,5 +14,5 @@ def review_command(review: str) -> str:
 
 def named_review(text: str) -> str:
     """The review that the message of a refusal says it waits for; "" if it names none."""
-    found = _SHOWN.search(text)
+    found = re.search(_SHOWN, text)
     return found[1] if found else ""

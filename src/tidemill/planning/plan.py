@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from tidemill.core.counts import plural
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE
-from tidemill.costs.forecast import BudgetForecast
 from tidemill.ledger.binding import Head, Mark
 from tidemill.ledger.cost import Cost, Estimate
 from tidemill.ledger.delivery import Decision, Delivery
@@ -24,6 +24,9 @@ from tidemill.sources.missing import Missing
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.source import OnMissing, SourceFile
 from tidemill.workflow.trigger import TriggerEvidence
+
+if TYPE_CHECKING:
+    from tidemill.costs.forecast import BudgetForecast
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

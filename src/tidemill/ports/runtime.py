@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.redaction import Redactor
-from tidemill.ports.artifacts import Artifacts
-from tidemill.ports.formats import ModelFormat, ModelProbe, SinkWriter
-from tidemill.ports.ledger import Ledger
-from tidemill.ports.reuse import Claims, Memos, Probes
-from tidemill.ports.search import TrialSampler
-from tidemill.ports.sources import ExternalSources
+
+if TYPE_CHECKING:
+    from tidemill.ports.artifacts import Artifacts
+    from tidemill.ports.formats import ModelFormat, ModelProbe, SinkWriter
+    from tidemill.ports.ledger import Ledger
+    from tidemill.ports.reuse import Claims, Memos, Probes
+    from tidemill.ports.search import TrialSampler
+    from tidemill.ports.sources import ExternalSources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 CACHE = "cache"
 _SOURCES = "sources"
 # Variables with credentials, but not with their names or places.
-_SECRETS = re.compile(r"(AWS|AZURE|GOOGLE)_\w*(SECRET|TOKEN|KEY)\w*(?<!_ID)(?<!_FILE)(?<!_PATH)")
+_SECRETS = r"(AWS|AZURE|GOOGLE)_\w*(SECRET|TOKEN|KEY)\w*(?<!_ID)(?<!_FILE)(?<!_PATH)"
 
 
 def open_artifacts(settings: Settings, clock: Callable[[], float] = time.time) -> Artifacts:
@@ -84,7 +84,7 @@ def forget_source_copies(settings: Settings) -> None:
 
 def store_secrets() -> frozenset[str]:
     """The credentials of object stores in the environment."""
-    found = (value for name, value in os.environ.items() if _SECRETS.fullmatch(name))
+    found = (value for name, value in os.environ.items() if re.fullmatch(_SECRETS, name))
     return frozenset(filter(None, found))
 
 

@@ -13,9 +13,9 @@ from tidemill.workflow.retry_policy import Retries
 
 Unit: TypeAlias = Literal["row", "token"]
 
-_PRICE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)?\s*([kM])?\s*(row|token)s?")
+_PRICE = r"(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)?\s*([kM])?\s*(row|token)s?"
 _MANY = {"": 1.0, "k": 1e3, "M": 1e6}
-_RATE = re.compile(r"(\d+)\s*/\s*([smhd])")
+_RATE = r"(\d+)\s*/\s*([smhd])"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ def parse_price(price: str | float) -> MemoPrice:
     """Parse a price: `0.0001` (per row), `"0.5/1k rows"` or `"0.02/1M tokens"`; ValueError if invalid."""
     if isinstance(price, (int, float)) and not isinstance(price, bool) and price >= 0:
         return MemoPrice(amount=float(price))
-    match = _PRICE.fullmatch(price.strip()) if isinstance(price, str) else None
+    match = re.fullmatch(_PRICE, price.strip()) if isinstance(price, str) else None
     if match is None or not (many := float(match[2] or 1) * _MANY[match[3] or ""]):
         raise ValueError(
             f"{price!r} is not a price: give money per row, or write '0.5/1k rows' or '0.02/1M tokens'"
@@ -89,7 +89,7 @@ def parse_rate(rate: str | None) -> float:
     """Parse a rate such as `"60/m"` to seconds between calls; 0 for None, ValueError if invalid."""
     if rate is None:
         return 0.0
-    match = _RATE.fullmatch(rate.strip()) if isinstance(rate, str) else None
+    match = re.fullmatch(_RATE, rate.strip()) if isinstance(rate, str) else None
     if match is None or not int(match[1]):
         raise ValueError(f"{rate!r} is not a rate of calls: write '5/s' or '60/m'")
     return parse_seconds(f"1{match[2]}") / int(match[1])

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import polars as pl
 from polars.exceptions import PolarsError
 
-from tidemill.analysis.query.opaque_parts import OpaquePart
+from tidemill.analysis.query.opaque_parts import OpaquePart, sorted_parts
 from tidemill.analysis.query.operator import input_nodes, parameters_of
 from tidemill.analysis.query.serialized import Node, node_schema
 
@@ -28,7 +28,7 @@ def find_category_codes(text: str, plan: Node) -> tuple[OpaquePart, ...]:
     """An opaque part for each place that uses the codes of a value that is, or may be, a Categorical."""
     if not any(suspect in text for suspect in _SUSPECTS):
         return ()
-    return tuple(sorted(set(_code_uses(plan))))
+    return sorted_parts(_code_uses(plan))
 
 
 def _code_uses(node: Node) -> Iterator[OpaquePart]:

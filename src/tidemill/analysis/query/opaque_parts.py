@@ -7,9 +7,11 @@ not only the known operators.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import Any
+
+from tidemill.core.lazy_dataclass import dataclass
 
 # As bytes in JSON: `PLPY`, `cloudpickle`, and the start of a pickle (protocols 4 and 5).
 _CODE = tuple(
@@ -38,7 +40,7 @@ _KINDS = {
 _SUSPECTS = [*(f'"{name}"' for name in _KINDS), '"seed":null', *_CODE]
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class OpaquePart:
     """A part of a query whose effect isn't in its text.
 
@@ -51,7 +53,12 @@ class OpaquePart:
 
 def find_opaque_parts(text: str, plan: Any) -> tuple[OpaquePart, ...]:
     """All opaque parts of a plan, which was parsed from `text`."""
-    return tuple(sorted(set(_opaque_parts(plan, "query")))) if may_have_opaque_parts(text) else ()
+    return sorted_parts(_opaque_parts(plan, "query")) if may_have_opaque_parts(text) else ()
+
+
+def sorted_parts(parts: Iterable[OpaquePart]) -> tuple[OpaquePart, ...]:
+    """Each of some parts once, by kind and name."""
+    return tuple(sorted({*parts}, key=attrgetter("kind", "name")))
 
 
 def may_have_opaque_parts(text: str) -> bool:

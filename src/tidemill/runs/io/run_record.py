@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tidemill.contracts.finding import TableFindings
@@ -31,13 +32,12 @@ from tidemill.ledger.event import (
 from tidemill.ledger.io.process_usage import Stopwatch, cpu_with_children, peak_memory
 from tidemill.ledger.price import GB
 from tidemill.ledger.redacted import redacted_attempt, redacted_receipt
-from tidemill.ledger.run import FAILURES, Action, Attempt, Outcome, Receipt, Status
+from tidemill.ledger.run import FAILURES, Action, Attempt, Failure, Outcome, Receipt, Status
 from tidemill.planning.completion import completion_marks
 from tidemill.planning.freshness import check_freshness
 from tidemill.planning.missing_rows import MISSING_EXIT_CODE, missing_lines
 from tidemill.planning.source_changes import source_changes
 from tidemill.ports.ledger import Guard, Lease
-from tidemill.runs.failures import group_failures
 from tidemill.runs.io.job import Job
 from tidemill.runs.totals import sum_stages
 from tidemill.workflow.model import Artifact
@@ -45,6 +45,7 @@ from tidemill.workflow.stage import Kind
 
 if TYPE_CHECKING:
     from tidemill.delivery.io.outbox import Undelivered
+    from tidemill.planning.plan import Step
 
 
 def start_events(job: Job, lease: Lease) -> list[Event]:
@@ -219,12 +220,20 @@ def receipt_of(
         exit_code=130 if status is Status.INTERRUPTED else code,
         # A sink that fails says the same of each partition.
         messages=(*messages, *dict.fromkeys(_messages(attempts)), *age.messages, *lost),
-        failures=group_failures(attempts, job.plan.steps),
+        failures=_group_failures(attempts, job.plan.steps) if bad else (),
         memory_gb_s=memory,
         off_peak=job.saving(stages) if job.saving is not None else None,
         # Without a part of the steps it can't be compared with the cost.
         estimated_cost=None if job.plan.estimate.unknown else job.plan.cost,
     )
+
+
+def _group_failures(attempts: Sequence[Attempt], steps: Sequence[Step]) -> tuple[Failure, ...]:
+    # Most runs have none.
+    found: tuple[Failure, ...] = import_module("tidemill.runs.failures").group_failures(
+        attempts, steps
+    )
+    return found
 
 
 def _messages(attempts: Sequence[Attempt]) -> Iterator[str]:

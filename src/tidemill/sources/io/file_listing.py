@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from errno import EINVAL
-from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any, TypeAlias
 
@@ -179,11 +178,12 @@ def _local_files(
     """The files in their current state, without row counts if they changed, all at once."""
     found: dict[str, SourceFile | SourceError] = {}
     now = tools.clock()
+    root = "" if os.path.isabs(source.pattern) else os.path.join(tools.root, "")
     for path in sorted(glob.glob(source.pattern, root_dir=tools.root, recursive=True)):
         before = known.get(path)
         same = before if before and before.reading == reading else None
         try:
-            file = _current_file(tools.root, path, same, reading, now, verify)
+            file = _current_file(root, path, same, reading, now, verify)
         except OSError as error:
             found[path] = SourceError(f"{path} can't be read: {error.strerror}")
             continue
@@ -263,10 +263,10 @@ def _present(file: SourceFile) -> SourceFile:
 
 
 def _current_file(
-    root: Path, path: str, known: SourceFile | None, reading: str, now: float, verify: bool
+    root: str, path: str, known: SourceFile | None, reading: str, now: float, verify: bool
 ) -> SourceFile | None:
     """Return a file in its current state, without row counts if it changed; None for a folder."""
-    stat = os.stat(os.path.join(root, path))
+    stat = os.stat(root + path)
     if S_ISDIR(stat.st_mode):
         return None
     if not S_ISREG(stat.st_mode):
@@ -274,7 +274,7 @@ def _current_file(
         raise OSError(EINVAL, "it is not a regular file")
     if known and not verify and seems_unchanged(known, stat):
         return _present(known)
-    with (root / path).open("rb") as stream:
+    with open(root + path, "rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     same = known if known and known.digest == digest else None
     settled = max(stat.st_mtime_ns, stat.st_ctime_ns) < now * 1e9 - _SETTLED_NS
