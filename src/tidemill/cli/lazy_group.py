@@ -7,15 +7,17 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
 
 from tidemill.cli.terminal.output import print_error
 from tidemill.core.errors import TidemillError, did_you_mean
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.workflow.environment import PRODUCTION
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -70,6 +72,8 @@ class LazyGroup(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         """Complete the names of commands without importing any, or else options."""
+        from click.shell_completion import CompletionItem
+
         found = [
             CompletionItem(name, help=help)
             for name, (_, help) in self._at.items()

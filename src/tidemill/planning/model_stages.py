@@ -84,8 +84,9 @@ def plan_model(draft: Draft, stage: Stage) -> None:
     unlikely = _is_expected_to_stay(draft, stage, bound, window, handed)
     changed = bound is None or handed.key != bound.key
     chosen = choose_parent(draft, stage, bound, window.inputs, changed=changed)
-    key = training_key(recipe, window.inputs, chosen.digest).key
-    known = _find_result(draft, stage, key, forced)
+    is_same = chosen.digest == recorded_parent(bound)
+    own = handed if is_same else training_key(recipe, window.inputs, chosen.digest)
+    known = _find_result(draft, stage, own.key, forced)
     artifacts = filter(None, (known.product.artifact,)) if known is not None else ()
     if any(_incompatibility(stage, artifact) for artifact in artifacts):
         # It was trained on the same rows, but under a contract that has changed since.

@@ -20,6 +20,8 @@ def source_changes(
     left for all that there ever were. It is marked as missing from `now` (Unix seconds) on.
     """
     files, held = plan.sources[stage], plan.held(stage)
+    if files == known and not held:
+        return None
     fresh = {file.path: file for file in _changed_files(files, known, held)}
     broken = plan.broken.get(stage, {})
     gone = tuple(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 
 from tidemill.adapters.codec.ledger_errors import describe_holder
 from tidemill.core.errors import ConflictError, Fault, did_you_mean
@@ -207,20 +207,26 @@ class WorkflowLedger:
         newest: bool = False,
         limit: int | None = None,
     ) -> Iterable[RecordedEvent]:
-        scope = self._scope(self._environments())
         if where.about.startswith(SCHEDULE):
             # Schedules are recorded with the name of their workflow.
             name = where.about.removeprefix(SCHEDULE)
             where = replace(where, about=f"{SCHEDULE}{self.prefix}{name}")
-        found = self.shared.events(
-            kinds=kinds,
-            after=after,
-            run=run,
-            stage=stage,
-            where=where,
-            newest=newest,
+        found = iter(
+            self.shared.events(
+                kinds=kinds,
+                after=after,
+                run=run,
+                stage=stage,
+                where=where,
+                newest=newest,
+            )
         )
-        return islice(self._own(found, scope), limit)
+        first = next(found, None)
+        if first is None:
+            # Most questions about rare kinds end here, and needn't know what belongs to the workflow.
+            return iter(())
+        scope = self._scope(self._environments())
+        return islice(self._own(chain([first], found), scope), limit)
 
     def close(self) -> None:
         self.shared.close()

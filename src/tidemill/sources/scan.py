@@ -47,6 +47,8 @@ def partitions_with_changed_files(
     known: Mapping[str, SourceFile], files: Mapping[str, SourceFile]
 ) -> frozenset[str]:
     """The partitions of which a file has other rows, or another number of them, than the known one."""
+    if known == files:
+        return frozenset()
     found: set[str] = set()
     for path in {*known, *files} if known.keys() != files.keys() else files:
         before, now = known.get(path), files.get(path)
