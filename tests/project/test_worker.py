@@ -21,7 +21,8 @@ from tidemill.steps.io.task_codec import (
     encode_context,
     encode_payload,
 )
-from tidemill.steps.step_messages import ProjectContext, StepFailure, StepOutput, Work
+from tidemill.steps.project_context import ProjectContext
+from tidemill.steps.step_messages import StepFailure, StepOutput, Work
 from tidemill.workflow.retry_policy import Retries
 
 

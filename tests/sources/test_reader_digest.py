@@ -17,6 +17,7 @@ from tests.support.planning import ingest
 from tidemill.core.errors import DeclarationError
 from tidemill.sources.reader_digest import reader_digest
 from tidemill.workflow.loaders import dbt, dlt
+from tidemill.workflow.mlflow_source import mlflow_model
 from tidemill.workflow.source import Source, delta, files, iceberg, output, pull, sql
 
 RAW = replace(ingest("raw"), place="flow.py:7")
@@ -129,6 +130,36 @@ def test_what_is_read_of_a_database_and_of_a_project() -> None:
     others += [pull(lambda state: ([], state))]
     others += [delta("lake"), iceberg("lake")]
     assert len({query, *(reader_digest(other, RAW) for other in others)}) == 11
+
+
+@pytest.mark.parametrize(
+    ("source", "known"),
+    [
+        (sql("select 1", "sqlite:///a.db"), "b7730e261077464e5f56e890462cca39"),
+        (
+            sql("select 1", "postgresql://h/d", cursor="at", engine="adbc"),
+            "a6f3fc4b9cf92ca88e1e914d32c40f18",
+        ),
+        (output("../shop", "orders"), "ae38f0b71545b8946d44d030f333bb28"),
+        (
+            output("../shop", "orders", env="dev", workflow="w"),
+            "af04fdf8c0457c6c1b6a20bd3f624786",
+        ),
+        (delta("a", version=3), "855ea2f98ee6ffaf371cd8c045aff975"),
+        (iceberg("a.b", catalog="c"), "7fcd683b270dff06980c2e4c701b87da"),
+        (pull(lambda state: ([], state)), "f3ea219035558f0c900745a077783b48"),
+        (dlt(len, name="orders"), "4d83d998791b605e98f71f1f23c009c3"),
+        (dbt("dbt", "orders", "sqlite:///a.db"), "3699b92c2b10dd7c1ee12e33f098d554"),
+        (
+            dbt("dbt", "orders", "postgresql://h/d", cursor="at", engine="adbc"),
+            "01233a2149120520666f8a921638aae4",
+        ),
+        (mlflow_model("models:/m@live", files="*.txt"), "064a93810da98e23b9e3981960033bdc"),
+    ],
+)
+def test_golden_digests_of_other_sources(source: Source[Any], known: str) -> None:
+    assert reader_digest(source, RAW) == known
+    assert source.is_pulled == (type(source).__name__ in ("Pull", "Dlt"))
 
 
 def test_what_is_read_of_loaders() -> None:

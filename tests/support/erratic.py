@@ -10,7 +10,7 @@ from typing import Any
 from tidemill.adapters.lanes.inline_lane import InlineLane
 from tidemill.ports.execution import Capacity, Fate, Task, TaskError, TaskEvent, TaskFunctions
 from tidemill.runs.io.job import EngineOptions
-from tidemill.steps.step_messages import ProjectContext
+from tidemill.steps.project_context import ProjectContext
 
 
 class Erratic(InlineLane):

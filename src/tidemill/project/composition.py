@@ -43,7 +43,7 @@ from tidemill.reuse.recipe import Platform
 from tidemill.runs.io.job import EngineOptions
 from tidemill.sources.io.file_root import FileRoot
 from tidemill.sources.scan import FileRows
-from tidemill.steps.step_messages import ProjectContext
+from tidemill.steps.project_context import ProjectContext
 from tidemill.workflow.environment import RunProfile
 from tidemill.workflow.sink import URL_SINKS
 from tidemill.workflow.source import Files, Source, SourceFile

@@ -30,9 +30,8 @@ from tidemill.runs.io.unjudged_drift import drift_notes
 from tidemill.sources.io.file_listing import scan_source
 from tidemill.sources.scan import Scan
 from tidemill.workflow.environment import PRODUCTION
-from tidemill.workflow.loaders import Dlt
 from tidemill.workflow.param_overrides import describe_overrides
-from tidemill.workflow.source import Pull, Source, SourceFile
+from tidemill.workflow.source import Source, SourceFile
 from tidemill.workflow.stage import Kind, Stage
 from tidemill.workflow.trigger import Degraded, PredictionShift, leaf_triggers
 
@@ -230,7 +229,7 @@ class Plans:
         def look(
             source: Source[Any], stage: Stage, tools: Runtime, known: Mapping[str, SourceFile]
         ) -> Mapping[str, SourceFile]:
-            if may_pull or not isinstance(source, Pull | Dlt):
+            if may_pull or not source.is_pulled:
                 return list_tables(source, stage, tools, known)
             not_pulled.add(stage.name)
             return known

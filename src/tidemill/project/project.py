@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 from warnings import warn
 
 from tidemill.core.partition import WHOLE
-from tidemill.governance.identity_summary import Identity, describe_identity
 from tidemill.governance.permissions import Actor
 from tidemill.ledger.price import Price
 from tidemill.ledger.run import Receipt, RunFailed, RunInfo
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from tidemill.contracts.profiles.record import Profile
     from tidemill.environments.row_diff import RowDiff
+    from tidemill.governance.identity_summary import Identity
     from tidemill.operations.stage_states import StageGraph, Surroundings
     from tidemill.project.attestations import Attestations
     from tidemill.project.audit import Audit
@@ -442,7 +442,10 @@ class Project(OperationServices):
     @property
     def identity(self) -> Identity:
         """Who acts, how that is known, and what it may do here."""
-        return describe_identity(self.workspace.actor, self.workspace.grants, self.flow.name)
+        space = self.workspace
+        describe = import_module("tidemill.governance.identity_summary").describe_identity
+        found: Identity = describe(space.actor, space.grants, self.flow.name)
+        return found
 
     @property
     def models(self) -> Models:

@@ -25,7 +25,7 @@ from tidemill.steps.io.task_codec import (
     encode_gate_result,
     encode_result,
 )
-from tidemill.steps.step_messages import ProjectContext
+from tidemill.steps.project_context import ProjectContext
 
 
 class WorkerContext(threading.local):

@@ -10,9 +10,7 @@ from tidemill.contracts.text_format import AS_STORED
 from tidemill.core.errors import DeclarationError, Fault
 from tidemill.core.fingerprint import Part, fingerprint
 from tidemill.sources.text_files import READING, may_read_text
-from tidemill.workflow.loaders import Dbt, Dlt
-from tidemill.workflow.mlflow_source import MlflowModel
-from tidemill.workflow.source import Delta, Files, Iceberg, Output, Pull, Query, Source
+from tidemill.workflow.source import Files, Source
 from tidemill.workflow.stage import Stage
 
 _TYPES = "polars.datatypes.classes"
@@ -23,27 +21,8 @@ def reader_digest(source: Source[Any], stage: Stage) -> str:
 
     Raises DeclarationError for an option whose content can't be fingerprinted.
     """
-    match source:
-        case Query():
-            return fingerprint("sql", source.query, source.cursor, *filter(None, [source.engine]))
-        case Output():
-            named = filter(None, [source.workflow])
-            return fingerprint("output", source.project, source.stage, source.env, *named)
-        case Delta():
-            return fingerprint("delta")
-        case Iceberg():
-            return fingerprint("iceberg")
-        case MlflowModel():
-            return fingerprint("mlflow model", source.files)
-        case Pull():
-            # Pulled rows are stored: a changed function only affects the next ones.
-            return fingerprint("pull")
-        case Dlt():
-            return fingerprint("dlt", source.name)
-        case Dbt():
-            named = filter(None, [source.engine])
-            return fingerprint("dbt", source.model, source.cursor, *named)
-    assert isinstance(source, Files)
+    if not isinstance(source, Files):
+        return fingerprint(*source.reader_parts())
     options = {
         name: _option_part(name, value, stage) for name, value in sorted(source.options.items())
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from tidemill.contracts.finding import Finding
 from tidemill.contracts.row_ruling import Ruling
@@ -13,39 +13,11 @@ from tidemill.core.partition import WHOLE
 from tidemill.core.payload import Payload
 from tidemill.ledger.binding import Binding, Product
 from tidemill.sources.scan import feeds_only
-from tidemill.workflow.environment import RunProfile
 from tidemill.workflow.incremental_fold import FoldUsage
 from tidemill.workflow.memo import MemoUsage
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.search import Study, StudyTrial
 from tidemill.workflow.source import SourceFile
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectContext:
-    """The settings with which another process opens the same project.
-
-    `path` and `argv` are `sys.path` and `sys.argv` of the run: modules of the user may read both. The
-    values `secrets` are masked in what steps print. `params` are parameters of models for this run.
-    """
-
-    root: str = ""
-    workflow: str = ""
-    home: str = ""
-    home_url: str = ""
-    memo: str = ""
-    environment: str = ""
-    run: str = ""
-    path: tuple[str, ...] = ()
-    argv: tuple[str, ...] = ()
-    profiles: Mapping[str, RunProfile] = field(default_factory=dict)
-    secrets: tuple[str, ...] = ()
-    params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    model_formats: tuple[str, ...] = ()
-    allow_pickle: bool = False
-    artifacts: str = ""
-    artifacts_cache: str = ""
-
 
 _T = TypeVar("_T")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Any
+from typing import Any, ClassVar
 
 from tidemill.core.errors import DeclarationError, Fault
 from tidemill.core.lazy_dataclass import dataclass
@@ -23,6 +23,8 @@ from tidemill.workflow.source import (
 class Dlt(Source[C]):
     """Rows of a dlt resource, or of the one of this `name` in a dlt source."""
 
+    is_pulled: ClassVar[bool] = True
+
     resource: Any
     name: str = ""
     max_missing: float = MAX_MISSING
@@ -30,6 +32,9 @@ class Dlt(Source[C]):
     def __post_init__(self) -> None:
         if faults := [*share_faults(self.max_missing)]:
             raise DeclarationError("tm.dlt", faults)
+
+    def reader_parts(self) -> tuple[str, ...]:
+        return ("dlt", self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +62,9 @@ class Dbt(Losable[C]):
             faults += error.faults
         if faults:
             raise DeclarationError("tm.dbt", faults)
+
+    def reader_parts(self) -> tuple[str, ...]:
+        return ("dbt", self.model, self.cursor, *filter(None, [self.engine]))
 
     def query(self, relation: str) -> Query[Any]:
         """The query of all rows of a relation."""

@@ -32,6 +32,9 @@ class MlflowModel(Source[C]):
         if faults := [*_faults(self)]:
             raise DeclarationError("tm.mlflow_model", faults)
 
+    def reader_parts(self) -> tuple[str, ...]:
+        return ("mlflow model", self.files)
+
     @property
     def name(self) -> str:
         """The name of the registered model."""

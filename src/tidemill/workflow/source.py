@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
+from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tidemill.contracts.text_format import AS_STORED, TextFormat, words
@@ -45,7 +45,7 @@ ENGINES = get_args(Engine)
 _NOTIFYING, _LONGEST_CHANNEL = ("postgresql", "env"), 63
 # The share of a table's rows, or of its partitions, that may be gone without being noticed.
 MAX_MISSING = 0.2
-_COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_COMMENTS = r"(?s)--[^\n]*|/\*.*?\*/"
 _READING = ("select", "with", "values", "table")
 
 
@@ -56,6 +56,11 @@ class Source(Generic[C]):
     """
 
     __slots__ = ()
+    is_pulled: ClassVar[bool] = False  # whether rows come from a function, and are stored
+
+    def reader_parts(self) -> tuple[str, ...]:
+        """What decides how rows are read, but for addresses and the options of files: here, the kind."""
+        return (type(self).__name__.lower(),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +116,9 @@ class Query(Losable[C]):
         if faults := [*faults, *_notify_faults(self), *_missing_faults(self)]:
             raise DeclarationError("tm.sql", faults)
 
+    def reader_parts(self) -> tuple[str, ...]:
+        return ("sql", self.query, self.cursor, *filter(None, [self.engine]))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output(Losable[C]):
@@ -130,6 +138,9 @@ class Output(Losable[C]):
         if faults := [*faults, *_missing_faults(self)]:
             raise DeclarationError("tm.output", faults)
         check_environment_name(self.env)
+
+    def reader_parts(self) -> tuple[str, ...]:
+        return ("output", self.project, self.stage, self.env, *filter(None, [self.workflow]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +177,8 @@ class Iceberg(Losable[C]):
 class Pull(Source[C]):
     """Rows that a function returns incrementally: it takes the last state, and returns rows and the next."""
 
+    is_pulled: ClassVar[bool] = True
+    # A changed function only affects the next rows.
     function: Callable[[Any], tuple[Any, Any]]
 
 
@@ -201,7 +214,7 @@ class SourceFile:
 
 
 def _query_faults(query: str) -> Iterator[Fault]:
-    first = _COMMENTS.sub(" ", query).lstrip(" \t\r\n(").split(maxsplit=1)[:1]
+    first = re.sub(_COMMENTS, " ", query).lstrip(" \t\r\n(").split(maxsplit=1)[:1]
     if not first or first[0].lower() not in _READING:
         yield Fault(
             message=f"the query begins with {first[0] if first else ''!r}",

@@ -23,7 +23,7 @@ from tidemill.ports.execution import Executor, TaskFunctions
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
 from tidemill.reuse.recipe import Recipe
-from tidemill.steps.step_messages import ProjectContext
+from tidemill.steps.project_context import ProjectContext
 from tidemill.workflow.stage import Flow
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import msgspec
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.ports.execution import Fate, TaskEvent
 from tidemill.steps.gate_messages import GateWork
-from tidemill.steps.step_messages import ProjectContext, StepFailure, StepOutput, Work
+from tidemill.steps.project_context import ProjectContext
+from tidemill.steps.step_messages import StepFailure, StepOutput, Work
 from tidemill.workflow.gate import GateResult
 from tidemill.workflow.retry_policy import Retries
 
