@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator
 from functools import cache, partial
 from operator import attrgetter
 from reprlib import recursive_repr
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, get_type_hints
 
-__all__ = ["dataclass"]
+__all__ = ["dataclass", "field_types"]
 
 if TYPE_CHECKING:
     from dataclasses import dataclass
@@ -42,6 +42,12 @@ else:
             return _made(cls, has_eq=eq, has_repr=repr, **options)
 
         return decorate
+
+
+@cache
+def field_types(cls: type) -> dict[str, Any]:
+    """The types of the fields of a dataclass, which its annotations spell."""
+    return get_type_hints(cls)
 
 
 _MISSING = dataclasses.MISSING

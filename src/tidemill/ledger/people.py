@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
-from typing import Any, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeAlias, TypeVar, get_args, get_origin
 
+from tidemill.core.lazy_dataclass import field_types
 from tidemill.ledger.delivery import EXPIRY, GATES
 from tidemill.ledger.event import Event
 from tidemill.ledger.governance_events import RulesLoaded
@@ -88,7 +89,7 @@ def _changed(record: Any, plan: Mapping[str, Any], change: Change) -> Any:
 def _plan(kind: Any) -> Mapping[str, Callable[[Any, Change], Any]]:
     """How to change each field of a record that names people, directly or in a part of another kind."""
     plan: dict[str, Callable[[Any, Change], Any]] = {}
-    hints = get_type_hints(kind)
+    hints = field_types(kind)
     for item in fields(kind):
         hint = hints[item.name]
         if item.name in _NAMES and hint in (str, tuple[str, ...]):

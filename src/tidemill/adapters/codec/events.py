@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from math import isfinite
-from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin
 
 import msgspec
 
 from tidemill.analysis.query.summary import QuerySummary
 from tidemill.core.errors import StorageError
+from tidemill.core.lazy_dataclass import field_types
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.delivery import Effect
 from tidemill.ledger.event import (
@@ -274,7 +275,7 @@ def without_defaults(record: Any) -> msgspec.Struct:
 def _sparse_struct(kind: Any) -> type[msgspec.Struct]:
     twin = _SPARSE_STRUCTS.get(kind)
     if twin is None:
-        hints = get_type_hints(kind)
+        hints = field_types(kind)
         parts = [
             (item.name, _sparse_field_type(hints[item.name], kind), _default_value(item))
             for item in fields(kind)
