@@ -19,7 +19,7 @@ from tests.support.planning import (
     transform,
 )
 from tidemill.contracts.checks.partition_column import partition_keys
-from tidemill.core.partition import WHOLE, Grain, Partitioning
+from tidemill.core.partition import WHOLE, Grain, Partitioning, partition_key
 from tidemill.workflow.partition_mapping import (
     inherited_zones,
     is_alike,
@@ -164,6 +164,19 @@ def zoned(grain: Grain, zone: str, *, clock: str | None = None) -> Partitioning:
     """The partitioning of a column in a time zone; with `clock` of one without, on the clock of an input."""
     own = "UTC" if grain is Grain.HOUR else zone
     return Partitioning(column="at", grain=grain, zone=zone, clock=own if clock is None else clock)
+
+
+@pytest.mark.parametrize(("zone", "night"), CASES)
+@pytest.mark.parametrize("grain", list(Grain))
+@pytest.mark.parametrize("has_clock", [False, True])
+def test_moments_of_a_grain_sort_as_its_keys(
+    zone: str, night: datetime, grain: Grain, has_clock: bool
+) -> None:
+    # Of the walls of its clock every minute, so also those that it skips or shows twice.
+    walls = [night + timedelta(days=-3, minutes=count) for count in range(6 * 24 * 60)]
+    keys = sorted({partition_key(wall, grain) for wall in walls})
+    ends = [sortable_end(key, grain, zone if has_clock else "") for key in keys]
+    assert ends == sorted(ends)
 
 
 def keys_at(moments: pl.Series, cut: Partitioning) -> list[str]:

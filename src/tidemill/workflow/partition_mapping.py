@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from graphlib import CycleError, TopologicalSorter
 
 from tidemill.core.partition import (
@@ -161,8 +161,8 @@ def visible_to_unpartitioned(
     for item in stage.frames:
         cut, reached = cuts[item.name], keys[item.name]
         if cut.grain is not None and item.window is not None:
-            clock = cut.clock if zoned else ""
-            reached = [key for key in reached if sortable_end(key, cut.grain, clock) <= end]
+            end_of = partial(sortable_end, grain=cut.grain, clock=cut.clock if zoned else "")
+            reached = reached[: bisect_right(reached, end, key=end_of)]
         found = visible_partitions(item, WHOLE, Partitioning(), cut, reached)
         if found:
             seen[item.name] = found
