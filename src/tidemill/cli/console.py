@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tidemill.cli.garbage import leave_out_all
 from tidemill.cli.lazy_group import place_options, project_location
 from tidemill.cli.terminal.interrupt import ends_by_itself
 from tidemill.cli.terminal.output import print_text
@@ -48,6 +49,7 @@ def console(link: bool, **given: Any) -> None:
     if link:
         print_text(server.new_link(settings))
         return
+    leave_out_all()
     chosen = {name: value for name, value in given.items() if value is not None}
     ends_by_itself.set()
     try:

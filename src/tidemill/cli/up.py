@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from tidemill.cli.garbage import leave_out_all
 from tidemill.cli.lazy_group import command_line, project_location, project_options
 from tidemill.cli.terminal.interrupt import ends_by_itself
 from tidemill.cli.terminal.output import print_text
@@ -35,6 +36,7 @@ def up(once: bool, serve: bool | None, console: bool | None) -> None:
         os.environ[TOKEN_VARIABLE] = at.token
     # Nothing that `up` imports may need Polars or the workflow.
     service = import_module("tidemill.project.up")
+    leave_out_all()
     ends_by_itself.set()
     try:
         code = service.run_up(
