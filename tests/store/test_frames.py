@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.tides import Tides, day, rows_of
+from tidemill.analysis.hashing import parquet_seal
+from tidemill.analysis.query.column_reads import columns_read
+from tidemill.analysis.query.scan_leaves import Leaves
 from tidemill.contracts.spec import ContractSpec
-from tidemill.core.errors import StorageError
+from tidemill.core.errors import DamagedObjectError, StorageError
 from tidemill.ledger.binding import Binding, Part, Product
 from tidemill.store.frames import PARQUET, FrameStore, encode, encode_all
 from tidemill.testing.doubles import MemoryArtifacts
@@ -84,6 +88,65 @@ def test_stored_partitions_are_scanned_at_once_around_a_recent_one(
     assert query.explain(optimized=False).count("Parquet SCAN") == 2
     days = [rows_of(number) for number in range(30)]
     assert query.collect(engine=engine).equals(pl.concat(days))
+
+
+# What reads columns and rows in the ways that Polars passes on to a scan.
+QUERIES: dict[str, Callable[[pl.LazyFrame], pl.LazyFrame]] = {
+    "all": lambda rows: rows,
+    "some columns": lambda rows: rows.select(pl.col("value") + 1),
+    "rows by a column that isn't in the result": lambda rows: rows.filter(
+        pl.col("value") > 2
+    ).select("id"),
+    "the number of rows": lambda rows: rows.select(pl.len()),
+    "no column": lambda rows: rows.select(one=pl.lit(1)),
+    "positions": lambda rows: rows.with_row_index().select("index"),
+    "the first rows": lambda rows: rows.head(4).select("id"),
+    "the last rows that pass": lambda rows: rows.filter(pl.col("id") > 0).tail(3),
+    "groups": lambda rows: rows.group_by("id", maintain_order=True).agg(pl.col("value").sum()),
+    "a join with itself": lambda rows: rows.join(rows, on=["day", "id"], maintain_order="left"),
+}
+
+
+@pytest.mark.parametrize("engine", ["in-memory", "streaming"])
+@pytest.mark.parametrize("query", QUERIES)
+def test_rows_from_bytes_are_those_of_files(
+    contract: ContractSpec, query: str, engine: Any
+) -> None:
+    artifacts = MemoryArtifacts()
+    writer, frames = FrameStore(artifacts, lambda: None), FrameStore(artifacts, lambda: None)
+    bindings = [bound(artifacts.put(*writer.encode(rows_of(n))[1])) for n in (2, 0, 1)]
+    held = frames.load(bindings, contract, in_memory=True)
+    files = FrameStore(artifacts, lambda: None).load(bindings, contract)
+    asked = [columns_read(QUERIES[query](rows), Leaves.of({"raw": rows})) for rows in (held, files)]
+    assert asked[0] is not None
+    assert asked[0] == asked[1]
+    expected = QUERIES[query](files).collect(engine=engine)
+    for binding in bindings:
+        Path(artifacts.uri(binding.product.objects[0])).write_bytes(b"other")
+    assert QUERIES[query](held).collect(engine=engine).equals(expected)
+
+
+def test_only_small_objects_are_kept_as_bytes(
+    contract: ContractSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifacts = MemoryArtifacts()
+    writer = FrameStore(artifacts, lambda: None)
+    small = bound(artifacts.put(*writer.encode(rows_of(0))[1]))
+    monkeypatch.setattr(parquet_seal, "SMALL_BYTES", 1)
+    large = bound(artifacts.put(*writer.encode(rows_of(1))[1]))
+    for bindings in ([large], [small, large]):
+        query = FrameStore(artifacts, lambda: None).load(bindings, contract, in_memory=True)
+        assert query.explain(optimized=False).count("Parquet SCAN") == 1
+        rows = [rows_of(int(binding is large)) for binding in bindings]
+        assert query.collect().equals(pl.concat(rows))
+
+
+def test_damaged_bytes_are_refused(contract: ContractSpec) -> None:
+    artifacts = MemoryArtifacts()
+    name = artifacts.put(*FrameStore(artifacts, lambda: None).encode(rows_of(0))[1])
+    artifacts.damage(name, artifacts.get(name)[:-1] + b"?")
+    with pytest.raises(DamagedObjectError):
+        FrameStore(artifacts, lambda: None).load([bound(name)], contract, in_memory=True)
 
 
 def test_what_is_on_its_way_is_waited_for(contract: ContractSpec) -> None:

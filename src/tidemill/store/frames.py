@@ -22,7 +22,7 @@ from tidemill.core.payload import Payload
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ports.artifacts import Artifacts
 from tidemill.store.profiles import load_profile
-from tidemill.store.verification import ObjectVerifier
+from tidemill.store.verification import ObjectVerifier, scan_payloads
 
 PARQUET = ".parquet"
 # Partitions that were just written are usually read next; up to this many bytes stay in memory.
@@ -147,13 +147,16 @@ class FrameStore:
         columns: Sequence[str] = (),
         *,
         reads: Sequence[str] | None = None,
+        in_memory: bool = False,
     ) -> pl.LazyFrame:
         """Return the rows of partitions, in their order, with some or all columns of `contract`.
 
         Those that will be read are verified: `reads`, or all. DamagedObjectError if one is damaged.
+        With `in_memory`, the bytes of small objects are kept until the query is collected, so that they
+        aren't read again.
         """
         columns = list(columns or contract.names)
-        self._verify(bindings, columns if reads is None else reads)
+        held = self._verify(bindings, columns if reads is None else reads, in_memory)
         if not bindings:
             schema = schema_of(contract)
             return pl.LazyFrame(schema={name: schema[name] for name in columns})
@@ -163,12 +166,18 @@ class FrameStore:
         ):
             products = [binding.product for binding in group]
             if alike:
-                # One scan of many files is planned faster than many scans.
-                uris = [self._artifacts.uri(product.objects[0]) for product in products]
-                frames.append(pl.scan_parquet(uris, glob=False).select(columns))
+                names = [product.objects[0] for product in products]
+                frames.append(self._scan(names, held).select(columns))
             else:
                 frames += [self._rows(product, columns) for product in products]
         return frames[0] if len(frames) == 1 else pl.concat(frames)
+
+    def _scan(self, names: Sequence[str], held: Mapping[str, bytes]) -> pl.LazyFrame:
+        """One scan of many objects, which is planned faster than many scans."""
+        # Polars can't scan bytes and files at once.
+        if held.keys() >= {*names}:
+            return scan_payloads([held[name] for name in names])
+        return pl.scan_parquet([self._artifacts.uri(name) for name in names], glob=False)
 
     def _scans(self, product: Product, contract: ContractSpec) -> bool:
         """Whether a partition can be scanned together with others: it is one stored file of a known schema.
@@ -187,11 +196,11 @@ class FrameStore:
         *,
         reads: Sequence[str] | None = None,
     ) -> pl.LazyFrame:
-        """Like `load`, but concatenate cached frames now, into one plan leaf identified by `name`."""
+        """Like `load` in memory, but concatenate cached frames now, into one leaf identified by `name`."""
         if self._recent.keys().isdisjoint(n for b in bindings for n in b.product.objects):
-            return self.load(bindings, contract, columns, reads=reads)
+            return self.load(bindings, contract, columns, reads=reads, in_memory=True)
         names = [*columns]
-        self._verify(bindings, names)
+        self._verify(bindings, names, keep=False)
         tables = [self._table(binding.product, names) for binding in bindings]
         return tag_frame(name, pl.concat(tables, rechunk=True))
 
@@ -225,9 +234,15 @@ class FrameStore:
         self._verifier.confirm(objects)
         return found
 
-    def _verify(self, bindings: Iterable[Binding], columns: Sequence[str]) -> None:
-        products = (binding.product for binding in bindings)
-        self._verifier.verify(dict(self._unverified(products, columns)))
+    def _verify(
+        self, bindings: Iterable[Binding], columns: Sequence[str], keep: bool
+    ) -> dict[str, bytes]:
+        """Verify columns of partitions; with `keep`, return the bytes of the objects that were read whole."""
+        wanted = dict(self._unverified((binding.product for binding in bindings), columns))
+        if keep:
+            return dict(self._verifier.payloads(wanted))
+        self._verifier.verify(wanted)
+        return {}
 
     def _unverified(
         self, products: Iterable[Product], columns: Sequence[str]

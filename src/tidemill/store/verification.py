@@ -119,6 +119,30 @@ def read_columns(
     return frame
 
 
+def scan_payloads(payloads: Sequence[bytes]) -> pl.LazyFrame:
+    """Return the rows of the bytes of objects, which are alike.
+
+    The leaf is an IO source, since Polars doesn't show a scan of bytes in a plan.
+    """
+
+    def rows(
+        columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None
+    ) -> Iterator[pl.DataFrame]:
+        query = _narrowed(pl.scan_parquet(sources, glob=False), columns, predicate)
+        yield (query if limit is None else query.limit(limit)).collect(engine="in-memory")
+
+    sources: Any = payloads
+    schema = pl.scan_parquet(payloads[0], glob=False).collect_schema()
+    return register_io_source(rows, schema=schema)
+
+
+def _narrowed(
+    query: pl.LazyFrame, columns: list[str] | None, predicate: pl.Expr | None
+) -> pl.LazyFrame:
+    query = query if columns is None else query.select(columns)
+    return query if predicate is None else query.filter(predicate)
+
+
 def scan_verified(
     artifacts: Artifacts,
     products: Sequence[StoredProduct],
@@ -153,9 +177,7 @@ def scan_verified(
             some = [_holding(product, columns) for product in some]
             wanted = dict(_wanted(some, columns))
             held = _payloads(verifier, wanted)
-            query = scan(some, held)
-            query = query if columns is None else query.select(columns)
-            query = query if predicate is None else query.filter(predicate)
+            query = _narrowed(scan(some, held), columns, predicate)
             found = (query if limit is None else query.limit(limit)).collect()
             verifier.confirm(wanted.keys() - held.keys())
             yield found

@@ -14,7 +14,8 @@ from tidemill.analysis.query.summary import Reads
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import DamagedObjectError, StepError, StorageError
 from tidemill.ledger.binding import Binding
-from tidemill.steps.step_messages import Inputs, Work
+from tidemill.planning.batches import IN_MEMORY_ROWS
+from tidemill.steps.step_messages import Inputs, Work, count_rows
 from tidemill.store.frames import FrameStore
 from tidemill.workflow.stage import Input, Stage
 
@@ -58,21 +59,29 @@ class InputFrames:
         verified, by default all.
         """
         self._frames.require(_bindings(inputs))
+        # Bytes that are kept aren't streamed.
+        few = count_rows(inputs) <= IN_MEMORY_ROWS
         return {
-            item.name: self._frame(item, inputs.get(item.name, {}), folder, reads or {})
+            item.name: self._frame(item, inputs.get(item.name, {}), folder, reads or {}, few)
             for item in stage.frames
         }
 
     def _frame(
-        self, item: Input, bound: Mapping[str, Binding], folder: FoldSession | None, reads: Reads
+        self,
+        item: Input,
+        bound: Mapping[str, Binding],
+        folder: FoldSession | None,
+        reads: Reads,
+        few: bool,
     ) -> pl.LazyFrame:
         assert item.contract is not None
         with _name_damage(item.name):
             if item.fold is not None:
                 assert folder is not None
                 return self.blame_damage({item.name: bound}, lambda: folder.fold(item, bound))
+            wanted = reads.get(item.name)
             return self._frames.load(
-                tuple(bound.values()), item.contract, item.columns, reads=reads.get(item.name)
+                tuple(bound.values()), item.contract, item.columns, reads=wanted, in_memory=few
             )
 
     def by_partition(self, stage: Stage, inputs: Inputs) -> dict[str, Partitions]:
