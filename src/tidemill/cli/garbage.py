@@ -10,7 +10,7 @@ import threading
 
 # The thousands of small records that a plan reads all stay alive: collecting garbage every 700 of them costs
 # as much as reading them.
-THRESHOLDS = (50_000, 20, 100)
+THRESHOLDS = (150_000, 20, 100)
 
 # Set in a process that ends with its command.
 ends_with_command = threading.Event()
