@@ -18,7 +18,7 @@ from tidemill.adapters.files import memos, probes
 from tidemill.adapters.search.optuna_sampler import OptunaSampler
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.contracts.spec import ContractSpec
-from tidemill.core.errors import Fault, SourceError, StorageError
+from tidemill.core.errors import Fault, StorageError
 from tidemill.core.package_metadata import installed_version
 from tidemill.core.python_command import inherited_path
 from tidemill.core.redaction import Redactor
@@ -41,12 +41,12 @@ from tidemill.project.sinks import open_sinks
 from tidemill.project.workflow_ledger import WorkflowLedger
 from tidemill.reuse.recipe import Platform
 from tidemill.runs.io.job import EngineOptions
-from tidemill.sources.io.file_root import FileRoot
-from tidemill.sources.scan import FileRows
+from tidemill.sources.io.file_listing import Counted
+from tidemill.sources.io.file_root import FileSet
 from tidemill.steps.project_context import ProjectContext
 from tidemill.workflow.environment import RunProfile
 from tidemill.workflow.sink import URL_SINKS
-from tidemill.workflow.source import Files, Source, SourceFile
+from tidemill.workflow.source import Source, SourceFile
 from tidemill.workflow.stage import Flow, Stage
 
 if TYPE_CHECKING:
@@ -67,13 +67,11 @@ def run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
-def count_rows(
-    source: Files[Any], stage: Stage, root: FileRoot, paths: Sequence[str]
-) -> Mapping[str, FileRows | SourceError]:
+def count_rows(sets: Sequence[FileSet]) -> Sequence[Counted]:
     # Only changed files are opened, which needs Polars.
     from tidemill.sources.io.first_look import look_at_files
 
-    return look_at_files(source, stage, root, paths)
+    return look_at_files(sets)
 
 
 def list_tables(

@@ -27,7 +27,7 @@ from tidemill.project.workflow_ledger import renaming_notes
 from tidemill.project.workspace import Workspace
 from tidemill.runs.io.job import damaged_objects, missing_objects
 from tidemill.runs.io.unjudged_drift import drift_notes
-from tidemill.sources.io.file_listing import scan_source
+from tidemill.sources.io.file_listing import scan_sources
 from tidemill.sources.scan import Scan
 from tidemill.workflow.environment import PRODUCTION
 from tidemill.workflow.param_overrides import describe_overrides
@@ -235,18 +235,15 @@ class Plans:
             return known
 
         try:
-            scans = {
-                stage.name: scan_source(
-                    stage,
-                    space.tools,
-                    state.sources,
-                    count_rows,
-                    look,
-                    verify=request.verify_sources,
-                )
-                for stage in space.flow.stages
-                if stage.kind is Kind.INGEST and stage.name in scope
-            }
+            ingests = [s for s in space.flow.stages if s.kind is Kind.INGEST and s.name in scope]
+            scans = scan_sources(
+                ingests,
+                space.tools,
+                state.sources,
+                count_rows,
+                look,
+                verify=request.verify_sources,
+            )
         finally:
             end_scan()
         return scans | {name: replace(scans[name], notes=(_NOT_PULLED,)) for name in not_pulled}

@@ -24,6 +24,7 @@ from tests.support.crashing import CRASHING, ends_a_process
 from tests.support.tides import CHAIN, Tides, day, flow_of, rows_of
 from tidemill.core.errors import DeclarationError, SourceError
 from tidemill.sources.io import file_probe, first_look
+from tidemill.sources.io.file_root import FileSet
 from tidemill.sources.io.first_look import look_at_files, write_answers
 from tidemill.sources.io.row_counts import count_rows
 from tidemill.sources.scan import FileRows
@@ -68,13 +69,17 @@ def test_a_file_that_crashes_is_named_among_many_good_ones(
     names = lay(tmp_path, 70)
     (tmp_path / "bad.parquet").write_bytes(bad.read_bytes())
     (tmp_path / "no.parquet").write_bytes(b"PAR1")
-    found = look_at_files(
-        SOURCE, stage, tmp_path, [*names[:5], "bad.parquet", *names[5:], "no.parquet"]
-    )
+    found = look(stage, tmp_path, [*names[:5], "bad.parquet", *names[5:], "no.parquet"])
     errors = {path: str(item) for path, item in found.items() if isinstance(item, SourceError)}
     assert errors.keys() == {"bad.parquet", "no.parquet"}
     assert re.match(DIES, errors["bad.parquet"])
     assert {path: item for path, item in found.items() if path not in errors} == rows(70)
+
+
+def look(stage: Stage, folder: Path, names: Sequence[str]) -> dict[str, FileRows | SourceError]:
+    """What is found in some files of one source."""
+    (found,) = look_at_files([FileSet(SOURCE, stage, folder, names)])
+    return found
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "ndjson", "ipc"])
@@ -85,13 +90,14 @@ def test_looking_counts_rows_as_counting_does(tmp_path: Path, stage: Stage, suff
         getattr(frame, f"write_{suffix}")(tmp_path / name)
     (tmp_path / "odd").write_text("?")
     names += ["odd", f"gone.{suffix}"]
-    looked = look_at_files(SOURCE, stage, tmp_path, names)
+    looked = look(stage, tmp_path, names)
     counted = count_rows(SOURCE, stage, tmp_path, names)
     assert looked.keys() == counted.keys()
     assert list(map(repr, map(looked.get, names))) == list(map(repr, map(counted.get, names)))
     # What a fork answers is the same.
     answers = io.StringIO()
-    write_answers(SOURCE, stage, tmp_path, [names[:2], names[2:]], answers)
+    items = [(0, name) for name in names]
+    write_answers([FileSet(SOURCE, stage, tmp_path, names)], [items[:2], items[2:]], answers)
     lines = [json.loads(line) for line in answers.getvalue().splitlines()]
     forked = [first_look._decode(item) for line in lines for item in line]
     assert list(map(repr, forked)) == list(map(repr, map(counted.get, names)))
@@ -104,27 +110,27 @@ def test_looking_counts_rows_as_counting_does(tmp_path: Path, stage: Stage, suff
 def test_whatever_files_kill_their_reader_all_others_are_read(
     dies: list[bool], together: int
 ) -> None:
-    paths = [str(number) for number in range(len(dies))]
+    items = [(number % 2, str(number)) for number in range(len(dies))]
     started = 0
 
-    def read(portions: Sequence[Sequence[str]]) -> Iterator[dict[str, FileRows | SourceError]]:
+    def read(portions: Sequence[Sequence[first_look.Item]]) -> Iterator[first_look.Looks]:
         nonlocal started
         started += 1
         for portion in portions:
-            if any(dies[int(path)] for path in portion):
+            if any(dies[int(path)] for _, path in portion):
                 raise first_look._Death("boom")
-            yield {path: FileRows(rows={path: 1}) for path in portion}
+            yield {item: FileRows(rows={item[1]: 1}) for item in portion}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(first_look, "_TOGETHER", together)
         found: first_look.Looks = {}
-        first_look._find_survivors(paths, read, found)
-    assert found.keys() == set(paths)
-    for path, item in found.items():
+        first_look._find_survivors(items, read, found)
+    assert found.keys() == set(items)
+    for (_, path), what in found.items():
         if dies[int(path)]:
-            assert str(item) == f"{path} can't be read: boom"
+            assert str(what) == f"{path} can't be read: boom"
         else:
-            assert item == FileRows(rows={path: 1})
+            assert what == FileRows(rows={path: 1})
     assert started <= 1 + 2 * sum(dies)
 
 
@@ -137,7 +143,7 @@ def test_a_program_that_ends_for_another_reason_blames_no_file(
     monkeypatch.setattr(first_look, "_can_fork", lambda: False)
     monkeypatch.setattr(first_look, "_probe", first_look._Probe())
     monkeypatch.setattr(file_probe, "__file__", str(broken))
-    assert look_at_files(SOURCE, stage, tmp_path, names) == rows(2)
+    assert look(stage, tmp_path, names) == rows(2)
 
 
 FORKS = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks to read files")
@@ -155,8 +161,9 @@ def fork_that(
     """Have files read by a fork that knows their rows, and calls `end` before and after each portion."""
 
     def answer(*args: Any) -> None:
-        portions, answers = args[3:]
-        for paths in portions:
+        portions, answers = args[1:]
+        for items in portions:
+            paths = [path for _, path in items]
             end(answers, paths)
             found = [[{day(int(path[:3])): 3}, {}] for path in paths]
             answers.write(json.dumps(found) + "\n")
@@ -173,7 +180,37 @@ def test_a_fork_that_dies_after_its_last_answer_blames_no_file(
     tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fork_that(monkeypatch, lambda answers, paths: paths or die())
-    assert look_at_files(SOURCE, stage, tmp_path, [*rows(5)]) == rows(5)
+    assert look(stage, tmp_path, [*rows(5)]) == rows(5)
+
+
+@FORKS
+def test_one_fork_reads_the_files_of_several_sources(
+    tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forks, fork = list[int](), first_look._fork_process
+
+    def count_forks() -> int:
+        forks.append(1)
+        return fork()
+
+    def end(answers: IO[str], paths: Sequence[str]) -> None:
+        if "002.parquet" in paths:
+            die()
+
+    # The same file may be one of several sources.
+    asked: list[list[str]] = [[*rows(2)], [], [*rows(4)][1:], ["004.parquet"]]
+    sets = [FileSet(SOURCE, stage, tmp_path, some) for some in asked]
+    fork_that(monkeypatch, lambda answers, paths: None)
+    monkeypatch.setattr(first_look, "_fork_process", count_forks)
+    expected: list[Any] = [{name: rows(5)[name] for name in some} for some in asked]
+    assert look_at_files(sets) == expected
+    assert len(forks) == 1
+    # A file that kills the fork is an error of its own source only.
+    fork_that(monkeypatch, end)
+    found = look_at_files(sets)
+    assert str(found[2].pop("002.parquet")).endswith("the program that reads it (SIGKILL)")
+    del expected[2]["002.parquet"]
+    assert found == expected
 
 
 @FORKS
@@ -188,7 +225,7 @@ def test_a_fork_that_dies_within_an_answer_blames_the_file(
             die()
 
     fork_that(monkeypatch, end)
-    found = look_at_files(SOURCE, stage, tmp_path, [*rows(5)])
+    found = look(stage, tmp_path, [*rows(5)])
     error = found.pop("002.parquet")
     assert str(error).startswith("002.parquet can't be read: it crashes the program that reads it")
     assert found == {path: look for path, look in rows(5).items() if path != "002.parquet"}
@@ -208,7 +245,7 @@ def test_what_a_fork_found_is_kept_and_the_program_reads_the_rest(
             raise RuntimeError("for another reason")
 
     fork_that(monkeypatch, end)
-    found = look_at_files(SOURCE, stage, tmp_path, names)
+    found = look(stage, tmp_path, names)
     assert re.match(DIES.replace("bad", "004"), str(found.pop("004.parquet")))
     assert found == rows(4)
 
@@ -239,18 +276,21 @@ def test_a_file_may_take_no_more_memory_than_there_is(
     monkeypatch.setattr(first_look, "_can_fork", lambda: False)
     monkeypatch.setattr(first_look, "_probe", first_look._Probe())
     monkeypatch.setattr(file_probe, "__file__", str(killed))
-    (error,) = look_at_files(SOURCE, stage, tmp_path, names).values()
+    (error,) = look(stage, tmp_path, names).values()
     assert str(error).endswith("it crashes the program that reads it (SIGKILL)")
 
 
-def test_options_that_are_not_plain_are_left_out_of_the_request(tmp_path: Path) -> None:
+def test_options_that_are_not_plain_are_left_out_of_the_request(
+    tmp_path: Path, stage: Stage
+) -> None:
     source: Files[Any] = Files(
         pattern="*",
         format="csv",
         options={"separator": ";", "schema_overrides": {"a": pl.Int8}, "null_values": ["?"]},
     )
-    assert dict(first_look._requests(source, tmp_path, ["a.csv"])) == {
-        "a.csv": ("csv", str(tmp_path / "a.csv"), {"separator": ";", "null_values": ["?"]})
+    sets = [FileSet(source, stage, tmp_path, ["a.csv"])]
+    assert dict(first_look._requests(sets, [(0, "a.csv")])) == {
+        (0, "a.csv"): ("csv", str(tmp_path / "a.csv"), {"separator": ";", "null_values": ["?"]})
     }
 
 
@@ -371,7 +411,7 @@ def test_a_prepared_fork_that_ends_for_another_reason_is_replaced(
     monkeypatch.setattr(first_look, "_serve_alone", lambda *_: sys.exit(3))
     first_look.prepare()
     monkeypatch.setattr(first_look, "_can_fork", lambda: False)
-    found = look_at_files(SOURCE, stage, tmp_path, [*names, "bad.parquet"])
+    found = look(stage, tmp_path, [*names, "bad.parquet"])
     assert re.match(DIES, str(found.pop("bad.parquet")))
     assert found == rows(2)
     first_look._probe.close()
@@ -391,7 +431,7 @@ def test_a_prepared_fork_that_is_killed_while_it_waits_blames_no_file(
     assert isinstance(fork, first_look._ForkedProgram)
     os.kill(fork._pid, signal.SIGKILL)
     os.waitid(os.P_PID, fork._pid, os.WEXITED | os.WNOWAIT)
-    assert look_at_files(SOURCE, stage, tmp_path, [name]) == rows(1)
+    assert look(stage, tmp_path, [name]) == rows(1)
     probe.close()
 
 
@@ -410,7 +450,7 @@ def test_files_are_read_where_no_fork_can_begin(
     assert probe._process is None
     assert len(os.listdir("/proc/self/fd")) == before
     monkeypatch.setattr(first_look, "_can_fork", lambda: False)
-    assert look_at_files(SOURCE, stage, tmp_path, names) == rows(2)
+    assert look(stage, tmp_path, names) == rows(2)
     probe.close()
 
 

@@ -1,11 +1,11 @@
-"""Scan the source of an ingest stage for its current files; only those that look changed are opened."""
+"""Scan the sources of ingest stages for their current files; only those that look changed are opened."""
 
 from __future__ import annotations
 
 import glob
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from errno import EINVAL
 from stat import S_ISDIR, S_ISREG
@@ -18,7 +18,7 @@ from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import WHOLE
 from tidemill.ports.runtime import Runtime
 from tidemill.ports.sources import StoredFile
-from tidemill.sources.io.file_root import FileRoot, file_root, is_stored
+from tidemill.sources.io.file_root import FileSet, file_root, is_stored
 from tidemill.sources.reader_digest import reader_digest, text_reading
 from tidemill.sources.scan import FileRows, Scan
 from tidemill.sources.text_files import may_read_text, text_contract
@@ -26,10 +26,12 @@ from tidemill.workflow.source import Files, Losable, Source, SourceFile
 from tidemill.workflow.stage import Kind, Stage
 from tidemill.workflow.user_errors import user_error
 
-# Counts the rows of files by partition, or returns errors. It needs Polars, so it is an argument.
-RowCounter = Callable[
-    [Files[Any], Stage, FileRoot, Sequence[str]], Mapping[str, "FileRows | SourceError"]
-]
+# The rows of files by partition, or errors, by path.
+Counted: TypeAlias = Mapping[str, "FileRows | SourceError"]
+# Counts the rows of sets of files. It needs Polars, so it is an argument.
+RowCounter = Callable[[Sequence[FileSet]], Sequence[Counted]]
+# Lists the files of a source, asks for the rows of those that are new, and returns the scan.
+_Listing: TypeAlias = Generator[FileSet, Counted | None, Scan]
 
 Known: TypeAlias = Mapping[str, SourceFile]
 # Files by path in their current state, or why one can't be read.
@@ -86,43 +88,76 @@ def ingest_contract(stage: Stage) -> ContractSpec:
     return text_contract(stage.output, source, "json")
 
 
-def scan_source(
-    stage: Stage,
+def scan_sources(
+    stages: Sequence[Stage],
     tools: Runtime,
     known: Mapping[str, Mapping[str, SourceFile]],
     count: RowCounter,
     look: TableLister,
     *,
     verify: bool = False,
-) -> Scan:
-    """Scan the source of a stage; `known` are its last known files. Errors are part of the result.
+) -> dict[str, Scan]:
+    """Scan the sources of stages; `known` are their last known files. Errors are part of the results.
 
+    An empty folder or table is an error: it is more likely a mistake than a wish to remove all rows.
     With `verify` every file is hashed, whether it looks changed or not.
     """
+    scans: dict[str, Scan] = {}
+    listings: dict[str, _Listing] = {}
+    tables: list[tuple[Stage, Source[Any]]] = []
+    for stage in stages:
+        try:
+            source = call_ingest(stage)
+        except SourceError as error:
+            scans[stage.name] = _broken(stage, error)
+            continue
+        if isinstance(source, Files):
+            own = known.get(stage.name, {})
+            listings[stage.name] = _scan_files(stage, source, tools, own, verify)
+        else:
+            tables.append((stage, source))
+    scans |= _complete(listings, count)
+    # Listing tables may start threads of Polars, after which no fork can count rows.
+    for stage, source in tables:
+        scans[stage.name] = _scan_table(stage, source, tools, known.get(stage.name, {}), look)
+    return {stage.name: scans[stage.name] for stage in stages}
+
+
+def _broken(stage: Stage, error: SourceError) -> Scan:
+    return Scan(files={}, broken={stage.name: str(error)})
+
+
+def _complete(listings: Mapping[str, _Listing], count: RowCounter) -> dict[str, Scan]:
+    """Complete listings; the files that several ask for at once are counted together."""
+    scans: dict[str, Scan] = {}
+    answers: dict[str, Counted | None] = dict.fromkeys(listings)
+    while answers:
+        asked: dict[str, FileSet] = {}
+        for name, answer in answers.items():
+            try:
+                asked[name] = listings[name].send(answer)
+            except StopIteration as done:
+                scans[name] = done.value
+        answers = dict(zip(asked, count([*asked.values()]), strict=True)) if asked else {}
+    return scans
+
+
+def _scan_files(
+    stage: Stage, source: Files[Any], tools: Runtime, known: Known, verify: bool
+) -> _Listing:
     try:
-        return list_source(stage, tools, known.get(stage.name, {}), count, look, verify=verify)
+        return (yield from _list_files(stage, source, tools, known, verify))
     except SourceError as error:
-        return Scan(files={}, broken={stage.name: str(error)})
+        return _broken(stage, error)
 
 
-def list_source(
-    stage: Stage,
-    tools: Runtime,
-    known: Mapping[str, SourceFile],
-    count: RowCounter,
-    look: TableLister,
-    *,
-    verify: bool = False,
+def _scan_table(
+    stage: Stage, source: Source[Any], tools: Runtime, known: Known, look: TableLister
 ) -> Scan:
-    """Scan the source of a stage; files that can't be read are part of the result.
-
-    Raises SourceError if it is empty: an empty folder or table is more likely a mistake than a wish to
-    remove all rows.
-    """
-    source = call_ingest(stage)
-    if isinstance(source, Files):
-        return _list_files(stage, source, tools, known, count, verify)
-    files = {path: _present(file) for path, file in look(source, stage, tools, known).items()}
+    try:
+        files = {path: _present(file) for path, file in look(source, stage, tools, known).items()}
+    except SourceError as error:
+        return _broken(stage, error)
     if not isinstance(source, Losable):
         return Scan(files=files, noun="rows", on_missing="remove")  # pulled rows are stored
     return Scan(
@@ -134,13 +169,8 @@ def list_source(
 
 
 def _list_files(
-    stage: Stage,
-    source: Files[Any],
-    tools: Runtime,
-    known: Mapping[str, SourceFile],
-    count: RowCounter,
-    verify: bool,
-) -> Scan:
+    stage: Stage, source: Files[Any], tools: Runtime, known: Known, verify: bool
+) -> _Listing:
     files: dict[str, SourceFile] = {}
     broken: dict[str, str] = {}
     current = _stored_files if is_stored(source) else _local_files
@@ -152,7 +182,8 @@ def _list_files(
         # New and changed files; an unchanged file without rows needn't be counted again.
         fresh = {p: file for p, file in found.items() if not file.rows and file is not known.get(p)}
         root = file_root(source, tools, fresh.values())
-        for path, rows in count(source, stage, root, [*fresh]).items() if fresh else ():
+        counted = (yield FileSet(source, stage, root, [*fresh])) if fresh else None
+        for path, rows in (counted or {}).items():
             if isinstance(rows, SourceError):
                 broken[path] = str(rows)
                 del files[path]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.store_url import is_store_url
 from tidemill.ports.runtime import Runtime
 from tidemill.workflow.source import Files, SourceFile
+from tidemill.workflow.stage import Stage
 
 
 class FileRoot(Protocol):
@@ -27,6 +28,15 @@ class CopiedFiles:
 
     def __truediv__(self, path: str, /) -> Path:
         return self.copies[path]
+
+
+class FileSet(NamedTuple):
+    """Some files of a stage's source."""
+
+    source: Files[Any]
+    stage: Stage
+    root: FileRoot
+    paths: Sequence[str]
 
 
 def is_stored(source: Files[Any]) -> bool:

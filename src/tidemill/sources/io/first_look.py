@@ -24,26 +24,28 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any, NoReturn, TypeAlias
 
 from tidemill.core.errors import SourceError
 from tidemill.sources.io import file_probe
 from tidemill.sources.io.file_readers import format_of
-from tidemill.sources.io.file_root import FileRoot
+from tidemill.sources.io.file_root import FileSet
 from tidemill.sources.io.row_counts import count_rows
 from tidemill.sources.scan import FileRows
-from tidemill.workflow.source import Files
-from tidemill.workflow.stage import Stage
 
-Looks: TypeAlias = "dict[str, FileRows | SourceError]"
+# A file: the number of its set, and its path.
+Item: TypeAlias = "tuple[int, str]"
+Looks: TypeAlias = "dict[Item, FileRows | SourceError]"
 # What `file_probe` needs to know of a file: format, path and options.
 Request: TypeAlias = "tuple[str, str, dict[str, Any]]"
 # Reads portions of files, and yields what it found in each; raises _Death when it dies.
-Reader: TypeAlias = Callable[[Sequence[Sequence[str]]], Iterator[Looks]]
+Reader: TypeAlias = Callable[[Sequence[Sequence[Item]]], Iterator[Looks]]
 
 # Files per request, so that their partition columns fit in memory.
 _TOGETHER = 64
@@ -72,39 +74,50 @@ class _Unclear(Exception):
     """The process that was reading files ended for another reason."""
 
 
-def look_at_files(source: Files[Any], stage: Stage, root: FileRoot, paths: Sequence[str]) -> Looks:
+def look_at_files(sets: Sequence[FileSet]) -> list[dict[str, FileRows | SourceError]]:
     """Count the rows of unknown files by partition, as `count_rows` does, after reading each completely.
 
     The value is an error for a file that can't be read, or that kills the process that reads it.
     """
+    items = [(number, path) for number, some in enumerate(sets) for path in some.paths]
     found: Looks = {}
     if _can_fork():
         with suppress(_Unclear):
-            _find_survivors(paths, lambda some: _fork(source, stage, root, some), found)
-    if rest := [path for path in paths if path not in found]:
-        requests = dict(_requests(source, root, rest))
+            _find_survivors(items, lambda some: _fork(sets, some), found)
+    if rest := [item for item in items if item not in found]:
+        requests = dict(_requests(sets, rest))
         with suppress(_Unclear):
             _find_survivors(rest, lambda some: _probe.read(requests, some), found)
-    return {
-        **found,
-        **count_rows(source, stage, root, [path for path in rest if path not in found]),
-    }
+    found |= _count(sets, [item for item in rest if item not in found])
+    return [{path: found[number, path] for path in some.paths} for number, some in enumerate(sets)]
+
+
+def _count(sets: Sequence[FileSet], items: Iterable[Item], *, read_all: bool = False) -> Looks:
+    """Count the rows of files; those of a set are neighbours."""
+    found: Looks = {}
+    for number, some in groupby(items, itemgetter(0)):
+        source, stage, root, _ = sets[number]
+        paths = [path for _, path in some]
+        counted = count_rows(source, stage, root, paths, read_all=read_all)
+        found |= {(number, path): look for path, look in counted.items()}
+    return found
 
 
 def find_deadly_files(files: Mapping[str, Request]) -> dict[str, SourceError]:
     """Return an error for each file that kills the process that reads it; the keys are names for messages."""
     found: Looks = {}
+    requests = {(0, name): request for name, request in files.items()}
     with suppress(_Unclear):
-        _find_survivors([*files], lambda some: _probe.read(files, some), found)
-    return {path: look for path, look in found.items() if isinstance(look, SourceError)}
+        _find_survivors([*requests], lambda some: _probe.read(requests, some), found)
+    return {path: look for (_, path), look in found.items() if isinstance(look, SourceError)}
 
 
-def _find_survivors(paths: Sequence[str], read: Reader, found: Looks) -> None:
+def _find_survivors(items: Sequence[Item], read: Reader, found: Looks) -> None:
     """Read files in portions; those of a portion that killed the process are read one by one.
 
     What is found is added to `found`, where it stays when the process ends for another reason.
     """
-    portions = [paths[n : n + _TOGETHER] for n in range(0, len(paths), _TOGETHER)]
+    portions = [items[n : n + _TOGETHER] for n in range(0, len(items), _TOGETHER)]
     while portions:
         done = 0
         try:
@@ -117,10 +130,11 @@ def _find_survivors(paths: Sequence[str], read: Reader, found: Looks) -> None:
                 return  # no file is to blame
             suspects, later = portions[done], portions[done + 1 :]
             if len(suspects) == 1:
-                found[suspects[0]] = SourceError(f"{suspects[0]} can't be read: {death}")
+                path = suspects[0][1]
+                found[suspects[0]] = SourceError(f"{path} can't be read: {death}")
                 portions = later
             else:
-                portions = [*([path] for path in suspects), *later]
+                portions = [*([item] for item in suspects), *later]
 
 
 def _can_fork() -> bool:
@@ -158,21 +172,19 @@ def _thread_names(own: str) -> set[str]:
     return names
 
 
-def _fork(
-    source: Files[Any], stage: Stage, root: FileRoot, portions: Sequence[Sequence[str]]
-) -> Iterator[Looks]:
+def _fork(sets: Sequence[FileSet], portions: Sequence[Sequence[Item]]) -> Iterator[Looks]:
     """Read files in a fork of this process."""
     out, into = os.pipe()
     with tempfile.TemporaryFile() as errors, open(out, encoding="ascii") as lines:
         pid = _fork_process()
         if pid == 0:
-            _work_in_fork(partial(write_answers, source, stage, root, portions), into, errors)
+            _work_in_fork(partial(write_answers, sets, portions), into, errors)
         os.close(into)
         try:
-            for line, paths in zip(lines, portions, strict=False):
+            for line, items in zip(lines, portions, strict=False):
                 if not line.endswith("\n"):
                     break  # it died while it wrote
-                yield dict(zip(paths, map(_decode, json.loads(line)), strict=True))
+                yield dict(zip(items, map(_decode, json.loads(line)), strict=True))
         except BaseException:
             os.kill(pid, signal.SIGKILL)
             raise
@@ -262,17 +274,13 @@ def _serve_alone(requests: int, answers: IO[str]) -> None:
 
 
 def write_answers(
-    source: Files[Any],
-    stage: Stage,
-    root: FileRoot,
-    portions: Sequence[Sequence[str]],
-    answers: IO[str],
+    sets: Sequence[FileSet], portions: Sequence[Sequence[Item]], answers: IO[str]
 ) -> None:
     """Read files completely, count their rows, and write a line for each portion."""
-    for paths in portions:
-        found = count_rows(source, stage, root, paths, read_all=True)
+    for items in portions:
+        found = _count(sets, items, read_all=True)
         # ASCII, since names of files that aren't valid text are part of messages.
-        answers.write(json.dumps([_encode(found[path]) for path in paths]) + "\n")
+        answers.write(json.dumps([_encode(found[item]) for item in items]) + "\n")
         answers.flush()
 
 
@@ -295,12 +303,12 @@ class _Probe:
         self._owner = 0
 
     def read(
-        self, requests: Mapping[str, Request], portions: Sequence[Sequence[str]]
+        self, requests: Mapping[Item, Request], portions: Sequence[Sequence[Item]]
     ) -> Iterator[Looks]:
         """Have files read; nothing is known of them afterwards but that they can be."""
         with self._lock:
-            for paths in portions:
-                asked = [requests[path] for path in paths if path in requests]
+            for items in portions:
+                asked = [requests[item] for item in items if item in requests]
                 if asked and not self._ask(asked):
                     self._raise_cause()
                 yield {}
@@ -402,14 +410,13 @@ def end() -> None:
     _probe.end_fork()
 
 
-def _requests(
-    source: Files[Any], root: FileRoot, paths: Sequence[str]
-) -> Iterator[tuple[str, Request]]:
+def _requests(sets: Sequence[FileSet], items: Iterable[Item]) -> Iterator[tuple[Item, Request]]:
     """Yield requests for files whose format is known, with the options that can be written as JSON."""
-    options = {name: value for name, value in source.options.items() if _is_plain(value)}
-    for path in paths:
+    for number, path in items:
+        source, _, root, _ = sets[number]
+        options = {name: value for name, value in source.options.items() if _is_plain(value)}
         with suppress(SourceError):
-            yield path, (format_of(source, path), str(root / path), options)
+            yield (number, path), (format_of(source, path), str(root / path), options)
 
 
 def _is_plain(value: object) -> bool:

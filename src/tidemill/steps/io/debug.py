@@ -9,7 +9,7 @@ from dataclasses import field
 import polars as pl
 
 from tidemill.analysis.query.summary import Reads
-from tidemill.core.errors import UsageError
+from tidemill.core.errors import SourceError, UsageError
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import WHOLE, readable_keys, summarize_keys
 from tidemill.core.payload import Payload
@@ -19,7 +19,7 @@ from tidemill.memos.io.lookup import MemoSession
 from tidemill.models.predictors import PREDICTION
 from tidemill.ports.ledger import State
 from tidemill.ports.runtime import Runtime
-from tidemill.sources.io.file_listing import list_source
+from tidemill.sources.io.file_listing import scan_sources
 from tidemill.sources.io.first_look import look_at_files
 from tidemill.sources.io.tables import list_table
 from tidemill.sources.scan import total_rows
@@ -147,8 +147,9 @@ def _attempt(
     )
     rulings = state.rulings.get(stage.name, {}).get(partition, ())
     if stage.kind is Kind.INGEST:
-        known = state.sources.get(stage.name, {})
-        scan = list_source(stage, tools, known, look_at_files, list_table)
+        scan = scan_sources([stage], tools, state.sources, look_at_files, list_table)[stage.name]
+        if stage.name in scan.broken:
+            raise SourceError(scan.broken[stage.name])
         files = {path: file for path, file in scan.files.items() if partition in file.rows}
         if not files:
             keys = summarize_keys({key for file in scan.files.values() for key in file.rows})
