@@ -26,7 +26,7 @@ from tidemill.planning.plan import Step, Waiting
 from tidemill.planning.request import is_selected
 from tidemill.quarantine.ruling_input import pending_rulings, with_rulings
 from tidemill.reuse.input_contents import RULINGS, Content, ExpectedContent, OverlaidContents
-from tidemill.reuse.step_key import Inputs, expected_content, key_for, reuse_action
+from tidemill.reuse.step_key import ExpectedColumns, Inputs, key_for, reuse_action
 from tidemill.sources.scan import Scan, partitions_with_changed_files
 from tidemill.workflow.partition_mapping import (
     output_partitions,
@@ -391,8 +391,10 @@ def _expected(
     if unlikely and binding is not None:
         product = binding.product
         return ExpectedContent(product=product, columns=frozenset(product.columns))
-    old = draft.facts.recipes.get(stage.name, {})
-    return expected_content(draft.recipes[stage.name], old, binding, inputs)
+    if stage.name not in draft.expected:
+        before = draft.facts.recipes.get(stage.name, {})
+        draft.expected[stage.name] = ExpectedColumns(draft.recipes[stage.name], before)
+    return draft.expected[stage.name].find(binding, inputs)
 
 
 def _is_fresh(draft: Draft, stage: Stage, binding: Binding | None) -> bool:

@@ -27,7 +27,7 @@ from tidemill.reuse.input_contents import (
     OverlaidContents,
 )
 from tidemill.reuse.recipe import MAX_NAMED, Recipe, quote_columns, recipe_changes
-from tidemill.reuse.step_key import Inputs, StepKey
+from tidemill.reuse.step_key import ExpectedColumns, Inputs, StepKey
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.partition_mapping import sortable_end
 from tidemill.workflow.stage import Flow, Stage
@@ -54,7 +54,8 @@ class Draft:
     each ingest reads ("files", "rows"), for messages. `missing` is what sources lost; `blocked` stages
     stay as they are. `scored` are the evaluations that will have scores of a candidate or a live model,
     `evaluated_through` the newest partition that they are of. `parents` are the versions that trainings
-    continue.
+    continue. `expected` finds the columns of a stage that should stay as they are, `recipe_reasons` are
+    the reasons to rerun it that are the same for all partitions.
     """
 
     flow: Flow
@@ -81,6 +82,8 @@ class Draft:
     blocked: set[str] = field(default_factory=set)
     scored: dict[str, ScoredStage] = field(default_factory=dict)
     parents: dict[str, Artifact] = field(default_factory=dict)
+    expected: dict[str, ExpectedColumns] = field(default_factory=dict)
+    recipe_reasons: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.order = {name: number for number, name in enumerate(self.flow.names)}
@@ -176,8 +179,10 @@ def reasons_for(
         return (distrust_reason(draft, stage, bound),)
     recipe = draft.recipes[stage.name]
     if bound.recipe != recipe.digest:
-        old = draft.facts.recipes.get(stage.name, {})
-        found += recipe_changes(old, recipe.parts) or ("its recipe changed",)
+        if stage.name not in draft.recipe_reasons:
+            changes = recipe_changes(draft.facts.recipes.get(stage.name, {}), recipe.parts)
+            draft.recipe_reasons[stage.name] = changes or ("its recipe changed",)
+        found += draft.recipe_reasons[stage.name]
     found += [*ruled, *_input_reasons(draft, stage, bound, inputs, step_key)]
     return tuple(found) or ("its key changed",)
 

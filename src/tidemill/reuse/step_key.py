@@ -60,27 +60,36 @@ def key_for(
     return StepKey(key=key, inputs=digests, shares=shares)
 
 
-def expected_content(
-    recipe: Recipe, old: Mapping[str, str], bound: Binding | None, inputs: Inputs
-) -> ExpectedContent | None:
-    """The bound columns of a step that should stay as they are, although the step has to run.
+class ExpectedColumns:
+    """Finds the columns of a stage that should stay as they are, although their step has to run.
 
-    `old` are the parts of the recipe that made `bound`. This is an expectation, not a proof: a row that
-    one column sends to quarantine is missing in all columns.
+    `before` are the parts of the recipe that is recorded for the stage. This is an expectation, not a proof:
+    a row that one column sends to quarantine is missing in all columns.
     """
-    if bound is None or not recipe.lineage:
-        return None
-    same = bound.recipe == recipe.digest
-    if not same and fingerprint("recipe", dict(old)) != bound.recipe:
-        return None
-    kept = unchanged_columns(recipe.parts if same else old, recipe.parts)
-    seen = key_for(recipe, "", inputs, include_expected=True).short_shares
-    columns = frozenset(
-        name
-        for name in kept.intersection(bound.product.columns, recipe.lineage)
-        if _is_unchanged(recipe.lineage[name], bound.seen, seen)
-    )
-    return ExpectedContent(product=bound.product, columns=columns) if columns else None
+
+    def __init__(self, recipe: Recipe, before: Mapping[str, str]) -> None:
+        self._recipe = recipe
+        # By the digest of the recipe that made a partition: the columns that it computed as they are now.
+        self._kept = {
+            digest: unchanged_columns(parts, recipe.parts).intersection(recipe.lineage)
+            for digest, parts in (
+                (fingerprint("recipe", dict(before)), before),
+                (recipe.digest, recipe.parts),
+            )
+        }
+
+    def find(self, bound: Binding | None, inputs: Inputs) -> ExpectedContent | None:
+        """The columns of a partition that should stay; None if none of them should."""
+        kept = self._kept.get(bound.recipe) if bound is not None else None
+        if bound is None or not kept:
+            return None
+        seen = key_for(self._recipe, "", inputs, include_expected=True).short_shares
+        columns = frozenset(
+            name
+            for name in kept.intersection(bound.product.columns)
+            if _is_unchanged(self._recipe.lineage[name], bound.seen, seen)
+        )
+        return ExpectedContent(product=bound.product, columns=columns) if columns else None
 
 
 def _is_unchanged(
