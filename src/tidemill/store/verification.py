@@ -1,8 +1,9 @@
 """Verify stored objects before they are read, and that they are the same afterwards.
 
 An object is verified when it is first read: just the bytes of the columns that are wanted. Users' reads
-parse the bytes of small objects that were verified. Other objects are read by Polars itself, so whoever read
-them calls `confirm`: a file that was written or replaced meanwhile is noticed by its version.
+and steps over few rows parse the bytes of small objects that were verified. Other objects are read by Polars
+itself, so whoever read them calls `confirm`: a file that was written or replaced meanwhile is noticed by its
+version.
 """
 
 from __future__ import annotations
