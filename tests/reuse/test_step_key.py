@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tidemill.contracts.finding import Finding, TableFindings
+from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.run import Action
 from tidemill.reuse.input_contents import RULINGS
 from tidemill.reuse.recipe import Recipe
-from tidemill.reuse.step_key import reuse_action
+from tidemill.reuse.step_key import ExpectedColumns, key_for, reuse_action
 
 CAST = Finding(rule="x.type", severity="quarantine", rows=1)
 
@@ -85,3 +88,50 @@ def test_a_result_with_too_many_bad_rows_is_judged_again(
         inputs=inputs,
     )  # fmt: skip
     assert reuse_action(found, Recipe(digest="r", max_bad=0.5), partition=partition) is taken
+
+
+COLUMNS = st.frozensets(st.sampled_from("abc"))
+
+
+def recipe_parts(changed: frozenset[str]) -> dict[str, str]:
+    """The parts of a recipe of three columns, some of which it computes in another way."""
+    return {"contract": "c"} | {f"column {name}": str(name in changed) for name in "abc"}
+
+
+@given(
+    before=COLUMNS,
+    made_by=st.sampled_from(["before", "now", "another"]),
+    inputs=COLUMNS,
+    known=COLUMNS,
+    stored=COLUMNS,
+)
+def test_columns_are_expected_to_stay_whose_expression_and_inputs_did(
+    before: frozenset[str],
+    made_by: str,
+    inputs: frozenset[str],
+    known: frozenset[str],
+    stored: frozenset[str],
+) -> None:
+    parts, old = recipe_parts(frozenset()), recipe_parts(before)
+    # Each column reads the one of the same name.
+    recipe = Recipe(
+        digest=fingerprint("recipe", parts),
+        parts=parts,
+        reads={"raw": ("a", "b", "c")},
+        lineage={name: {"raw": (name,)} for name in known},
+    )
+    now = {name: fingerprint(name, name in inputs) for name in "abc"}
+    then = {name: fingerprint(name, False) for name in "abc"}
+    was = Product(content="was", columns=then, rowset="r", rows=1)
+    made = {"before": fingerprint("recipe", old), "now": recipe.digest, "another": "r"}[made_by]
+    held = Binding(
+        key="k", recipe=made, contract="1.0.0", check="", run="run", at=0.0,
+        product=Product(content="c", columns=dict.fromkeys(stored, "h")),
+        seen=key_for(recipe, "", {"raw": {"p": was}}).short_shares,
+    )  # fmt: skip
+    found = ExpectedColumns(recipe, old).find(
+        held, {"raw": {"p": Product(content="now", columns=now, rowset="r", rows=1)}}
+    )
+    stay = {"before": known - before, "now": known, "another": frozenset[str]()}[made_by]
+    assert (frozenset() if found is None else found.columns) == (stay & stored) - inputs
+    assert ExpectedColumns(recipe, old).find(None, {}) is None
