@@ -151,7 +151,7 @@ def pretending(
             """Nothing is known."""
 
         def do(self, step: Any) -> Any:
-            begun = self.begin(step)
+            [begun] = self.begin([step])
             if isinstance(begun, StepInProgress):
                 return self.finish(begun, _made(step), StepCost())
             return begun
