@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import pytest
 
-from tests.support.tides import Tides
+from tests.support.tides import STAGES, Tides
 
 FEW, MANY = 5, 45
 Statements: TypeAlias = dict[str, list[str]]
@@ -72,3 +72,12 @@ def test_what_changes_little_asks_as_often_of_more_days(
 ) -> None:
     few, many = counted
     assert len(many[act]) == len(few[act])
+
+
+def test_a_first_run_asks_no_question_for_each_step(
+    counted: tuple[Statements, Statements],
+) -> None:
+    few, many = (
+        [text for text in each["first run"] if text.startswith("SELECT")] for each in counted
+    )
+    assert len(many) - len(few) < (MANY - FEW) * len(STAGES) / 2
