@@ -8,6 +8,7 @@ of its parent's state when the branch was created, and so on up.
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 # for a third of them, the rest are loaded too; small heads don't need it.
 _LOAD_ALL_DIVISOR = 3
 _SMALL_HEAD = 100
+# A binding takes some 4 kB, so this is 200 MB.
+_MOST_LOADED = 50_000
 
 
 class Layer(NamedTuple):
@@ -42,11 +45,37 @@ def environment_layers(connection: sqlite3.Connection, environment: str) -> tupl
     return tuple(map(Layer._make, connection.execute(queries()["layers"], (environment,))))
 
 
+class LoadedHeads:
+    """The heads of a state of which all partitions were read.
+
+    Before another one is loaded, those that were loaded first are released until `most` partitions are left.
+    """
+
+    def __init__(self, most: int = _MOST_LOADED) -> None:
+        self._most = most
+        # A head knows this, so it would otherwise live until the garbage collector finds the cycle.
+        self._loaded: list[tuple[weakref.ref[HeadPartitions], int]] = []
+
+    def add(self, head: HeadPartitions, count: int) -> None:
+        """Note that all partitions of a head were read."""
+        self._loaded.append((weakref.ref(head), count))
+
+    def make_room(self) -> None:
+        """Release heads, so that another one can be loaded."""
+        loaded, total = self._loaded, sum(count for _, count in self._loaded)
+        while total > self._most:
+            (reference, count), *loaded = loaded
+            total -= count
+            if (first := reference()) is not None:
+                first.release()
+        self._loaded = loaded
+
+
 class HeadPartitions(Mapping[str, Binding]):
     """The partitions of a stage's head at `version`, which the fact `moved` produced.
 
     A lookup reads one binding, `len` and iteration read only keys, `items` and `values` read everything
-    at once. Reads after the head moved on raise ConflictError.
+    at once, which is kept until `loaded` releases it. Reads after the head moved on raise ConflictError.
     """
 
     def __init__(
@@ -56,27 +85,31 @@ class HeadPartitions(Mapping[str, Binding]):
         stage: str,
         version: int,
         moved: int,
+        loaded: LoadedHeads,
     ) -> None:
         self._connections = connections
         self._layers = layers
+        self._loaded = loaded
         self._head_key = (layers[0].environment, stage)
         self._version, self._moved = version, moved
         self._cache: dict[str, Binding] = {}
+        self._all: dict[str, Binding] | None = None
         self._uses: Mapping[str, ContractUse] | None = None
         self._keys: dict[str, None] | None = None
-        self._is_complete = False
         self._lookup_count = 0
         self._load_all_after = _SMALL_HEAD
 
     @reading_values()
-    def load_all(self, connection: sqlite3.Connection) -> None:
+    def load_all(self, connection: sqlite3.Connection) -> dict[str, Binding]:
         """Read all partitions from a snapshot in which the head has this version."""
-        bodies = self._overlay_layers(connection, "bindings")
-        self._cache = {
-            partition: decode_binding(unstamp(body)) for partition, body in bodies.items()
-        }
-        self._keys = dict.fromkeys(self._cache)
-        self._is_complete = True
+        bodies = self._bodies(connection)
+        found = {partition: decode_binding(unstamp(body)) for partition, body in bodies}
+        self._all, self._cache, self._keys = found, {}, None
+        return found
+
+    def release(self) -> None:
+        """Forget all partitions; those that are looked at again are read again."""
+        self._all, self._lookup_count = None, 0
 
     def load_uses(self, connection: sqlite3.Connection) -> Mapping[str, ContractUse]:
         """Read how it was published from a snapshot in which the head has this version."""
@@ -95,6 +128,8 @@ class HeadPartitions(Mapping[str, Binding]):
         return self._uses
 
     def __getitem__(self, partition: str) -> Binding:
+        if (loaded := self._all) is not None:
+            return loaded[partition]
         if partition in self._cache:
             return self._cache[partition]
         if not self._may_hold(partition):
@@ -126,6 +161,8 @@ class HeadPartitions(Mapping[str, Binding]):
         return can_be_stored(partition) and (self._keys is None or partition in self._keys)
 
     def __iter__(self) -> Iterator[str]:
+        if (loaded := self._all) is not None:
+            return iter(loaded)
         if self._keys is None:
             self._keys = dict.fromkeys(self.binding_events())
         return iter(self._keys)
@@ -138,8 +175,8 @@ class HeadPartitions(Mapping[str, Binding]):
 
     def quarantined(self) -> Collection[str]:
         """The partitions that have quarantined rows; none is loaded for it."""
-        if self._is_complete:
-            return [key for key, binding in self._cache.items() if binding.product.quarantined]
+        if (loaded := self._all) is not None:
+            return [key for key, binding in loaded.items() if binding.product.quarantined]
         with self._read_transaction() as connection:
             found = self._overlay_layers(connection, "quarantined")
         return [partition for partition, has_rows in found.items() if has_rows]
@@ -147,17 +184,14 @@ class HeadPartitions(Mapping[str, Binding]):
     @reading_values()
     def makers(self) -> Mapping[tuple[str, ...], int]:
         """How many partitions are the work of the same runs; none is loaded for it."""
-        if self._is_complete:
-            return Counter(binding.makers for binding in self._cache.values())
+        if (loaded := self._all) is not None:
+            return Counter(binding.makers for binding in loaded.values())
         with self._read_transaction() as connection:
-            if len(self._layers) > 1:
-                bodies: Iterable[object] = self._overlay_layers(connection, "bindings").values()
-            else:
-                rows = connection.execute(queries()["bindings"], self._head_key)
-                bodies = (body for _, gone, body in rows if not gone)
-            return Counter(decode_makers(unstamp(body)) for body in bodies)
+            return Counter(decode_makers(unstamp(body)) for _, body in self._bodies(connection))
 
     def __len__(self) -> int:
+        if (loaded := self._all) is not None:
+            return len(loaded)
         if self._keys is None and len(self._layers) > 1:
             self._keys = dict.fromkeys(self.binding_events())
         if self._keys is not None:
@@ -168,7 +202,7 @@ class HeadPartitions(Mapping[str, Binding]):
             )
 
     def __bool__(self) -> bool:
-        if self._keys is not None or len(self._layers) > 1:
+        if self._all is not None or self._keys is not None or len(self._layers) > 1:
             return len(self) > 0
         with self._read_transaction() as connection:
             return (
@@ -184,10 +218,22 @@ class HeadPartitions(Mapping[str, Binding]):
         return self._load_all_once().values()
 
     def _load_all_once(self) -> dict[str, Binding]:
-        if not self._is_complete:
-            with self._read_transaction() as connection:
-                self.load_all(connection)
-        return self._cache
+        if (loaded := self._all) is not None:
+            return loaded
+        self._loaded.make_room()
+        with self._read_transaction() as connection:
+            found = self.load_all(connection)
+        self._loaded.add(self, len(found))
+        return found
+
+    def _bodies(self, connection: sqlite3.Connection) -> Iterator[tuple[str, object]]:
+        """Each partition with the record that binds it."""
+        if len(self._layers) > 1:
+            yield from self._overlay_layers(connection, "bindings").items()
+            return
+        for partition, gone, body in connection.execute(queries()["bindings"], self._head_key):
+            if not gone:
+                yield partition, body
 
     @reading_values()
     def _overlay_layers(self, connection: sqlite3.Connection, query: str) -> dict[str, Any]:

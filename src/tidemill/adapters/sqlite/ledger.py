@@ -18,7 +18,7 @@ from tidemill.adapters.sqlite import leases, state_reader
 from tidemill.adapters.sqlite.connections import BUSY_TIMEOUT_S, Connections
 from tidemill.adapters.sqlite.event_chain import EventWriter, event_place
 from tidemill.adapters.sqlite.event_reader import EventReader
-from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer
+from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer, LoadedHeads
 from tidemill.adapters.sqlite.known_states import KnownStates
 from tidemill.adapters.sqlite.people import KnownPeople, PeopleWriter, erase_person
 from tidemill.adapters.sqlite.projections import Projector
@@ -108,9 +108,14 @@ class SqliteLedger:
         return state if stored == environment else replace(state, environment=environment)
 
     def _open_head(
-        self, layers: tuple[Layer, ...], stage: str, version: int, moved: int
+        self,
+        layers: tuple[Layer, ...],
+        loaded: LoadedHeads,
+        stage: str,
+        version: int,
+        moved: int,
     ) -> HeadPartitions:
-        return HeadPartitions(self._connections, layers, stage, version, moved)
+        return HeadPartitions(self._connections, layers, stage, version, moved, loaded)
 
     def traces(self, keys: Collection[str]) -> Mapping[str, Binding]:
         with self._connections.read_transaction() as connection:

@@ -8,7 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 
 from tidemill.adapters.codec.events import decode, decode_binding, decode_event
-from tidemill.adapters.sqlite.head_partitions import HeadPartitions, Layer, environment_layers
+from tidemill.adapters.sqlite.head_partitions import (
+    HeadPartitions,
+    Layer,
+    LoadedHeads,
+    environment_layers,
+)
 from tidemill.adapters.sqlite.people import names_of_people, put_names, with_names
 from tidemill.adapters.sqlite.stamps import DamagedTextError, reading_values, unstamp
 from tidemill.adapters.sqlite.statements import queries
@@ -24,8 +29,9 @@ from tidemill.ports.ledger import State
 from tidemill.workflow.environment import Environment
 from tidemill.workflow.source import SourceFile
 
-# Opens a head's partitions from its layers, stage, version and the fact that moved it.
-OpenHead = Callable[[tuple[Layer, ...], str, int, int], HeadPartitions]
+# Opens a head's partitions from its layers, its state's loaded heads, its stage, version and the fact that
+# moved it.
+OpenHead = Callable[[tuple[Layer, ...], LoadedHeads, str, int, int], HeadPartitions]
 
 
 class KnownCosts:
@@ -112,10 +118,11 @@ class StoredHeads(Mapping[str, Head]):
     def __init__(
         self,
         stored: Mapping[str, tuple[int, int]],
-        open_partitions: Callable[[str, int, int], HeadPartitions],
+        open_partitions: Callable[[LoadedHeads, str, int, int], HeadPartitions],
     ) -> None:
         self._stored, self._open_partitions = stored, open_partitions
         self._opened: dict[str, Head] = {}
+        self._loaded = LoadedHeads()
 
     def unread(self) -> StoredHeads:
         """The same heads, of which none is opened."""
@@ -127,7 +134,7 @@ class StoredHeads(Mapping[str, Head]):
             self._opened[stage] = Head(
                 version=version,
                 last_event=moved,
-                partitions=self._open_partitions(stage, version, moved),
+                partitions=self._open_partitions(self._loaded, stage, version, moved),
             )
         return self._opened[stage]
 
