@@ -25,7 +25,7 @@ from tidemill.project.enforcement import is_governed
 from tidemill.project.sink_obstacles import obstacle_faults, own_source_faults
 from tidemill.project.workflow_ledger import renaming_notes
 from tidemill.project.workspace import Workspace
-from tidemill.runs.io.job import damaged_objects, missing_objects
+from tidemill.runs.io.job import MissingObjects, damaged_objects
 from tidemill.runs.io.unjudged_drift import drift_notes
 from tidemill.sources.io.file_listing import scan_sources
 from tidemill.sources.scan import Scan
@@ -200,12 +200,16 @@ class Plans:
             environment=space.environment,
         )
         absent = dict(damaged_objects(space.tools.artifacts, space.flow, state))
-        plan = make(replace(now, missing_objects=absent))
-        # What computes a missing object may read others that are missing.
-        while more := missing_objects(space.tools.artifacts, plan, state).items() - absent.items():
-            absent |= dict(more)
+        missing = MissingObjects(space.tools.artifacts, state)
+        while True:
             plan = make(replace(now, missing_objects=absent))
-        return plan
+            # What computes a missing object may read others that are missing.
+            more = missing.find(plan).items() - absent.items()
+            if not more:
+                return plan
+            absent |= dict(more)
+            # It may have millions of steps.
+            del plan
 
     def _watch(self, state: State) -> LiveModelWatch | None:
         """What looks for changes of live models; None if no trigger needs it."""

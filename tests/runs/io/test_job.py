@@ -14,7 +14,7 @@ from tidemill.ledger.run import Action
 from tidemill.planning.plan import Plan, Step
 from tidemill.ports.artifacts import Artifacts
 from tidemill.ports.ledger import State
-from tidemill.runs.io.job import missing_objects
+from tidemill.runs.io.job import MissingObjects
 from tidemill.testing.records import binding, product
 
 STAGES = ("a", "b", "c", "d")
@@ -71,7 +71,8 @@ def test_what_lost_objects_were_made_of_is_looked_for(
         steps=tuple(step(*place, reads) for place, reads in steps.items()),
     )
     store = cast(Artifacts, Store({f"{name}{key}" for name, key in lost}))
-    found = missing_objects(store, plan, cast(State, _Published(heads)))
+    objects = MissingObjects(store, cast(State, _Published(heads)))
+    found = objects.find(plan)
     waiting, seen = {*steps, *(place for reads in steps.values() for place in reads)}, set[Any]()
     while waiting:
         place = waiting.pop()
@@ -80,6 +81,7 @@ def test_what_lost_objects_were_made_of_is_looked_for(
             waiting |= {(before, place[1]) for before in bound[place]} - seen
     expected = {f"{name}{key}" for name, key in seen & lost if (name, key) in bound}
     assert found == dict.fromkeys(expected, "missing")
+    assert objects.find(plan) == {}
 
 
 class _Published:

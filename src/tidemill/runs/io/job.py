@@ -6,12 +6,12 @@ Nothing here needs Polars: what opens a project imports it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tidemill.core.lazy_dataclass import dataclass
-from tidemill.ledger.binding import find_bindings
+from tidemill.ledger.binding import Binding, find_bindings
 from tidemill.ledger.event import Event
 from tidemill.ledger.price import Price, PriceBook
 from tidemill.ledger.run import Attempt, StageTotals
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from tidemill.ledger.off_peak import OffPeakSaving
     from tidemill.planning.placement import RemoteWorkers
     from tidemill.runs.io.run_budget import RunBudget
+
+# How many partitions, or all of a stage if they are more, are looked for in the store together.
+_LOOKED_AT_ONCE = 10_000
 
 
 class Progress(Protocol):
@@ -170,37 +173,52 @@ class Job:
         return self.state.recipes.get(stage) != self.recipes[stage].parts
 
 
-def missing_objects(artifacts: Artifacts, plan: Plan, state: State) -> Mapping[str, str]:
-    """Map the objects that a plan's steps would read or bind, but that can't be used, to the reason.
+class MissingObjects:
+    """Finds the objects that plans on one state would read or bind, but that can't be used.
 
     Where one is missing, what it was made of in the same partition is looked for at once: a plan for each
-    stage of a long chain would take a time that grows with the square of its length.
+    stage of a long chain would take a time that grows with the square of its length. Each partition is
+    looked at once, however many plans read it.
     """
-    places = defaultdict[str, set[str]](set)
-    for step in plan.steps:
-        places[step.stage].add(step.partition)
-        for name, read in step.reads.items():
-            places[name].update(read)
-    wanted = {name for parent in plan.parents.values() for name in parent.all_objects}
-    found, known = dict[str, str](), defaultdict[str, set[str]](set)
-    while places or wanted:
-        held = [
-            pair
-            for name, keys in places.items()
-            if name in state.heads
-            for pair in find_bindings(state.heads[name].partitions, keys).items()
-        ]
-        for name, keys in places.items():
-            known[name] |= keys
-        wanted.update(name for _, binding in held for name in binding.product.all_objects)
-        found |= artifacts.find_missing(wanted) if wanted else {}
-        places, wanted = defaultdict(set), set()
-        for key, binding in held:
-            if not found.keys().isdisjoint(binding.product.all_objects):
-                for before in binding.inputs:
-                    if key not in known[before]:
-                        places[before].add(key)
-    return found
+
+    def __init__(self, artifacts: Artifacts, state: State) -> None:
+        self._artifacts, self._heads = artifacts, state.heads
+        self._known = defaultdict[str, set[str]](set)
+
+    def find(self, plan: Plan) -> dict[str, str]:
+        """Map the objects of partitions that no plan read before to the reason why they can't be used."""
+        places = defaultdict[str, set[str]](set)
+        for step in plan.steps:
+            places[step.stage].add(step.partition)
+            for name, read in step.reads.items():
+                places[name].update(read)
+        wanted = {name for parent in plan.parents.values() for name in parent.all_objects}
+        found = dict(self._artifacts.find_missing(wanted)) if wanted else {}
+        while places:
+            before = defaultdict[str, set[str]](set)
+            for held in self._bindings(places):
+                objects = {name for _, binding in held for name in binding.product.all_objects}
+                gone = self._artifacts.find_missing(objects) if objects else {}
+                found |= gone
+                for key, binding in held:
+                    if not gone.keys().isdisjoint(binding.product.all_objects):
+                        for name in binding.inputs:
+                            before[name].add(key)
+            places = before
+        return found
+
+    def _bindings(self, places: Mapping[str, set[str]]) -> Iterator[Sequence[tuple[str, Binding]]]:
+        """The bindings of partitions that weren't looked at yet, so many at a time as fit into memory."""
+        held: list[tuple[str, Binding]] = []
+        for name in self._heads.keys() & places.keys():
+            keys = places[name] - self._known[name]
+            self._known[name] |= keys
+            held += find_bindings(self._heads[name].partitions, keys).items()
+            if len(held) >= _LOOKED_AT_ONCE:
+                yield held
+                held = []
+        if held:
+            yield held
 
 
 def damaged_objects(artifacts: Artifacts, flow: Flow, state: State) -> Mapping[str, str]:
