@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from tests.support.planning import World, flow_of, ingest
 from tidemill.ledger.run import Action
 from tidemill.planning.draft import Draft, is_rerun_requested, reads_of
@@ -49,3 +53,17 @@ def test_a_step_comes_after_what_it_reads_and_what_it_is_told() -> None:
 def test_a_scan_is_whole_unless_it_says_so() -> None:
     scan = Scan(files={})
     assert (scan.broken, scan.kept_partitions, scan.notes) == ({}, frozenset(), ())
+
+
+def test_what_was_freed_is_not_taken_for_unchanged() -> None:
+    made = draft()
+    made.contents["raw"] = {}
+    made.forget("raw")
+    step = Step(stage="raw", partition="2013-03-01", action=Action.RUN, reasons=("new",))
+    for look in (
+        lambda: made.contents_of("raw", ["2013-03-01"]),
+        lambda: made.changed["raw"],
+        lambda: made.add(replace(step, reads={"raw": ("2013-03-01",)})),
+    ):
+        with pytest.raises(KeyError, match="raw"):
+            look()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import assume, given
@@ -27,6 +28,7 @@ from tidemill.core.errors import UsageError
 from tidemill.core.partition import WHOLE
 from tidemill.ledger.run import Action
 from tidemill.planning.data_stages import FILES
+from tidemill.planning.draft import Draft
 from tidemill.planning.plan import Plan
 from tidemill.planning.planner import request_scope
 from tidemill.planning.request import Request
@@ -50,6 +52,18 @@ def test_any_life_ends_where_a_rebuild_would(data: st.DataObject, world: World) 
     assert {name: n for name, n in again.current.items() if n} == {
         name: len(contents) for name, contents in world.contents().items()
     }
+
+
+@given(data=st.data(), world=worlds())
+def test_what_is_freed_changes_no_plan(data: st.DataObject, world: World) -> None:
+    for _ in range(data.draw(st.integers(0, 2))):
+        change(data, world)
+        world.run(crash_after=data.draw(st.none() | st.integers(0, 9)))
+    change(data, world)
+    request = data.draw(requests(world.flow))
+    plan = world.plan(**request)
+    with patch.object(Draft, "forget"):
+        assert world.plan(**request) == plan
 
 
 @given(data=st.data(), world=worlds())

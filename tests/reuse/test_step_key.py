@@ -11,9 +11,9 @@ from tidemill.core.fingerprint import fingerprint
 from tidemill.core.partition import UNPLACED, WHOLE
 from tidemill.ledger.binding import Binding, Product
 from tidemill.ledger.run import Action
-from tidemill.reuse.input_contents import RULINGS
-from tidemill.reuse.recipe import Recipe
-from tidemill.reuse.step_key import ExpectedColumns, key_for, reuse_action
+from tidemill.reuse.input_contents import ROWS, RULINGS, abbreviate_shares
+from tidemill.reuse.recipe import Recipe, unchanged_columns
+from tidemill.reuse.step_key import ExpectedColumns, StepKey, reuse_action
 
 CAST = Finding(rule="x.type", severity="quarantine", rows=1)
 
@@ -90,48 +90,59 @@ def test_a_result_with_too_many_bad_rows_is_judged_again(
     assert reuse_action(found, Recipe(digest="r", max_bad=0.5), partition=partition) is taken
 
 
-COLUMNS = st.frozensets(st.sampled_from("abc"))
-
-
-def recipe_parts(changed: frozenset[str]) -> dict[str, str]:
-    """The parts of a recipe of three columns, some of which it computes in another way."""
-    return {"contract": "c"} | {f"column {name}": str(name in changed) for name in "abc"}
+COLUMNS = ("a", "b", "c")
+SOURCES = ("one", "two")
+SHARES = st.dictionaries(
+    st.sampled_from(SOURCES),
+    st.dictionaries(st.sampled_from((*COLUMNS, ROWS)), st.sampled_from(("0" * 32, "1" * 32))),
+)
+PARTS = st.dictionaries(
+    st.sampled_from(("code", *(f"column {name}" for name in COLUMNS))), st.just("1") | st.just("2")
+)
+LINEAGE = st.dictionaries(
+    st.sampled_from(COLUMNS),
+    st.dictionaries(
+        st.sampled_from(SOURCES), st.lists(st.sampled_from(COLUMNS), max_size=2).map(tuple)
+    ),
+)
 
 
 @given(
-    before=COLUMNS,
-    made_by=st.sampled_from(["before", "now", "another"]),
-    inputs=COLUMNS,
-    known=COLUMNS,
-    stored=COLUMNS,
+    old=PARTS,
+    other=PARTS,
+    new=PARTS,
+    lineage=LINEAGE,
+    seen=SHARES,
+    now=SHARES,
+    held=st.sets(st.sampled_from(COLUMNS)),
 )
-def test_columns_are_expected_to_stay_whose_expression_and_inputs_did(
-    before: frozenset[str],
-    made_by: str,
-    inputs: frozenset[str],
-    known: frozenset[str],
-    stored: frozenset[str],
+def test_columns_are_expected_to_stay_whose_recipe_and_inputs_do(
+    old: dict[str, str],
+    other: dict[str, str],
+    new: dict[str, str],
+    lineage: dict[str, dict[str, tuple[str, ...]]],
+    seen: dict[str, dict[str, str]],
+    now: dict[str, dict[str, str]],
+    held: set[str],
 ) -> None:
-    parts, old = recipe_parts(frozenset()), recipe_parts(before)
-    # Each column reads the one of the same name.
-    recipe = Recipe(
-        digest=fingerprint("recipe", parts),
-        parts=parts,
-        reads={"raw": ("a", "b", "c")},
-        lineage={name: {"raw": (name,)} for name in known},
-    )
-    now = {name: fingerprint(name, name in inputs) for name in "abc"}
-    then = {name: fingerprint(name, False) for name in "abc"}
-    was = Product(content="was", columns=then, rowset="r", rows=1)
-    made = {"before": fingerprint("recipe", old), "now": recipe.digest, "another": "r"}[made_by]
-    held = Binding(
-        key="k", recipe=made, contract="1.0.0", check="", run="run", at=0.0,
-        product=Product(content="c", columns=dict.fromkeys(stored, "h")),
-        seen=key_for(recipe, "", {"raw": {"p": was}}).short_shares,
-    )  # fmt: skip
-    found = ExpectedColumns(recipe, old).find(
-        held, {"raw": {"p": Product(content="now", columns=now, rowset="r", rows=1)}}
-    )
-    stay = {"before": known - before, "now": known, "another": frozenset[str]()}[made_by]
-    assert (frozenset() if found is None else found.columns) == (stay & stored) - inputs
-    assert ExpectedColumns(recipe, old).find(None, {}) is None
+    recipe = Recipe(digest=fingerprint("recipe", new), parts=new, lineage=lineage)
+    expected = StepKey(key=None, inputs={}, shares=now)
+    short = expected.short_shares
+    for made_by in (old, other, new):
+        bound = Binding(
+            key="k", recipe=fingerprint("recipe", made_by), contract="1.0.0", check="", run="run", at=0.0,
+            product=Product(content="c", columns=dict.fromkeys(held, "h")),
+            seen={name: abbreviate_shares(shares) for name, shares in seen.items()},
+        )  # fmt: skip
+        stay = {
+            name
+            for name in unchanged_columns(made_by, new) & held & lineage.keys()
+            if made_by in (old, new)
+            and all(
+                column in short.get(source, {})
+                and short[source][column] == bound.seen.get(source, {}).get(column)
+                for source, columns in lineage[name].items()
+                for column in columns or (ROWS,)
+            )
+        }
+        assert ExpectedColumns(recipe, old).find(bound, expected) == stay

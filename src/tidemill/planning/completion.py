@@ -111,10 +111,10 @@ def suspect_partitions(draft: Draft, stage: Stage) -> frozenset[str] | None:
         return None
     found: set[str] = set()
     for item in stage.inputs:
-        changed = draft.changed.get(item.name)
+        changed = draft.changed[item.name]
         if changed and not reads_only_own_partition(draft, stage, item):
             return None
-        found.update(changed or ())
+        found.update(changed)
     # Each suspect partition must be readable by itself from every input.
     if found and not all(
         reads_only_own_partition(draft, stage, i) or _is_whole(draft, i) for i in stage.inputs

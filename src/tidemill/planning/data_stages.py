@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from tidemill.core.counts import plural
 from tidemill.core.lazy_dataclass import dataclass
@@ -48,8 +47,6 @@ class _Pending:
     held: Binding | None = None
     unlikely: bool = False
     expected: ExpectedContent | None = None
-    rows: int = 0
-    bytes: int = 0
 
 
 def plan_ingest(draft: Draft, stage: Stage, scan: Scan) -> None:
@@ -288,15 +285,16 @@ def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords
     contents: dict[str, Content] = {key: bound[key].product for key in kept}
     pending: list[_Pending] = []
     rulings = draft.facts.rulings.get(stage.name, {})
+    expected = ExpectedColumns(draft.recipes[stage.name], draft.facts.recipes.get(stage.name, {}))
     absent = next((name for name in sorted(stage.refers.values()) if not draft.contents[name]), "")
     for partition, read in wanted.items():
         binding, inputs = bound.get(partition), with_rulings(read, rulings.get(partition, ()))
-        found = _judge(draft, stage, partition, inputs, binding)
+        found = _judge(draft, stage, partition, inputs, binding, expected)
         if found is not None and absent:
             reason = f"referenced table `{absent}` is not published yet"
             draft.waiting.append(Waiting(stage=stage.name, partition=partition, reason=reason))
         elif found is not None and _is_requested(draft, stage, partition, len(pending)):
-            pending.append(_with_size(draft, found, (sizes or {}).get(partition)))
+            pending.append(found)
             continue
         if binding is not None:
             contents[partition] = binding.product
@@ -321,7 +319,7 @@ def plan_data(  # noqa: PLR0913 - what is known of a stage, in keywords
     draft.current[stage.name] = len(contents)
     if within is not None:
         draft.current[stage.name] += draft.facts.marks[stage.name].partitions - len(bound)
-    _draft_steps(draft, stage, pending, contents, action, after)
+    _draft_steps(draft, stage, pending, contents, sizes or {}, action, after)
     whole = draft.bindings(stage.name)
     draft.contents[stage.name] = (
         contents if within is None else OverlaidContents(whole, within, contents)
@@ -337,7 +335,12 @@ def _bindings(draft: Draft, stage: Stage, within: frozenset[str] | None) -> dict
 
 
 def _judge(
-    draft: Draft, stage: Stage, partition: str, inputs: Inputs, binding: Binding | None
+    draft: Draft,
+    stage: Stage,
+    partition: str,
+    inputs: Inputs,
+    binding: Binding | None,
+    expected: ExpectedColumns,
 ) -> _Pending | None:
     """Return None if the partition is current, else the step that it needs and the reasons."""
     recipe = draft.recipes[stage.name]
@@ -350,6 +353,7 @@ def _judge(
         or not _is_fresh(draft, stage, binding)
     )
     recheck = unlikely = False
+    hoped = handed
     ruled = _pending_rulings(draft, stage, partition, binding)
     if binding is not None and same and not forced:
         taken = reuse_action(binding, recipe, partition=partition)
@@ -361,6 +365,9 @@ def _judge(
         hoped = key_for(recipe, partition, inputs, include_expected=True)
         again = reuse_action(binding, recipe, partition=partition)
         unlikely = hoped.key == binding.key and again is Action.BIND
+    columns = frozenset[str]()
+    if binding is not None and not forced and not recheck and not ruled:
+        columns = frozenset(binding.product.columns) if unlikely else expected.find(binding, hoped)
     return _Pending(
         partition=partition,
         inputs=inputs,
@@ -370,8 +377,8 @@ def _judge(
         held=binding if recheck else None,
         unlikely=unlikely,
         expected=None
-        if forced or recheck or ruled
-        else _expected(draft, stage, inputs, binding, unlikely),
+        if binding is None
+        else ExpectedContent(product=binding.product, columns=columns),
     )
 
 
@@ -383,18 +390,6 @@ def _pending_rulings(
     if binding is None or not rulings:
         return ()
     return pending_rulings(rulings, binding.inputs.get(RULINGS))
-
-
-def _expected(
-    draft: Draft, stage: Stage, inputs: Inputs, binding: Binding | None, unlikely: bool
-) -> ExpectedContent | None:
-    if unlikely and binding is not None:
-        product = binding.product
-        return ExpectedContent(product=product, columns=frozenset(product.columns))
-    if stage.name not in draft.expected:
-        before = draft.facts.recipes.get(stage.name, {})
-        draft.expected[stage.name] = ExpectedColumns(draft.recipes[stage.name], before)
-    return draft.expected[stage.name].find(binding, inputs)
 
 
 def _is_fresh(draft: Draft, stage: Stage, binding: Binding | None) -> bool:
@@ -413,30 +408,26 @@ def _is_requested(draft: Draft, stage: Stage, partition: str, taken: int) -> boo
     return is_selected(request, partition, draft.partitionings[stage.name])
 
 
-def _with_size(draft: Draft, found: _Pending, size: tuple[int, int] | None) -> _Pending:
-    rows, bytes_ = size or size_of(draft, found.inputs)
-    return replace(found, rows=rows, bytes=bytes_)
-
-
 def _draft_steps(
     draft: Draft,
     stage: Stage,
     pending: list[_Pending],
     contents: dict[str, Content],
+    sizes: Mapping[str, tuple[int, int]],
     action: Action,
     after: str,
 ) -> None:
     keys = [item.key for item in pending if item.key is not None and item.held is None]
     traces = draft.lookup(keys) if keys and action is Action.RUN else {}
     # A table with references is checked after all steps of the tables that it refers to.
-    tables = set(stage.refers.values())
-    referred = [rank for (name, _), rank in draft.ranks.items() if name in tables] if tables else []
+    referred = {rank for name in stage.refers.values() for rank in draft.ranks[name].values()}
     for item in pending:
         found = item.held or (traces.get(item.key) if item.key is not None else None)
         own = item.held is not None
         taken = _reuse_action(draft, stage, item.partition, found, own=own)
         known = found is not None and taken is not Action.RUN
         contents[item.partition] = found.product if found is not None and known else item.expected
+        rows, bytes_ = sizes.get(item.partition) or size_of(draft, item.inputs)
         step = Step(
             stage=stage.name,
             partition=item.partition,
@@ -445,8 +436,8 @@ def _draft_steps(
             reads=reads_of(item.inputs),
             forced=item.forced,
             unlikely=item.unlikely,
-            rows=item.rows,
-            bytes=item.bytes,
+            rows=rows,
+            bytes=bytes_,
         )
         draft.add(step, after=(after, *referred))
 

@@ -27,7 +27,7 @@ from tidemill.reuse.input_contents import (
     OverlaidContents,
 )
 from tidemill.reuse.recipe import MAX_NAMED, Recipe, quote_columns, recipe_changes
-from tidemill.reuse.step_key import ExpectedColumns, Inputs, StepKey
+from tidemill.reuse.step_key import Inputs, StepKey
 from tidemill.workflow.model import Artifact
 from tidemill.workflow.partition_mapping import sortable_end
 from tidemill.workflow.stage import Flow, Stage
@@ -46,16 +46,16 @@ class ScoredStage:
 
 @dataclass(slots=True, kw_only=True)
 class Draft:
-    """A plan that grows stage by stage; `contents` maps stage and partition to a content, None if to compute.
+    """A plan that grows stage by stage; `contents` maps stage and partition to a content.
 
-    `changed` are the partitions that have steps, `incomplete` the stages that won't be fully current when
-    all steps are done, `unlikely_models` the models that are trained only if a step has an unexpected
+    `ranks`, `changed` and `coming_rows` are by stage: the rank of each partition's step, the partitions that
+    have steps, and the rows that these should output. `incomplete` are the stages that won't be fully current
+    when all steps are done, `unlikely_models` the models that are trained only if a step has an unexpected
     output, `candidates` the artifact that each model will have if that is known, and `source_nouns` what
     each ingest reads ("files", "rows"), for messages. `missing` is what sources lost; `blocked` stages
     stay as they are. `scored` are the evaluations that will have scores of a candidate or a live model,
     `evaluated_through` the newest partition that they are of. `parents` are the versions that trainings
-    continue. `expected` finds the columns of a stage that should stay as they are, `recipe_reasons` are
-    the reasons to rerun it that are the same for all partitions.
+    continue. `recipe_reasons` are by stage the reasons to run it again that are the same for all partitions.
     """
 
     flow: Flow
@@ -66,13 +66,14 @@ class Draft:
     partitionings: Mapping[str, Partitioning]
     order: dict[str, int] = field(init=False)
     contents: dict[str, Contents] = field(default_factory=dict)
-    ranks: dict[tuple[str, str], str] = field(default_factory=dict)
+    ranks: dict[str, dict[str, str]] = field(init=False)
     steps: list[tuple[str, int, Step]] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
     models: list[ModelState] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     current: dict[str, int] = field(default_factory=dict)
-    changed: dict[str, set[str]] = field(default_factory=dict)
+    changed: dict[str, set[str]] = field(init=False)
+    coming_rows: dict[str, dict[str, float]] = field(init=False)
     incomplete: set[str] = field(default_factory=set)
     unlikely_models: set[str] = field(default_factory=set)
     candidates: dict[str, Artifact | None] = field(default_factory=dict)
@@ -82,11 +83,13 @@ class Draft:
     blocked: set[str] = field(default_factory=set)
     scored: dict[str, ScoredStage] = field(default_factory=dict)
     parents: dict[str, Artifact] = field(default_factory=dict)
-    expected: dict[str, ExpectedColumns] = field(default_factory=dict)
     recipe_reasons: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.order = {name: number for number, name in enumerate(self.flow.names)}
+        self.ranks = {name: {} for name in self.order}
+        self.changed = {name: set() for name in self.order}
+        self.coming_rows = {name: {} for name in self.order}
 
     def bindings(self, stage: str) -> Mapping[str, Binding]:
         """The published partitions of a stage."""
@@ -114,6 +117,14 @@ class Draft:
             return "stored object damaged"
         return "its stored object is missing" if found else ""
 
+    def forget(self, stage: str) -> None:
+        """Free what is known of the partitions of a stage, once all of its readers are planned.
+
+        Looking at it afterwards is a KeyError, so that nothing can be taken for unchanged.
+        """
+        del self.contents[stage], self.ranks[stage]
+        del self.changed[stage], self.coming_rows[stage]
+
     def add(self, step: Step, *, after: Iterable[str] = (), in_place_of: str = "") -> str:
         """Add a step to the plan, after its inputs and after the ranks `after`, and return its rank.
 
@@ -126,12 +137,15 @@ class Draft:
         )
         own = sortable_end(step.partition, cut.grain) if cut.grain and timed else ""
         reads = (
-            self.ranks.get((name, key), "") for name, keys in step.reads.items() for key in keys
+            self.ranks[name].get(key, "")
+            for name, keys in step.reads.items()
+            if name in self.order
+            for key in keys
         )
         rank = max((own, *reads, *after))
         if step.subject == "":
-            self.ranks[step.stage, step.partition] = rank
-        self.changed.setdefault(step.stage, set()).add(step.partition)
+            self.ranks[step.stage][step.partition] = rank
+        self.changed[step.stage].add(step.partition)
         self.steps.append((rank, self.order[in_place_of or step.stage], step))
         return rank
 
@@ -281,6 +295,8 @@ def expected_product(draft: Draft, stage: str, partition: str, content: Content)
     """The product of a partition; the published one while a new one is still to be computed."""
     if isinstance(content, Product):
         return content
+    if isinstance(content, ExpectedContent):
+        return content.product
     binding = draft.bindings(stage).get(partition)
     return binding.product if binding else None
 

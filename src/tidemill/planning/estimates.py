@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from tidemill.ledger.cost import Cost
@@ -18,24 +17,24 @@ _START_S, _SHARE = 0.003, 0.1
 _NO_COMPUTE = (Action.BIND, Action.GATE, Action.REMOVE)
 
 
-def estimate_steps(draft: Draft, steps: Iterable[Step]) -> Iterator[Step]:
-    """Add an estimated cost to each step, if one is known; `steps` are in the order in which they run."""
-    # The expected rows of partitions that aren't published.
-    given: dict[tuple[str, str], float] = {}
-    for step in steps:
+def estimate_steps(draft: Draft, first: int) -> None:
+    """Add an estimated cost to the steps of a draft from the `first` on, where one is known.
+
+    The contents of what they read have to be known still, and earlier steps to be estimated.
+    """
+    for place in range(first, len(draft.steps)):
+        rank, order, step = draft.steps[place]
         cost = draft.facts.costs.get(step.stage, {}).get(step.action)
         if cost is not None:
             # If earlier steps read hardly any rows, their cost doesn't depend on rows.
-            scale = (
-                _expected_rows(draft, step, cost, given) / cost.rows_in
-                if cost.rows_in >= 1
-                else 1.0
-            )
-            given[step.stage, step.partition] = scale * cost.rows_out
+            scale = _expected_rows(draft, step, cost) / cost.rows_in if cost.rows_in >= 1 else 1.0
+            draft.coming_rows[step.stage][step.partition] = scale * cost.rows_out
             wall, cpu = _scale_cost(cost.wall_s, scale), _scale_cost(cost.cpu_s, scale)
-            yield replace(step, wall_s=wall, cpu_s=cpu)
+        elif step.action in _NO_COMPUTE:
+            wall = cpu = 0.0
         else:
-            yield replace(step, wall_s=0.0, cpu_s=0.0) if step.action in _NO_COMPUTE else step
+            continue
+        draft.steps[place] = rank, order, replace(step, wall_s=wall, cpu_s=cpu)
 
 
 def _scale_cost(mean_s: float, scale: float) -> float:
@@ -44,17 +43,16 @@ def _scale_cost(mean_s: float, scale: float) -> float:
     return fixed + scale * (mean_s - fixed)
 
 
-def _expected_rows(
-    draft: Draft, step: Step, cost: Cost, given: dict[tuple[str, str], float]
-) -> float:
+def _expected_rows(draft: Draft, step: Step, cost: Cost) -> float:
     """The rows that a step is expected to read: known ones, and those that earlier steps should output.
 
     If an earlier step has no estimate, assume that the step reads as much as earlier steps of its stage.
     """
     coming = [
-        given.get((name, key))
+        draft.coming_rows[name].get(key)
         for name, keys in step.reads.items()
-        for key in draft.changed.get(name, set()).intersection(keys)
+        if name in draft.order
+        for key in draft.changed[name].intersection(keys)
         if expected_product(draft, name, key, draft.contents[name].get(key)) is None
     ]
     if None in coming:

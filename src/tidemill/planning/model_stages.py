@@ -283,7 +283,7 @@ def _plan_scores(draft: Draft, stage: Stage, model: Stage, subjects: Mapping[str
     if window.missing:
         _add_waiting(draft, stage, window.missing)
         return
-    after = draft.ranks.get((model.name, WHOLE), "")
+    after = draft.ranks[model.name].get(WHOLE, "")
     ranks = [
         rank
         for subject, content in subjects.items()
@@ -318,7 +318,7 @@ def _plan_gate(draft: Draft, last: Stage, model: Stage) -> str | None:
         forced=_is_judged_again(draft, model),
         unlikely=model.name in draft.unlikely_models,
     )
-    after = (draft.ranks.get((model.name, WHOLE), ""), *(each.rank for each in found.values()))
+    after = (draft.ranks[model.name].get(WHOLE, ""), *(each.rank for each in found.values()))
     return draft.add(gate, after=after, in_place_of=last.name)
 
 
@@ -328,7 +328,7 @@ def _subjects(draft: Draft, stage: Stage, model: Stage) -> dict[str, Content]:
     artifact = draft.candidates.get(model.name)
     content = draft.contents[model.name].get(WHOLE, "")
     live = draft.facts.live.get(model.name)
-    pending = (model.name, WHOLE) in draft.ranks
+    pending = WHOLE in draft.ranks[model.name]
     undecided = pending
     if artifact is not None:
         undecided = _needs_decision(draft, model, artifact, pending=pending)

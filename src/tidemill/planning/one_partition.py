@@ -43,7 +43,8 @@ def _require_partition(draft: Draft, stage: Stage, partition: str) -> None:
             raise UsageError(f"{stage.name} has no partitions: leave out {partition!r}")
         return
     waiting = {item.partition for item in draft.waiting if item.stage == stage.name}
-    known = {*draft.contents[stage.name], *draft.bindings(stage.name), *waiting - {""}}
+    planned = {step.partition for _, _, step in draft.steps if step.stage == stage.name}
+    known = {*planned, *draft.bindings(stage.name), *waiting - {""}}
     if partition not in known:
         there = f"there is {summarize_keys(known)}" if known else "there is none yet"
         raise UsageError(

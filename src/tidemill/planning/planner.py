@@ -44,7 +44,9 @@ def make_plan(
         partitionings=partitionings_of(flow),
     )
     gates: dict[str, str] = {}
+    read_last = _tables_read_last(flow, scope)
     for stage in flow.stages:
+        first = len(draft.steps)
         if stage.name not in scope:
             leave_out(draft, stage)
             continue
@@ -53,6 +55,9 @@ def make_plan(
             _plan_stage(draft, stage, scans, gates)
         else:
             keep_blocked(draft, stage)
+        estimate_steps(draft, first)
+        for name in read_last[stage.name]:
+            draft.forget(name)
     if request.partition:
         from tidemill.planning.one_partition import narrow_to_partition
 
@@ -83,6 +88,22 @@ def request_scope(flow: Flow, request: Request) -> set[str]:
         if stage.kind is Kind.MODEL:
             wanted += [other.name for other in flow.readers(name) if other.kind is Kind.EVALUATE]
     return scope
+
+
+def _tables_read_last(flow: Flow, scope: Collection[str]) -> dict[str, list[str]]:
+    """The tables that no stage after one reads; by that stage.
+
+    They may have millions of partitions, which are freed then. Models and evaluations have few.
+    """
+    last: dict[str, str] = {}
+    for stage in flow.stages:
+        if stage.name in scope:
+            last |= dict.fromkeys((stage.name, *dependencies(stage)), stage.name)
+    found: dict[str, list[str]] = {name: [] for name in flow.names}
+    for name, reader in last.items():
+        if flow[name].kind in (Kind.INGEST, Kind.TRANSFORM, Kind.DELIVER):
+            found[reader].append(name)
+    return found
 
 
 def _plan_stage(
@@ -147,7 +168,7 @@ def _build_plan(
         environment=environment,
         heads={name: head.version for name, head in draft.facts.heads.items()},
         recipes={name: recipe.digest for name, recipe in draft.recipes.items()},
-        steps=tuple(estimate_steps(draft, (step for _, _, step in ordered))),
+        steps=tuple([step for _, _, step in ordered]),
         waiting=tuple(draft.waiting),
         models=tuple(draft.models),
         notes=tuple(draft.notes),

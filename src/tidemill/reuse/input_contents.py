@@ -18,13 +18,13 @@ from tidemill.ledger.binding import Binding, Product, find_bindings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedContent:
-    """A content that is still to be computed, whose `columns` are expected to equal those in `product`."""
+    """A content that is still to be computed in place of `product`, whose `columns` are expected to stay."""
 
     product: Product
     columns: frozenset[str]
 
 
-# The product of a stage; for files and models a string that names the content; None if not computed yet.
+# The product of a stage; for files and models a string that names the content; None if none was computed yet.
 Content: TypeAlias = "Product | ExpectedContent | str | None"
 Contents: TypeAlias = Mapping[str, Content]
 
@@ -148,7 +148,8 @@ def _sum_share(held: Sequence[tuple[Product, int]], column: str) -> str:
             _row_count_hash(product.rows) if column == ROWS else _missing_column_hash(column)
         )
         total += int(hashed, 16) * weight
-    return f"{total % _MODULUS:032x}"
+    # Formatting it as a number takes four times as long.
+    return (total % _MODULUS).to_bytes(16, "big").hex()
 
 
 @lru_cache(maxsize=1_024)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from tidemill.analysis.query.summary import Reads
 from tidemill.contracts.finding import UNREAD_RULES
 from tidemill.core.fingerprint import fingerprint
 from tidemill.core.lazy_dataclass import dataclass
@@ -16,7 +15,6 @@ from tidemill.reuse.input_contents import (
     ROWS,
     RULINGS,
     Contents,
-    ExpectedContent,
     abbreviate_shares,
     column_shares,
     known_contents,
@@ -61,46 +59,44 @@ def key_for(
 
 
 class ExpectedColumns:
-    """Finds the columns of a stage that should stay as they are, although their step has to run.
+    """Finds the bound columns of steps that should stay as they are, although the steps have to run.
 
-    `before` are the parts of the recipe that is recorded for the stage. This is an expectation, not a proof:
-    a row that one column sends to quarantine is missing in all columns.
+    `old` are the parts of the recipe that is recorded for their stage. What is found is an expectation, not a
+    proof: a row that one column sends to quarantine is missing in all columns.
     """
 
-    def __init__(self, recipe: Recipe, before: Mapping[str, str]) -> None:
-        self._recipe = recipe
-        # By the digest of the recipe that made a partition: the columns that it computed as they are now.
+    def __init__(self, recipe: Recipe, old: Mapping[str, str]) -> None:
+        # By the digest of the recipe that made a partition: the columns that are computed as they were.
         self._kept = {
             digest: unchanged_columns(parts, recipe.parts).intersection(recipe.lineage)
             for digest, parts in (
-                (fingerprint("recipe", dict(before)), before),
+                (fingerprint("recipe", dict(old)), old),
                 (recipe.digest, recipe.parts),
             )
         }
+        # What each column depends on, by source.
+        self._reads: dict[str, dict[str, frozenset[str]]] = {}
+        for name, reads in recipe.lineage.items():
+            for source, columns in reads.items():
+                self._reads.setdefault(source, {})[name] = frozenset(columns or (ROWS,))
 
-    def find(self, bound: Binding | None, inputs: Inputs) -> ExpectedContent | None:
-        """The columns of a partition that should stay; None if none of them should."""
-        kept = self._kept.get(bound.recipe) if bound is not None else None
-        if bound is None or not kept:
-            return None
-        seen = key_for(self._recipe, "", inputs, include_expected=True).short_shares
-        columns = frozenset(
-            name
-            for name in kept.intersection(bound.product.columns)
-            if _is_unchanged(self._recipe.lineage[name], bound.seen, seen)
-        )
-        return ExpectedContent(product=bound.product, columns=columns) if columns else None
-
-
-def _is_unchanged(
-    reads: Reads, before: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]
-) -> bool:
-    """Whether everything that a column depends on is unchanged; an unknown share counts as changed."""
-    return all(
-        now.get(source, {}).get(column, "") == before.get(source, {}).get(column)
-        for source, columns in reads.items()
-        for column in columns or (ROWS,)
-    )
+    def find(self, bound: Binding, expected: StepKey) -> frozenset[str]:
+        """The columns of `bound` that its step should give again, by the key that it is expected to have."""
+        kept = self._kept.get(bound.recipe, frozenset()).intersection(bound.product.columns)
+        for source, reads in self._reads.items():
+            before, now = bound.seen.get(source), expected.shares.get(source)
+            if not before or not now:
+                kept -= reads.keys()
+            elif kept:
+                same = {
+                    name
+                    for name, share in abbreviate_shares(now).items()
+                    if share == before.get(name)
+                }
+                kept = kept.difference(
+                    name for name, columns in reads.items() if not columns <= same
+                )
+        return kept
 
 
 def is_over_budget(found: Binding, recipe: Recipe, partition: str) -> bool:
