@@ -34,10 +34,9 @@ from tools import postgres
 SCRIPT = "inside_scale.py"
 COLUMNS = 12
 USUAL = ((1_000, 50), (10_000, 50))
-# The first plan of more than some 4,000,000 results needs more memory than 25 GB.
 LARGE = ((10_000, 50), (100_000, 20), (1_000_000, 2))
-# A plan of more steps than these would take all of this machine's memory.
-REBUILT = 500_000
+# A plan of more steps than these takes more than some minutes.
+REBUILT = 2_000_000
 # Copies that follow, and appends while they do.
 FOLLOWERS, APPENDS = (0, 8, 32), 200
 # What only looks; the names of the rows, and the commands.
