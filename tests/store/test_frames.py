@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,7 @@ QUERIES: dict[str, Callable[[pl.LazyFrame], pl.LazyFrame]] = {
     "no column": lambda rows: rows.select(one=pl.lit(1)),
     "positions": lambda rows: rows.with_row_index().select("index"),
     "the first rows": lambda rows: rows.head(4).select("id"),
+    "those of the first rows that pass": lambda rows: rows.head(7).filter(pl.col("value") > 2),
     "the last rows that pass": lambda rows: rows.filter(pl.col("id") > 0).tail(3),
     "groups": lambda rows: rows.group_by("id", maintain_order=True).agg(pl.col("value").sum()),
     "a join with itself": lambda rows: rows.join(rows, on=["day", "id"], maintain_order="left"),
@@ -124,6 +126,27 @@ def test_rows_from_bytes_are_those_of_files(
     for binding in bindings:
         Path(artifacts.uri(binding.product.objects[0])).write_bytes(b"other")
     assert QUERIES[query](held).collect(engine=engine).equals(expected)
+
+
+@pytest.mark.parametrize("engine", ["in-memory", "streaming"])
+def test_rows_from_bytes_are_filtered_by_functions_that_cant_be_copied(
+    contract: ContractSpec, engine: Any
+) -> None:
+    artifacts = MemoryArtifacts()
+    name = artifacts.put(*FrameStore(artifacts, lambda: None).encode(rows_of(0))[1])
+    rows = FrameStore(artifacts, lambda: None).load([bound(name)], contract, in_memory=True)
+    seen: list[int] = []
+    lock = threading.Lock()
+
+    def is_first(ids: pl.Series) -> pl.Series:
+        with lock:
+            seen.extend(ids)
+        return ids.is_in([rows_of(0)["id"][0]])
+
+    function = pl.col("id").map_batches(is_first, return_dtype=pl.Boolean, is_elementwise=True)
+    found = rows.filter(function).collect(engine=engine)
+    assert found.equals(rows_of(0).filter(pl.col("id") == rows_of(0)["id"][0]))
+    assert seen == [*rows_of(0)["id"]]
 
 
 def test_only_small_objects_are_kept_as_bytes(

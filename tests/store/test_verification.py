@@ -98,6 +98,8 @@ def test_a_scan_gives_the_rows_and_verifies_what_is_asked_for(engine: Any) -> No
     expected = pl.concat([FRAME.with_columns(pl.col("a") + n) for n in range(5)])
     assert query.collect(engine=engine).equals(expected)
     assert query.head(150).collect(engine=engine).equals(expected.head(150))
+    first = query.head(150).filter(pl.col("b") == "1f")
+    assert first.collect(engine=engine).equals(expected.head(150).filter(pl.col("b") == "1f"))
     filtered = query.filter(pl.col("b") == "1f").select("a")
     assert filtered.collect(engine=engine).equals(expected.filter(pl.col("b") == "1f").select("a"))
     # The first chunk is that of the first column.

@@ -36,6 +36,8 @@ class VerifiedObject(NamedTuple):
 
 # So many partitions are read at once for users, so that a query can stream through a long table.
 _BATCH = 512
+# A frame can't have more.
+_MOST_ROWS = 2**32 - 1
 
 
 class ObjectVerifier:
@@ -129,18 +131,22 @@ def scan_payloads(payloads: Sequence[bytes]) -> pl.LazyFrame:
     def rows(
         columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None
     ) -> Iterator[pl.DataFrame]:
-        query = _narrowed(pl.scan_parquet(sources, glob=False), columns, predicate)
-        yield (query if limit is None else query.limit(limit)).collect(engine="in-memory")
+        query = _narrowed(pl.scan_parquet(sources, glob=False), columns, limit, predicate)
+        yield query.collect(engine="in-memory")
 
     sources: Any = payloads
     schema = pl.scan_parquet(payloads[0], glob=False).collect_schema()
-    return register_io_source(rows, schema=schema)
+    # Polars hands an IO source a pickled copy of each filter. Functions of users can't all be pickled, and
+    # memos must not be, so filters are kept off: none passes a `tail`.
+    return register_io_source(rows, schema=schema).tail(_MOST_ROWS)
 
 
 def _narrowed(
-    query: pl.LazyFrame, columns: list[str] | None, predicate: pl.Expr | None
+    query: pl.LazyFrame, columns: list[str] | None, limit: int | None, predicate: pl.Expr | None
 ) -> pl.LazyFrame:
+    """What Polars asks of an IO source: a limit counts rows before they are filtered."""
     query = query if columns is None else query.select(columns)
+    query = query if limit is None else query.limit(limit)
     return query if predicate is None else query.filter(predicate)
 
 
@@ -178,10 +184,10 @@ def scan_verified(
             some = [_holding(product, columns) for product in some]
             wanted = dict(_wanted(some, columns))
             held = _payloads(verifier, wanted)
-            query = _narrowed(scan(some, held), columns, predicate)
-            found = (query if limit is None else query.limit(limit)).collect()
+            pushed = predicate if limit is None else None
+            found = _narrowed(scan(some, held), columns, limit, pushed).collect()
             verifier.confirm(wanted.keys() - held.keys())
-            yield found
+            yield found if predicate is None or limit is None else found.filter(predicate)
             if limit is not None and (limit := limit - found.height) <= 0:
                 return
 

@@ -275,6 +275,15 @@ class TestInAWorkflow:
         tides.ok()
         assert asked(tides.root) == ["1.0", "2.0"]
 
+    def test_rows_are_filtered_by_what_was_asked_for(self, tides: Tides) -> None:
+        tides.edit("return raw.select", 'return raw.filter(square("value") > 1).select')
+        tides.send(0, (1.0, 2.0, 3.0))
+        # What a run didn't make itself is read from the store.
+        tides.ok("raw")
+        tides.ok()
+        assert asked(tides.root) == ["1.0", "2.0", "3.0"]
+        assert tides.read("squared", day(0))["square"].to_list() == [9.0, 4.0]
+
     def test_a_trial_keeps_what_it_paid_for(self, tides: Tides) -> None:
         tides.send(0)
         tides.ok("raw")
