@@ -60,7 +60,7 @@ def plan(safe: str) -> dict[str, Any]:
         from tidemill.project import plans
         from tidemill.sources.io.row_counts import count_rows
 
-        vars(plans)["count_rows"] = count_rows
+        vars(plans)["count_rows"] = lambda sets: [count_rows(*some) for some in sets]
     project = tm.open()
     steps = len(project.plan().steps)
     project.close()
