@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import polars as pl
 import pytest
@@ -14,6 +17,7 @@ import tidemill as tm
 from tests.support.tides import Tides, day
 from tidemill.core.errors import SourceError
 from tidemill.core.partition import WHOLE
+from tidemill.ports.sources import StoredFile
 from tidemill.project.project import open_project
 from tidemill.sources.io.file_listing import scan_sources
 from tidemill.sources.io.file_root import FileSet
@@ -117,3 +121,64 @@ def test_files_of_all_sources_are_counted_at_once_before_tables_are_listed(tmp_p
         ("absent", "absent"), ("faulty", "faulty"), ("second", "second/b.parquet"),
     }  # fmt: skip
     assert scans["first"].files["first/a.parquet"].rows == {WHOLE: 2}
+
+
+STORED = tm.Workflow("stored")
+
+
+@STORED.ingest
+def left() -> tm.Source[Row]:
+    return tm.files("s3://bucket/left/*.parquet")
+
+
+@STORED.ingest
+def right() -> tm.Source[Row]:
+    return tm.files("s3://bucket/right/*.parquet")
+
+
+@STORED.ingest
+def here() -> tm.Source[Row]:
+    return tm.files("*.parquet")
+
+
+class Bucket:
+    """A bucket with a file for each source, whose copies lie in a folder; `done` gets what is fetched."""
+
+    def __init__(self, folder: Path, done: list[object]) -> None:
+        self._folder, self._done = folder, done
+
+    def list_files(self, pattern: str) -> list[StoredFile]:
+        return [StoredFile(path=pattern.replace("*", "a"), size=1, mtime_ns=1, tag="1")]
+
+    def fetch(self, files: Sequence[StoredFile]) -> dict[str, StoredFile | SourceError]:
+        self._done.append([file.path for file in files])
+        return {file.path: replace(file, digest="1") for file in files}
+
+    def copies(self, digests: Mapping[str, str], *, folders: bool) -> dict[str, Path]:
+        return dict.fromkeys(digests, self._folder / "a.parquet")
+
+    def file_store(self, url: str) -> Bucket:
+        return self
+
+
+def test_copies_are_counted_before_those_of_another_source_are_fetched(tmp_path: Path) -> None:
+    pl.DataFrame({"n": [1, 2]}).write_parquet(tmp_path / "a.parquet")
+    done: list[object] = []
+    project = open_project(tmp_path, workflow=STORED)
+    bucket: Any = Bucket(tmp_path, done)
+    tools = replace(project.tools, external_sources=bucket)
+
+    def count(sets: Sequence[FileSet]) -> list[dict[str, FileRows | SourceError]]:
+        done.append([some.stage.name for some in sets])
+        return look_at_files(sets)
+
+    scans = scan_sources(project.flow.stages, tools, {}, count, Mock())
+    # While nothing has started threads, a fork can read what is here.
+    assert done == [
+        ["here"],
+        ["s3://bucket/left/a.parquet"], ["left"],
+        ["s3://bucket/right/a.parquet"], ["right"],
+    ]  # fmt: skip
+    assert [file.rows for scan in scans.values() for file in scan.files.values()] == [
+        {WHOLE: 2}
+    ] * 3

@@ -103,7 +103,8 @@ def scan_sources(
     With `verify` every file is hashed, whether it looks changed or not.
     """
     scans: dict[str, Scan] = {}
-    listings: dict[str, _Listing] = {}
+    local: dict[str, _Listing] = {}
+    stored: dict[str, _Listing] = {}
     tables: list[tuple[Stage, Source[Any]]] = []
     for stage in stages:
         try:
@@ -113,11 +114,15 @@ def scan_sources(
             continue
         if isinstance(source, Files):
             own = known.get(stage.name, {})
-            listings[stage.name] = _scan_files(stage, source, tools, own, verify)
+            listing = _scan_files(stage, source, tools, own, verify)
+            (stored if is_stored(source) else local)[stage.name] = listing
         else:
             tables.append((stage, source))
-    scans |= _complete(listings, count)
-    # Listing tables may start threads of Polars, after which no fork can count rows.
+    scans |= _complete(local, count)
+    # Listing others may start threads, after which no fork can count rows.
+    for name, listing in stored.items():
+        # By itself: there may be room for copies of the files of one source only.
+        scans |= _complete({name: listing}, count)
     for stage, source in tables:
         scans[stage.name] = _scan_table(stage, source, tools, known.get(stage.name, {}), look)
     return {stage.name: scans[stage.name] for stage in stages}
