@@ -19,6 +19,7 @@ from tidemill.analysis.query.scan_leaves import Leaves
 from tidemill.contracts.spec import ContractSpec
 from tidemill.core.errors import DamagedObjectError, StorageError
 from tidemill.ledger.binding import Binding, Part, Product
+from tidemill.store import frames as frames_module
 from tidemill.store.frames import PARQUET, FrameStore, encode, encode_all
 from tidemill.testing.doubles import MemoryArtifacts
 
@@ -162,6 +163,18 @@ def test_only_small_objects_are_kept_as_bytes(
         assert query.explain(optimized=False).count("Parquet SCAN") == 1
         rows = [rows_of(int(binding is large)) for binding in bindings]
         assert query.collect().equals(pl.concat(rows))
+
+
+def test_only_some_bytes_are_kept(contract: ContractSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    artifacts = MemoryArtifacts()
+    writer = FrameStore(artifacts, lambda: None)
+    bindings = [bound(artifacts.put(*writer.encode(rows_of(n))[1])) for n in range(3)]
+    sizes = [len(artifacts.get(binding.product.objects[0])) for binding in bindings]
+    for limit, scans in ((sum(sizes), 0), (sum(sizes) - 1, 1)):
+        monkeypatch.setattr(frames_module, "_KEEP_BYTES", limit)
+        query = FrameStore(artifacts, lambda: None).load(bindings, contract, in_memory=True)
+        assert query.explain(optimized=False).count("Parquet SCAN") == scans
+        assert query.collect().equals(pl.concat([rows_of(n) for n in range(3)]))
 
 
 def test_damaged_bytes_are_refused(contract: ContractSpec) -> None:

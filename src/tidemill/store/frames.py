@@ -25,7 +25,8 @@ from tidemill.store.profiles import load_profile
 from tidemill.store.verification import ObjectVerifier, scan_payloads
 
 PARQUET = ".parquet"
-# Partitions that were just written are usually read next; up to this many bytes stay in memory.
+# Up to this many bytes stay in memory: of partitions that were just written, which are usually read next, and
+# of those that a query reads.
 _KEEP_BYTES = 64_000_000
 
 
@@ -237,12 +238,15 @@ class FrameStore:
     def _verify(
         self, bindings: Iterable[Binding], columns: Sequence[str], keep: bool
     ) -> dict[str, bytes]:
-        """Verify columns of partitions; with `keep`, return the bytes of the objects that were read whole."""
+        """Verify columns of partitions; with `keep`, return the bytes of objects that were read whole."""
         wanted = dict(self._unverified((binding.product for binding in bindings), columns))
-        if keep:
-            return dict(self._verifier.payloads(wanted))
-        self._verifier.verify(wanted)
-        return {}
+        held: dict[str, bytes] = {}
+        size = 0
+        for name, payload in self._verifier.payloads(wanted):
+            size += len(payload)
+            if keep and size <= _KEEP_BYTES:
+                held[name] = payload
+        return held
 
     def _unverified(
         self, products: Iterable[Product], columns: Sequence[str]
