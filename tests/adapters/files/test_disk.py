@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -9,6 +12,23 @@ import pytest
 
 from tidemill.adapters.files import disk
 from tidemill.adapters.files.disk import sync_all
+
+# Uses all threads, and then those of a fork, which has none of them.
+FORK = """
+import os, sys
+from threading import Barrier
+from tidemill.adapters.files.disk import sync_all
+
+def sync_together(count):
+    all_there = Barrier(count, timeout=60)
+    sync_all(lambda _: all_there.wait(), range(count))
+
+sync_together(8)
+child = os.fork()
+sync_together(2)
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 8, 9, 100])
@@ -85,3 +105,8 @@ def test_others_are_done_when_one_fails() -> None:
     with pytest.raises(OSError, match="Input/output"):
         sync_all(sync, range(20))
     assert running == [0]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks on Windows")
+def test_a_fork_syncs_several_at_the_same_time_and_ends() -> None:
+    subprocess.run([sys.executable, "-c", FORK], check=True, timeout=300)

@@ -124,3 +124,8 @@ def _run(function: Callable[[], None], future: Future[None]) -> None:
 def _threads() -> ThreadPoolExecutor:
     """The threads that sync: to start some for each batch takes as long as syncing it."""
     return ThreadPoolExecutor(_SYNCS_AT_ONCE - 1, thread_name_prefix="tidemill-sync")
+
+
+if hasattr(os, "register_at_fork"):
+    # A fork has none of the threads, and a lock of theirs may be held there for good.
+    os.register_at_fork(after_in_child=_threads.cache_clear)
