@@ -95,6 +95,16 @@ def test_the_last_one_is_kept_until_the_next(ledger: SqliteLedger) -> None:
     assert large["007"] is not held
 
 
+def test_what_was_loaded_is_looked_up_in_a_head_that_moved(tmp_path: Path) -> None:
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    ledger.append([published_event(key) for key in "xyz"], now=1.0)
+    partitions = ledger.state("prod").heads["features"].partitions
+    held = dict(partitions.items())
+    ledger.append([removed_event("x")], now=2.0)
+    assert find_bindings(partitions, ["x", "unheard"]) == {"x": held["x"]}
+    ledger.close()
+
+
 def test_a_state_is_gone_with_its_last_reader(ledger: SqliteLedger) -> None:
     state = state_of(ledger, "prod", 100)
     head = weakref.ref(state.heads["c"].partitions)

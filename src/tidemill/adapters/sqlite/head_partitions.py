@@ -146,6 +146,8 @@ class HeadPartitions(Mapping[str, Binding]):
 
     def find(self, keys: Collection[str]) -> Mapping[str, Binding]:
         """Read some partitions in one snapshot, or all if they are many; return what is published."""
+        if (loaded := self._all) is not None:
+            return loaded
         wanted = [key for key in keys if key not in self._cache and self._may_hold(key)]
         if len(wanted) > _SMALL_HEAD and len(wanted) * _LOAD_ALL_DIVISOR >= len(self):
             return self._load_all_once()
