@@ -59,3 +59,16 @@ def test_without_backtest_nothing_more_is_planned() -> None:
 def test_an_input_without_partitions_is_in_both_windows() -> None:
     for step in backtests(world_of(20, whole=True)):
         assert step.windows["training"]["extra"] == step.windows["evaluation"]["extra"] == ("all",)
+
+
+def test_the_model_may_be_trained_on_a_table_that_nothing_else_reads() -> None:
+    raw, labels = ingest("raw"), ingest("labels")
+    mod = model("mod", reads(raw, last("4d", before=last("2d"))))
+    ev = replace(evaluate("ev", mod, reads(labels, last("2d"))), backtest="6d")
+    world = World(flow=flow_of(raw, labels, mod, ev))
+    for day in DAYS[:20]:
+        world.feed("raw", day, day, rows=10)
+        world.feed("labels", day, day, rows=10)
+    windows = [step.windows for step in backtests(world)]
+    assert [each["training"]["raw"][-1] for each in windows] == [DAYS[12], DAYS[14], DAYS[16]]
+    assert [each["evaluation"]["labels"][-1] for each in windows] == [DAYS[14], DAYS[16], DAYS[18]]

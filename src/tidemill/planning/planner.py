@@ -98,7 +98,11 @@ def _tables_read_last(flow: Flow, scope: Collection[str]) -> dict[str, list[str]
     last: dict[str, str] = {}
     for stage in flow.stages:
         if stage.name in scope:
-            last |= dict.fromkeys((stage.name, *dependencies(stage)), stage.name)
+            read = {stage.name, *dependencies(stage)}
+            # Backtests read what the model is trained on, too.
+            for name in dependencies(stage) if stage.backtest else ():
+                read |= dependencies(flow[name])
+            last |= dict.fromkeys(read, stage.name)
     found: dict[str, list[str]] = {name: [] for name in flow.names}
     for name, reader in last.items():
         if flow[name].kind in (Kind.INGEST, Kind.TRANSFORM, Kind.DELIVER):
