@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.support.tides import Tides, day
+from tidemill.core.errors import StorageError
 from tidemill.ledger.event import Attempted, RunStarted
 from tidemill.ledger.run import Outcome, Status
+from tidemill.planning.plan import Step
+from tidemill.runs.io.step_inputs import Bound, StepInputs
+from tidemill.workflow.stage import Stage
 
 # A day fails, by its rows: the plan runs days in order.
 FAILING = """
@@ -66,6 +71,28 @@ def test_nothing_begins_once_a_step_has_failed(tides: Tides) -> None:
     receipt = tides.run()
     assert not any("fail-fast" in text for text in receipt.messages)
     assert day(4) in tides.published()["daily"]
+
+
+def test_nothing_of_a_batch_runs_once_a_step_of_it_failed_to_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tides = Tides(tmp_path)
+    for number in range(5):
+        tides.send(number)
+    resolve = StepInputs.resolve
+
+    def fail(self: StepInputs, stage: Stage, step: Step) -> Mapping[str, Bound]:
+        if (stage.name, step.partition) == ("doubled", day(1)):
+            raise StorageError("its input can't be read")
+        return resolve(self, stage, step)
+
+    monkeypatch.setattr(StepInputs, "resolve", fail)
+    receipt = tides.run(fail_fast=True, inline=True)
+    ran = tides.ran(receipt)
+    assert ran["failed run doubled"] == [day(1)]
+    assert ran["skipped run doubled"] == [day(2), day(3), day(4)]
+    monkeypatch.undo()
+    tides.ok()
 
 
 @pytest.mark.parametrize("inline", [True, False])

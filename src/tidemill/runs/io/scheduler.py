@@ -203,7 +203,8 @@ class Scheduler:
         for index, begun in zip(indices, all_begun, strict=True):
             if isinstance(begun, StepInProgress):
                 self._running[index] = begun
-                self._start(index)
+                # One before it may have failed.
+                (self._start if self._failed is None else self._stop)(index)
             elif begun.postponed_for:
                 self._queue.postpone(index, begun.postponed_for)
             else:
