@@ -33,6 +33,9 @@ from tidemill.workflow.source import SourceFile
 # moved it.
 OpenHead = Callable[[tuple[Layer, ...], LoadedHeads, str, int, int], HeadPartitions]
 
+# The length of a record of a file that is kept after it was decoded, which takes ten times as much.
+_SMALL_FILE = 1_000
+
 
 class KnownCosts:
     """The average costs of all stages, which are many and only attempts change."""
@@ -220,9 +223,15 @@ def _decode_files(bodies: Mapping[str, object]) -> dict[str, SourceFile]:
     return {name: _decode_file(body) for name, body in bodies.items()}
 
 
+def _decode_file(body: object) -> SourceFile:
+    # That of a table has the rows of all its partitions, and is another one at each change.
+    is_small = isinstance(body, str | bytes) and len(body) <= _SMALL_FILE
+    return _known_file(body) if is_small else _known_file.__wrapped__(body)
+
+
 # Programs that open a project again and again read mostly the same files.
 @lru_cache(maxsize=8_192)
-def _decode_file(body: object) -> SourceFile:
+def _known_file(body: object) -> SourceFile:
     return decode(SourceFile, unstamp(body))
 
 
