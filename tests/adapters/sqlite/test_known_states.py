@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
+import weakref
 from contextlib import suppress
 from pathlib import Path
 
@@ -63,3 +65,20 @@ def test_another_file_in_its_place_is_read(tmp_path: Path) -> None:
         (tmp_path / leftover).unlink(missing_ok=True)
     other.replace(path)
     assert ledger.state("prod").heads == {}
+
+
+def test_what_the_first_reader_loads_is_gone_with_it(tmp_path: Path) -> None:
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    ledger.append([EnvironmentCreated(environment="prod"), samples.published_event()], now=0.0)
+    state = ledger.state("prod")
+    head = weakref.ref(state.heads["features"].partitions)
+    assert len(state.heads["features"].partitions.items()) == 1
+    assert len(state.contract_versions["features"]) == 1
+    gc.disable()
+    try:
+        del state
+        assert head() is None
+    finally:
+        gc.enable()
+    assert len(ledger.state("prod").contract_versions["features"]) == 1
+    ledger.close()

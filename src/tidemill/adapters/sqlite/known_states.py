@@ -5,7 +5,13 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import replace
 
-from tidemill.adapters.sqlite.state_reader import KnownCosts, OpenHead, StoredHeads, read_state
+from tidemill.adapters.sqlite.state_reader import (
+    ContractUses,
+    KnownCosts,
+    OpenHead,
+    StoredHeads,
+    read_state,
+)
 from tidemill.ports.ledger import State
 
 # One process rarely looks at more environments.
@@ -50,5 +56,6 @@ class KnownStates:
 
 def _with_own_heads(state: State) -> State:
     """The state with heads that have loaded no partitions."""
-    heads = state.heads
-    return replace(state, heads=heads.unread()) if isinstance(heads, StoredHeads) else state
+    assert isinstance(state.heads, StoredHeads)
+    heads = state.heads.unread()
+    return replace(state, heads=heads, contract_versions=ContractUses(heads))
