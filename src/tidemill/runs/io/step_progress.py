@@ -27,7 +27,7 @@ class StepInProgress:
     after checking it again. `origins` are the runs whose work the result, or what is kept of it, is. `deaths`
     counts the attempts whose process died. `cost` is that of the attempt so far, which the attempt itself has
     when it ends. `inputs` are what it reads, and `parent` the version that a training continues, once its
-    key is found; then it is `looked_up` whether the result of the key is known.
+    key is found. A step that claimed its key is `looked_up`: its result may be known by then.
     """
 
     step: Step
