@@ -147,7 +147,8 @@ def test_rows_from_bytes_are_filtered_by_functions_that_cant_be_copied(
     function = pl.col("id").map_batches(is_first, return_dtype=pl.Boolean, is_elementwise=True)
     found = rows.filter(function).collect(engine=engine)
     assert found.equals(rows_of(0).filter(pl.col("id") == rows_of(0)["id"][0]))
-    assert seen == [*rows_of(0)["id"]]
+    # The streaming engine calls it for several parts side by side.
+    assert sorted(seen) == sorted(rows_of(0)["id"])
 
 
 def test_only_small_objects_are_kept_as_bytes(
