@@ -166,7 +166,7 @@ def switch_off() -> None:
         return buffer.getvalue(), frames.PARQUET
 
     patches: list[tuple[Any, str, Any]] = [
-        (verification.ObjectVerifier, "verify", lambda self, wanted: None),
+        (verification.ObjectVerifier, "payloads", lambda self, wanted: iter(())),
         (verification.ObjectVerifier, "confirm", lambda self, names: None),
         (profiles, "verify_object", lambda *_: (None, True)),
         (published, "scan_verified", scan),
