@@ -30,6 +30,8 @@ QUIET = 5.0
 MOST_NOISE = 0.5
 PYTHON = sys.executable
 TIDEMILL = str(Path(sys.executable).with_name("tidemill"))
+# Among the parts that are chosen, it says that their rows are saved beside the others.
+SAVE = "--save"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,9 +133,10 @@ def drive(
 ) -> None:
     """Measure all parts in a folder of their own, and save them; or only those that are chosen.
 
-    The parts `asked` are measured only when they are among the chosen. If only such ones are chosen, their
-    rows are saved beside the others.
+    The parts `asked` are measured only when they are among the chosen. Rows of chosen parts are saved beside
+    the others if all of them are such ones, or with `--save`.
     """
+    saved, chosen = SAVE in chosen, [part for part in chosen if part != SAVE]
     with tempfile.TemporaryDirectory(prefix="tidemill-bench-") as folder:
         work = Path(folder)
         parts = parts_of(work)
@@ -149,13 +152,12 @@ def drive(
         about["others_percent"] = round(others_percent(), 1)
     show(about, rows)
     if not chosen:
-        save(name, about, rows, kept=asked)
-    elif {*chosen} <= {*asked}:
-        # Rows that were saved before parts were named stay as well.
-        save(name, about, rows, kept={*parts, ""} - {*chosen})
+        save(name, about, rows, parts, kept=asked)
+    elif saved or {*chosen} <= {*asked}:
+        save(name, about, rows, parts, kept={*parts, ""} - {*chosen})
 
 
-def machine(folder: Path) -> dict[str, object]:
+def machine(folder: Path) -> dict[str, Any]:
     """What the figures depend on; `folder` is where the work is done."""
     return {
         "cpu": _cpu_model(),
@@ -196,25 +198,40 @@ def _cpu_times() -> tuple[float, float, float]:
 
 
 def save(
-    name: str, about: Mapping[str, object], rows: Sequence[Row], *, kept: Collection[str]
+    name: str,
+    about: Mapping[str, Any],
+    rows: Sequence[Row],
+    parts: Iterable[str],
+    *,
+    kept: Collection[str],
 ) -> None:
     """Write the rows with the machine to `results/NAME.json`, beside those of the parts that are `kept`.
 
-    Each has its noise: the share by which its runs, and those of earlier sittings, differed.
+    They are in the order of the parts. Each has its noise: the share by which its runs, and those of earlier
+    sittings, differed. The machine is as quiet as it was for the loudest of them.
     """
     path = RESULTS / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
-    before = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
-    known = numbered(before)
+    earlier: dict[str, Any] = {"machine": {}, "rows": []}
+    if path.exists():
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+    measured, new = {row.part for row in rows}, {row.name for row in rows}
+    known = numbered(row for row in earlier["rows"] if row.get("part", "") in {*measured, ""})
     told = [
         {**row, "noise": max(known.get(key, {}).get("noise", 0.0), _spread(row))}
         for key, row in numbered({**_rounded(row), "holds": row.holds} for row in rows).items()
     ]
-    new = {row["name"] for row in told}
-    told = [
-        *(row for row in before if row.get("part", "") in kept and row["name"] not in new),
-        *told,
+    # Rows that were saved before parts were named are known by their names only.
+    left = [
+        row
+        for row in earlier["rows"]
+        if row.get("part", "") in kept and (row.get("part") or row["name"] not in new)
     ]
+    order = {part: place for place, part in enumerate(parts)}
+    told = sorted([*left, *told], key=lambda row: order.get(row.get("part", ""), -1))
+    if left:
+        others = max(about["others_percent"], earlier["machine"].get("others_percent", 0.0))
+        about = {**about, "others_percent": others}
     body = {"machine": about, "rows": told}
     path.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
 

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench.common import BENCH, PYTHON, Row, drive, measure, others_share
+from bench.common import PYTHON, ROOT, Row, drive, measure, others_share
 
 POOL = "ProcessPoolExecutor (spawn)"
 LOKY = f"loky {version('loky')}"
@@ -28,8 +28,9 @@ LOKY = f"loky {version('loky')}"
 def job(name: str, *arguments: str | Path) -> dict[str, Any]:
     """What a job of `inside_lane` tells, in a process of its own."""
     command = [PYTHON, "-m", "bench.inside_lane", name, *arguments]
-    # Its workers find `bench` in the folder that they are started in.
-    found = json.loads(measure(command, BENCH.parent).out.splitlines()[-1])
+    # Workers don't look for modules in the folder that they are started in.
+    used = measure(command, ROOT, variables={"PYTHONPATH": str(ROOT)})
+    found = json.loads(used.out.splitlines()[-1])
     assert isinstance(found, dict)
     return found
 

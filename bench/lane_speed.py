@@ -72,8 +72,7 @@ def overhead() -> dict[str, Any]:
     numbers = iter(range(10**9))
 
     def by_lane(lane: ProcessLane) -> None:
-        lane.submit(task(next(numbers), "nothing", **LIMITS))
-        next(finals(lane, 1))
+        drained(lane, [task(next(numbers), "nothing", **LIMITS)])
 
     def by_pool(pool: Any) -> None:
         pool.submit(lane_tasks.nothing).result()

@@ -49,9 +49,10 @@ class States:
         ]
 
     def linear(self, small: tuple[int, int], large: tuple[int, int]) -> list[Row]:
-        """A row of how planning grows, where both sizes were measured; linear is 1."""
-        if small not in self._plans or large not in self._plans:
-            return []
+        """A row of how planning grows from one size to the other, which are measured if they weren't yet."""
+        for size in (small, large):
+            if size not in self._plans:
+                self.plans(*size, judged=False)
         steps = large[0] * large[1] / (small[0] * small[1])
         names = [f"{partitions:,} x {stages}" for partitions, stages in (small, large)]
         return [

@@ -1,9 +1,9 @@
 """Measure benchmarks in one sitting, beside the committed figures: `python -m bench.sitting NAME...`.
 
 A row is worse when its figure got worse by more than its noise: what its runs and earlier sittings differed
-by, at least a tenth and at most a half. A benchmark with such a row is measured once more, so that one bad
-minute blames nobody, and its rows keep by how much the two sittings differed. Ends with 1 when a row is worse
-in both, or is missing, or when a benchmark failed; the others are measured all the same.
+by, at least a tenth and at most a half. A part with such a row is measured once more, so that one bad minute
+blames nobody, and its rows keep by how much the two sittings differed. Ends with 1 when a row is worse in
+both, or is missing, or when a benchmark failed; the others are measured all the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from bench.common import MOST_NOISE, PYTHON, QUIET, RESULTS, ROOT, numbered, others_share
+from bench.common import (
+    MOST_NOISE,
+    PYTHON,
+    QUIET,
+    RESULTS,
+    ROOT,
+    SAVE,
+    numbered,
+    others_share,
+)
 
 Result: TypeAlias = Mapping[str, Any]
 # A figure may differ by a tenth between sittings, however little its runs did.
@@ -49,8 +58,14 @@ def _measure(name: str) -> Iterator[str]:
     after = _run(name)
     if not (suspects := worse_rows(before, after)):
         return
-    print(f"{name}: measured again, since {len(suspects)} rows are worse", flush=True)
-    again = _run(name)
+    # What isn't measured any more is in no part.
+    now = numbered(after["rows"])
+    parts = list(dict.fromkeys(now[key].get("part", "") for key in suspects if key in now))
+    if not all(parts):
+        parts = []
+    which = ", ".join(parts) or "all of it"
+    print(f"{name}: {which} measured again, since {len(suspects)} rows are worse", flush=True)
+    again = _run(name, parts)
     _keep_noise(name, after, again)
     yield from (told for row, told in worse_rows(before, again).items() if row in suspects)
 
@@ -108,11 +123,12 @@ def _difference(first: Mapping[str, Any] | None, second: Mapping[str, Any]) -> f
     return min(MOST_NOISE, float(round(abs(first["value"] - second["value"]) / least, 3)))
 
 
-def _run(name: str) -> Result:
+def _run(name: str, parts: Sequence[str] = ()) -> Result:
+    """Measure all parts of a benchmark, or some; the results as they are saved then."""
     path = RESULTS / f"{name}.json"
     before = path.stat().st_mtime_ns if path.exists() else 0
-    command = [PYTHON, "-m", f"bench.{name}"]
-    subprocess.run(command, check=True)
+    command = [PYTHON, "-m", f"bench.{name}", *parts, *([SAVE] if parts else [])]
+    _run_command(command)
     if not path.exists() or path.stat().st_mtime_ns == before:
         raise subprocess.CalledProcessError(0, command, "it saved nothing")
     found = json.loads(path.read_text(encoding="utf-8"))
@@ -120,6 +136,10 @@ def _run(name: str) -> Result:
     if (others := found["machine"].get("others_percent", 0.0)) > QUIET:
         print(f"{name}: the machine wasn't quiet: others used {others:.0f} % of it", flush=True)
     return found
+
+
+def _run_command(command: Sequence[str]) -> None:
+    subprocess.run(command, check=True)
 
 
 def _committed(name: str) -> Result:

@@ -12,12 +12,13 @@ import tarfile
 import tomllib
 import zipfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench import sitting
+from bench import common, sitting
 from tools import console_assets, native, test_times, unit
 
 ROOT = Path(__file__).parent.parent
@@ -674,7 +675,7 @@ class TestBenchmarksAreCompared:
             monkeypatch.setattr(sitting, "RESULTS", tmp_path)
             monkeypatch.setattr(sitting, "_WATCH_S", 0.0)
             monkeypatch.setattr(sitting, "_git_file", lambda _: json.dumps(saved(figure(1.0))))
-            monkeypatch.setattr(subprocess, "run", run)
+            monkeypatch.setattr(sitting, "_run_command", run)
             return files
 
         return prepare
@@ -689,6 +690,47 @@ class TestBenchmarksAreCompared:
         assert row["noise"] == pytest.approx(min(0.5, abs(second - 2.0) / second))
         said = "worse: spine: it: 1 before, 1.6 s, noise 10 %"
         assert (said in capsys.readouterr().out) is bool(code)
+
+    def test_only_parts_with_worse_rows_are_measured_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        measured: list[str] = []
+
+        def part(name: str, *values: float) -> Callable[[], list[common.Row]]:
+            left = [*values]
+
+            def measure() -> list[common.Row]:
+                measured.append(name)
+                return [common.Row(name="it", value=left.pop(0), unit="s", goal=3)]
+
+            return measure
+
+        def run(command: list[str], **_: object) -> None:
+            common.drive("spine", command[3:], lambda _: parts)
+
+        parts = {
+            "first": part("first", 1, 1),
+            "slow": part("slow", 1, 2, 1),
+            "last": part("last", 1, 1),
+        }
+        for module in (common, sitting):
+            monkeypatch.setattr(module, "RESULTS", tmp_path)
+            monkeypatch.setattr(module, "others_share", lambda: nullcontext(lambda: 0.0))
+        common.drive("spine", [], lambda _: parts)
+        before = tmp_path / "before.json"
+        (tmp_path / "spine.json").rename(before)
+        monkeypatch.setattr(sitting, "_WATCH_S", 0.0)
+        monkeypatch.setattr(sitting, "_git_file", lambda _: before.read_text(encoding="utf-8"))
+        monkeypatch.setattr(sitting, "_run_command", run)
+        assert sitting.main(["spine"]) == 0
+        assert measured == ["first", "slow", "last", "first", "slow", "last", "slow"]
+        rows = json.loads((tmp_path / "spine.json").read_text(encoding="utf-8"))["rows"]
+        assert [(row["part"], row["value"]) for row in rows] == [
+            ("first", 1.0),
+            ("slow", 1.0),
+            ("last", 1.0),
+        ]
+        assert rows[1]["noise"] == 0.5
 
     def test_a_benchmark_that_fails_keeps_no_other_from_being_compared(
         self, results: Any, capsys: pytest.CaptureFixture[str]
