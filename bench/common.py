@@ -166,6 +166,7 @@ def machine(folder: Path) -> dict[str, Any]:
         "kernel": f"{platform.system()} {platform.release()}",
         "file_system": measure(["stat", "-f", "-c", "%T", folder], folder).out.strip(),
         "fsync_ms": round(_fsync_ms(folder), 2),
+        "pace_ms": round(_pace_ms(), 2),
         # What else the machine does: with much over 0, the wall times are those of a busy machine.
         "load_before": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
@@ -281,6 +282,17 @@ def _cpu_model() -> str:
         return platform.processor() or platform.machine()
     found = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return next(found, platform.machine())
+
+
+def _pace_ms() -> float:
+    """How long some plain Python takes here: machines whose processors have one name differ by half."""
+    took = []
+    for _ in range(30):
+        started = time.thread_time()
+        names = {str(number): number for number in range(20_000)}
+        sum(names[str(number)] for number in range(0, 20_000, 2))
+        took.append(time.thread_time() - started)
+    return min(took) * 1000
 
 
 def _fsync_ms(folder: Path) -> float:

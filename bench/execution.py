@@ -28,9 +28,7 @@ LOKY = f"loky {version('loky')}"
 def job(name: str, *arguments: str | Path) -> dict[str, Any]:
     """What a job of `inside_lane` tells, in a process of its own."""
     command = [PYTHON, "-m", "bench.inside_lane", name, *arguments]
-    # Workers don't look for modules in the folder that they are started in.
-    used = measure(command, ROOT, variables={"PYTHONPATH": str(ROOT)})
-    found = json.loads(used.out.splitlines()[-1])
+    found = json.loads(measure(command, ROOT).out.splitlines()[-1])
     assert isinstance(found, dict)
     return found
 

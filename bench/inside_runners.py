@@ -72,28 +72,21 @@ def calls() -> dict[str, float]:
     import lightgbm
     import skl2onnx
     import xgboost
-    from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm  # type: ignore[import-not-found]
-    from skl2onnx.common.shape_calculator import calculate_linear_regressor_output_shapes
-    from sklearn.ensemble import HistGradientBoostingRegressor
+    from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingRegressor
 
     many = TABLE[:100]
     # Not the same row again and again, which the processor would learn.
     arrays, lists = cycle(np.split(many, 100)), cycle(many.tolist())
     params: dict[str, Any] = {"n_estimators": 100, "num_leaves": 31, "n_jobs": 1, "verbose": -1}
     wrapper = lightgbm.LGBMRegressor(**params).fit(TABLE, LABEL)
-    skl2onnx.update_registered_converter(
-        lightgbm.LGBMRegressor,
-        "LightGbmLGBMRegressor",
-        calculate_linear_regressor_output_shapes,
-        convert_lightgbm,
-    )
-    exported = skl2onnx.to_onnx(
-        wrapper, many.astype(np.float32), target_opset={"": 15, "ai.onnx.ml": 3}
-    )
     trees = xgboost.train(
         {"nthread": 1, "max_leaves": 31}, xgboost.DMatrix(TABLE, LABEL, nthread=1), 100
     )
     forest = HistGradientBoostingRegressor(max_iter=100, max_leaf_nodes=31).fit(TABLE, LABEL)
+    stages = GradientBoostingRegressor(max_depth=None, max_leaf_nodes=31).fit(TABLE, LABEL)
+    exported = skl2onnx.to_onnx(
+        stages, many.astype(np.float32), target_opset={"": 15, "ai.onnx.ml": 3}
+    )
     booster = boosted()
     ways: dict[str, Callable[[], object]] = {}
 

@@ -13,9 +13,8 @@ from typing import Any
 from loky import get_reusable_executor
 
 from bench import lane_tasks
-from bench.lane_speed import drained, task
+from bench.lane_speed import bench_lane, drained, task
 from bench.processes import Watch, resident, until_gone, workers
-from tidemill.adapters.lanes.process_lane import ProcessLane
 
 MOST = 4
 BURSTS, TASKS, TASK_S, APART_S = 3, 40, 0.25, 20.0
@@ -54,7 +53,7 @@ def bursts(engine: str, idle_s: str) -> dict[str, Any]:
 def _bursting(engine: str, idle_s: float) -> Iterator[Burst]:
     rest = str(TASK_S).encode()
     if engine == "lane":
-        with ProcessLane(max_workers=MOST, idle_s=idle_s) as lane:
+        with bench_lane(max_workers=MOST, idle_s=idle_s) as lane:
 
             def by_lane(number: int) -> None:
                 drained(lane, (task(f"{number} {n}", "rest", rest) for n in range(TASKS)))
@@ -73,7 +72,7 @@ def _bursting(engine: str, idle_s: float) -> Iterator[Burst]:
 def growth() -> dict[str, Any]:
     """Seconds from nothing until 4 workers are at work, and from the last answer until none is left."""
     idle_s, up, down = 1.0, [], []
-    with ProcessLane(max_workers=MOST, idle_s=idle_s) as lane:
+    with bench_lane(max_workers=MOST, idle_s=idle_s) as lane:
         before = _held()
         for turn in range(5):
             begun = time.time()

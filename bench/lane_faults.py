@@ -19,7 +19,7 @@ from loky import ProcessPoolExecutor as Loky
 
 from bench import lane_tasks
 from bench.common import BENCH, PYTHON
-from bench.lane_speed import LONG_S, drained, finals, task
+from bench.lane_speed import LONG_S, bench_lane, drained, finals, task
 from bench.processes import (
     Seen,
     children,
@@ -40,7 +40,7 @@ ME = os.getpid()
 def recovery() -> dict[str, Any]:
     """Seconds from kill -9 until it is told, and until the next task is at work in a new worker."""
     told, again, disturbed = [], [], 0
-    with ProcessLane(max_workers=2, idle_s=LONG_S) as lane:
+    with bench_lane(max_workers=2, idle_s=LONG_S) as lane:
         for turn in range(9):
             for name in ("killed", "other"):
                 lane.submit(task(f"{turn} {name}", "arrive", b"1.5"))
@@ -166,7 +166,7 @@ def chaos(folder: str, function: str) -> dict[str, Any]:
     place = Path(folder) / function
     place.mkdir()
     begun = time.monotonic()
-    with ProcessLane(max_workers=4) as lane:
+    with bench_lane(max_workers=4) as lane:
         game = Chaos(lane, place, function, tasks=1000, kills=200)
         game.play()
     return {**game.found(), "took_s": time.monotonic() - begun}
@@ -175,7 +175,7 @@ def chaos(folder: str, function: str) -> dict[str, Any]:
 def leaks() -> dict[str, Any]:
     """What 10,000 tasks in 20 waves leave behind; in each wave one task raises, and one ends its worker."""
     waves, size = 20, 500
-    with ProcessLane(max_workers=2, idle_s=0.05) as lane:
+    with bench_lane(max_workers=2, idle_s=0.05) as lane:
         # What is made once, such as arenas of memory, was made by then.
         for number in range(4):
             _wave(lane, f"warm {number}", size)
@@ -213,7 +213,7 @@ def _here() -> dict[str, int]:
 
 def abandon(note: str) -> None:
     """Be at work in 4 workers in different ways, say so, and wait to be killed."""
-    with ProcessLane(max_workers=4, idle_s=LONG_S) as lane:
+    with bench_lane(max_workers=4, idle_s=LONG_S) as lane:
         drained(lane, (task(f"idle {number}", "rest", b"0.3") for number in range(4)))
         lane.submit(task("sleeps", "rest", b"60"))
         lane.submit(Task(id="deaf", function="tidemill.testing.suites.executor_tasks:deaf"))

@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.common import BENCH, PYTHON
-from bench.lane_speed import LONG_S, drained, finals, task
+from bench.lane_speed import LONG_S, bench_lane, drained, finals, task
 from tidemill.adapters.lanes.process_lane import ProcessLane
-from tidemill.ports.execution import WorkerClass
+from tidemill.ports.execution import Fate, WorkerClass
 
 FEATURES = 20
 RATE, LASTS_S, ROUNDS, CLIENTS = 100, 5.0, 2, 8
 CORES = os.cpu_count() or 1
+PATIENCE_S = 60.0
 TRAINING = {"training": WorkerClass(niceness=10, deferrable=True)}
 
 
@@ -147,16 +148,14 @@ def serving(folder: str) -> dict[str, Any]:
     trees: dict[str, list[float]] = {"default": [], "training": [], "unserved": []}
     with (
         _served(place) as port,
-        ProcessLane(max_workers=CORES, idle_s=LONG_S, classes=TRAINING) as lane,
+        bench_lane(max_workers=CORES, idle_s=LONG_S, classes=TRAINING) as lane,
     ):
         load(port, 100)
         for turn in range(ROUNDS):
             latencies["alone"] += load(port, count)
             for name in ("default", "training"):
                 begun = place / f"{name} {turn}"
-                lane.submit(training_task(name, begun))
-                while not begun.exists():
-                    time.sleep(0.01)
+                begin_training(lane, name, begun)
                 latencies[name] += load(port, count)
                 (event,) = finals(lane, 1)
                 trees[name].append(float(event.result))
@@ -167,6 +166,16 @@ def serving(folder: str) -> dict[str, Any]:
         "latencies": {name: _quantiles(each) for name, each in latencies.items()},
         "trees": {name: statistics.mean(each) for name, each in trees.items()},
     }
+
+
+def begin_training(lane: ProcessLane, name: str, begun: Path, seconds: float = LASTS_S) -> None:
+    """Wait until a training of this class is at work; RuntimeError with its end if it never was."""
+    lane.submit(training_task(name, begun, seconds))
+    until = time.monotonic() + PATIENCE_S
+    while not begun.exists():
+        ended = [event for event in lane.events(0.01) if event.fate is not Fate.STARTED]
+        if ended or time.monotonic() > until:
+            raise RuntimeError(f"the training didn't begin: {ended}")
 
 
 def training_task(name: str, begun: Path, seconds: float = LASTS_S) -> Any:

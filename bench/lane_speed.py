@@ -16,6 +16,7 @@ from typing import Any
 from loky import ProcessPoolExecutor as Loky
 
 from bench import lane_tasks
+from bench.common import ROOT
 from bench.processes import cpu_s, workers
 from tidemill.adapters.lanes.process_lane import ProcessLane
 from tidemill.ports.execution import Fate, Task, TaskEvent
@@ -23,6 +24,12 @@ from tidemill.ports.execution import Fate, Task, TaskEvent
 # Both are on for every task whose cost is measured, and neither is ever reached.
 LIMITS: dict[str, Any] = {"timeout_s": 60.0, "memory": 4 << 30}
 LONG_S = 600.0
+
+
+def bench_lane(**options: Any) -> ProcessLane:
+    """A lane whose workers can import `bench`: they don't look in the folder that they are started in."""
+    os.environ["PYTHONPATH"] = str(ROOT)
+    return ProcessLane(**options)
 
 
 def task(name: object, function: str, /, params: bytes = b"", **options: Any) -> Task:
@@ -59,7 +66,7 @@ def pools(most: int) -> Iterator[dict[str, Any]]:
     """The lane and the pools that it is held against, with as many workers each; none is let go."""
     spawn = multiprocessing.get_context("spawn")
     with (
-        ProcessLane(max_workers=most, idle_s=LONG_S) as lane,
+        bench_lane(max_workers=most, idle_s=LONG_S) as lane,
         ProcessPoolExecutor(most, mp_context=spawn) as pool,
         Loky(most, timeout=LONG_S) as loky,
     ):
@@ -170,7 +177,7 @@ def table(folder: str) -> dict[str, Any]:
     most = os.cpu_count() or 1
     for name, (reader, end) in ways.items():
         # New workers for each: memory that a reader let go of would be there for the next one.
-        with ProcessLane(max_workers=most, idle_s=LONG_S) as lane:
+        with bench_lane(max_workers=most, idle_s=LONG_S) as lane:
             took, grown = _read(lane, reader, paths[end], f"{folder}/small.{end}", frame.head(10))
         found[name] = {"took_s": took, "grown": grown}
     found["pool"] = _pickled(frame, most)

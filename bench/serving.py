@@ -26,8 +26,8 @@ from pathlib import Path
 from bench import peers
 from bench.common import Row, drive
 from bench.http_load import Load, Target, memory_mb, send, tree_cpu_s
-from bench.lane_serving import CORES, TRAINING, training_task
-from bench.lane_speed import LONG_S, finals
+from bench.lane_serving import CORES, TRAINING, begin_training
+from bench.lane_speed import LONG_S, bench_lane, finals
 from bench.metering import cost_of_metering
 from bench.open_load import Sent, send_at, send_at_random
 from bench.serving_targets import (
@@ -340,20 +340,16 @@ def _answering(target: Target) -> int:
 
 def training(work: Path) -> list[Row]:
     """The p99 of served predictions while a training wants every core."""
-    from tidemill.adapters.lanes.process_lane import ProcessLane
-
     alone, beside = Sent(), Sent()
     with (
         ours(project(work, "plain"), "trained") as (target, _),
-        ProcessLane(max_workers=CORES, idle_s=LONG_S, classes=TRAINING) as lane,
+        bench_lane(max_workers=CORES, idle_s=LONG_S, classes=TRAINING) as lane,
     ):
         send_at(target, TRAINED_RATE, 1.0)
         for turn in range(2):
             alone.answered_ms += send_at(target, TRAINED_RATE, TRAINED_S).answered_ms
             begun = work / f"training {turn}"
-            lane.submit(training_task("training", begun, TRAINED_S))
-            while not begun.exists():
-                time.sleep(0.01)
+            begin_training(lane, "training", begun, TRAINED_S)
             beside.answered_ms += send_at(target, TRAINED_RATE, TRAINED_S).answered_ms
             (_,) = finals(lane, 1)
     quiet, busy = _quantile(alone, 0.99), _quantile(beside, 0.99)

@@ -72,7 +72,7 @@ def _measure(name: str) -> Iterator[str]:
 
 def worse_rows(before: Result, after: Result) -> dict[tuple[str, int], str]:
     """The rows that are worse than those of the same name before, or gone, each in words."""
-    alike = all(before["machine"].get(key) == after["machine"].get(key) for key in ("cpu", "cores"))
+    alike = _are_alike(before["machine"], after["machine"])
     now = numbered(after["rows"])
     found: dict[tuple[str, int], str] = {}
     for key, was in numbered(before["rows"]).items():
@@ -85,6 +85,14 @@ def worse_rows(before: Result, after: Result) -> dict[tuple[str, int], str]:
                 told = f"{was['value']:g} before, {row['value']:g} {row['unit']}".rstrip()
                 found[key] = f"{row['name']}: {told}, noise {100 * noise:.0f} %"
     return found
+
+
+def _are_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two machines are as fast as each other, so that their seconds can be compared."""
+    paces = [each.get("pace_ms", 0.0) for each in (one, other)]
+    return all(one.get(key) == other.get(key) for key in ("cpu", "cores")) and max(paces) <= min(
+        paces
+    ) * (1 + _LEAST_NOISE)
 
 
 def _loss(was: Mapping[str, Any], now: Mapping[str, Any]) -> float:

@@ -605,8 +605,8 @@ def figure(value: float, unit: str = "s", **others: Any) -> dict[str, Any]:
     return {**row, **others}
 
 
-def saved(*rows: dict[str, Any], cpu: str = "one") -> dict[str, Any]:
-    return {"machine": {"cpu": cpu, "cores": 2}, "rows": [*rows]}
+def saved(*rows: dict[str, Any], cpu: str = "one", pace_ms: float = 3.0) -> dict[str, Any]:
+    return {"machine": {"cpu": cpu, "cores": 2, "pace_ms": pace_ms}, "rows": [*rows]}
 
 
 class TestBenchmarksAreCompared:
@@ -638,9 +638,12 @@ class TestBenchmarksAreCompared:
         found = sitting.worse_rows(saved(before), saved(after))
         assert bool(found) is worse
 
-    def test_only_ratios_are_compared_with_those_of_another_machine(self) -> None:
+    @pytest.mark.parametrize("machine", [{"cpu": "another"}, {"pace_ms": 4.0}, {"pace_ms": 2.0}])
+    def test_only_ratios_are_compared_with_those_of_another_machine(
+        self, machine: dict[str, Any]
+    ) -> None:
         before = saved(figure(1.0), figure(1.0, "x", name="ratio"))
-        after = saved(figure(2.0), figure(2.0, "x", name="ratio"), cpu="another")
+        after = saved(figure(2.0), figure(2.0, "x", name="ratio"), **machine)
         assert [*sitting.worse_rows(before, after)] == [("ratio", 0)]
 
     def test_rows_of_one_name_are_compared_in_their_order(self) -> None:
