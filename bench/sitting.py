@@ -58,15 +58,13 @@ def _measure(name: str) -> Iterator[str]:
     after = _run(name)
     if not (suspects := worse_rows(before, after)):
         return
-    # What isn't measured any more is in no part.
-    now = numbered(after["rows"])
-    parts = list(dict.fromkeys(now[key].get("part", "") for key in suspects if key in now))
-    if not all(parts):
-        parts = []
-    which = ", ".join(parts) or "all of it"
-    print(f"{name}: {which} measured again, since {len(suspects)} rows are worse", flush=True)
-    again = _run(name, parts)
-    _keep_noise(name, after, again)
+    now, again = numbered(after["rows"]), after
+    if slower := [now[key] for key in suspects if key in now]:
+        parts = list(dict.fromkeys(row.get("part", "") for row in slower))
+        which = ", ".join(parts) if all(parts) else "all of it"
+        print(f"{name}: {which} measured again, since {len(slower)} rows are worse", flush=True)
+        again = _run(name, parts if all(parts) else ())
+        _keep_noise(name, after, again)
     yield from (told for row, told in worse_rows(before, again).items() if row in suspects)
 
 
