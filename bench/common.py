@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -24,12 +24,16 @@ from typing import Any
 
 BENCH = Path(__file__).parent
 ROOT, RESULTS = BENCH.parent, BENCH / "results"
+TICKS = os.sysconf("SC_CLK_TCK")
 # Others may use so much of the machine, in percent, before it isn't quiet.
 QUIET = 5.0
 # By so much may a figure differ between sittings before what is measured has to be another.
 MOST_NOISE = 0.5
 PYTHON = sys.executable
 TIDEMILL = str(Path(sys.executable).with_name("tidemill"))
+# Whatever a benchmark starts has this variable, by which it is told from others.
+MARK = "TIDEMILL_BENCHMARK"
+os.environ.setdefault(MARK, str(os.getpid()))
 # Among the parts that are chosen, it says that their rows are saved beside the others.
 SAVE = "--save"
 
@@ -178,7 +182,7 @@ def machine(folder: Path) -> dict[str, Any]:
 def others_share() -> Iterator[Callable[[], float]]:
     """Measure, within a `with` statement, what others use of this machine's CPU time, in percent.
 
-    Others are processes that aren't this one and weren't waited for by it. 0 where the system doesn't tell.
+    Others are processes that weren't started for the benchmark. 0 where the system doesn't tell.
     """
     before, found = _cpu_times(), 0.0
     yield lambda: found
@@ -187,15 +191,36 @@ def others_share() -> Iterator[Callable[[], float]]:
 
 
 def _cpu_times() -> tuple[float, float, float]:
-    """CPU seconds that all cores had so far, those in which they did something, and those of this process."""
+    """CPU seconds that all cores had so far, those in which they worked, and those of the benchmark."""
     times = os.times()
     own = times.user + times.system + times.children_user + times.children_system
     try:
         line = Path("/proc/stat").read_text(encoding="utf-8").partition("\n")[0]
     except OSError:
         return 0.0, 0.0, own
-    spent = [int(each) / os.sysconf("SC_CLK_TCK") for each in line.split()[1:9]]
-    return sum(spent), sum(spent) - spent[3] - spent[4], own
+    spent = [int(each) / TICKS for each in line.split()[1:9]]
+    return sum(spent), sum(spent) - spent[3] - spent[4], own + _marked_cpu_s()
+
+
+def _marked_cpu_s() -> float:
+    """CPU seconds of the processes with our mark that weren't waited for yet, and of what they started.
+
+    Servers leave the tree of the process that starts them, and some overwrite the variables of their own.
+    """
+    mark = f"{MARK}={os.environ[MARK]}\0".encode()
+    marked, found = {os.getpid()}, dict[int, tuple[int, float]]()
+    for folder in Path("/proc").glob("[0-9]*"):
+        # Processes end while they are looked at, and those of other people can't be read.
+        with suppress(OSError):
+            _, parent, *rest = (folder / "stat").read_text().rpartition(")")[2].split()
+            # Of itself and of what it waited for.
+            found[int(folder.name)] = int(parent), sum(map(int, rest[9:13])) / TICKS
+            if mark in (folder / "environ").read_bytes():
+                marked.add(int(folder.name))
+    started = set(marked)
+    while more := {each for each, (parent, _) in found.items() if parent in started} - started:
+        started |= more
+    return sum(found[each][1] for each in started - {os.getpid()} if each in found)
 
 
 def save(

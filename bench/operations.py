@@ -23,11 +23,10 @@ from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from bench.common import PYTHON, Row, drive, inside
+from bench.common import PYTHON, TICKS, Row, drive, inside
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.ledger.event import Published
 
-TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 # `man 2 prctl`.
 CHILD_SUBREAPER = 36

@@ -735,6 +735,29 @@ class TestBenchmarksAreCompared:
         ]
         assert rows[1]["noise"] == 0.5
 
+    @pytest.mark.parametrize("ours", [True, False])
+    def test_a_server_of_a_benchmark_is_none_of_the_others(self, ours: bool) -> None:
+        # It leaves our tree, as servers do, and lasts until its input ends.
+        code = (
+            "import os, sys, time\n"
+            "if os.fork(): os._exit(0)\n"
+            "while time.process_time() < 0.3: pass\n"
+            "print('worked', flush=True)\n"
+            "sys.stdin.read()"
+        )
+        variables = os.environ if ours else {**os.environ, common.MARK: "another"}
+        before = common._marked_cpu_s()
+        with subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=variables,
+        ) as server:
+            assert server.stdout is not None
+            assert server.stdout.readline() == b"worked\n"
+            used = common._marked_cpu_s() - before
+        assert (used > 0.2) is ours
+
     def test_a_benchmark_that_fails_keeps_no_other_from_being_compared(
         self, results: Any, capsys: pytest.CaptureFixture[str]
     ) -> None:
