@@ -89,10 +89,9 @@ def worse_rows(before: Result, after: Result) -> dict[tuple[str, int], str]:
 
 def _are_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether two machines are as fast as each other, so that their seconds can be compared."""
-    paces = [each.get("pace_ms", 0.0) for each in (one, other)]
-    return all(one.get(key) == other.get(key) for key in ("cpu", "cores")) and max(paces) <= min(
-        paces
-    ) * (1 + _LEAST_NOISE)
+    slower, faster = sorted((each.get("pace_ms", 0.0) for each in (one, other)), reverse=True)
+    same = all(one.get(key) == other.get(key) for key in ("cpu", "cores"))
+    return same and slower <= faster * (1 + _LEAST_NOISE)
 
 
 def _loss(was: Mapping[str, Any], now: Mapping[str, Any]) -> float:
