@@ -16,15 +16,16 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from bench.processes import TICKS, children, of_variable, spent_s
+
 BENCH = Path(__file__).parent
 ROOT, RESULTS = BENCH.parent, BENCH / "results"
-TICKS = os.sysconf("SC_CLK_TCK")
 # Others may use so much of the machine, in percent, before it isn't quiet.
 QUIET = 5.0
 # By so much may a figure differ between sittings before what is measured has to be another.
@@ -199,28 +200,16 @@ def _cpu_times() -> tuple[float, float, float]:
     except OSError:
         return 0.0, 0.0, own
     spent = [int(each) / TICKS for each in line.split()[1:9]]
-    return sum(spent), sum(spent) - spent[3] - spent[4], own + _marked_cpu_s()
+    return sum(spent), sum(spent) - spent[3] - spent[4], own + _started_cpu_s()
 
 
-def _marked_cpu_s() -> float:
-    """CPU seconds of the processes with our mark that weren't waited for yet, and of what they started.
+def _started_cpu_s() -> float:
+    """CPU seconds of all that the benchmark started, and that wasn't waited for yet.
 
-    Servers leave the tree of the process that starts them, and some overwrite the variables of their own.
+    Servers leave the tree of the process that starts them.
     """
-    mark = f"{MARK}={os.environ[MARK]}\0".encode()
-    marked, found = {os.getpid()}, dict[int, tuple[int, float]]()
-    for folder in Path("/proc").glob("[0-9]*"):
-        # Processes end while they are looked at, and those of other people can't be read.
-        with suppress(OSError):
-            _, parent, *rest = (folder / "stat").read_text().rpartition(")")[2].split()
-            # Of itself and of what it waited for.
-            found[int(folder.name)] = int(parent), sum(map(int, rest[9:13])) / TICKS
-            if mark in (folder / "environ").read_bytes():
-                marked.add(int(folder.name))
-    started = set(marked)
-    while more := {each for each, (parent, _) in found.items() if parent in started} - started:
-        started |= more
-    return sum(found[each][1] for each in started - {os.getpid()} if each in found)
+    started = {*children(os.getpid()), *of_variable(MARK, os.environ[MARK])} - {os.getpid()}
+    return sum(map(spent_s, started))
 
 
 def save(

@@ -23,7 +23,8 @@ from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from bench.common import PYTHON, TICKS, Row, drive, inside
+from bench.common import PYTHON, Row, drive, inside
+from bench.processes import TICKS
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.ledger.event import Published
 

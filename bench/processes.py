@@ -6,10 +6,12 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 PROC = Path("/proc")
 
@@ -76,6 +78,23 @@ def _entries(process: int, folder: str) -> list[str]:
         return os.listdir(PROC / str(process) / folder)
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def of_variable(name: str, value: str) -> set[int]:
+    """The processes that began with this variable, and all that they started: some overwrite their own."""
+    sought, found = f"{name}={value}\0".encode(), set[int]()
+    for entry in PROC.glob("[0-9]*/environ"):
+        # Processes end while they are looked at, and those of other people can't be read.
+        with suppress(OSError):
+            if sought in entry.read_bytes():
+                process = int(entry.parent.name)
+                found |= {process, *children(process)}
+    return found
+
+
+def spent_s(process: int) -> float:
+    """CPU seconds of it and of what it waited for, in hundredths; 0 if it is gone."""
+    return sum(map(int, _stat(process)[11:15])) / TICKS
 
 
 def descriptors(process: int) -> int:

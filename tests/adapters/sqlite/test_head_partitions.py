@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.garbage import no_garbage_collection
 from tidemill.adapters.sqlite import state_reader
 from tidemill.adapters.sqlite.head_partitions import LoadedHeads
 from tidemill.adapters.sqlite.ledger import SqliteLedger
@@ -109,12 +109,9 @@ def test_a_state_is_gone_with_its_last_reader(ledger: SqliteLedger) -> None:
     state = state_of(ledger, "prod", 100)
     head = weakref.ref(state.heads["c"].partitions)
     assert len(state.heads["c"].partitions.items()) == STAGES["c"]
-    gc.disable()
-    try:
+    with no_garbage_collection():
         del state
         assert head() is None
-    finally:
-        gc.enable()
 
 
 def test_what_was_released_is_not_read_of_a_head_that_moved(tmp_path: Path) -> None:

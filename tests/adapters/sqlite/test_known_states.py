@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import tempfile
 import weakref
 from contextlib import suppress
@@ -12,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.adapters.sqlite.test_listing_tables import EVENTS
+from tests.support.garbage import no_garbage_collection
 from tests.support.thoroughness import examples, thorough
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import TidemillError
@@ -74,11 +74,8 @@ def test_what_the_first_reader_loads_is_gone_with_it(tmp_path: Path) -> None:
     head = weakref.ref(state.heads["features"].partitions)
     assert len(state.heads["features"].partitions.items()) == 1
     assert len(state.contract_versions["features"]) == 1
-    gc.disable()
-    try:
+    with no_garbage_collection():
         del state
         assert head() is None
-    finally:
-        gc.enable()
     assert len(ledger.state("prod").contract_versions["features"]) == 1
     ledger.close()
