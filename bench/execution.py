@@ -5,7 +5,7 @@ what is held while there is work now and then; what kills of workers and of thei
 and what a served model's users notice of training beside it. Processes are counted in /proc.
 
 Prints a table and writes it to `results/execution.json`; with names of parts, only those are measured,
-and nothing is written. Nothing fails when a goal is missed.
+and saved only with `--save`. Nothing fails when a goal is missed.
 """
 
 from __future__ import annotations

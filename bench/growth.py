@@ -3,10 +3,10 @@
 A workflow of many stages has made-up results of more and more partitions, in SQLite and in PostgreSQL on
 this machine (see `inside_scale.py`). What commands take is CPU time of the whole process; what the server
 takes is in the wall time. The exponent says how a figure grows with the number of results, or of partitions
-where a command is about one stage: 1 is linear. The part `stages` runs one row through more and more stages,
-in a row and side by side. The table is written to results/growth.json. The parts with
-`large` take an hour and tens of gigabytes each, and are measured only when they are named. The part
-`machines` measures what more and more copies cost that follow a ledger.
+where a command is about one stage or there are as many results: 1 is linear. The part `stages` runs one row
+through more and more stages, in a row and side by side. The part `machines` measures what more and more
+copies cost that follow a ledger. The table is written to results/growth.json. The parts with `large` take an
+hour and tens of gigabytes each, and are measured only when they are named.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import psycopg
@@ -81,18 +82,16 @@ class Curve:
     def rows(self, sizes: Sequence[tuple[int, int]]) -> Iterator[Row]:
         """A row for each act and size, and one for how the act grows."""
         labels = [f"{partitions:,} x {stages}" for partitions, stages in sizes]
-        partitions = [each for each, _ in sizes]
-        results = [each * stages for each, stages in sizes]
         for act, used in self.used.items():
             # Some acts are left out for larger states.
             for label, each in zip(labels, used, strict=False):
                 told = f"wall {each.wall_s:.2f} s, peak RSS {each.peak_rss / 1e6:.0f} MB"
                 yield self._row(f"{act}, {label}, CPU", each.cpu_s, "s", told)
             if len(used) > 1:
-                what = ("partitions", partitions) if act == OF_A_STAGE else ("results", results)
-                yield self._exponent(f"{act}, CPU", [each.cpu_s for each in used], *what)
+                grown = [_times(act, *pair) for pair in pairwise(sizes)]
+                yield self._exponent(f"{act}, CPU", [each.cpu_s for each in used], grown)
                 peaks = [float(each.peak_rss) for each in used]
-                yield self._exponent(f"{act}, memory", peaks, *what)
+                yield self._exponent(f"{act}, memory", peaks, grown)
         for figure, values in self.figures.items():
             name, _, unit = figure.rpartition(" in ")
             for label, value in zip(labels, values, strict=True):
@@ -101,20 +100,25 @@ class Curve:
     def _row(self, name: str, value: float, unit: str, baseline: str = "") -> Row:
         return Row(name=f"{self.engine}: {name}", value=value, unit=unit, baseline=baseline)
 
-    def _exponent(self, name: str, values: Sequence[float], of: str, counts: Sequence[int]) -> Row:
+    def _exponent(self, name: str, values: Sequence[float], grown: Sequence[float]) -> Row:
         """The steepest growth between two sizes that follow each other."""
-        counts = counts[: len(values)]
-        pairs = zip(counts, counts[1:], values, values[1:], strict=False)
-        grown = [math.log(more / less) / math.log(n / m) for m, n, less, more in pairs if m != n]
+        pairs = zip(pairwise(values), grown, strict=False)
         return Row(
-            name=f"{self.engine}: {name}, exponent", value=max(grown), unit="", goal=1.1,
-            baseline=f"{min(counts):,} to {max(counts):,} {of}",
+            name=f"{self.engine}: {name}, exponent", unit="", goal=1.1,
+            value=max(math.log(more / less) / math.log(times) for (less, more), times in pairs),
         )  # fmt: skip
+
+
+def _times(act: str, less: tuple[int, int], more: tuple[int, int]) -> float:
+    """How many times as much of what an act is about one size has as another."""
+    results = math.prod(more) / math.prod(less)
+    return more[0] / less[0] if act == OF_A_STAGE or results == 1 else results
 
 
 def measured(work: Path, sizes: Sequence[tuple[int, int]], url: str = "") -> list[Row]:
     """The rows of an engine: of PostgreSQL at an URL, else of SQLite."""
-    curve = Curve("PostgreSQL" if url else "SQLite")
+    engine, large = "PostgreSQL" if url else "SQLite", "" if sizes == USUAL else ", large"
+    curve = Curve(engine + large)
     for number, (partitions, stages) in enumerate(sizes):
         print(f"    {partitions:,} x {stages}", file=sys.stderr, flush=True)
         project = projects.scaled(work / f"growth-{number}", stages, COLUMNS)

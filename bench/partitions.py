@@ -1,7 +1,7 @@
 """Many partitions of one file, and many new files, against their goals: `python -m bench.partitions`.
 
 Prints a table and writes it to `results/partitions.json`. With names (`python -m bench.partitions value`)
-only those parts are measured, and nothing is written. CPU is that of the whole process tree.
+only those parts are measured, and saved only with `--save`. CPU is that of the whole process tree.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ code is made in a fresh copy of the built project, and each run is a process of 
 script `reuse_by_hand.py`, which does all of it each time, runs beside them.
 
 Prints a table and writes it to `results/reuse.json`. Nothing fails when a goal is missed. With names
-(`python -m bench.reuse nothing row`) only those parts are measured, and nothing is written.
+(`python -m bench.reuse nothing row`) only those parts are measured, and saved only with `--save`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ everything else is written by the code that a run executes (`inside_scale.py`). 
 minutes and several gigabytes to make.
 
 Prints a table and writes it to `results/scale.json`. With names (`python -m bench.scale commit`) only
-those parts are measured, and nothing is written; `million` is measured only when it is named.
+those parts are measured, and saved only with `--save`; `million` is measured only when it is named, and
+then saved.
 """
 
 from __future__ import annotations

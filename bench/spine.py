@@ -2,7 +2,7 @@
 
 Prints a table and writes it to `results/spine.json`. Nothing fails when a goal is missed: a figure
 depends on the machine, and on what else that machine does. With names (`python -m bench.spine chain
-help`) only those parts are measured, and nothing is written.
+help`) only those parts are measured, and saved only with `--save`.
 """
 
 from __future__ import annotations

@@ -327,8 +327,8 @@ class _Probe:
     def _ask(self, requests: Sequence[object]) -> bool:
         """Whether the program lived to answer.
 
-        Once it is replaced: if it was dead before it was asked, which no file is to blame for, or if it is a
-        fork that ended for another reason than a file.
+        It is replaced at most once: if it was dead before it was asked, which no file is to blame for, or if
+        it is a fork that ended for another reason than a file.
         """
         text = json.dumps(requests) + "\n"
         for may_replace in (True, False):
