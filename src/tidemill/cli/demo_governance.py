@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 import subprocess
-from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from tidemill.core.python_command import python_module
+from tidemill.project.demo_tampering import edit_votes
 
 # Why a second person approves, and what somebody makes of it afterwards.
 REASON = "the rows that move left late, and it follows them"
@@ -60,8 +60,7 @@ def edit_copy(folder: Path) -> str:
     for name in ("flights.py", "pyproject.toml", "tidemill.rules.toml"):
         shutil.copy(folder / name, copy)
     shutil.copytree(folder / ".tidemill", copy / ".tidemill")
-    tampering = import_module("tidemill.adapters.sqlite.tampering")
-    tampering.replace_text(copy / ".tidemill" / "ledger.db", "Voted", REASON, _EDITED)
+    edit_votes(copy, REASON, _EDITED)
     return f"edited/.tidemill/ledger.db: {REASON}  ->  {_EDITED}"
 
 
