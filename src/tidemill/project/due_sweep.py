@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from collections.abc import Callable
 
 from tidemill.adapters.sqlite.ledger import SqliteLedger
 from tidemill.core.errors import TidemillError
@@ -18,13 +18,14 @@ _HOUR, _DAY = 3_600.0, 86_400.0
 ENOUGH = 500
 
 
-def sweep_if_due(space: Workspace, *, nightly: bool = True) -> tuple[str, ...]:
+def sweep_if_due(
+    space: Workspace, sweep: Callable[[], SweepReport | None], *, nightly: bool = True
+) -> tuple[str, ...]:
     """Sweep if `due_reason` says so; return what failed, which fails nothing else."""
     try:
         if due_reason(space, space.tools.clock(), nightly=nightly) is None:
             return ()
-        retention = import_module("tidemill.project.retention").Retention(space)
-        report: SweepReport | None = retention.sweep_by_itself()
+        report = sweep()
     except TidemillError as error:
         return (f"sweep: {error}",)
     return tuple(f"sweep: {why}" for why in report.failed.values())[:1] if report else ()

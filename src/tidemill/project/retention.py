@@ -110,7 +110,7 @@ class Retention:
 
     def sweep_if_due(self, *, nightly: bool = True) -> tuple[str, ...]:
         """Sweep if `is_due` says so; return what failed, which fails nothing else."""
-        return sweep_if_due(self._workspace, nightly=nightly)
+        return sweep_if_due(self._workspace, self.sweep_by_itself, nightly=nightly)
 
     def keepers(self, what: str) -> tuple[Keeper, ...]:
         """Say what keeps an object, or each result of `STAGE` or `STAGE@PARTITION`.

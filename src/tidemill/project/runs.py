@@ -56,6 +56,7 @@ from tidemill.workflow.param_overrides import describe_overrides
 if TYPE_CHECKING:
     from tidemill.governance.change_verdict import Verdict
     from tidemill.governance.io.enforcement import Enforcement
+    from tidemill.operations.swept import SweepReport
     from tidemill.project.openlineage import FollowedRun
     from tidemill.runs.io.run_budget import RunBudget
 
@@ -203,12 +204,17 @@ class Runs:
         """Sweep if runs left enough garbage, and meter what is left; what fails is a message of the run."""
         if not any(stage.ran or stage.bound or stage.removed for stage in receipt.stages):
             return receipt
-        module = import_module("tidemill.project.due_sweep")
-        messages: tuple[str, ...] = module.sweep_if_due(self._workspace, nightly=False)
+        due = import_module("tidemill.project.due_sweep")
+        messages: tuple[str, ...] = due.sweep_if_due(self._workspace, self._sweep, nightly=False)
         if not self._workspace.settings.price_book.is_free:
             metering = import_module("tidemill.project.storage_metering")
             messages = (*messages, *metering.meter_storage(self._workspace))
         return replace(receipt, messages=(*receipt.messages, *messages)) if messages else receipt
+
+    def _sweep(self) -> SweepReport | None:
+        retention = import_module("tidemill.project.retention").Retention(self._workspace)
+        report: SweepReport | None = retention.sweep_by_itself()
+        return report
 
     def _hold(self, lease: Heartbeat, work: Callable[[Runtime], Receipt]) -> Receipt:
         """Do the work of a run, and release its lease; what lineage is left to send comes after that."""
