@@ -12,6 +12,7 @@ from typing import TypeAlias
 import pytest
 
 from tests.support.tides import STAGES, Tides
+from tidemill.runs.io import publisher
 
 FEW, MANY = 5, 45
 Statements: TypeAlias = dict[str, list[str]]
@@ -30,6 +31,8 @@ def asked_statements() -> Iterator[list[str]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqlite3, "connect", traced)
+        # On a busy machine steps that are published together would be published one by one.
+        patch.setattr(publisher, "_PAUSE_S", 60.0)
         yield asked
 
 
