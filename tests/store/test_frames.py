@@ -30,6 +30,11 @@ def bound(name: str) -> Binding:
     return Binding(key="k", recipe="r", contract="1", check="c", product=product, run="r", at=0.0)
 
 
+def encoded(frames: FrameStore, frame: pl.DataFrame) -> tuple[str, tuple[bytes, str]]:
+    """The name of a frame's object and what it holds, with its suffix; the frame is kept."""
+    return frames.encode_all([(frame, None)])[0]
+
+
 @pytest.fixture
 def contract(tmp_path: Path) -> ContractSpec:
     output = Tides(tmp_path).open().flow["raw"].output
@@ -40,7 +45,7 @@ def contract(tmp_path: Path) -> ContractSpec:
 def test_statistics_are_written_only_for_readers_outside() -> None:
     frame = rows_of(0)
     inside, outside = encode(frame), encode(frame, statistics=True)
-    assert FrameStore(MemoryArtifacts(), lambda: None).encode(frame)[1][0] == inside
+    assert encoded(FrameStore(MemoryArtifacts(), lambda: None), frame)[1][0] == inside
     assert len(inside) < 0.9 * len(outside)
     for payload in (inside, outside):
         assert pl.read_parquet(payload).equals(frame)
@@ -69,8 +74,8 @@ def test_frames_are_encoded_together_as_each_alone(
 def test_what_is_not_stored_yet_is_read_beside_what_is(contract: ContractSpec, order: str) -> None:
     artifacts = MemoryArtifacts()
     frames = FrameStore(artifacts, settle=lambda: None)
-    stored = artifacts.put(*FrameStore(artifacts, lambda: None).encode(rows_of(0))[1])
-    fresh, _ = frames.encode(rows_of(1))
+    stored = artifacts.put(*encoded(FrameStore(artifacts, lambda: None), rows_of(0))[1])
+    fresh, _ = encoded(frames, rows_of(1))
     names = [stored, fresh] if order == "stored first" else [fresh, stored]
     frames.require({"raw": [bound(name) for name in names]})
     loaded = frames.load([bound(name) for name in names], contract).collect()
@@ -84,8 +89,8 @@ def test_stored_partitions_are_scanned_at_once_around_a_recent_one(
 ) -> None:
     artifacts = MemoryArtifacts()
     before, frames = FrameStore(artifacts, lambda: None), FrameStore(artifacts, lambda: None)
-    names = [artifacts.put(*before.encode(rows_of(number))[1]) for number in range(30)]
-    names[20], _ = frames.encode(rows_of(20))
+    names = [artifacts.put(*encoded(before, rows_of(number))[1]) for number in range(30)]
+    names[20], _ = encoded(frames, rows_of(20))
     query = frames.load([bound(name) for name in names], contract)
     assert query.explain(optimized=False).count("Parquet SCAN") == 2
     days = [rows_of(number) for number in range(30)]
@@ -117,7 +122,7 @@ def test_rows_from_bytes_are_those_of_files(
 ) -> None:
     artifacts = MemoryArtifacts()
     writer, frames = FrameStore(artifacts, lambda: None), FrameStore(artifacts, lambda: None)
-    bindings = [bound(artifacts.put(*writer.encode(rows_of(n))[1])) for n in (2, 0, 1)]
+    bindings = [bound(artifacts.put(*encoded(writer, rows_of(n))[1])) for n in (2, 0, 1)]
     held = frames.load(bindings, contract, in_memory=True)
     files = FrameStore(artifacts, lambda: None).load(bindings, contract)
     asked = [columns_read(QUERIES[query](rows), Leaves.of({"raw": rows})) for rows in (held, files)]
@@ -134,7 +139,7 @@ def test_rows_from_bytes_are_filtered_by_functions_that_cant_be_copied(
     contract: ContractSpec, engine: Any
 ) -> None:
     artifacts = MemoryArtifacts()
-    name = artifacts.put(*FrameStore(artifacts, lambda: None).encode(rows_of(0))[1])
+    name = artifacts.put(*encoded(FrameStore(artifacts, lambda: None), rows_of(0))[1])
     rows = FrameStore(artifacts, lambda: None).load([bound(name)], contract, in_memory=True)
     seen: list[int] = []
     lock = threading.Lock()
@@ -156,9 +161,9 @@ def test_only_small_objects_are_kept_as_bytes(
 ) -> None:
     artifacts = MemoryArtifacts()
     writer = FrameStore(artifacts, lambda: None)
-    small = bound(artifacts.put(*writer.encode(rows_of(0))[1]))
+    small = bound(artifacts.put(*encoded(writer, rows_of(0))[1]))
     monkeypatch.setattr(parquet_seal, "SMALL_BYTES", 1)
-    large = bound(artifacts.put(*writer.encode(rows_of(1))[1]))
+    large = bound(artifacts.put(*encoded(writer, rows_of(1))[1]))
     for bindings in ([large], [small, large]):
         query = FrameStore(artifacts, lambda: None).load(bindings, contract, in_memory=True)
         assert query.explain(optimized=False).count("Parquet SCAN") == 1
@@ -169,7 +174,7 @@ def test_only_small_objects_are_kept_as_bytes(
 def test_only_some_bytes_are_kept(contract: ContractSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     artifacts = MemoryArtifacts()
     writer = FrameStore(artifacts, lambda: None)
-    bindings = [bound(artifacts.put(*writer.encode(rows_of(n))[1])) for n in range(3)]
+    bindings = [bound(artifacts.put(*encoded(writer, rows_of(n))[1])) for n in range(3)]
     sizes = [len(artifacts.get(binding.product.objects[0])) for binding in bindings]
     for limit, scans in ((sum(sizes), 0), (sum(sizes) - 1, 1)):
         monkeypatch.setattr(frames_module, "_KEEP_BYTES", limit)
@@ -180,7 +185,7 @@ def test_only_some_bytes_are_kept(contract: ContractSpec, monkeypatch: pytest.Mo
 
 def test_damaged_bytes_are_refused(contract: ContractSpec) -> None:
     artifacts = MemoryArtifacts()
-    name = artifacts.put(*FrameStore(artifacts, lambda: None).encode(rows_of(0))[1])
+    name = artifacts.put(*encoded(FrameStore(artifacts, lambda: None), rows_of(0))[1])
     artifacts.damage(name, artifacts.get(name)[:-1] + b"?")
     with pytest.raises(DamagedObjectError):
         FrameStore(artifacts, lambda: None).load([bound(name)], contract, in_memory=True)
@@ -188,7 +193,7 @@ def test_damaged_bytes_are_refused(contract: ContractSpec) -> None:
 
 def test_what_is_on_its_way_is_waited_for(contract: ContractSpec) -> None:
     artifacts = MemoryArtifacts()
-    name, stored = FrameStore(artifacts, lambda: None).encode(rows_of(0))
+    name, stored = encoded(FrameStore(artifacts, lambda: None), rows_of(0))
 
     def settle() -> None:
         artifacts.put(*stored)
@@ -215,8 +220,8 @@ def test_columns_in_several_objects_are_put_side_by_side(
 ) -> None:
     artifacts = MemoryArtifacts()
     writer = FrameStore(artifacts, lambda: None)
-    encoded = [writer.encode(rows_of(0).select(names)) for names in (["id", "day"], ["value"])]
-    names = tuple(artifacts.put(*stored) for _, stored in encoded)
+    halves = [encoded(writer, rows_of(0).select(names)) for names in (["id", "day"], ["value"])]
+    names = tuple(artifacts.put(*stored) for _, stored in halves)
     parts = (
         Part(object=names[0], columns=("id", "day"), rowset="r"),
         Part(object=names[1], columns=("value",), rowset="r"),
@@ -231,7 +236,7 @@ def test_columns_in_several_objects_are_put_side_by_side(
     assert loaded.collect().equals(rows_of(0))
     assert loaded.select("value").collect().equals(rows_of(0).select("value"))
     assert frames.partition(product).equals(rows_of(0))
-    beside = frames.load([binding, bound(artifacts.put(*writer.encode(rows_of(1))[1]))], contract)
+    beside = frames.load([binding, bound(artifacts.put(*encoded(writer, rows_of(1))[1]))], contract)
     assert beside.collect().equals(pl.concat([rows_of(0), rows_of(1)]))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 
 # A start makes 100,000 objects, which all stay alive: modules, and those of Polars. Each search for garbage
-# among them takes as long as 50 modules. `leave_out_all` ends it.
+# among them takes as long as 50 modules. `leave_out_all` sets what holds for the rest of a command.
 gc.set_threshold(200_000, 20, 100)
 
 import os

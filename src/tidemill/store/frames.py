@@ -106,14 +106,8 @@ class FrameStore:
         self._recent: OrderedDict[str, pl.DataFrame] = OrderedDict()
         self._held = 0
 
-    def encode(
-        self, frame: pl.DataFrame, metadata: Mapping[str, str] | None = None
-    ) -> tuple[str, tuple[bytes, str]]:
-        """Return the object name, and the bytes of a frame with their suffix; cache the frame."""
-        return self.encode_all([(frame, metadata)])[0]
-
     def encode_all(self, frames: Sequence[Described]) -> list[tuple[str, tuple[bytes, str]]]:
-        """Encode frames like `encode`, in one call, which takes less time than a call for each."""
+        """Return for each frame the object name, and its bytes with their suffix; cache the frames."""
         found = []
         for (frame, _), buffer in zip(frames, _parquet(frames), strict=True):
             payload, suffix = _sealed(buffer)

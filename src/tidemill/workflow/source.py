@@ -178,7 +178,7 @@ class Pull(Source[C]):
     """Rows that a function returns incrementally: it takes the last state, and returns rows and the next."""
 
     is_pulled: ClassVar[bool] = True
-    # A changed function only affects the next rows.
+    # Not a part of digests: rows are stored, so a changed one only affects the next rows.
     function: Callable[[Any], tuple[Any, Any]]
 
 

@@ -106,11 +106,11 @@ class StepLifecycle:
     def begin(self, steps: Sequence[Step]) -> list[StepInProgress | StepResult]:
         """Prepare steps, unless they are up to date or can't run; their errors are in their attempts.
 
-        Known results are looked up together, once all keys are claimed.
+        What became known since the plan is looked up together, once all keys are claimed.
         """
         all_begun = [self._new(step) for step in steps]
         ends = [self._identify_unless_refused(begun) for begun in all_begun]
-        keys = [begun.key for begun in all_begun if begun.looked_up]
+        keys = [begun.key for begun in all_begun if begun.claimed]
         traces = cache(partial(self._tools.ledger.traces, keys))
         for at, begun in enumerate(all_begun):
             if ends[at] is None and begun.inputs is not None:
@@ -236,7 +236,7 @@ class StepLifecycle:
         if begun.known is None:
             if not self._claim(begun.key):
                 raise ClaimedElsewhere(begun.key)
-            begun.looked_up = True
+            begun.claimed = True
 
     def _prepare(
         self, stage: Stage, begun: StepInProgress, traces: Callable[[], Mapping[str, Binding]]
@@ -245,7 +245,7 @@ class StepLifecycle:
         step, inputs = begun.step, begun.inputs
         assert inputs is not None
         held = self._published.get(stage.name, step.partition)
-        if begun.looked_up:
+        if begun.claimed:
             # Only now: a run that had the key until a moment ago has published its result.
             self._find_known(stage, begun, held, traces())
         if begun.known is None:

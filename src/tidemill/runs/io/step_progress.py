@@ -27,7 +27,7 @@ class StepInProgress:
     after checking it again. `origins` are the runs whose work the result, or what is kept of it, is. `deaths`
     counts the attempts whose process died. `cost` is that of the attempt so far, which the attempt itself has
     when it ends. `inputs` are what it reads, and `parent` the version that a training continues, once its
-    key is found. A step that claimed its key is `looked_up`: its result may be known by then.
+    key is found. A step that has `claimed` its key looks its result up: it may be known by then.
     """
 
     step: Step
@@ -35,7 +35,7 @@ class StepInProgress:
     step_key: StepKey = field(default_factory=lambda: StepKey(key="", inputs={}, shares={}))
     inputs: Mapping[str, Bound] | None = None
     parent: Artifact | None = None
-    looked_up: bool = False
+    claimed: bool = False
     work: Work | None = None
     known: StepOutput | None = None
     reuse: Action | None = None
