@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from tidemill.analysis.hashing import parquet_seal
 from tidemill.core.errors import DamagedObjectError, StorageError
 from tidemill.store.frames import encode, encode_sealed
-from tidemill.store.verification import ObjectVerifier, read_columns, scan_verified, verify_object
+from tidemill.store.verification import (
+    ObjectVerifier,
+    read_columns,
+    scan_payloads,
+    scan_verified,
+    verify_object,
+)
 from tidemill.testing.doubles import MemoryArtifacts
 
 FRAME = pl.DataFrame({"a": range(100), "b": [f"{n:x}" for n in range(100)]})
@@ -120,6 +127,55 @@ def test_columns_in_several_objects_are_put_side_by_side() -> None:
     assert query.select("b").collect().equals(FRAME.select("b"))
     with pytest.raises(DamagedObjectError):
         query.collect()
+
+
+WIDE = FRAME.with_columns(c=pl.col("a") * 2.5)
+OTHERS = pl.LazyFrame({"x": [1, 2]})
+QUERIES: dict[str, Callable[[pl.LazyFrame], pl.LazyFrame]] = {
+    "all": lambda rows: rows,
+    "one column": lambda rows: rows.select("b"),
+    "another order": lambda rows: rows.select("c", "a"),
+    "a filter": lambda rows: rows.filter(pl.col("a") > 90).select("c"),
+    "a filter of the first": lambda rows: rows.head(150).filter(pl.col("a") > 90).select("b"),
+    "the last": lambda rows: rows.tail(3).select("c"),
+    "a sum": lambda rows: rows.select(pl.col("c").sum()),
+    "their number": lambda rows: rows.select(pl.len()),
+    "their number, filtered": lambda rows: rows.filter(pl.col("b") == "1f").select(pl.len()),
+    "an index": lambda rows: rows.with_row_index().select("index"),
+    "an index of the first": lambda rows: rows.head(150).with_row_index().select("index"),
+    "an index of some": lambda rows: rows.slice(98, 7).with_row_index().select("index"),
+    "the number of an index": lambda rows: rows.with_row_index().select(pl.len()),
+    "a range": lambda rows: rows.select(pl.int_range(pl.len())),
+    "a constant": lambda rows: rows.select(pl.repeat("x", pl.len())),
+    "both": lambda rows: pl.concat([rows, rows]).with_row_index().select("index"),
+    "a cross join": lambda rows: OTHERS.join(rows, how="cross").select("x").sort("x"),
+}
+
+
+def stored_parts(
+    artifacts: MemoryArtifacts, *parts: tuple[str, ...]
+) -> list[tuple[str, Sequence[str] | None]]:
+    """The columns of the wide frame in several objects."""
+    return [(artifacts.put(*encode_sealed(WIDE.select(part))), part) for part in parts]
+
+
+@pytest.mark.parametrize("engine", ["in-memory", "streaming"])
+@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
+def test_each_query_finds_the_rows_that_are_stored(
+    query: Callable[[pl.LazyFrame], pl.LazyFrame], engine: Any
+) -> None:
+    artifacts = MemoryArtifacts()
+    name = artifacts.put(*encode_sealed(WIDE))
+    split = stored_parts(artifacts, ("a",), ("b", "c"))
+    split_otherwise = stored_parts(artifacts, ("c",), ("a", "b"))
+    expected = query(pl.concat([WIDE.lazy()] * 3)).collect(engine=engine)
+    for found in (
+        scan_verified(artifacts, [[(name, None)]] * 3),
+        scan_verified(artifacts, [split, [(name, None)], split_otherwise], WIDE.columns),
+        scan_verified(artifacts, [split, split_otherwise, split], WIDE.columns, alike=False),
+        scan_payloads([artifacts.get(name)] * 3),
+    ):
+        assert_frame_equal(query(found).collect(engine=engine), expected)
 
 
 def test_small_objects_are_parsed_from_the_bytes_that_were_verified(

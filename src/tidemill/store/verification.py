@@ -8,7 +8,7 @@ version.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import polars as pl
@@ -24,6 +24,12 @@ Columns: TypeAlias = Collection[str] | None
 StoredProduct: TypeAlias = Sequence[tuple[str, Sequence[str] | None]]
 
 T = TypeVar("T")
+
+# Gives the rows of an IO source of Polars: some columns (None for all), those that a filter keeps, and at
+# most so many before they are filtered. The last argument is the size of a batch.
+Answer: TypeAlias = Callable[
+    [list[str] | None, pl.Expr | None, int | None, int | None], Iterator[pl.DataFrame]
+]
 
 
 class VerifiedObject(NamedTuple):
@@ -138,7 +144,25 @@ def scan_payloads(payloads: Sequence[bytes]) -> pl.LazyFrame:
     schema = pl.scan_parquet(payloads[0], glob=False).collect_schema()
     # Polars hands an IO source a pickled copy of each filter. Functions of users can't all be pickled, and
     # memos must not be, so filters are kept off: none passes a `tail`.
-    return register_io_source(rows, schema=schema).tail(_MOST_ROWS)
+    return _io_source(rows, schema).tail(_MOST_ROWS)
+
+
+def _io_source(rows: Answer, schema: pl.Schema) -> pl.LazyFrame:
+    """Return what Polars reads by calling `rows` with what it needs of it.
+
+    A query that selects no columns loses its rows, so one is read where Polars only needs their number.
+    """
+
+    def answered(
+        columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        if columns is None or columns:
+            yield from rows(columns, predicate, limit, size)
+        else:
+            for frame in rows(schema.names()[:1], predicate, limit, size):
+                yield pl.DataFrame(height=frame.height)
+
+    return register_io_source(answered, schema=schema, validate_schema=True)
 
 
 def _narrowed(
@@ -163,7 +187,11 @@ def scan_verified(
     where a product is in several objects. If products aren't `alike`, their columns may differ.
     """
 
-    def scan(some: Sequence[StoredProduct], held: Mapping[str, bytes]) -> pl.LazyFrame:
+    def scan(
+        some: Sequence[StoredProduct],
+        held: Mapping[str, bytes],
+        columns: Sequence[str] | None = None,
+    ) -> pl.LazyFrame:
         sources = {
             name: held.get(name, artifacts.uri(name)) for product in some for name, _ in product
         }
@@ -171,10 +199,11 @@ def scan_verified(
             # One scan of many files is planned faster than many scans.
             whole: Any = [sources[product[0][0]] for product in some]
             return pl.scan_parquet(whole, glob=False)
-        return pl.concat(
-            [_scan_product(sources, product, order) for product in some],
-            how="vertical" if alike else "diagonal_relaxed",
-        )
+        frames = [_scan_product(sources, product, order) for product in some]
+        if alike and columns is not None:
+            # Beside these, the objects that hold them may have different ones.
+            frames = [frame.select(columns) for frame in frames]
+        return pl.concat(frames, how="vertical" if alike else "diagonal_relaxed")
 
     def rows(
         columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None
@@ -185,7 +214,7 @@ def scan_verified(
             wanted = dict(_wanted(some, columns))
             held = _payloads(verifier, wanted)
             pushed = predicate if limit is None else None
-            found = _narrowed(scan(some, held), columns, limit, pushed).collect()
+            found = _narrowed(scan(some, held, columns), columns, limit, pushed).collect()
             verifier.confirm(wanted.keys() - held.keys())
             yield found if predicate is None or limit is None else found.filter(predicate)
             if limit is not None and (limit := limit - found.height) <= 0:
@@ -194,7 +223,7 @@ def scan_verified(
     first = products[:1] if alike else products
     for name, _ in (item for product in first for item in product):
         verify_object(artifacts, name, ())
-    return register_io_source(rows, schema=scan(first, {}).collect_schema(), validate_schema=True)
+    return _io_source(rows, scan(first, {}).collect_schema())
 
 
 def _payloads(verifier: ObjectVerifier, wanted: Mapping[str, Columns]) -> dict[str, bytes]:
