@@ -84,8 +84,18 @@ def test_a_full_disk_is_said_and_the_next_run_goes_on(
     sound(tides)
     [info] = tides.open().runs()
     assert info.status == Status.FAILED
+    assert info.receipt is not None
     done = sum(map(len, tides.published().values()))
     assert done < nth
+    # What wasn't stored has failed, by the ledger as by the receipt.
+    tried = tides.ran(info.receipt)
+    ended = [(stage.ran, stage.failed) for stage in info.receipt.stages]
+    assert sum(len(days) for name, days in tried.items() if name.startswith("ok")) == done
+    assert sum(ran for ran, _ in ended) == done
+    assert sum(failed for _, failed in ended) == sum(
+        len(days) for name, days in tried.items() if name.startswith("failed")
+    )
+    assert "its output wasn't stored: no space left" in info.receipt.failures[0].why
     ran = tides.ok()
     assert sum(map(len, ran.values())) == 12 - done
     assert tides.contents() == rebuilt(tides, tmp_path / "fresh")

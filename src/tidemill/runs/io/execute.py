@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tidemill.core.errors import ConflictError, TidemillError
 from tidemill.governance.io.upheld_append import append_upheld
 from tidemill.history.io.log_recorder import LogRecorder
-from tidemill.ledger.event import Event, RunEnded
+from tidemill.ledger.event import Attempted, Event, RunEnded
 from tidemill.ledger.io.process_usage import Stopwatch, cpu_with_children
 from tidemill.ledger.redacted import redacted_receipt
 from tidemill.ledger.run import Action, Attempt, Outcome, Receipt, Status
@@ -37,18 +38,19 @@ from tidemill.runs.io.run_record import (
 )
 from tidemill.runs.io.scheduler import Scheduler, place_steps
 from tidemill.runs.io.step_lifecycle import StepLifecycle
-from tidemill.runs.io.step_progress import is_missing
+from tidemill.runs.io.step_progress import failed_attempt, is_missing
 from tidemill.runs.io.table_checks import TableChecker
 from tidemill.runs.io.withheld_tables import WithheldTables
 from tidemill.sources.scan import feeds_only
 from tidemill.steps.io.step_runner import StepRunner
+from tidemill.steps.step_messages import StepFailure
 from tidemill.workflow.source import SourceFile
 
 if TYPE_CHECKING:
     from tidemill.memos.io.segments import SegmentIndex
 
-# Outcomes of a step that queued its delivery.
-_DELIVERED = (Outcome.OK, Outcome.BOUND)
+# Outcomes of a step with an output, or a delivery that is queued.
+_DONE = (Outcome.OK, Outcome.BOUND)
 
 
 def execute(job: Job, lease: Heartbeat, messages: Sequence[str]) -> Receipt:
@@ -194,10 +196,9 @@ class _Execution:
             *_withheld_message(job, status),
             *self._scheduler.stop_messages(),
         ]
-        late = [*unread_sources(job), *self._failed_deliveries()]
-        receipt = receipt_of(
-            job, [*self._scheduler.attempts, *late], status, self._watch, words, age
-        )
+        recorded, lost = self._split_attempts()
+        late = [*lost, *unread_sources(job), *self._failed_deliveries()]
+        receipt = receipt_of(job, [*recorded, *late], status, self._watch, words, age)
         receipt = redacted_receipt(receipt, job.tools.redactor.redact)
         settled = self._stage_events() if done else []
         # What can't be recorded goes on when the tick is run again.
@@ -218,9 +219,24 @@ class _Execution:
                 raise
         return receipt
 
+    def _split_attempts(self) -> tuple[list[Attempt], list[Attempt]]:
+        """The attempts that the ledger has, and those that it lacks because publishing failed."""
+        attempts, error = self._scheduler.attempts, self.publisher.error
+        if error is None:
+            return attempts, []
+        facts = self._job.tools.ledger.events(kinds=(Attempted.__name__,), run=self._job.run)
+        try:
+            events = [fact.event for fact in facts]
+        except TidemillError:
+            return attempts, []
+        names = {_name(event.attempt) for event in events if isinstance(event, Attempted)}
+        known = [a for a in attempts if a.outcome is Outcome.CURRENT or _name(a) in names]
+        lost = [a for a in attempts if a.outcome is not Outcome.CURRENT and _name(a) not in names]
+        return known, [_unstored(attempt, error) for attempt in lost]
+
     def _failed_deliveries(self) -> list[Attempt]:
         """Attempts at deliveries that are still queued: of earlier runs, and of this one."""
-        own = {(a.stage, a.partition) for a in self._scheduler.attempts if a.outcome in _DELIVERED}
+        own = {(a.stage, a.partition) for a in self._scheduler.attempts if a.outcome in _DONE}
         left = [i for i in self._job.undelivered if (i.effect.stage, i.effect.partition) not in own]
         return failed_deliveries([*left, *self.publisher.undelivered])
 
@@ -256,6 +272,20 @@ def _publisher(
     if governance is not None and governance.first:
         first = Publication(events=governance.first, rests_on=job.rests_on)
     return AtomicPublisher(tools, environment, lease, heads, release, first)
+
+
+def _name(attempt: Attempt) -> tuple[str, str, str, int]:
+    """What tells an attempt from the others of its run."""
+    return attempt.stage, attempt.partition, attempt.action, attempt.number
+
+
+def _unstored(attempt: Attempt, error: BaseException) -> Attempt:
+    """An attempt, as failed if it had succeeded, since its output couldn't be stored."""
+    if attempt.outcome not in _DONE:
+        return attempt
+    code = error.exit_code if isinstance(error, TidemillError) else 1
+    failure = StepFailure(message=f"its output wasn't stored: {error}", exit_code=code)
+    return replace(failed_attempt(attempt, failure), rows_out=0, bytes_out=0)
 
 
 def _files_ahead(job: Job) -> dict[str, dict[str, SourceFile]]:

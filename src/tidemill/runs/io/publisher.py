@@ -71,7 +71,8 @@ class Publisher:
     """Publishes the output of steps under a lease, in order; the first failure ends it.
 
     `release` is called, from the publisher's thread, with the claim of each step that is durable. `heads` are
-    the current versions of the heads. `undelivered` are the effects that their sinks couldn't carry out.
+    the current versions of the heads. `undelivered` are the effects that their sinks couldn't carry out, and
+    `error` is the failure that ended it.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Publisher:
         self._waiting: list[Publication] = []
         self._sent = self._wanted = self._done = 0
         self._ended = False
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="tidemill-publisher", daemon=True)
         self._thread.start()
 
@@ -134,19 +135,19 @@ class Publisher:
         self._thread.join()
 
     def _raise(self) -> None:
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
 
     def _work(self) -> None:
         open_ = True
         while open_:
             parcels, open_ = self._take()
-            if self._error is None and parcels:
+            if self.error is None and parcels:
                 try:
                     self._publish(parcels)
                 # The main thread raises it: an error must not vanish with this thread.
                 except BaseException as error:  # noqa: BLE001
-                    self._error = error
+                    self.error = error
             with self._lock:
                 self._done += len(parcels)
                 self._less.notify_all()
