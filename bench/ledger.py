@@ -1,7 +1,7 @@
 """Commands on a ledger of 10 million events against the same commands on a small one, and what appends cost.
 
 `python -m bench.ledger [PART...]` prints a table and writes results/ledger.json. The large ledger is written
-once to build/ledger (12 GB, 10 to 20 minutes) and used again; `make clean` removes it. With
+once to build/ledger (6 GB, half an hour) and used again; `make clean` removes it. With
 TIDEMILL_LEDGER_EVENTS=100000 a smaller one is tried. Commands believe that it is a minute after the last
 event. What is measured are CPU seconds of processes, with those of the kernel: the time that people wait
 also depends on whether the file is in memory.
