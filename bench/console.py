@@ -2,6 +2,7 @@
 
 `python -m bench.console [PART...]` prints a table and writes results/console.json. Pages are opened in
 Chromium (`python -m tools.browser`); the packages of npm have to be there (`python tools/console_assets.py`).
+The part `pages-large` writes ten million events first, for an hour, and is measured only when it is named.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -333,8 +335,12 @@ def parts_of(work: Path) -> Mapping[str, Callable[[], list[Row]]]:
     """The parts by name."""
     parts = (first_view, interaction, live, server, layout, access, wheel, idle_up)
     found = {part.__name__: lambda part=part: part(work) for part in parts}
-    return {**found, "pages": page_costs}
+    pages = {
+        "pages": partial(page_costs, 1_000_000),
+        "pages-large": partial(page_costs, 10_000_000),
+    }
+    return {**found, **pages}
 
 
 if __name__ == "__main__":
-    drive("console", sys.argv[1:], parts_of)
+    drive("console", sys.argv[1:], parts_of, asked=("pages-large",))

@@ -23,13 +23,13 @@ from tidemill.project.clock import VARIABLE, read_clock, set_clock
 TIMES, MB = 5, 1 << 20
 # An answer is shared for a second; what was recorded is seen within a fraction of one.
 _LOOK_S = 1.1
-VARIABLES = ("TIDEMILL_CONSOLE_EVENTS", "TIDEMILL_CONSOLE_PAGES")
+# With names of pages in it, only these are measured.
+CHOSEN = "TIDEMILL_CONSOLE_PAGES"
 
 
-def page_costs() -> list[Row]:
+def page_costs(events: int) -> list[Row]:
     """CPU of the server for each page, asked again after something was recorded; and its memory."""
-    events = int(os.environ.get(VARIABLES[0], "1000000"))
-    chosen = os.environ.get(VARIABLES[1], "").split()
+    chosen = os.environ.get(CHOSEN, "").split()
     folder, clock = large_project(events)
     os.environ[VARIABLE] = str(clock)
     try:
