@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import field
 
 from tidemill.analysis.query.summary import Reads
 from tidemill.core.lazy_dataclass import dataclass
 from tidemill.core.partition import UNPLACED, WHOLE, Partitioning, readable_keys
-from tidemill.ledger.binding import Binding, Head, Product
+from tidemill.ledger.binding import Binding, Head, Product, find_bindings
 from tidemill.reuse.input_contents import (
     ALL,
     ROWS,
@@ -99,6 +99,7 @@ class Upstream:
     heads: Mapping[str, Head]
     _cuts: dict[str, Partitioning] = field(init=False)
     _keys: dict[str, list[str]] = field(default_factory=dict)
+    _held: dict[str, Mapping[str, Binding]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._cuts = partitionings_of(self.flow)
@@ -125,14 +126,29 @@ class Upstream:
         }
 
     def bindings(self, stage: str) -> Mapping[str, Binding]:
-        """The published partitions of a stage."""
+        """The published partitions of a stage; only those that are held, if some are."""
+        return self._held.get(stage) or self._partitions(stage)
+
+    def hold(self, stage: str, keys: Collection[str]) -> None:
+        """Read some partitions of a stage at once, and keep them until `drop`.
+
+        A large head that is asked for one after the other is read more than once if others are in between.
+        """
+        if not self._held.get(stage, {}).keys() >= {*keys}:
+            self._held[stage] = find_bindings(self._partitions(stage), keys)
+
+    def drop(self, stage: str) -> None:
+        """Keep the partitions of a stage no longer."""
+        self._held.pop(stage, None)
+
+    def _partitions(self, stage: str) -> Mapping[str, Binding]:
         head = self.heads.get(stage)
         return head.partitions if head else {}
 
     def readable_partitions(self, stage: str) -> list[str]:
         """The published partitions that downstream stages may read, in order."""
         if stage not in self._keys:
-            self._keys[stage] = readable_keys(self.bindings(stage))
+            self._keys[stage] = readable_keys(self._partitions(stage))
         return self._keys[stage]
 
     def products(self, stage: str, partitions: tuple[str, ...]) -> dict[str, Product]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import field
 
 from tidemill.core.lazy_dataclass import dataclass
@@ -71,13 +71,7 @@ def trace_origins(
 
     With the `lineage` of a column only the stages and columns in it count.
     """
-    walk = _OriginWalk(facts, lineage)
-    found = walk.up(stage, chosen)
-    return tuple(
-        _make_origin(facts, other, found[other.name], with_rows=other != stage)
-        for other in reversed(facts.flow.stages)
-        if other.name in found and (other.name != stage.name or stage.kind is Kind.INGEST)
-    )
+    return tuple(_OriginWalk(facts, lineage).up(stage, chosen))
 
 
 class _OriginWalk:
@@ -90,17 +84,36 @@ class _OriginWalk:
                 self._edges.setdefault((item.stage, name), set()).update(columns)
         self._lineage = lineage
 
-    def up(self, stage: Stage, chosen: Collection[str]) -> dict[str, _Contribution]:
+    def up(self, stage: Stage, chosen: Collection[str]) -> Iterator[Origin]:
         own = {item.column for item in self._lineage if item.stage == stage.name}
         found = {stage.name: _Contribution(keys=set(chosen), columns=own)}
+        upstream = self._upstream
         for reader in reversed(self._facts.flow.stages):
-            if reader.name in found:
-                for key in sorted(found[reader.name].keys):
-                    self._take(found, reader, key)
-        return found
+            if reader.name not in found:
+                continue
+            item = found[reader.name]
+            upstream.hold(reader.name, item.keys)
+            reads = {key: upstream.partitions_read(reader, key) for key in sorted(item.keys)}
+            wanted: dict[str, set[str]] = {}
+            for name, keys in (read for each in reads.values() for read in each.items()):
+                wanted.setdefault(name, set()).update(keys)
+            for name, all_keys in wanted.items():
+                upstream.hold(name, all_keys)
+            for key, read in reads.items():
+                self._take(found, reader, key, read)
+            if reader.name != stage.name or stage.kind is Kind.INGEST:
+                bound = upstream.bindings(reader.name)
+                yield _make_origin(self._facts, reader, item, bound, with_rows=reader != stage)
+            upstream.drop(reader.name)
 
-    def _take(self, found: dict[str, _Contribution], reader: Stage, key: str) -> None:
-        for name, keys in self._upstream.partitions_read(reader, key).items():
+    def _take(
+        self,
+        found: dict[str, _Contribution],
+        reader: Stage,
+        key: str,
+        read: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        for name, keys in read.items():
             columns = self._used_columns(reader, name)
             if columns is None:
                 continue
@@ -128,16 +141,20 @@ class _OriginWalk:
         self, reader: Stage, key: str, name: str, keys: tuple[str, ...]
     ) -> tuple[str, ...] | None:
         """The columns of an input that changed since a partition was computed from it."""
-        held = self._facts.bindings(reader.name).get(key)
+        held = self._upstream.bindings(reader.name).get(key)
         if held is None or self._facts.flow[name].kind is Kind.MODEL:
             return None
         return changed_columns(held, name, self._upstream.products(name, keys))
 
 
 def _make_origin(
-    facts: ProvenanceFacts, stage: Stage, found: _Contribution, *, with_rows: bool
+    facts: ProvenanceFacts,
+    stage: Stage,
+    found: _Contribution,
+    held: Mapping[str, Binding],
+    *,
+    with_rows: bool,
 ) -> Origin:
-    held = facts.bindings(stage.name)
     bound = [held[key] for key in found.keys if key in held]
     files = facts.state.sources.get(stage.name, {}).values() if stage.kind is Kind.INGEST else ()
     own = stage.output.names if stage.output else ()

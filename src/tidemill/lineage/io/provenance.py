@@ -160,7 +160,7 @@ def explain(
     return replace(
         _published_facts(declared, bound, chosen, partition),
         contract=f"{stage.output.name} {versions}".rstrip() if stage.output else declared.contract,
-        stale=_describe_changes(facts, stage, chosen),
+        stale=_describe_changes(facts, stage, bound, chosen),
         origins=origins,
         frozen=_frozen(facts, stage, chosen, origins),
         runs=_runs(facts.ledger, made),
@@ -264,11 +264,10 @@ def _reads(stage: Stage, recipe: Recipe) -> tuple[InputFacts, ...]:
 
 
 def _describe_changes(
-    facts: ProvenanceFacts, stage: Stage, chosen: Collection[str]
+    facts: ProvenanceFacts, stage: Stage, bound: Mapping[str, Binding], chosen: Collection[str]
 ) -> tuple[str, ...]:
     """Describe what changed in the stage since some of these partitions were computed."""
     recipe = facts.recipes[stage.name]
-    bound = facts.bindings(stage.name)
     if all(bound[key].recipe == recipe.digest for key in chosen):
         checked = all(bound[key].check == recipe.check for key in chosen)
         return () if checked else ("the checks of its contract changed",)
