@@ -6,12 +6,16 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
 from tests.support.tides import STAGES, Tides
+from tidemill.adapters.codec.events import decode_binding
+from tidemill.adapters.sqlite import head_partitions, state_reader
+from tidemill.ledger.binding import Binding
 from tidemill.runs.io import publisher
 
 FEW, MANY = 5, 45
@@ -68,6 +72,29 @@ def acts(folder: Path, days: int) -> Statements:
 def counted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Statements, Statements]:
     folder = tmp_path_factory.mktemp("days")
     return acts(folder / "few", FEW), acts(folder / "many", MANY)
+
+
+def test_to_explain_a_stage_each_partition_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tides = Tides(tmp_path)
+    days = 2 * head_partitions._SMALL_HEAD
+    for number in range(days):
+        tides.send(number)
+    tides.ok()
+    decoded: list[str] = []
+
+    def counted(body: str) -> Binding:
+        decoded.append(body)
+        return decode_binding(body)
+
+    # As if each of the heads had more partitions than are kept.
+    monkeypatch.setattr(head_partitions, "decode_binding", counted)
+    monkeypatch.setattr(state_reader, "LoadedHeads", partial(head_partitions.LoadedHeads, 0))
+    with tides.open() as project:
+        found = project.lineage.explain("daily")
+    assert [len(origin.partitions) for origin in found.origins] == [days, days]
+    assert len(decoded) == days * len(STAGES)
 
 
 @pytest.mark.parametrize(
