@@ -224,9 +224,9 @@ class _Execution:
         attempts, error = self._scheduler.attempts, self.publisher.error
         if error is None:
             return attempts, []
-        facts = self._job.tools.ledger.events(kinds=(Attempted.__name__,), run=self._job.run)
+        kinds, ledger = (Attempted.__name__,), self._job.tools.ledger
         try:
-            events = [fact.event for fact in facts]
+            events = [fact.event for fact in ledger.events(kinds=kinds, run=self._job.run)]
         except TidemillError:
             return attempts, []
         names = {_name(event.attempt) for event in events if isinstance(event, Attempted)}
